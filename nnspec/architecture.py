@@ -1,0 +1,96 @@
+"""From a spec to the layers of its network: names, shapes and order, as the built ``nn.Sequential`` has them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, MODELS
+from nnspec.params import Value
+from nnspec.spec import Member, RunSpec
+
+SOFTMAX = "softmax"  # the one output activation that is not elementwise
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer with bias; its tensors are ``<name>.weight`` [fan_out, fan_in] and ``<name>.bias`` [fan_out]."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """An elementwise activation (or softmax); ``tensors`` are the full names of what it learns, each of shape [1]."""
+
+    name: str
+    member: Member
+    tensors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Linear layers and what follows each: ``after[l]`` is the activation behind ``dense[l]``, the last is the output's."""
+
+    dense: tuple[Dense, ...]
+    after: tuple[Pointwise, ...]
+
+    @property
+    def inputs(self) -> int:
+        return self.dense[0].fan_in
+
+    @property
+    def outputs(self) -> int:
+        return self.dense[-1].fan_out
+
+    @property
+    def hidden(self) -> tuple[Pointwise, ...]:
+        """The hidden activations."""
+        return self.after[:-1]
+
+    @property
+    def output(self) -> Member:
+        """The output activation."""
+        return self.after[-1].member
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The tensors of the built module's ``state_dict``, in its order, with their shapes."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for dense, after in zip(self.dense, self.after, strict=True):
+            shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
+            shapes[f"{dense.name}.bias"] = (dense.fan_out,)
+            shapes.update({name: (1,) for name in after.tensors})
+        return shapes
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(math.prod(shape) for shape in self.tensors().values())
+
+
+def architecture(spec: RunSpec) -> Architecture:
+    """The layers of a checked spec's network."""
+    return _architecture(spec.model, spec.activation, spec.loss.name, spec.data)
+
+
+@lru_cache(maxsize=4096)
+def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
+    inputs = DATA[data.name].inputs(dict(data.params))
+    classes = 2
+    widths = (inputs, *MODELS[model.name].hidden(dict(model.params)), LOSSES[loss].columns(classes))
+    dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
+    learned = ACTIVATIONS[activation.name].learned
+    after = [Pointwise(str(2 * i + 1), activation, tuple(f"{2 * i + 1}.{name}" for name in learned)) for i in range(len(dense) - 1)]
+    output = Member(str(model["output"]), output_params(str(model["output"])))
+    after.append(Pointwise(str(2 * len(dense) - 1), output))
+    return Architecture(dense, tuple(after))
+
+
+def output_params(name: str) -> tuple[tuple[str, Value], ...]:
+    """An output activation's parameters: its defaults, for ``model.output`` is a name only."""
+    if name == SOFTMAX:
+        return ()
+    return tuple(sorted((p.name, p.default) for p in ACTIVATIONS[name].params))

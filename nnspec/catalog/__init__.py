@@ -1,0 +1,29 @@
+"""Everything that a spec can name: one registry a kind, one frozen entry a member, each fact about it once.
+
+Nothing here imports torch: formulas take the namespace ``xp`` of whichever array library evaluates them, so the same
+lines serve the NumPy reference, the stacked trainer and the pictures.
+"""
+
+from nnspec.catalog.activations import ACTIVATIONS as ACTIVATIONS
+from nnspec.catalog.activations import Activation as Activation
+from nnspec.catalog.data import DATA as DATA
+from nnspec.catalog.data import DataEntry as DataEntry
+from nnspec.catalog.data import DataSet as DataSet
+from nnspec.catalog.inits import INITS as INITS
+from nnspec.catalog.inits import Init as Init
+from nnspec.catalog.losses import LOSSES as LOSSES
+from nnspec.catalog.losses import Loss as Loss
+from nnspec.catalog.models import MODELS as MODELS
+from nnspec.catalog.models import Model as Model
+from nnspec.catalog.optimizers import OPTIMIZERS as OPTIMIZERS
+from nnspec.catalog.optimizers import Optimizer as Optimizer
+from nnspec.registry import Registry
+
+REGISTRIES: dict[str, Registry] = {
+    "model": MODELS,
+    "activation": ACTIVATIONS,
+    "init": INITS,
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "data": DATA,
+}

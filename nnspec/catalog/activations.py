@@ -1,0 +1,384 @@
+"""Elementwise activations: formula and derivative side by side, for any array library.
+
+``value(xp, z, p)`` is the activation of pre-activations ``z``; ``slope(xp, z, h, p)`` its derivative there, where ``h``
+is the value already computed. ``p`` holds the parameters by name: floats, or arrays that broadcast against ``z`` (one
+value a network). At a kink the derivative is torch's choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnspec.catalog.maths import Array, Maths, NumpyMaths, softplus
+from nnspec.params import Choice, Param, Real, Rule, Value, ordered
+from nnspec.registry import Registry
+
+P = Mapping[str, Any]
+Formula = Callable[[Maths, Array, P], Array]
+Slope = Callable[[Maths, Array, Array, P], Array]
+
+ROOT_HALF = math.sqrt(0.5)
+DENSITY = 1 / math.sqrt(2 * math.pi)  # of the standard normal at 0
+GAIN_REACH, GAIN_NODES = 12.0, 1 << 16  # standard deviations and midpoints of the quadrature of gains
+GELU_TANH, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
+# Klambauer et al. 2017: the fixed point of mean 0 and variance 1
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One elementwise activation.
+
+    ``module`` is its class in ``torch.nn`` (or in ``nnspec.build`` where torch has none). ``learned`` names the one
+    tensor of shape [1] that trains with the weights and the parameter that it starts from; ``learned_slope`` is the
+    derivative of the value with respect to it. ``gain`` is what ``torch.nn.init.calculate_gain`` gives, where it
+    knows the activation.
+    """
+
+    name: str
+    summary: str
+    module: str
+    value: Formula
+    slope: Slope
+    params: tuple[Param, ...] = ()
+    gain: Callable[[P], float] | None = None
+    learned: Mapping[str, str] = field(default_factory=dict)
+    learned_slope: Formula | None = None
+    trainable: bool = True
+    rules: tuple[Rule, ...] = ()
+
+    def gain_for(self, p: P) -> float:
+        """The factor that keeps the second moment of standard normal pre-activations from layer to layer.
+
+        Torch's table where it has the activation; otherwise 1 / sqrt(E[f(z)^2]), z standard normal, by the midpoint
+        rule: Gauss-Hermite nodes are too far apart for kinks and steps (2% off for relu6, where this gives 8 digits).
+        """
+        if self.gain is not None:
+            return self.gain(p)
+        step = 2 * GAIN_REACH / GAIN_NODES
+        nodes = (np.arange(GAIN_NODES) + 0.5) * step - GAIN_REACH
+        density = DENSITY * np.exp(-0.5 * nodes * nodes)
+        moment = float(np.sum(density * self.value(NumpyMaths(), nodes, p) ** 2) * step)
+        return 1 / math.sqrt(moment) if moment > 0 else 1.0
+
+
+def _identity(xp: Maths, z: Array, p: P) -> Array:
+    return z
+
+
+def _ones(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return 0 * z + 1
+
+
+def _relu(xp: Maths, z: Array, p: P) -> Array:
+    return xp.clip(z, 0, None)
+
+
+def _positive(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.mask(z > 0, z)
+
+
+def _one_or(xp: Maths, z: Array, negative: Array) -> Array:
+    """1 where z > 0, else ``negative``; a ``where`` of two numbers would lose double precision in torch."""
+    positive = xp.mask(z > 0, z)
+    return positive + (1 - positive) * negative
+
+
+def _leaky(parameter: str) -> dict[str, Any]:
+    return {
+        "value": lambda xp, z, p: xp.where(z > 0, z, p[parameter] * z),
+        "slope": lambda xp, z, h, p: _one_or(xp, z, p[parameter]),
+    }
+
+
+def _rrelu_slope(p: P) -> Array:
+    return (p["lower"] + p["upper"]) / 2
+
+
+def _elu(xp: Maths, z: Array, p: P) -> Array:
+    return xp.where(z > 0, z, p["alpha"] * xp.expm1(_negative(xp, z)))
+
+
+def _elu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.where(z > 0, 1.0, p["alpha"] * xp.exp(_negative(xp, z)))
+
+
+def _negative(xp: Maths, z: Array) -> Array:
+    return xp.clip(z, None, 0)
+
+
+def _celu(xp: Maths, z: Array, p: P) -> Array:
+    return xp.where(z > 0, z, p["alpha"] * xp.expm1(_negative(xp, z) / p["alpha"]))
+
+
+def _celu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.where(z > 0, 1.0, xp.exp(_negative(xp, z) / p["alpha"]))
+
+
+def _selu(xp: Maths, z: Array, p: P) -> Array:
+    return SELU_SCALE * xp.where(z > 0, z, SELU_ALPHA * xp.expm1(_negative(xp, z)))
+
+
+def _selu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.where(z > 0, SELU_SCALE, SELU_SCALE * SELU_ALPHA * xp.exp(_negative(xp, z)))
+
+
+def _gelu(xp: Maths, z: Array, p: P) -> Array:
+    if p["approximate"] == "tanh":
+        return 0.5 * z * (1 + xp.tanh(GELU_TANH * (z + GELU_CUBE * z * z * z)))
+    return 0.5 * z * (1 + xp.erf(z * ROOT_HALF))
+
+
+def _gelu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    if p["approximate"] == "tanh":
+        t = xp.tanh(GELU_TANH * (z + GELU_CUBE * z * z * z))
+        return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * GELU_TANH * (1 + 3 * GELU_CUBE * z * z)
+    return 0.5 * (1 + xp.erf(z * ROOT_HALF)) + z * DENSITY * xp.exp(-0.5 * z * z)
+
+
+def _silu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    s = xp.sigmoid(z)
+    return s * (1 + z * (1 - s))
+
+
+def _mish_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    t = xp.tanh(softplus(xp, z))
+    return t + z * xp.sigmoid(z) * (1 - t * t)
+
+
+def _softplus(xp: Maths, z: Array, p: P) -> Array:
+    return xp.where(p["beta"] * z > p["threshold"], z, softplus(xp, p["beta"] * z) / p["beta"])
+
+
+def _softplus_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.where(p["beta"] * z > p["threshold"], 1.0, xp.sigmoid(p["beta"] * z))
+
+
+def _softsign_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    reach = 1 + xp.abs(z)
+    return 1 / (reach * reach)
+
+
+def _hardswish_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    return xp.where(z >= 3, 1.0, (z / 3 + 0.5) * xp.mask(z > -3, z))
+
+
+ALPHA = Param("alpha", 1.0, Real(0, open_low=True), "scale of the negative part")
+LAMBD = Param("lambd", 0.5, Real(0), "half width of the flat part")
+
+ACTIVATIONS: Registry[Activation] = Registry(
+    "activation",
+    (
+        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0),
+        Activation(
+            "sigmoid",
+            "1 / (1 + e^-z)",
+            "Sigmoid",
+            value=lambda xp, z, p: xp.sigmoid(z),
+            slope=lambda xp, z, h, p: h * (1 - h),
+            gain=lambda p: 1.0,
+        ),
+        Activation(
+            "tanh",
+            "tanh z",
+            "Tanh",
+            value=lambda xp, z, p: xp.tanh(z),
+            slope=lambda xp, z, h, p: 1 - h * h,
+            gain=lambda p: 5 / 3,
+        ),
+        Activation("relu", "max(0, z) (Nair and Hinton 2010)", "ReLU", _relu, _positive, gain=lambda p: math.sqrt(2)),
+        Activation(
+            "leaky_relu",
+            "z if z > 0, else negative_slope z (Maas et al. 2013)",
+            "LeakyReLU",
+            **_leaky("negative_slope"),
+            params=(Param("negative_slope", 0.01, Real(), "slope of the negative part"),),
+            gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] ** 2)),
+        ),
+        Activation(
+            "prelu",
+            "z if z > 0, else a z, where a is learned (He et al. 2015)",
+            "PReLU",
+            **_leaky("init"),
+            params=(Param("init", 0.25, Real(), "what the learned slope starts from"),),
+            gain=lambda p: math.sqrt(2 / (1 + p["init"] ** 2)),
+            learned={"weight": "init"},
+            learned_slope=lambda xp, z, p: xp.clip(z, None, 0),
+        ),
+        Activation(
+            "rrelu",
+            "z if z > 0, else (lower + upper) / 2 z: RReLU without its training noise (Xu et al. 2015)",
+            "RReLU",
+            value=lambda xp, z, p: xp.where(z > 0, z, _rrelu_slope(p) * z),
+            slope=lambda xp, z, h, p: _one_or(xp, z, _rrelu_slope(p)),
+            params=(
+                Param("lower", 0.125, Real(), "smallest slope"),
+                Param("upper", 1 / 3, Real(), "largest slope"),
+            ),
+            rules=(Rule("lower", "must not be above upper", lambda p: p["lower"] <= p["upper"], "exchange lower and upper"),),
+        ),
+        Activation(
+            "relu6",
+            "min(max(0, z), 6) (Krizhevsky 2010)",
+            "ReLU6",
+            value=lambda xp, z, p: xp.clip(z, 0, 6),
+            slope=lambda xp, z, h, p: xp.mask((z > 0) & (z < 6), z),
+        ),
+        Activation(
+            "elu",
+            "z if z > 0, else alpha (e^z - 1) (Clevert et al. 2016)",
+            "ELU",
+            _elu,
+            _elu_slope,
+            params=(ALPHA,),
+        ),
+        Activation(
+            "selu",
+            "ELU scaled so that mean 0 and variance 1 are a fixed point (Klambauer et al. 2017)",
+            "SELU",
+            _selu,
+            _selu_slope,
+            gain=lambda p: 0.75,
+        ),
+        Activation(
+            "celu",
+            "z if z > 0, else alpha (e^(z/alpha) - 1) (Barron 2017)",
+            "CELU",
+            _celu,
+            _celu_slope,
+            params=(ALPHA,),
+        ),
+        Activation(
+            "gelu",
+            "z Phi(z), Phi the normal distribution (Hendrycks and Gimpel 2016)",
+            "GELU",
+            _gelu,
+            _gelu_slope,
+            params=(Param("approximate", "none", Choice(("none", "tanh")), "tanh for the paper's approximation"),),
+        ),
+        Activation(
+            "silu",
+            "z sigmoid(z), also called swish (Elfwing et al. 2018)",
+            "SiLU",
+            value=lambda xp, z, p: z * xp.sigmoid(z),
+            slope=_silu_slope,
+        ),
+        Activation(
+            "mish",
+            "z tanh(softplus z) (Misra 2020)",
+            "Mish",
+            value=lambda xp, z, p: z * xp.tanh(softplus(xp, z)),
+            slope=_mish_slope,
+        ),
+        Activation(
+            "softplus",
+            "log(1 + e^(beta z)) / beta; z itself where beta z > threshold (Dugas et al. 2001)",
+            "Softplus",
+            _softplus,
+            _softplus_slope,
+            params=(
+                Param("beta", 1.0, Real(0, open_low=True), "sharpness of the bend"),
+                Param("threshold", 20.0, Real(), "beta z from which the value is z"),
+            ),
+        ),
+        Activation(
+            "softsign",
+            "z / (1 + |z|) (Bergstra et al. 2009)",
+            "Softsign",
+            value=lambda xp, z, p: z / (1 + xp.abs(z)),
+            slope=_softsign_slope,
+        ),
+        Activation(
+            "logsigmoid",
+            "log sigmoid(z)",
+            "LogSigmoid",
+            value=lambda xp, z, p: -softplus(xp, -z),
+            slope=lambda xp, z, h, p: xp.sigmoid(-z),
+        ),
+        Activation(
+            "hardsigmoid",
+            "z / 6 + 1/2, cut to 0..1 (Courbariaux et al. 2015)",
+            "Hardsigmoid",
+            value=lambda xp, z, p: xp.clip(z / 6 + 0.5, 0, 1),
+            slope=lambda xp, z, h, p: xp.mask(xp.abs(z) < 3, z) / 6,
+        ),
+        Activation(
+            "hardtanh",
+            "z, cut to min_val..max_val",
+            "Hardtanh",
+            value=lambda xp, z, p: xp.clip(z, p["min_val"], p["max_val"]),
+            slope=lambda xp, z, h, p: xp.mask((z > p["min_val"]) & (z < p["max_val"]), z),
+            params=(
+                Param("min_val", -1.0, Real(), "lower cut"),
+                Param("max_val", 1.0, Real(), "upper cut"),
+            ),
+            rules=(ordered("min_val", "max_val"),),
+        ),
+        Activation(
+            "hardswish",
+            "z (z / 6 + 1/2, cut to 0..1) (Howard et al. 2019)",
+            "Hardswish",
+            value=lambda xp, z, p: z * xp.clip(z + 3, 0, 6) / 6,
+            slope=_hardswish_slope,
+        ),
+        Activation(
+            "hardshrink",
+            "z where |z| > lambd, else 0",
+            "Hardshrink",
+            value=lambda xp, z, p: z * xp.mask(xp.abs(z) > p["lambd"], z),
+            slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
+            params=(LAMBD,),
+        ),
+        Activation(
+            "softshrink",
+            "z moved towards 0 by lambd, 0 where |z| <= lambd",
+            "Softshrink",
+            value=lambda xp, z, p: (z - xp.sign(z) * p["lambd"]) * xp.mask(xp.abs(z) > p["lambd"], z),
+            slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
+            params=(LAMBD,),
+        ),
+        Activation(
+            "tanhshrink",
+            "z - tanh z",
+            "Tanhshrink",
+            value=lambda xp, z, p: z - xp.tanh(z),
+            slope=lambda xp, z, h, p: (z - h) * (z - h),
+        ),
+        Activation(
+            "threshold",
+            "z where z > threshold, else value",
+            "Threshold",
+            value=lambda xp, z, p: xp.where(z > p["threshold"], z, p["value"]),
+            slope=lambda xp, z, h, p: xp.mask(z > p["threshold"], z),
+            params=(
+                Param("threshold", 0.0, Real(), "z above which the value is z"),
+                Param("value", 0.0, Real(), "the value elsewhere"),
+            ),
+        ),
+        Activation(
+            "sine",
+            "sin z (Sitzmann et al. 2020)",
+            "Sine",
+            value=lambda xp, z, p: xp.sin(z),
+            slope=lambda xp, z, h, p: xp.cos(z),
+        ),
+        Activation(
+            "heaviside",
+            "1 where z > 0, else 0 (McCulloch and Pitts 1943); its derivative is 0, so no gradient method trains it",
+            "Heaviside",
+            value=lambda xp, z, p: xp.mask(z > 0, z),
+            slope=lambda xp, z, h, p: 0 * z,
+            trainable=False,
+        ),
+    ),
+)
+
+
+def formula_params(entry: Activation, params: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters that the formulas of ``entry`` read, defaults filled in."""
+    return {param.name: params.get(param.name, param.default) for param in entry.params}

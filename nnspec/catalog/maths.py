@@ -1,0 +1,75 @@
+"""The primitives that a formula may use, and their NumPy form. ``fused.maths`` has the torch form.
+
+A short list on purpose: every primitive is exact to the last digits of its type in both libraries, and a formula made
+of them reads the same in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = Any  # a NumPy array or a torch tensor: whatever ``xp`` works on
+
+
+class Maths(Protocol):
+    """The namespace ``xp`` that a formula is given."""
+
+    def exp(self, z: Array) -> Array: ...
+    def expm1(self, z: Array) -> Array: ...
+    def log1p(self, z: Array) -> Array: ...
+    def tanh(self, z: Array) -> Array: ...
+    def sigmoid(self, z: Array) -> Array: ...
+    def erf(self, z: Array) -> Array: ...
+    def sin(self, z: Array) -> Array: ...
+    def cos(self, z: Array) -> Array: ...
+    def abs(self, z: Array) -> Array: ...
+    def sign(self, z: Array) -> Array: ...
+    def clip(self, z: Array, low: Array | None, high: Array | None) -> Array: ...
+    def where(self, condition: Array, yes: Array, no: Array) -> Array: ...
+    def mask(self, condition: Array, like: Array) -> Array: ...
+    def max(self, z: Array, axis: int) -> Array: ...
+    def sum(self, z: Array, axis: int) -> Array: ...
+    def log(self, z: Array) -> Array: ...
+
+
+class NumpyMaths:
+    """The primitives on NumPy arrays of any precision."""
+
+    exp, expm1, log1p, tanh, sin, cos = np.exp, np.expm1, np.log1p, np.tanh, np.sin, np.cos
+    abs, sign, log = np.abs, np.sign, np.log
+    clip, where = staticmethod(np.clip), staticmethod(np.where)
+
+    @staticmethod
+    def sigmoid(z: np.ndarray) -> np.ndarray:
+        """1 / (1 + e^-z), without overflow: the exponent is never positive."""
+        small = np.exp(-np.abs(z))
+        return np.where(z >= 0, 1 / (1 + small), small / (1 + small))
+
+    @staticmethod
+    def erf(z: np.ndarray) -> np.ndarray:
+        """The error function, from SciPy: NumPy has none."""
+        from scipy.special import erf
+
+        return erf(z)
+
+    @staticmethod
+    def mask(condition: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """1 where the condition holds, else 0, in the type of ``like``."""
+        return condition.astype(like.dtype)
+
+    @staticmethod
+    def max(z: np.ndarray, axis: int) -> np.ndarray:
+        """The largest along an axis, which stays with length 1."""
+        return z.max(axis, keepdims=True)
+
+    @staticmethod
+    def sum(z: np.ndarray, axis: int) -> np.ndarray:
+        """The sum along an axis, which stays with length 1."""
+        return z.sum(axis, keepdims=True)
+
+
+def softplus(xp: Maths, z: Array) -> Array:
+    """log(1 + e^z), without overflow: the exponent is never positive."""
+    return xp.log1p(xp.exp(-xp.abs(z))) + xp.clip(z, 0, None)

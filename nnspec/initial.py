@@ -1,0 +1,120 @@
+"""Initial weights of many networks at once, each drawn from its own seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nnspec.architecture import Dense, architecture
+from nnspec.catalog import ACTIVATIONS, INITS, Init
+from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
+from nnspec.errors import WeightsError
+from nnspec.params import Value
+from nnspec.spec import Member, RunSpec
+
+Weights = dict[str, np.ndarray]  # state_dict name -> [m, ...]
+
+
+def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
+    """Weights of the networks of a checked ``spec`` with these seeds, [m, ...] each, in the spec's precision.
+
+    Tensors are filled in state-dict order from the network's own ``torch.Generator().manual_seed(seed)``, as
+    ``torch.nn.init`` fills them when given that generator.
+
+    Raises:
+        WeightsError: a stored set of weights has none for a seed.
+    """
+    if INITS[spec.init.name].stored:
+        return _stored(spec, np.asarray(seeds))
+    shape, kind = architecture(spec), np.dtype(spec.dtype)
+    gain = hidden_gain(spec.activation)
+    fillers = {name: filler for dense in shape.dense for name, filler in _fillers(spec.init, dense, gain)}
+    noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind)
+    weights: Weights = {}
+    for name, tensor_shape in shape.tensors().items():
+        if name in fillers:
+            filler = fillers[name]
+            drawn = tuple(next(noise) for _ in filler.entry.noise)
+            full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
+            weights[name] = np.ascontiguousarray(full.reshape(len(seeds), *tensor_shape), dtype=kind)
+        else:
+            weights[name] = np.full((len(seeds), *tensor_shape), _learned_start(spec.activation), dtype=kind)
+    return weights
+
+
+@lru_cache(maxsize=1024)
+def hidden_gain(activation: Member) -> float:
+    """The gain of the hidden activation; it scales every layer, as the textbook's ``init_weights`` does."""
+    return ACTIVATIONS[activation.name].gain_for(dict(activation.params))
+
+
+@dataclass(frozen=True)
+class _Filler:
+    """The scheme that fills one tensor, which it sees as [m, o, i]."""
+
+    entry: Init
+    params: dict[str, Value]
+    layer: Layer
+    shape: tuple[int, int]
+
+
+def _fillers(init: Member, dense: Dense, gain: float) -> Iterator[tuple[str, _Filler]]:
+    layer = Layer(dense.fan_in, dense.fan_out, gain)
+    entry, bias = INITS[init.name], str(init["bias"])
+    bias_entry = entry if bias == BIAS_SAME else INITS[bias]
+    bias_params = dict(init.params) if bias == BIAS_SAME else {p.name: p.default for p in bias_entry.params}
+    yield f"{dense.name}.weight", _Filler(entry, dict(init.params), layer, (dense.fan_out, dense.fan_in))
+    yield f"{dense.name}.bias", _Filler(bias_entry, bias_params, layer, (dense.fan_out, 1))
+
+
+def _learned_start(activation: Member) -> float:
+    (parameter,) = ACTIVATIONS[activation.name].learned.values()
+    return activation.number(parameter)
+
+
+def _draw(seeds: Sequence[int] | np.ndarray, needs: list[tuple[str, tuple[int, int]]], kind: np.dtype) -> Iterator[np.ndarray]:
+    """One array [m, o, i] a need, the needs of each network drawn in order from its own generator."""
+    stacks = [torch.empty(len(seeds), *shape, dtype=getattr(torch, kind.name)) for _, shape in needs]
+    if stacks:
+        fills = [torch.Tensor.uniform_ if name == UNIFORM else torch.Tensor.normal_ for name, _ in needs]
+        generator = torch.Generator()
+        for seed, *tensors in zip(seeds, *(stack.unbind(0) for stack in stacks), strict=True):
+            generator.manual_seed(int(seed))
+            for fill, tensor in zip(fills, tensors, strict=True):
+                fill(tensor, generator=generator)
+    return iter([stack.numpy() for stack in stacks])
+
+
+def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
+    """The file's weights; replicate r, the network of seed ``spec.seed + r``, takes the r-th set."""
+    rows = seeds - spec.seed
+    weights: Weights = {}
+    shapes = architecture(spec).tensors()
+    stored = _read(Path(str(spec.init["path"])))
+    if stored.keys() != shapes.keys():
+        raise WeightsError(f"init.path must hold the tensors {', '.join(shapes)}, but got {', '.join(stored)}; check the spec again")
+    for name, shape in shapes.items():
+        tensor = stored[name]
+        if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
+            raise WeightsError(f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec again")
+        sets = tensor.reshape(-1, *shape)
+        if rows.min() < 0 or rows.max() >= len(sets):
+            raise WeightsError(f"init.path must hold one set of weights a replicate, but {name} has {len(sets)}; lower replicates")
+        weights[name] = np.ascontiguousarray(sets[rows], dtype=np.dtype(spec.dtype))
+    return weights
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, which may be gone or changed since the spec was checked."""
+    import safetensors
+    from safetensors.numpy import load
+
+    try:
+        return load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise WeightsError(f"init.path must be a readable safetensors file, but {path} is not ({error}); check the path") from error

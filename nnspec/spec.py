@@ -1,0 +1,232 @@
+"""The spec: one frozen, hashable, torch-free value that says everything a run depends on.
+
+What a run does not depend on (where it is filed, how many workers train it) is not in the spec: see ``settings``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from nnspec.errors import Fault, SpecError, nearest
+from nnspec.params import Choice, Integer, Param, Real, Refused, Value
+
+MEMBERS = ("model", "activation", "init", "optimizer", "loss", "data")
+TRAIN = (
+    Param("epochs", 1000, Integer(1, 100_000_000), "full-batch updates to make"),
+    Param("log_every", 10, Integer(1), "updates between two rows of the history"),
+    Param("snapshot_every", 0, Integer(0), "updates between two kept sets of weights; 0 keeps none"),
+)
+SEEDS = 2**32  # torch's CPU generator reads 32 bits of a seed: 2^32 draws the same numbers as 0
+SOLVED = (Param("tolerance", 0.4, Real(0, 1, open_low=True), "a row is right if its output is this near its target"),)
+SCALARS = (
+    Param("seed", 0, Integer(0, SEEDS - 1), "seed of the first replicate"),
+    Param("replicates", 1, Integer(1, 100_000_000), "networks to train, from seeds seed, seed + 1, ..."),
+    Param("dtype", "float32", Choice(("float32", "float64")), "precision of weights and arithmetic"),
+    Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One named member of a registry with its parameters, sorted by name."""
+
+    name: str
+    params: tuple[tuple[str, Value], ...] = ()
+
+    @cached_property
+    def _by_name(self) -> dict[str, Value]:
+        return dict(self.params)
+
+    def __getitem__(self, key: str) -> Value:
+        return self._by_name[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_name
+
+    def keys(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def number(self, key: str) -> float:
+        """The parameter ``key`` as a float; a programming error if it is no number."""
+        value = self[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{self.name}.{key} is {value!r}, which is no number")
+        return float(value)
+
+    def with_params(self, **params: Value) -> Member:
+        """This member with some parameters replaced."""
+        return Member(self.name, tuple(sorted({**self._by_name, **params}.items())))
+
+
+@dataclass(frozen=True)
+class Train:
+    """How long a network trains and what is written down on the way, all counted in updates made."""
+
+    epochs: int = 1000
+    log_every: int = 10
+    snapshot_every: int = 0
+
+
+@dataclass(frozen=True)
+class Solved:
+    """When a row counts as right."""
+
+    tolerance: float = 0.4
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that one run depends on. Equal specs give bitwise equal weights on the same machine."""
+
+    model: Member
+    activation: Member
+    init: Member
+    optimizer: Member
+    loss: Member
+    data: Member
+    train: Train = Train()
+    solved: Solved = Solved()
+    seed: int = 0
+    replicates: int = 1
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object]) -> RunSpec:
+        """The spec that a plain mapping states. Strict: an unknown key, a wrong type or a ``_target_`` is a fault.
+
+        The parameters of members are checked by ``check``, which knows the registries.
+
+        Raises:
+            SpecError: with every fault found.
+        """
+        spec, faults = parse(mapping)
+        if faults or spec is None:
+            raise SpecError(faults)
+        return spec
+
+    def to_mapping(self) -> dict[str, object]:
+        """The plain mapping that ``from_mapping`` reads: numbers, strings, lists and mappings only."""
+        mapping: dict[str, object] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Member):
+                mapping[field.name] = {"name": value.name, **{k: _plain(v) for k, v in value.params}}
+            elif isinstance(value, (Train, Solved)):
+                mapping[field.name] = {f.name: getattr(value, f.name) for f in fields(value)}
+            else:
+                mapping[field.name] = value
+        return mapping
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are the same for the same spec, on every machine and in every version."""
+        text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def flat(self) -> dict[str, str]:
+        """Every field by its dotted name, as text: what a tracker files as params."""
+        flat: dict[str, str] = {}
+        for key, value in self.to_mapping().items():
+            inner = value if isinstance(value, dict) else {None: value}
+            for name, item in inner.items():
+                flat[key if name is None else f"{key}.{name}"] = "null" if item is None else str(item)
+        return flat
+
+
+def _plain(value: Value) -> object:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
+    """The spec of a plain mapping and all faults found; the spec is None where a fault leaves none to speak of."""
+    if not isinstance(mapping, Mapping):
+        return None, [Fault("a spec", "must be a mapping", text(mapping))]
+    faults = list(targets(mapping))
+    known = {field.name for field in fields(RunSpec)}
+    for key in mapping:
+        if key not in known and key != "_target_":
+            faults.append(Fault(str(key), "is not a field of a spec", remedy=nearest(str(key), known)))
+    values: dict[str, object] = {}
+    for name in MEMBERS:
+        member = as_member(name, mapping.get(name), faults)
+        if member is not None:
+            values[name] = member
+    values["train"] = Train(**parse_params("train.", TRAIN, _section("train", mapping, faults), faults))  # type: ignore[arg-type]
+    values["solved"] = Solved(**parse_params("solved.", SOLVED, _section("solved", mapping, faults), faults))  # type: ignore[arg-type]
+    scalars = {p.name: mapping[p.name] for p in SCALARS if p.name in mapping}
+    values.update(parse_params("", SCALARS, scalars, faults))
+    if any(name not in values for name in MEMBERS):
+        return None, faults
+    return RunSpec(**values), faults  # type: ignore[arg-type]
+
+
+def parse_params(prefix: str, params: tuple[Param, ...], given: Mapping[str, object], faults: list[Fault]) -> dict[str, Value]:
+    """Canonical values of ``params``: the given ones parsed, the others at their defaults; faults are appended."""
+    known = {param.name: param for param in params}
+    values: dict[str, Value] = {param.name: param.default for param in params}
+    for key, value in given.items():
+        param = known.get(key)
+        if param is None:
+            remedy = nearest(key, known) if known else "it takes no parameters"
+            faults.append(Fault(f"{prefix}{key}", "is not a known key", remedy=remedy))
+            continue
+        try:
+            values[key] = param.kind.parse(value)
+        except Refused as refused:
+            remedy = f"try {prefix}{key}={text(param.default)}" if param.default is not None else ""
+            faults.append(Fault(f"{prefix}{key}", str(refused), text(value), remedy))
+    return values
+
+
+def text(value: object) -> str:
+    """A value as a user would type it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(text(item) for item in value) + "]"
+    return str(value) if not isinstance(value, str) else value or "''"
+
+
+def targets(node: object, where: str = "") -> Iterator[Fault]:
+    """A fault for each ``_target_`` anywhere in a mapping: a spec names members and cannot name code."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            path = f"{where}.{key}" if where else str(key)
+            if key == "_target_":
+                yield Fault(path, "is not allowed: a spec is data and cannot name code", text(value), "remove it and choose a member by name")
+            else:
+                yield from targets(value, path)
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{where}[{index}]")
+
+
+def _section(name: str, mapping: Mapping[str, object], faults: list[Fault]) -> dict[str, object]:
+    section = mapping.get(name, {})
+    if isinstance(section, Mapping):
+        return {str(k): v for k, v in section.items() if k != "_target_"}
+    faults.append(Fault(name, "must be a mapping", text(section)))
+    return {}
+
+
+def as_member(name: str, given: object, faults: list[Fault]) -> Member | None:
+    """The member that a plain mapping names, its parameters as they are; a fault where it names none."""
+    if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+        params = {str(k): _frozen(v) for k, v in given.items() if k not in ("name", "_target_")}
+        return Member(given["name"], tuple(sorted(params.items())))
+    rule = "must be a mapping with a 'name'"
+    faults.append(Fault(name, rule, text(given), f"choose one with {name}=NAME; 'nnspec list' shows the names"))
+    return None
+
+
+def _frozen(value: object) -> Value:
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
