@@ -1,0 +1,158 @@
+"""Stacked weights: every network's tensors as one array, one column a network.
+
+A linear layer is a block of rows [fan_in + 1, fan_out, M]: the bias is the weight of an input that is always 1, so
+that one product gives both. Learned activation parameters follow their layer. M is padded: each segment of
+networks with one activation fills whole lanes, its spare columns being copies of its first network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nnspec.architecture import Architecture, architecture
+from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
+from nnspec.fused.plan import Chunk, padded, segment_key
+from nnspec.initial import Weights, initial_weights
+from nnspec.spec import Member, RunSpec
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Columns start..stop of a chunk share one hidden activation; ``params`` are its parameters, [stop - start] each."""
+
+    entry: Activation
+    start: int
+    stop: int
+    params: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the networks of a chunk lie: real network j is column ``places[j]``; ``source`` is the real network that
+    each of the M columns holds (spare columns hold a copy)."""
+
+    specs: tuple[RunSpec, ...]  # [j] the spec of each real network
+    seeds: np.ndarray  # [j] int64
+    places: np.ndarray  # [j] int64
+    source: np.ndarray  # [M] int64
+
+    @property
+    def width(self) -> int:
+        return len(self.source)
+
+
+def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
+    """The layout of a chunk's networks."""
+    owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
+    seeds = np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
+    keys = [segment_key(spec) for spec in owners]
+    starts = [j for j in range(len(keys)) if j == 0 or keys[j] != keys[j - 1]]
+    places, source, column = [], [], 0
+    for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
+        places.append(np.arange(stop - start) + column)
+        spare = padded(stop - start) - (stop - start)
+        source.append(np.concatenate([np.arange(start, stop), np.full(spare, start)]))
+        column += padded(stop - start)
+    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source))
+
+
+def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
+    """The slices of one activation each, with its parameters one value a network."""
+    members = [layout.specs[j].activation for j in layout.source]
+    keys = [segment_key(layout.specs[j]) for j in layout.source]
+    starts = [c for c in range(len(keys)) if c == 0 or keys[c] != keys[c - 1]]
+    found = []
+    for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
+        entry = ACTIVATIONS[members[start].name]
+        params = {p.name: _column(members[start:stop], p.name, kind) for p in entry.params}
+        found.append(Segment(entry, start, stop, params))
+    return found
+
+
+def hyperparameters(layout: Columns) -> dict[str, object]:
+    """The optimizer's hyperparameters as float64 tensors of one value a column; flags and ``<switch>_on`` as they are."""
+    members = [layout.specs[j].optimizer for j in layout.source]
+    entry = OPTIMIZERS[members[0].name]
+    values = {p.name: _column(members, p.name, torch.float64) for p in entry.params}
+    return values | {f"{name}_on": members[0][name] != 0 for name in entry.switches}
+
+
+def _column(members: Sequence[Member], name: str, kind: torch.dtype) -> object:
+    """One parameter of many members: a tensor [m] or, for pairs, [2, m]; words and flags stay what they are."""
+    first = members[0][name]
+    if isinstance(first, (str, bool)) or first is None:
+        return first
+    return torch.tensor([member[name] for member in members], dtype=torch.float64).t().contiguous().to(kind)
+
+
+def draw(layout: Columns) -> Iterator[tuple[np.ndarray, Weights]]:
+    """Initial weights of the real networks, grouped by what they are drawn from: (which networks, their weights)."""
+    groups: dict[object, list[int]] = {}
+    for j, spec in enumerate(layout.specs):
+        own = (spec.seed,) if INITS[spec.init.name].stored else ()
+        groups.setdefault((spec.init, spec.activation, *own), []).append(j)
+    for members in groups.values():
+        yield np.array(members), initial_weights(layout.specs[members[0]], layout.seeds[members])
+
+
+def stacked(layout: Columns) -> torch.Tensor:
+    """Initial weights [P, M] of a chunk."""
+    shape = architecture(layout.specs[0])
+    kind = np.dtype(layout.specs[0].dtype)
+    flat = np.empty((shape.parameters, len(layout.specs)), kind)
+    for members, weights in draw(layout):
+        flat[:, members] = to_rows(shape, weights)
+    return torch.from_numpy(np.ascontiguousarray(flat[:, layout.source]))
+
+
+def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:
+    """Tensors [m, ...] by state-dict name as rows [P, m]."""
+    rows = []
+    for dense, after in zip(shape.dense, shape.after, strict=True):
+        matrix = weights[f"{dense.name}.weight"]
+        rows.append(matrix.transpose(2, 1, 0).reshape(-1, len(matrix)))
+        rows.append(weights[f"{dense.name}.bias"].T)
+        rows.extend(weights[name].T for name in after.tensors)
+    return np.concatenate(rows)
+
+
+def from_rows(shape: Architecture, rows: np.ndarray) -> Weights:
+    """The inverse of ``to_rows``: tensors [m, ...] by state-dict name."""
+    weights: Weights = {}
+    for block in blocks(shape):
+        matrix = rows[block.start : block.bias].reshape(block.fan_in, block.fan_out, -1)
+        weights[f"{block.name}.weight"] = np.ascontiguousarray(matrix.transpose(2, 1, 0))
+        weights[f"{block.name}.bias"] = np.ascontiguousarray(rows[block.bias : block.stop].T)
+        for offset, name in enumerate(block.learned):
+            weights[name] = np.ascontiguousarray(rows[block.stop + offset : block.stop + offset + 1].T)
+    return {name: weights[name] for name in shape.tensors()}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one linear layer: weights from ``start``, biases from ``bias`` to ``stop``, then what is learned behind it."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+    start: int
+    bias: int
+    stop: int
+    learned: tuple[str, ...]
+
+
+def blocks(shape: Architecture) -> list[Block]:
+    """The rows of every layer."""
+    found, row = [], 0
+    for dense, after in zip(shape.dense, shape.after, strict=True):
+        bias = row + dense.fan_in * dense.fan_out
+        stop = bias + dense.fan_out
+        found.append(Block(dense.name, dense.fan_in, dense.fan_out, row, bias, stop, after.tensors))
+        row = stop + len(after.tensors)
+    assert row == shape.parameters == sum(math.prod(s) for s in shape.tensors().values())
+    return found
