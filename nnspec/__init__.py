@@ -1,0 +1,47 @@
+"""nnspec: does this network train, how reliably, and if not, why?
+
+    import nnspec
+    spec = nnspec.spec(["model=mlp", "activation=gelu"])
+    net = nnspec.build(spec, seed=3)          # a plain torch.nn.Module
+    result = nnspec.train(spec)               # arrays and a data frame
+    net = nnspec.load(run_id, replicate=3)    # a trained network, back from MLflow
+
+Importing the package is cheap: torch, MLflow and the rest load when they are first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nnspec.errors import NnspecError as NnspecError
+from nnspec.errors import SpecError as SpecError
+from nnspec.errors import TrackingError as TrackingError
+from nnspec.errors import WeightsError as WeightsError
+from nnspec.spec import RunSpec as RunSpec
+
+if TYPE_CHECKING:
+    from nnspec.build import build as build
+    from nnspec.compose import load_spec as load_spec
+    from nnspec.compose import spec as spec
+    from nnspec.runner.api import TrainResult as TrainResult
+    from nnspec.runner.api import load as load
+    from nnspec.runner.api import table as table
+    from nnspec.runner.api import train as train
+
+_LAZY = {
+    "build": "nnspec.build",
+    "load_spec": "nnspec.compose",
+    "spec": "nnspec.compose",
+    "TrainResult": "nnspec.runner.api",
+    "load": "nnspec.runner.api",
+    "table": "nnspec.runner.api",
+    "train": "nnspec.runner.api",
+}
+__all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", *_LAZY]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'nnspec' has no attribute '{name}'")

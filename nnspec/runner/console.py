@@ -1,0 +1,134 @@
+"""What the terminal shows: the plan in a line, a progress bar, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnspec.architecture import architecture
+from nnspec.catalog import DATA, LOSSES
+from nnspec.fused.plan import Plan, differences
+from nnspec.fused.workers import cores
+from nnspec.intervals import wilson_interval
+from nnspec.result import CellResult
+from nnspec.runner.gather import TrainedCell
+from nnspec.spec import RunSpec, text
+
+ROWS = 16  # of the table of outputs; parity of many bits has thousands
+
+
+def plan_line(plan: Plan, workers: int) -> str:
+    """The plan in one line."""
+    chunks = sum(len(stack.chunks) for stack in plan.stacks)
+    counts = f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on {count(min(workers, chunks), 'process', 'processes')}"
+    if len(plan.specs) == 1:
+        return f"{summary(plan.specs[0])}: {counts}"
+    return f"{count(len(plan.specs), 'cell')}: {counts}"
+
+
+def summary(spec: RunSpec) -> str:
+    """A spec in a line: sizes, activation, initialisation, optimizer, loss, data, length."""
+    shape = architecture(spec)
+    sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
+    hidden = f" {spec.activation.name}" if shape.hidden else ""
+    lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
+    return f"{spec.model.name} {sizes}{hidden}, {spec.init.name}, {spec.optimizer.name}{lr}, {spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
+
+
+def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> str:
+    """The whole plan: cells, stacks, why they are several, memory, and about how long it takes."""
+    lines = [plan_line(plan, workers)]
+    for number, stack in enumerate(plan.stacks):
+        largest = max(chunk.networks for chunk in stack.chunks)
+        memory = largest * stack.network_bytes * min(workers, len(stack.chunks)) / 2**20
+        sizes = f"{count(len(stack.cells), 'cell')}, {count(stack.networks, 'network')}, {count(len(stack.chunks), 'chunk')}, {memory:.1f} MiB at a time"
+        lines.append(f"  stack {number + 1}: {summary(plan.specs[stack.cells[0]])}{' ...' if len(stack.cells) > 1 else ''}: {sizes}")
+    if len(plan.stacks) > 1:
+        lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
+    if seconds_a_network is not None:
+        lines.append(f"about {seconds_a_network * plan.networks / min(workers, cores()):.1f} s of training")
+    return "\n".join(lines)
+
+
+def count(number: int, thing: str, things: str | None = None) -> str:
+    """'1 cell', '2 cells'."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def progress_bar(networks: int) -> Any:
+    """A bar over networks trained, with those solved so far; it shows on terminals only."""
+    from tqdm import tqdm
+
+    form = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} networks [{elapsed}<{remaining}{postfix}]"
+    return tqdm(total=networks, disable=None, bar_format=form, leave=False, dynamic_ncols=True)
+
+
+def single_result(cell: TrainedCell) -> str:
+    """The result of one cell: outputs by row, final loss, how many solved and when, verdicts."""
+    result = cell.result
+    lines = [outputs_table(result), "", f"final loss  {quantity(result.final_loss)}", f"solved      {solved_text(result)}"]
+    if result.spec.replicates > 1 or not result.solved.all():
+        lines.append(f"verdict     {verdict_text(cell.verdict)}")
+    return "\n".join(lines)
+
+
+def outputs_table(result: CellResult) -> str:
+    """Inputs, targets and outputs (medians over replicates) of the first rows."""
+    data = DATA[result.spec.data.name].make(dict(result.spec.data.params))
+    targets = LOSSES[result.spec.loss.name].targets(data.labels, data.classes)
+    outputs = np.median(result.outputs, axis=0)
+    head = ("inputs", "target", "output" if len(result.seeds) == 1 else "output (median)")
+    rows = [head] + [
+        (" ".join(f"{v:g}" for v in x), " ".join(f"{v:g}" for v in y), " ".join(f"{v:.3f}" for v in p))
+        for x, y, p in list(zip(data.inputs, targets, outputs, strict=True))[:ROWS]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  ".join(item.ljust(width) for item, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    hidden = len(data.inputs) - ROWS
+    return "\n".join(lines + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else []))
+
+
+def quantity(values: np.ndarray) -> str:
+    """One number, or the median and the middle four fifths of many."""
+    if len(values) == 1:
+        return f"{values[0]:.4g}"
+    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
+    return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
+
+
+def solved_text(result: CellResult) -> str:
+    """How many replicates are solved, with the interval, and after how many updates."""
+    solved = result.solved
+    if len(solved) == 1:
+        return f"yes, from epoch {result.solved_at[0]}" if solved[0] else "no"
+    low, high = wilson_interval(int(solved.sum()), len(solved))
+    text_ = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] (95% Wilson)"
+    return f"{text_}, from epoch {np.median(result.solved_at[solved]):g} (median)" if solved.any() else text_
+
+
+def verdict_text(verdict: np.ndarray) -> str:
+    """The verdicts by share, the most common first."""
+    if len(verdict) == 1:
+        return str(verdict[0])
+    names, counts = np.unique(verdict.astype(str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return ", ".join(f"{names[i]} {counts[i] / len(verdict):.1%}" for i in order)
+
+
+def timings_text(seconds: Mapping[str, float]) -> str:
+    """Where the time went; parts overlap, for training and filing go on at once."""
+    return "timings     " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+
+
+def failures_text(reasons: Mapping[int, str], names: Sequence[str], most: int = 10) -> str:
+    """The cells that failed, each with its reason."""
+    lines = [f"{count(len(reasons), 'cell')} failed:"]
+    lines += [f"  {names[index]}: {reason}" for index, reason in list(reasons.items())[:most]]
+    return "\n".join(lines + ([f"  ... and {len(reasons) - most} more"] if len(reasons) > most else []))
+
+
+def cell_name(cell: Any) -> str:
+    """A cell as its choices, or as its spec where it has none."""
+    return " ".join(f"{axis}={value}" for axis, value in cell.choices) or summary(cell.spec)

@@ -1,0 +1,78 @@
+"""Cells that are filed already: those of a sweep to resume, and those that a new sweep may reuse."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnspec.result import NEVER
+from nnspec.runner.table import OUTCOME
+from nnspec.spec import RunSpec
+from nnspec.tracking import Store
+from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+
+LAST = "last"
+DIGEST_TAG = "nnspec.sweep"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is there: the parent to go on under, and by cell the run that has it finished. ``message`` says so first."""
+
+    parent: str | None = None
+    finished: dict[int, str] = field(default_factory=dict)
+    message: str = ""
+
+
+def sweep_digest(specs: Iterable[RunSpec]) -> str:
+    """Sixteen hexadecimal digits that name a set of cells, whatever their order."""
+    return hashlib.sha256("".join(sorted(spec.fingerprint for spec in specs)).encode()).hexdigest()[:16]
+
+
+def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
+    """The sweep to resume ('last': the youngest of the same cells) and its finished cells.
+
+    Runs that a dead process left RUNNING are closed as KILLED, so that they are run again; cells that a living process
+    still trains are left to it and refused.
+    """
+    parent = store.latest_sweep(experiment_id, {DIGEST_TAG: sweep_digest(specs)}) if resume == LAST else resume
+    if parent is None:
+        return Earlier(message="no sweep of these cells to resume yet: starting it")
+    children = store.find_children(parent)
+    by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
+    finished = {i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint}
+    left = [child.run_id for child in children if child.status != "FINISHED"]
+    if left:
+        store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
+        store.delete(left)  # they are run again, and a cell must not be there twice
+    return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
+
+
+def owner_alive(store: Store, parent: str) -> bool:
+    """Whether the process that runs a sweep is known to live, on this machine."""
+    facts = store.get(parent)
+    return facts.status == "RUNNING" and bool(process_alive(facts.tags.get(PROCESS_TAG, "")))
+
+
+def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlier:
+    """The finished cells of the same fingerprint in the same experiment, whichever command filed them."""
+    found = store.finished(experiment_id, [spec.fingerprint for spec in specs])
+    finished = {i: found[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in found}
+    message = f"{len(finished)} of {len(specs)} cells taken from earlier runs" if finished else "no earlier runs to reuse"
+    return Earlier(None, finished, message)
+
+
+def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
+    """The outcome of each replicate of a finished cell, from its results.parquet."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(store.artifact(run_id, "results.parquet")))
+    columns = {name: table[name].to_pandas() for name in OUTCOME if name in table.column_names}
+    outcome = {name: np.asarray(column) for name, column in columns.items() if name != "solved_at"}
+    outcome["solved_at"] = np.asarray(columns["solved_at"].fillna(NEVER), dtype=np.int64)
+    outcome["epochs"] = np.full(len(outcome["seed"]), epochs)
+    return outcome

@@ -1,0 +1,207 @@
+"""Filing from a thread of its own, so that training never waits for the store, and no result is lost if the store fails."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from nnspec.catalog import DATA, LOSSES
+from nnspec.diagnostics import VERDICTS
+from nnspec.errors import TrackingError
+from nnspec.result import CellResult
+from nnspec.runner.gather import TrainedCell
+from nnspec.spec import Member, RunSpec
+from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
+from nnspec.tracking.provenance import run_tags
+from nnspec.tracking.records import cell_artifacts, dataset_info, final_metrics, history_series, run_name
+
+UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
+BATCH = 250  # cells a transaction
+ROOM = 2000  # cells that may wait to be filed before training waits for the store
+FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A cell that could not train, and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Cells whose chunk has begun to train."""
+
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Live:
+    """Histories so far of cells that still train."""
+
+    histories: tuple[tuple[int, CellResult], ...]
+
+
+Item = Begun | Live | TrainedCell | Failed
+
+
+@dataclass
+class Filer:
+    """Files cells as they come: ``put`` hands one over, ``finish`` waits until all are filed or spooled.
+
+    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs.
+    """
+
+    store: Store
+    experiment: str
+    experiment_id: str
+    specs: Sequence[RunSpec]
+    parent: str | None = None
+    extra_tags: Mapping[str, str] = field(default_factory=dict)
+    ids: dict[int, str] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    unfiled: list[Path] = field(default_factory=list)
+    broken: TrackingError | None = None
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._queue: queue.Queue[Item | None] = queue.Queue(ROOM)
+        self._crash: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="nnspec-filer", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Item) -> None:
+        """Hand over one item; waits while too many are waiting."""
+        while True:
+            self._raise_crash()
+            try:
+                return self._queue.put(item, timeout=1)
+            except queue.Full:
+                continue
+
+    def finish(self) -> None:
+        """Wait until everything handed over is filed, or spooled where the store failed."""
+        while self._thread.is_alive():
+            try:
+                self._queue.put(None, timeout=1)
+                break
+            except queue.Full:
+                continue
+        self._thread.join()
+        self._raise_crash()
+
+    def start_of(self, index: int) -> RunStart:
+        """The start record of a cell."""
+        spec = self.specs[index]
+        tags = {**run_tags(spec), **self.extra_tags}
+        return RunStart(run_name(spec), spec.flat(), tags, self.parent, data_record(spec.data, spec.loss.name), now())
+
+    def end_of(self, item: TrainedCell | Failed) -> RunEnd:
+        """The end record of a cell."""
+        run_id = self.ids.get(item.index) or uuid.uuid4().hex
+        if isinstance(item, Failed):
+            return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, end_time=now())
+        reason = failure(item)
+        metrics = final_metrics(item.result) | verdict_metrics(item)
+        tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
+        last = item.spec.train.epochs
+        files = cell_artifacts(item.result, item.columns())
+        return RunEnd(run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last)
+
+    def _raise_crash(self) -> None:
+        if self._crash is not None:
+            raise self._crash
+
+    def _work(self) -> None:
+        try:
+            while (first := self._queue.get()) is not None:
+                batch: list[Item] = [first]
+                last = False
+                while len(batch) < BATCH and not last:
+                    try:
+                        item = self._queue.get_nowait()
+                    except queue.Empty:
+                        break
+                    last = item is None
+                    if item is not None:
+                        batch.append(item)
+                started = time.perf_counter()
+                self._file(batch)
+                self.seconds += time.perf_counter() - started
+                if last:
+                    return
+        except BaseException as error:  # noqa: BLE001 - a programming error: the main thread raises it, so that it is seen
+            self._crash = error
+
+    def _file(self, batch: Sequence[Item]) -> None:
+        ends = [item for item in batch if isinstance(item, (TrainedCell, Failed))]
+        begun = dict.fromkeys(cell for item in batch if isinstance(item, Begun) for cell in item.cells)
+        begun.update(dict.fromkeys(item.index for item in ends))
+        try:
+            if self.broken is not None:
+                raise self.broken
+            self._begin([cell for cell in begun if cell not in self.ids])
+            live = [pair for item in batch if isinstance(item, Live) for pair in item.histories]
+            if live:
+                self.store.progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
+            if ends:
+                self.store.finish([self.end_of(item) for item in ends])
+        except TrackingError as error:
+            self.broken = error
+            self._spool(ends)
+        self.done.update(item.index for item in ends)
+
+    def _begin(self, cells: Sequence[int]) -> None:
+        if cells:
+            self.ids.update(zip(cells, self.store.start([self.start_of(cell) for cell in cells], self.experiment_id), strict=True))
+
+    def _spool(self, ends: Sequence[TrainedCell | Failed]) -> None:
+        if ends:
+            runs = [Unfiled(self.start_of(item.index), self.end_of(item), begun=item.index in self.ids) for item in ends]
+            self.unfiled.append(spool(UNFILED, self.experiment, runs))
+
+
+def failure(cell: TrainedCell) -> str | None:
+    """Why a trained cell counts as failed: its networks were non-finite before the first update."""
+    at = cell.result.nonfinite_at
+    if len(at) and (at == 0).all():
+        return "non-finite from the start; lower the scale of init or data"
+    return None
+
+
+def verdict_metrics(cell: TrainedCell) -> dict[str, float]:
+    """The share of each verdict, and the median over replicates of each number of the diagnosis."""
+    metrics = {f"verdict.{name}": float((cell.verdict == name).mean()) for name in VERDICTS}
+    for name, values in cell.numbers.items():
+        known = values[~np.isnan(values)]
+        if len(known):
+            metrics[name] = float(np.median(known))
+    return metrics
+
+
+def most_common(verdict: np.ndarray) -> str:
+    """The most common verdict; of equally common ones the one that comes first in ``VERDICTS``."""
+    return max(VERDICTS, key=lambda name: int((verdict == name).sum()))
+
+
+@lru_cache(maxsize=256)
+def data_record(data: Member, loss: str) -> DatasetInfo:
+    """The data set as the tracker shows it, with the targets that the loss makes of its labels."""
+    rows = DATA[data.name].make(dict(data.params))
+    return dataset_info(data.name, rows.inputs, LOSSES[loss].targets(rows.labels, rows.classes))
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+

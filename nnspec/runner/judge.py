@@ -1,0 +1,59 @@
+"""Diagnosis of a trained chunk, in the worker that trained it: groups of like networks in, one value a network out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nnspec.diagnostics import Group, diagnose
+from nnspec.fused.plan import Chunk
+from nnspec.fused.train import Trained
+from nnspec.spec import Member, RunSpec
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Of each network of a chunk, in its order: ``verdict`` [j], and ``numbers`` [j] by name, NaN where not measured."""
+
+    verdict: np.ndarray
+    numbers: dict[str, np.ndarray]
+    seconds: float = 0.0
+
+
+def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> Judged:
+    """Diagnose every network of a chunk."""
+    start = time.perf_counter()
+    groups: dict[RunSpec, list[np.ndarray]] = {}
+    column = 0
+    for share in chunk.shares:
+        groups.setdefault(_alike(specs[share.cell]), []).append(np.arange(column, column + share.count))
+        column += share.count
+    verdict = np.full(column, "", dtype=object)
+    numbers: dict[str, np.ndarray] = {}
+    for spec, members in groups.items():
+        where = np.concatenate(members)
+        diagnosis = diagnose(_group(spec, trained, where))
+        verdict[where] = diagnosis.verdict
+        for name, values in diagnosis.numbers.items():
+            numbers.setdefault(name, np.full(column, np.nan))[where] = values
+    return Judged(verdict, numbers, time.perf_counter() - start)
+
+
+def _alike(spec: RunSpec) -> RunSpec:
+    """What a diagnosis depends on besides the arrays: networks that agree on it are judged together."""
+    return replace(spec, seed=0, replicates=1, init=Member(""), optimizer=Member(""))
+
+
+def _group(spec: RunSpec, trained: Trained, where: np.ndarray) -> Group:
+    return Group(
+        spec=spec,
+        initial={name: tensor[where] for name, tensor in trained.initial.items()},
+        final={name: tensor[where] for name, tensor in trained.final.items()},
+        steps=trained.rows.steps,
+        loss=trained.rows.loss[where],
+        right=trained.rows.right[where, -1],
+        nonfinite_at=trained.nonfinite_at[where],
+    )

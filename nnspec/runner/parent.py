@@ -1,0 +1,147 @@
+"""The run above the cells: a sweep's parent run, or nothing for a single cell. Knows the store and the experiment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nnspec.errors import TrackingError
+from nnspec.runner.earlier import DIGEST_TAG, LAST, Earlier, outcome_of, owner_alive, resumed, reused, sweep_digest
+from nnspec.runner.filing import UNFILED, Filer, now
+from nnspec.settings import Settings
+from nnspec.spec import RunSpec
+from nnspec.sweep import Cell
+from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store, spool
+from nnspec.tracking.provenance import process_tags
+from nnspec.tracking.records import run_name
+
+if TYPE_CHECKING:
+    from nnspec.runner.run import Outcome
+
+Say = Callable[[str], object]
+NAME_AXES = 4  # axes named in a sweep's name
+PARAM_VALUES = 60  # values of an axis that are listed in its param
+
+
+@dataclass
+class Parent:
+    """Where the runs of one command go."""
+
+    store: Store
+    experiment: str
+    experiment_id: str
+    cells: Sequence[Cell]
+    start: RunStart | None  # of the sweep; None for a single cell
+    run_id: str | None = None
+    earlier: Earlier = field(default_factory=Earlier)
+
+    @classmethod
+    def open(cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str) -> Parent:
+        """Reach the store, find what is there already, and file the sweep's own run as RUNNING."""
+        store = open_store(settings.tracking)
+        specs = [cell.spec for cell in cells]
+        experiment = settings.tracking.experiment or experiment_name(specs)
+        self = cls(store, experiment, store.experiment(experiment), cells, sweep_start(cells, axes, command) if sweep else None)
+        if self.start is None:
+            return self
+        if settings.resume:
+            self.earlier = resumed(store, self.experiment_id, specs, settings.resume)
+        elif settings.reuse:
+            self.earlier = reused(store, self.experiment_id, specs)
+        if self.earlier.parent is None:
+            (self.run_id,) = store.start([self.start], self.experiment_id)
+        else:
+            if settings.resume == LAST and owner_alive(store, self.earlier.parent):
+                raise TrackingError(f"a sweep must not be resumed while it runs, but {self.earlier.parent} does; wait for it or stop it")
+            self.run_id = self.earlier.parent
+            store.set_status([self.run_id], "RUNNING")
+            store.set_tags(self.run_id, process_tags())
+        return self
+
+    def take_earlier(self, outcome: Outcome, say: Say) -> None:
+        """Put the outcomes of cells that are filed already into ``outcome``."""
+        if self.earlier.message:
+            say(self.earlier.message)
+        for index, run_id in self.earlier.finished.items():
+            outcome.outcomes[index] = outcome_of(self.store, run_id, self.cells[index].spec.train.epochs)
+            outcome.run_ids[index] = run_id
+
+    def filer(self, specs: Sequence[RunSpec]) -> Filer:
+        """A filer of these cells below this run."""
+        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id)
+
+    def close(self, outcome: Outcome, say: Say) -> None:
+        """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
+        outcome.parent = self.run_id
+        if outcome.interrupted:
+            self._kill_unfinished(outcome)
+        if self.run_id is None or self.start is None:
+            return
+        from nnspec.runner.sweep_result import sweep_artifacts, sweep_metrics
+
+        status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED"
+        end = RunEnd(self.run_id, status, metrics=sweep_metrics(outcome), artifacts=sweep_artifacts(outcome), end_time=now())
+        try:
+            self.store.finish([end])
+        except TrackingError as error:
+            outcome.unfiled = True
+            folder = spool(UNFILED, self.experiment, [Unfiled(self.start, end, begun=True)])
+            print(f"nnspec: {error}; the sweep's results are in {folder}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
+
+    def _kill_unfinished(self, outcome: Outcome) -> None:
+        left = [run_id for index, run_id in outcome.run_ids.items() if index not in outcome.outcomes and index not in outcome.failed]
+        try:
+            self.store.set_status(left, "KILLED", now())
+        except TrackingError as error:
+            print(f"nnspec: {error}; {len(left)} runs stay RUNNING until the sweep is resumed", file=sys.stderr)
+
+    def show(self, outcome: Outcome, say: Say) -> None:
+        """The name of the run and the command that opens it."""
+        run_id = self.run_id or outcome.run_ids.get(0)
+        name = self.start.name if self.start is not None else run_name(self.cells[0].spec)
+        if run_id is not None:
+            say(f"run         {name} in experiment {self.experiment}")
+            say(f"look at it  {self.store.ui_command(self.experiment_id, run_id)}")
+
+
+def experiment_name(specs: Sequence[RunSpec]) -> str:
+    """nnspec-<data name>; a sweep over data sets has all their names, for MLflow nests runs within one experiment only."""
+    return "nnspec-" + "-".join(dict.fromkeys(spec.data.name for spec in specs))
+
+
+def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> RunStart:
+    """The start record of a sweep: its axes with their values, and what all cells share."""
+    values: dict[str, dict[str, None]] = {axis: {} for axis in axes}
+    for cell in cells:
+        for axis, value in cell.choices:
+            values.setdefault(axis, {})[value] = None
+    digest = sweep_digest(cell.spec for cell in cells)
+    name = "sweep-" + "-x-".join(f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES])
+    params = {f"axis.{axis}": _listed(list(found)) for axis, found in values.items()}
+    params |= shared_params([cell.spec for cell in cells])
+    params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}
+    tags: Mapping[str, str] = {
+        **process_tags(),
+        DIGEST_TAG: digest,
+        "nnspec.command": command,
+        "nnspec.axes": json.dumps(list(axes)),
+        "mlflow.note.content": f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
+    }
+    return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())
+
+
+def shared_params(specs: Sequence[RunSpec]) -> dict[str, str]:
+    """The fields in which all cells agree."""
+    first = specs[0].flat()
+    common = set(first.items())
+    for spec in specs[1:]:
+        common &= set(spec.flat().items())
+    return {key: value for key, value in first.items() if (key, value) in common}
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = len(values) - PARAM_VALUES
+    return ", ".join(values[:PARAM_VALUES]) + (f", ... and {more} more" if more > 0 else "")

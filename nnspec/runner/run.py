@@ -1,0 +1,213 @@
+"""One command from cells to filed results: the room where plan, train, diagnose and tracking meet."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.runner import console
+from nnspec.runner.filing import UNFILED, Failed, Filer, failure
+from nnspec.runner.gather import TrainedCell
+from nnspec.runner.parent import Parent
+from nnspec.runner.table import outcome_rows, sweep_table
+from nnspec.runner.training import Advance, Training
+from nnspec.settings import Settings
+from nnspec.spec import RunSpec
+from nnspec.sweep import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Outcome:
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.OUTCOME``; ``cells`` what it trained itself,
+    kept only where asked; ``failed`` the reason of each cell that failed."""
+
+    specs: Sequence[RunSpec]
+    axes: Sequence[str] = ()
+    outcomes: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    cells: dict[int, TrainedCell] = field(default_factory=dict)
+    run_ids: dict[int, str] = field(default_factory=dict)
+    parent: str | None = None
+    interrupted: bool = False
+    unfiled: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_status(self) -> int:
+        """0 done, 1 something failed or could not be filed, 130 interrupted."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failed) or self.unfiled)
+
+    @property
+    def objective(self) -> float | None:
+        """The median final loss over everything trained: what a sweeper that optimises makes small."""
+        losses = [rows["final_loss"] for rows in self.outcomes.values()]
+        return float(np.median(np.concatenate(losses))) if losses else None
+
+    def table(self) -> pd.DataFrame:
+        """One row a network; see ``runner.table.sweep_table``."""
+        return sweep_table(self.specs, self.outcomes)
+
+
+def run(
+    cells: Sequence[Cell],
+    settings: Settings,
+    axes: Sequence[str] = (),
+    sweep: bool = False,
+    command: str = "",
+    duplicates: int = 0,
+    expand_seconds: float = 0.0,
+    quiet: bool = False,
+    keep: bool = False,
+) -> Outcome:
+    """Train, diagnose and file checked cells, and show how it goes.
+
+    A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
+    arrays of every cell in the outcome. Interruption files what is done and is told by the exit status.
+
+    Raises:
+        TrackingError: the store cannot be reached; nothing has trained then.
+    """
+    started = time.perf_counter()
+    outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
+    say = (lambda text: None) if quiet else print
+    if settings.sweep.plan_only:
+        training = Training(outcome.specs, settings.runtime)
+        say(console.plan_report(training.plan, training.workers, _seconds_a_network(outcome.specs)))
+        _say_duplicates(say, duplicates)
+        return outcome
+    parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
+    if parent is not None:
+        parent.take_earlier(outcome, say)
+    missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
+    if missing:
+        _train(missing, outcome, settings, parent, say, duplicates, keep or not sweep, quiet)
+    outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
+    if parent is not None:
+        parent.close(outcome, say)
+    _show(outcome, cells, settings, sweep, command, parent, say)
+    return outcome
+
+
+def _train(
+    missing: Sequence[int],
+    outcome: Outcome,
+    settings: Settings,
+    parent: Parent | None,
+    say: object,
+    duplicates: int,
+    keep: bool,
+    quiet: bool,
+) -> None:
+    training = Training([outcome.specs[index] for index in missing], settings.runtime)
+    assert callable(say)
+    say(console.plan_line(training.plan, training.workers))
+    _say_duplicates(say, duplicates)
+    bar = None if quiet else console.progress_bar(training.plan.networks)
+    filer = parent.filer(training.specs) if parent is not None else None
+    try:
+        with _terminable():
+            for event in training:
+                if isinstance(event, Advance):
+                    if bar is not None:
+                        bar.n = event.networks
+                        bar.set_postfix_str(f"{event.right} solved")
+                    continue
+                if filer is not None:
+                    filer.put(event)
+                if isinstance(event, TrainedCell):
+                    _take(event, missing[event.index], outcome, keep)
+                elif isinstance(event, Failed):
+                    outcome.failed[missing[event.index]] = event.reason
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    finally:
+        if bar is not None:
+            bar.close()
+        outcome.seconds |= training.seconds
+        if filer is not None:
+            _finish(filer, missing, outcome)
+
+
+def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
+    outcome.outcomes[index] = outcome_rows(cell.result, cell.verdict)
+    reason = failure(cell)
+    if reason:
+        outcome.failed[index] = reason
+    if keep:
+        outcome.cells[index] = replace(cell, index=index)
+
+
+def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
+    filer.finish()
+    outcome.run_ids |= {missing[cell]: run_id for cell, run_id in filer.ids.items()}
+    outcome.seconds["file"] = filer.seconds
+    outcome.unfiled = bool(filer.unfiled)
+    if filer.unfiled:
+        why = f"{len(filer.done)} runs trained, but some could not be filed: {filer.broken}"
+        print(f"nnspec: {why}; they are in {UNFILED}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A request to terminate ends training as Ctrl-C does: what is done is filed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_duplicates(say: object, duplicates: int) -> None:
+    if duplicates:
+        assert callable(say)
+        say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
+
+
+def _seconds_a_network(specs: Sequence[RunSpec]) -> float | None:
+    """About how long one network takes, from a short run of the first cell; None if that is not worth trying."""
+    probe = replace(specs[0], replicates=256, train=replace(specs[0].train, epochs=20, log_every=20, snapshot_every=0))
+    if specs[0].init.name == "from_file":
+        return None
+    training = Training([probe], replace(Settings().runtime, workers=1))
+    list(training)
+    return training.seconds["train"] / 256 / 20 * float(np.mean([spec.train.epochs for spec in specs]))
+
+
+def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, command: str, parent: Parent | None, say: object) -> None:
+    assert callable(say)
+    if sweep and outcome.outcomes:
+        from nnspec.runner.sweep_result import show_sweep
+
+        show_sweep(outcome, settings, say)
+    elif outcome.cells:
+        say(console.single_result(outcome.cells[0]))
+    if outcome.failed:
+        say(console.failures_text(outcome.failed, [console.cell_name(cell) for cell in cells]))
+    if parent is not None:
+        parent.show(outcome, say)
+    if settings.timings:
+        say(console.timings_text(outcome.seconds))
+    if outcome.interrupted:
+        done = len(outcome.outcomes)
+        go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""
+        say(f"interrupted: {done} of {len(outcome.specs)} cells done{go_on}")

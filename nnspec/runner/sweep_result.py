@@ -1,0 +1,60 @@
+"""What a sweep as a whole leaves: totals, tables, files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.intervals import wilson_interval
+from nnspec.runner.table import axis_column
+from nnspec.settings import Settings
+
+if TYPE_CHECKING:
+    from nnspec.runner.run import Outcome
+
+RESULTS = "results.parquet"
+BEST = 5  # best and worst cells that are shown
+
+
+def sweep_metrics(outcome: Outcome) -> dict[str, float]:
+    """The totals of a sweep."""
+    solved = np.concatenate([rows["solved"] for rows in outcome.outcomes.values()]) if outcome.outcomes else np.empty(0, bool)
+    totals = {"cells_done": float(len(outcome.outcomes)), "cells_failed": float(len(outcome.failed)), "networks_trained": float(len(solved))}
+    if len(solved):
+        low, high = wilson_interval(int(solved.sum()), len(solved))
+        totals |= {"solve_rate": float(solved.mean()), "solve_rate_low": float(low), "solve_rate_high": float(high)}
+    return totals
+
+
+def sweep_artifacts(outcome: Outcome) -> dict[str, bytes]:
+    """The per-network table."""
+    if not outcome.outcomes:
+        return {}
+    buffer = io.BytesIO()
+    outcome.table().to_parquet(buffer, index=False)
+    return {RESULTS: buffer.getvalue()}
+
+
+def table_axes(outcome: Outcome) -> list[str]:
+    """The columns of the axes, seeds aside: they are replicates, not a choice."""
+    return [axis_column(axis) for axis in outcome.axes if axis != "seed"]
+
+
+def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object]) -> None:
+    """Solve rates over two axes, the best and the worst cells, and what became of the rest."""
+    from nnspec.analysis import tables
+
+    table = outcome.table()
+    axes = [axis for axis in table_axes(outcome) if axis in table.columns]
+    if settings.sweep.csv:
+        tables.write_csv(table, settings.sweep.csv)
+        say(f"table       {settings.sweep.csv}")
+    named = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
+    if axes or named:
+        say("\n" + tables.render(tables.pivot(table, axes, by=named)))
+        best, worst = tables.best_and_worst(table, axes, BEST)
+        say(f"\nbest\n{tables.render_frame(best)}\n\nworst\n{tables.render_frame(worst)}")
+    say("\n" + tables.failures(table))

@@ -1,0 +1,105 @@
+"""Training cells: plan, train, diagnose, gather. No store, no terminal: both listen through callbacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from nnspec.fused.plan import Chunk, Plan, plan
+from nnspec.fused.train import Progress
+from nnspec.fused.workers import Advanced, Finished, Lost, cores, train_chunks
+from nnspec.result import CellResult
+from nnspec.runner.filing import Begun, Failed, Live
+from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
+from nnspec.runner.judge import judge
+from nnspec.runner.memory import allowance
+from nnspec.settings import Runtime
+from nnspec.spec import RunSpec
+
+LIVE = 3.0  # seconds between two filings of the history of cells that still train
+
+
+@dataclass(frozen=True)
+class Advance:
+    """The sweep has come so far: ``networks`` trained, counting those in hand by the share of their updates, ``right`` of them."""
+
+    networks: float
+    right: int
+
+
+@dataclass
+class Training:
+    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part."""
+
+    specs: Sequence[RunSpec]
+    runtime: Runtime
+    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
+
+    def __post_init__(self) -> None:
+        self.workers = self.runtime.workers or cores()
+        self.plan: Plan = plan(self.specs, self.workers, allowance(self.runtime.memory))
+
+    def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
+        chunks = list(self.plan.chunks())
+        gatherer, meter = Gatherer(self.specs), _Meter(self.specs, chunks)
+        failed: set[int] = set()
+        begun = min(self.workers, len(chunks))
+        yield Begun(_cells(chunks[:begun]))
+        for event in train_chunks(self.specs, chunks, self.workers, judge):
+            chunk = chunks[event.chunk]
+            if isinstance(event, Advanced):
+                live = meter.live(event.chunk, event.progress)
+                if live:
+                    yield Live(live)
+            else:
+                yield Begun(_cells(chunks[begun : begun + 1]))
+                begun += 1
+            if isinstance(event, Finished):
+                self.seconds["train"] += event.trained.seconds
+                self.seconds["diagnose"] += event.extra.seconds
+                yield from (cell for cell in gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed)
+            if isinstance(event, Lost):
+                new = [cell for cell in _cells([chunk]) if cell not in failed]
+                failed.update(new)
+                yield from (Failed(cell, event.reason) for cell in new)
+            yield meter.advance(event)
+
+
+def _cells(chunks: Sequence[Chunk]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(share.cell for chunk in chunks for share in chunk.shares))
+
+
+class _Meter:
+    """How far all chunks are together, and whose history is due for filing."""
+
+    def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk]):
+        self.specs, self.chunks = specs, chunks
+        self.share = [0.0] * len(chunks)
+        self.right = [0] * len(chunks)
+        self.filed = time.perf_counter()
+
+    def advance(self, event: Advanced | Finished | Lost) -> Advance:
+        """The state after an event."""
+        chunk = self.chunks[event.chunk]
+        if isinstance(event, Advanced):
+            self.share[event.chunk] = event.progress.step / self.specs[chunk.shares[0].cell].train.epochs
+            self.right[event.chunk] = event.progress.right
+        else:
+            self.share[event.chunk] = 1.0
+            self.right[event.chunk] = int(event.trained.rows.right[:, -1].sum()) if isinstance(event, Finished) else 0
+        networks = sum(share * chunk.networks for share, chunk in zip(self.share, self.chunks, strict=True))
+        return Advance(networks, sum(self.right))
+
+    def live(self, number: int, progress: Progress) -> tuple[tuple[int, CellResult], ...]:
+        """Every few seconds, the histories so far of the cells that lie within one chunk whole."""
+        if time.perf_counter() - self.filed < LIVE:
+            return ()
+        self.filed = time.perf_counter()
+        found, start = [], 0
+        for share in self.chunks[number].shares:
+            stop = start + share.count
+            if share.count == self.specs[share.cell].replicates:
+                found.append((share.cell, partial_history(self.specs[share.cell], progress.history, start, stop)))
+            start = stop
+        return tuple(found)
