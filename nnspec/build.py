@@ -71,6 +71,8 @@ def _module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
     entry = ACTIVATIONS[member.name]
     if entry.module in OWN:
         return OWN[entry.module]()
-    module = getattr(torch.nn, entry.module)(**dict(member.params))
+    make = getattr(torch.nn, entry.module)
+    if entry.learned:
+        return make(**dict(member.params), dtype=kind)  # type: ignore[no-any-return]
     # torch's RReLU draws its slopes anew in training mode; the entry's formula is its evaluation form
-    return module.to(kind).eval() if not entry.learned else module.to(kind)
+    return make(**dict(member.params)).eval()  # type: ignore[no-any-return]

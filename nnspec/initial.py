@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nnspec.architecture import Dense, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, Init
@@ -79,15 +81,27 @@ def _learned_start(activation: Member) -> float:
 
 def _draw(seeds: Sequence[int] | np.ndarray, needs: list[tuple[str, tuple[int, int]]], kind: np.dtype) -> Iterator[np.ndarray]:
     """One array [m, o, i] a need, the needs of each network drawn in order from its own generator."""
-    stacks = [torch.empty(len(seeds), *shape, dtype=getattr(torch, kind.name)) for _, shape in needs]
-    if stacks:
-        fills = [torch.Tensor.uniform_ if name == UNIFORM else torch.Tensor.normal_ for name, _ in needs]
-        generator = torch.Generator()
-        for seed, *tensors in zip(seeds, *(stack.unbind(0) for stack in stacks), strict=True):
-            generator.manual_seed(int(seed))
-            for fill, tensor in zip(fills, tensors, strict=True):
-                fill(tensor, generator=generator)
+    dtype = getattr(torch, kind.name)
+    if needs and all(name == UNIFORM for name, _ in needs):
+        # uniform numbers come one by one from the generator, so that one long draw is all the short ones in a row
+        sizes = [math.prod(shape) for _, shape in needs]
+        row = torch.empty(len(seeds), sum(sizes), dtype=dtype)
+        _fill([torch.Tensor.uniform_], [row], seeds)
+        pieces = np.split(row.numpy(), np.cumsum(sizes)[:-1], axis=1)
+        return iter([piece.reshape(-1, *shape) for piece, (_, shape) in zip(pieces, needs, strict=True)])
+    stacks = [torch.empty(len(seeds), *shape, dtype=dtype) for _, shape in needs]
+    _fill([torch.Tensor.uniform_ if name == UNIFORM else torch.Tensor.normal_ for name, _ in needs], stacks, seeds)
     return iter([stack.numpy() for stack in stacks])
+
+
+def _fill(fills: list[Callable[..., Tensor]], stacks: list[Tensor], seeds: Sequence[int] | np.ndarray) -> None:
+    """Fill each network's part of every stack, in order, from the network's own generator."""
+    generator = torch.Generator()
+    for seed, *tensors in zip(np.asarray(seeds).tolist(), *(stack.unbind(0) for stack in stacks), strict=True):
+        if tensors:
+            generator.manual_seed(seed)
+        for fill, tensor in zip(fills, tensors, strict=True):
+            fill(tensor, generator=generator)
 
 
 def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:

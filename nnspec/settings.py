@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Text, Value
-from nnspec.spec import MEMBERS, SCALARS, SOLVED, TRAIN, parse_params, targets, text
+from nnspec.spec import MEMBERS, SCALARS, parse_params, targets, text
 
 TRACKING = (
     Param("enabled", True, Boolean(), "false trains without a store"),
@@ -19,7 +19,7 @@ TRACKING = (
 RUNTIME = (
     Param("workers", None, Optional(Integer(1)), "processes that train; null is one a core"),
     Param("memory", None, Optional(Real(0, open_low=True)), "MiB that training may hold; null is a quarter of what is free"),
-    Param("precision", 0.02, Real(0, 1, open_low=True, open_high=True), "with replicates=auto: width of the solve rate's interval to reach"),
+    Param("precision", 0.02, Real(0, 1, open_low=True, open_high=True), "replicates=auto: width of the solve rate's interval to reach"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The primitives that a formula may use, and their NumPy form. ``fused.maths`` has the torch form.
+"""The primitives that a formula may use, and their NumPy form. ``torch_maths`` has the torch form.
 
 A short list on purpose: every primitive is exact to the last digits of its type in both libraries, and a formula made
 of them reads the same in both.

@@ -13,8 +13,8 @@ import torch
 
 from nnspec.architecture import SOFTMAX, Architecture
 from nnspec.catalog import ACTIVATIONS, Loss
-from nnspec.fused.maths import TorchMaths
 from nnspec.fused.params import Segment, blocks
+from nnspec.torch_maths import TorchMaths
 
 XP = TorchMaths()
 Tensor = torch.Tensor
@@ -205,4 +205,4 @@ class NetworkLast:
 
     def norms(self) -> list[Tensor]:
         """The L2 norm of each layer's weight matrix, [M] a layer."""
-        return [torch.linalg.vector_norm(layer.matrix.flatten(0, 1), dim=0) for layer in self.layers]
+        return [(layer.matrix * layer.matrix).sum((0, 1)).sqrt() for layer in self.layers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,13 @@ from nnspec.catalog import DATA, LOSSES, OPTIMIZERS, Optimizer
 from nnspec.fused.history import FirstRight, History
 from nnspec.fused.network import NetworkLast, Problem
 from nnspec.fused.params import columns, from_rows, hyperparameters, segments, stacked
-from nnspec.fused.plan import Chunk, logged_steps
+from nnspec.fused.plan import Chunk, logged_steps, padded
 from nnspec.initial import Weights
 from nnspec.result import NEVER
 from nnspec.spec import RunSpec
 
 Tensor = torch.Tensor
-COEFFICIENTS = 64  # updates for which an optimizer's coefficients are computed at a time
+COEFFICIENTS = 16  # updates for which an optimizer's coefficients are computed at a time: more would leave the cache
 PULSE = 0.2  # seconds between two reports of progress
 
 
@@ -114,7 +115,7 @@ class _Run:
                 loss = network.output.losses()
                 self.history.write(rows[step], loss, distances, self.first.tolerance, network.norms())
                 worst = worst + 0 * loss  # a loss can overflow where outputs do not
-            if not np.isfinite(float(worst.sum())):
+            if not math.isfinite(float(worst.sum())):
                 self._freeze(worst, distances, step)
             if every and step % every == 0:
                 self.snapshots[step] = network.weights.clone()
@@ -178,30 +179,63 @@ class _Optimizer:
     """One optimizer over all networks: hyperparameters in double precision, coefficients computed ahead in blocks."""
 
     def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast):
-        self.entry, self.exact, self.network = entry, h, network
+        self.entry, self.network = entry, network
         kind = network.weights.dtype
         self.h = {k: v.to(kind) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
         self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
         self.state = tuple(torch.zeros_like(network.weights) + torch.as_tensor(start).to(kind) for start in self.starts)
         self.spare = torch.empty_like(network.weights)
-        self.block: dict[str, Tensor] = {}
+        self.distinct, self.which = _distinct(h)
+        self.block: list[dict[str, Tensor]] = []
+        self.lasting: dict[str, Tensor] = {}
 
     def step(self, number: int) -> None:
         """Update ``number``, from 1."""
         place = (number - 1) % COEFFICIENTS
         if place == 0:
-            counts = torch.arange(number, number + COEFFICIENTS, dtype=torch.float64)[:, None]
-            kind = self.network.weights.dtype
-            self.block = {name: c.to(kind) for name, c in self.entry.coefficients(self.exact, counts).items()}
-        now = {name: c[place] for name, c in self.block.items()}
-        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, now)
+            self.block = self._coefficients(number)
+        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, self.block[place])
+
+    def _coefficients(self, number: int) -> list[dict[str, Tensor]]:
+        """The coefficients of the next updates, one mapping an update: computed once for each distinct set of hyperparameters."""
+        counts = torch.arange(number, number + COEFFICIENTS, dtype=torch.float64)[:, None]
+        found = self.entry.coefficients(self.distinct, counts)
+        lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1} if not self.block else self.lasting
+        self.lasting = lasting
+        rows = {name: self._spread(c).unbind(0) for name, c in found.items() if c.dim() == 2}
+        return [lasting | {name: row[place] for name, row in rows.items()} for place in range(COEFFICIENTS)]
+
+    def _spread(self, coefficient: Tensor) -> Tensor:
+        """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks' precision."""
+        rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
+        if self.which is None:
+            return rows[:, :1].expand(-1, self.network.weights.shape[1]).contiguous()
+        return rows.index_select(1, self.which)
 
     def reset(self, which: Tensor) -> None:
         """The state of these networks as at the start."""
         for slot, start in zip(self.state, self.starts, strict=True):
             slot[:, which] = start[which].to(slot.dtype) if isinstance(start, Tensor) else start
         self.network.grads[:, which] = 0
+
+
+def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
+    """Each distinct set of hyperparameters once, filled up to whole lanes, and for every column which of them it has (None: the only one)."""
+    numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}
+    rows = torch.cat([value.reshape(-1, value.shape[-1]) for value in numbers.values()])
+    which = None
+    if bool((rows == rows[:, :1]).all()):
+        unique = rows[:, :1]
+    else:
+        unique, which = torch.unique(rows, dim=1, return_inverse=True)
+    unique = torch.cat([unique, unique[:, :1].expand(-1, padded(unique.shape[1]) - unique.shape[1])], 1)
+    first, distinct = 0, dict(h)
+    for name, value in numbers.items():
+        count = value.numel() // value.shape[-1]
+        distinct[name] = unique[first : first + count].reshape(*value.shape[:-1], -1)
+        first += count
+    return distinct, which
 
 
 class _Freezer:
