@@ -170,8 +170,6 @@ class Output:
 class NetworkLast:
     """All networks of a chunk: ``weights`` and ``grads`` [P, M]."""
 
-    network_axis = -1
-
     def __init__(self, shape: Architecture, weights: Tensor, segments: list[Segment], problem: Problem):
         self.weights, self.grads = weights, torch.zeros_like(weights)
         self.layers: list[Linear] = []
@@ -206,3 +204,19 @@ class NetworkLast:
     def norms(self) -> list[Tensor]:
         """The L2 norm of each layer's weight matrix, [M] a layer."""
         return [(layer.matrix * layer.matrix).sum((0, 1)).sqrt() for layer in self.layers]
+
+    def spread(self, values: Tensor) -> Tensor:
+        """One value a column, [..., M], as it broadcasts against the weights."""
+        return values
+
+    def rows(self) -> Tensor:
+        """The weights as [P, M] rows."""
+        return self.weights
+
+    def put(self, which: Tensor, rows: Tensor) -> None:
+        """Set the weights of the networks that ``which`` [M] marks to ``rows`` [P, k]."""
+        self.weights[:, which] = rows
+
+    def fill(self, tensor: Tensor, which: Tensor, value: Tensor | float) -> None:
+        """Set everything of the marked networks in a tensor shaped as the weights to one value (a network)."""
+        tensor[:, which] = value[which] if isinstance(value, Tensor) else value

@@ -7,6 +7,7 @@ networks with one activation fills whole lanes, its spare columns being copies o
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 
 from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
-from nnspec.fused.plan import Chunk, padded, segment_key
+from nnspec.fused.plan import Chunk, is_wide, padded, segment_key
 from nnspec.initial import Weights, initial_weights
 from nnspec.spec import Member, RunSpec
 
@@ -40,6 +41,7 @@ class Columns:
     seeds: np.ndarray  # [j] int64
     places: np.ndarray  # [j] int64
     source: np.ndarray  # [M] int64
+    wide: bool = False
 
     @property
     def width(self) -> int:
@@ -47,27 +49,31 @@ class Columns:
 
 
 def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
-    """The layout of a chunk's networks."""
+    """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end only."""
     owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
     seeds = np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
-    keys = [segment_key(spec) for spec in owners]
-    starts = [j for j in range(len(keys)) if j == 0 or keys[j] != keys[j - 1]]
+    wide = is_wide(owners[0])
+    bounds = [0, len(owners)] if wide else _bounds([segment_key(spec) for spec in owners])
     places, source, column = [], [], 0
-    for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         places.append(np.arange(stop - start) + column)
         spare = padded(stop - start) - (stop - start)
         source.append(np.concatenate([np.arange(start, stop), np.full(spare, start)]))
         column += padded(stop - start)
-    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source))
+    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source), wide)
+
+
+def _bounds(keys: Sequence[object]) -> list[int]:
+    """Where runs of equal keys begin, and the end of the last."""
+    return [i for i in range(len(keys)) if i == 0 or keys[i] != keys[i - 1]] + [len(keys)]
 
 
 def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
-    """The slices of one activation each, with its parameters one value a network."""
-    members = [layout.specs[j].activation for j in layout.source]
-    keys = [segment_key(layout.specs[j]) for j in layout.source]
-    starts = [c for c in range(len(keys)) if c == 0 or keys[c] != keys[c - 1]]
+    """The slices of one activation each, with its parameters one value a network; without the spare columns of wide ones."""
+    source = layout.source[: len(layout.specs)] if layout.wide else layout.source
+    members = [layout.specs[j].activation for j in source]
     found = []
-    for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
+    for start, stop in itertools.pairwise(_bounds([segment_key(layout.specs[j]) for j in source])):
         entry = ACTIVATIONS[members[start].name]
         params = {p.name: _column(members[start:stop], p.name, kind) for p in entry.params}
         found.append(Segment(entry, start, stop, params))

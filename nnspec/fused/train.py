@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from nnspec.architecture import Architecture, architecture
+from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES, OPTIMIZERS, Optimizer
 from nnspec.fused.history import FirstRight, History
 from nnspec.fused.network import NetworkLast, Problem
 from nnspec.fused.params import columns, from_rows, hyperparameters, segments, stacked
 from nnspec.fused.plan import Chunk, logged_steps, padded
+from nnspec.fused.wide import NetworkFirst
 from nnspec.initial import Weights
 from nnspec.result import NEVER
 from nnspec.spec import RunSpec
 
 Tensor = torch.Tensor
+Network = NetworkLast | NetworkFirst
 COEFFICIENTS = 16  # updates for which an optimizer's coefficients are computed at a time: more would leave the cache
 PULSE = 0.2  # seconds between two reports of progress
 
@@ -92,11 +94,12 @@ class _Run:
         self.kind: torch.dtype = getattr(torch, self.spec.dtype)
         self.initial = stacked(self.layout)
         tolerance = torch.tensor([self.layout.specs[j].solved.tolerance for j in self.layout.source], dtype=self.kind)
-        self.network = NetworkLast(self.shape, self.initial.clone(), segments(self.layout, self.kind), problem(self.spec))
+        network = NetworkFirst if self.layout.wide else NetworkLast
+        self.network: Network = network(self.shape, self.initial.clone(), segments(self.layout, self.kind), problem(self.spec))
         self.steps = logged_steps(self.spec.train.epochs, self.spec.train.log_every)
         self.history = History.empty(len(self.steps), len(self.shape.dense), self.layout.width, self.kind)
         self.first = FirstRight(tolerance)
-        self.optimizer = _Optimizer(OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network)
+        self.optimizer = _Optimizer(OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width)
         self.freezer = _Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}
 
@@ -118,7 +121,7 @@ class _Run:
             if not math.isfinite(float(worst.sum())):
                 self._freeze(worst, distances, step)
             if every and step % every == 0:
-                self.snapshots[step] = network.weights.clone()
+                self.snapshots[step] = network.rows().clone()
             if step == last:
                 return
             network.backward()
@@ -132,7 +135,7 @@ class _Run:
         network = self.network
         self.freezer.keep(bad, step, network, distances, self.first.tolerance)
         # their columns go on with zeros, whose arithmetic is as good as any and stops nobody else
-        network.weights[:, bad] = 0
+        network.fill(network.weights, bad, 0.0)
         self.optimizer.reset(bad)
 
     def _rows(self, count: int) -> Rows:
@@ -157,7 +160,7 @@ class _Run:
             solved_at,
             self.freezer.at[places],
             self._weights(self.initial),
-            self._weights(self.network.weights),
+            self._weights(self.network.rows()),
             {step: self._weights(weights) for step, weights in self.snapshots.items()},
             seconds,
         )
@@ -178,13 +181,14 @@ def problem(spec: RunSpec) -> Problem:
 class _Optimizer:
     """One optimizer over all networks: hyperparameters in double precision, coefficients computed ahead in blocks."""
 
-    def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast):
-        self.entry, self.network = entry, network
+    def __init__(self, entry: Optimizer, h: dict[str, object], network: Network, width: int):
+        self.entry, self.network, self.width = entry, network, width
         kind = network.weights.dtype
-        self.h = {k: v.to(kind) if isinstance(v, Tensor) else v for k, v in h.items()}
+        self.h = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
         self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
-        self.state = tuple(torch.zeros_like(network.weights) + torch.as_tensor(start).to(kind) for start in self.starts)
+        self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)
+        self.reset(torch.ones(width, dtype=torch.bool))
         self.spare = torch.empty_like(network.weights)
         self.distinct, self.which = _distinct(h)
         self.block: list[dict[str, Tensor]] = []
@@ -209,15 +213,14 @@ class _Optimizer:
     def _spread(self, coefficient: Tensor) -> Tensor:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks' precision."""
         rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
-        if self.which is None:
-            return rows[:, :1].expand(-1, self.network.weights.shape[1]).contiguous()
-        return rows.index_select(1, self.which)
+        every = rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
+        return self.network.spread(every)
 
     def reset(self, which: Tensor) -> None:
         """The state of these networks as at the start."""
         for slot, start in zip(self.state, self.starts, strict=True):
-            slot[:, which] = start[which].to(slot.dtype) if isinstance(start, Tensor) else start
-        self.network.grads[:, which] = 0
+            self.network.fill(slot, which, start.to(slot.dtype) if isinstance(start, Tensor) else start)
+        self.network.fill(self.network.grads, which, 0.0)
 
 
 def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
@@ -245,21 +248,21 @@ class _Freezer:
         self.at = np.full(width, NEVER)
         self.kept: list[tuple[np.ndarray, Tensor, Tensor, Tensor, list[Tensor], Tensor]] = []
 
-    def keep(self, bad: Tensor, step: int, network: NetworkLast, distances: Tensor, tolerance: Tensor) -> None:
+    def keep(self, bad: Tensor, step: int, network: Network, distances: Tensor, tolerance: Tensor) -> None:
         """Keep the networks that are ``bad`` [M] for the first time after ``step`` updates."""
         new = np.flatnonzero(bad.numpy() & (self.at == NEVER))
         if not len(new):
             return
         self.at[new] = step
         accuracy = (distances.amax(1) < tolerance).to(distances.dtype).mean(0)
-        parts = (network.weights, network.output.losses(), accuracy, network.output.p)
+        parts = (network.rows(), network.output.losses(), accuracy, network.output.p)
         weights, loss, accuracy, outputs = (part[..., new].clone() for part in parts)
         self.kept.append((new, weights, loss, accuracy, [norm[new] for norm in network.norms()], outputs))
 
-    def restore(self, network: NetworkLast, history: History, steps: list[int]) -> None:
+    def restore(self, network: Network, history: History, steps: list[int]) -> None:
         """Put the kept networks back into the weights and into the history from then on."""
         for new, weights, loss, accuracy, norms, _ in self.kept:
-            network.weights[:, new] = weights
+            network.put(_marked(new, len(self.at)), weights)
             since = [row for row, step in enumerate(steps) if step >= self.at[new[0]]]
             for row in since:
                 history.loss[row, new], history.accuracy[row, new], history.right[row, new] = loss, accuracy, False
@@ -274,6 +277,7 @@ class _Freezer:
         return outputs
 
 
-def layer_names(shape: Architecture) -> list[str]:
-    """The names under which the layers' norms are logged."""
-    return [dense.name for dense in shape.dense]
+def _marked(numbers: np.ndarray, width: int) -> Tensor:
+    marks = torch.zeros(width, dtype=torch.bool)
+    marks[torch.from_numpy(numbers)] = True
+    return marks
