@@ -62,7 +62,7 @@ class Architecture:
         for dense, after in zip(self.dense, self.after, strict=True):
             shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
             shapes[f"{dense.name}.bias"] = (dense.fan_out,)
-            shapes.update({name: (1,) for name in after.tensors})
+            shapes.update(dict.fromkeys(after.tensors, (1,)))
         return shapes
 
     @property

@@ -51,7 +51,7 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if given != wanted:
         wrong = sorted({*given.items()} ^ {*wanted.items()})
-        raise WeightsError(f"weights must have the model's tensors {wanted}, but these differ: {wrong}; use the spec they were trained with")
+        raise WeightsError(f"weights must have the tensors {wanted}, but these differ: {wrong}; use the spec they were trained with")
     kind = getattr(torch, spec.dtype)
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
@@ -73,6 +73,6 @@ def _module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
         return OWN[entry.module]()
     make = getattr(torch.nn, entry.module)
     if entry.learned:
-        return make(**dict(member.params), dtype=kind)  # type: ignore[no-any-return]
+        return make(**dict(member.params), dtype=kind)
     # torch's RReLU draws its slopes anew in training mode; the entry's formula is its evaluation form
-    return make(**dict(member.params)).eval()  # type: ignore[no-any-return]
+    return make(**dict(member.params)).eval()

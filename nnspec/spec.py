@@ -198,7 +198,8 @@ def targets(node: object, where: str = "") -> Iterator[Fault]:
         for key, value in node.items():
             path = f"{where}.{key}" if where else str(key)
             if key == "_target_":
-                yield Fault(path, "is not allowed: a spec is data and cannot name code", text(value), "remove it and choose a member by name")
+                rule = "is not allowed: a spec is data and cannot name code"
+                yield Fault(path, rule, text(value), "remove it and choose a member by name")
             else:
                 yield from targets(value, path)
     elif isinstance(node, (list, tuple)):

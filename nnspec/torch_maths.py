@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
+
+from nnspec.catalog.maths import Maths
 
 
 class TorchMaths:
@@ -13,7 +17,7 @@ class TorchMaths:
     abs, sign, where = torch.abs, torch.sign, torch.where
 
     @staticmethod
-    def clip(z: torch.Tensor, low: torch.Tensor | float | None, high: torch.Tensor | float | None) -> torch.Tensor:
+    def clip(z: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
         """z cut to low..high; None leaves a side open."""
         if isinstance(low, torch.Tensor) != isinstance(high, torch.Tensor) and low is not None and high is not None:
             raise TypeError("clip takes two numbers or two tensors")
@@ -33,3 +37,6 @@ class TorchMaths:
     def sum(z: torch.Tensor, axis: int) -> torch.Tensor:
         """The sum along an axis, which stays with length 1."""
         return z.sum(axis, keepdim=True)
+
+
+XP = cast(Maths, TorchMaths())  # mypy takes torch's functions for methods, which they are not: they bind no instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +38,14 @@ ENCODING = Param("encoding", "binary", Choice(("binary", "bipolar")), "inputs as
 BITS = Param("bits", 3, Integer(1, 16), "inputs; the data set has 2^bits rows")
 
 
-def truth_table(bits: int, encoding: str, label: Callable[[np.ndarray], np.ndarray]) -> DataSet:
+def truth_table(bits: int, encoding: str, label: Callable[[np.ndarray], Any]) -> DataSet:
     """Every combination of ``bits`` truth values in counting order, [2^bits, bits], with the label of each row."""
     rows = np.array(list(itertools.product((0, 1), repeat=bits)), dtype=np.int64)
     inputs = rows if encoding == "binary" else 2 * rows - 1
-    return DataSet(inputs.astype(np.float64), label(rows).astype(np.int64))
+    return DataSet(inputs.astype(np.float64), np.asarray(label(rows), dtype=np.int64))
 
 
-def _gate(name: str, summary: str, label: Callable[[np.ndarray], np.ndarray]) -> DataEntry:
+def _gate(name: str, summary: str, label: Callable[[np.ndarray], Any]) -> DataEntry:
     return DataEntry(
         name,
         summary,
@@ -58,9 +59,9 @@ DATA: Registry[DataEntry] = Registry(
     "data",
     (
         _gate("xor", "1 where exactly one input is true: no line separates it (Minsky and Papert 1969)", lambda r: r.sum(1) % 2),
-        _gate("and", "1 where both inputs are true", lambda r: r.all(1)),
-        _gate("or", "1 where any input is true", lambda r: r.any(1)),
-        _gate("nand", "0 where both inputs are true", lambda r: ~r.all(1)),
+        _gate("and", "1 where both inputs are true", lambda r: np.all(r, 1)),
+        _gate("or", "1 where any input is true", lambda r: np.any(r, 1)),
+        _gate("nand", "0 where both inputs are true", lambda r: ~np.all(r, 1)),
         _gate("xnor", "1 where both inputs agree", lambda r: 1 - r.sum(1) % 2),
         DataEntry(
             "parity",

@@ -13,10 +13,11 @@ import torch
 
 from nnspec.architecture import SOFTMAX, Architecture
 from nnspec.catalog import ACTIVATIONS, Loss
+from nnspec.catalog.maths import Maths
 from nnspec.fused.params import Segment, blocks
 from nnspec.torch_maths import TorchMaths
 
-XP = TorchMaths()
+XP: Maths = TorchMaths()  # type: ignore[assignment]  # torch's functions have more parameters
 Tensor = torch.Tensor
 
 
@@ -99,9 +100,10 @@ class InputLinear(Linear):
 class Hidden:
     """The hidden activations behind one layer: each segment of networks has its own formula."""
 
-    def __init__(self, segments: list[Segment], learned: Tensor | None, learned_grad: Tensor | None, like: Tensor):
+    def __init__(self, segments: list[Segment], learned: tuple[Tensor, Tensor] | None, like: Tensor):
         self.segments = segments
-        self.learned, self.learned_grad = learned, learned_grad
+        self.learned: Tensor | None = learned[0] if learned else None
+        self.learned_grad: Tensor | None = learned[1] if learned else None
         self.h, self.dh = torch.empty_like(like), torch.empty_like(like)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -181,8 +183,8 @@ class NetworkLast:
             first = number == 0
             self.layers.append(InputLinear(cube, grad, problem.inputs) if first else Linear(cube, grad, len(problem.inputs)))
             if number < len(shape.hidden):
-                learned = (weights[block.stop], self.grads[block.stop]) if block.learned else (None, None)
-                self.hidden.append(Hidden(segments, *learned, like=self.layers[-1].z))
+                learned = (weights[block.stop], self.grads[block.stop]) if block.learned else None
+                self.hidden.append(Hidden(segments, learned, self.layers[-1].z))
         self.output = Output(shape, problem)
 
     def forward(self) -> None:

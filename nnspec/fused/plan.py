@@ -18,7 +18,7 @@ from nnspec.spec import RunSpec
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
 CACHE = 900_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
 SMALLEST = 512  # networks below which a chunk is not worth splitting between workers
-WIDE = 24  # layers from this width on train as batched matrix products; see benchmarks/README.md
+WIDE = 24  # networks with a layer of this shorter side train as batched matrix products; see benchmarks/README.md
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ def logged_steps(epochs: int, every: int) -> list[int]:
 def is_wide(spec: RunSpec) -> bool:
     """Whether the networks train as batched matrix products rather than elementwise with the network axis last."""
     shape = architecture(spec)
-    return len(shape.dense) > 2 and max(dense.fan_out for dense in shape.dense) >= WIDE or max(d.fan_out for d in shape.dense) >= 8 * WIDE
+    between = [min(dense.fan_in, dense.fan_out) for dense in shape.dense[1:]]
+    return max(between, default=0) >= WIDE
 
 
 def chunk_width(spec: RunSpec, networks: int, workers: int, memory: float | None) -> int:

@@ -224,7 +224,7 @@ class _Optimizer:
 
 
 def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
-    """Each distinct set of hyperparameters once, filled up to whole lanes, and for every column which of them it has (None: the only one)."""
+    """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the only one)."""
     numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}
     rows = torch.cat([value.reshape(-1, value.shape[-1]) for value in numbers.values()])
     which = None

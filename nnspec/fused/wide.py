@@ -59,7 +59,7 @@ class NetworkFirst:
         for layer, above in zip(self.layers, self.layers[1:], strict=False):
             layer.forward()
             values = torch.empty_like(layer.lanes)
-            for number, segment in enumerate(self.segments):
+            for segment in self.segments:
                 here = slice(segment.start, segment.stop)
                 values[here] = segment.entry.value(XP, layer.lanes[here], self._params(segment, layer))
             above.x[..., :-1] = values[:, : layer.z[0].numel()].view_as(layer.z)

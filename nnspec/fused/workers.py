@@ -88,7 +88,7 @@ class _Pool:
 
     def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra):
         # a forked worker has torch imported already; elsewhere it must import it for itself
-        self.context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.work = (specs, chunks, extra)
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
@@ -152,7 +152,9 @@ class _Pool:
             process.join()
 
 
-def _serve(connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra) -> None:
+def _serve(
+    connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra
+) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     for other in inherited:
@@ -163,5 +165,5 @@ def _serve(connection: Connection, inherited: Sequence[Connection], specs: Seque
                 connection.send(event)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-    except Exception as error:  # noqa: BLE001 - a programming error: the parent raises it, so that it is seen
+    except Exception as error:  # a programming error: the parent raises it, so that it is seen
         connection.send(error)

@@ -49,7 +49,7 @@ class TrainResult:
         return with_weights(result.spec, {name: tensor[replicate] for name, tensor in result.final.items()})
 
     def _repr_html_(self) -> str:
-        return str(self.table._repr_html_())  # type: ignore[operator]
+        return str(self.table._repr_html_())
 
 
 def train(

@@ -22,7 +22,8 @@ ROWS = 16  # of the table of outputs; parity of many bits has thousands
 def plan_line(plan: Plan, workers: int) -> str:
     """The plan in one line."""
     chunks = sum(len(stack.chunks) for stack in plan.stacks)
-    counts = f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on {count(min(workers, chunks), 'process', 'processes')}"
+    processes = count(min(workers, chunks), "process", "processes")
+    counts = f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on {processes}"
     if len(plan.specs) == 1:
         return f"{summary(plan.specs[0])}: {counts}"
     return f"{count(len(plan.specs), 'cell')}: {counts}"
@@ -34,7 +35,8 @@ def summary(spec: RunSpec) -> str:
     sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
     hidden = f" {spec.activation.name}" if shape.hidden else ""
     lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
-    return f"{spec.model.name} {sizes}{hidden}, {spec.init.name}, {spec.optimizer.name}{lr}, {spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
+    problem = f"{spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
+    return f"{spec.model.name} {sizes}{hidden}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
 
 
 def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> str:
@@ -43,8 +45,9 @@ def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> st
     for number, stack in enumerate(plan.stacks):
         largest = max(chunk.networks for chunk in stack.chunks)
         memory = largest * stack.network_bytes * min(workers, len(stack.chunks)) / 2**20
-        sizes = f"{count(len(stack.cells), 'cell')}, {count(stack.networks, 'network')}, {count(len(stack.chunks), 'chunk')}, {memory:.1f} MiB at a time"
-        lines.append(f"  stack {number + 1}: {summary(plan.specs[stack.cells[0]])}{' ...' if len(stack.cells) > 1 else ''}: {sizes}")
+        counts = [count(len(stack.cells), "cell"), count(stack.networks, "network"), count(len(stack.chunks), "chunk")]
+        first = summary(plan.specs[stack.cells[0]]) + (" ..." if len(stack.cells) > 1 else "")
+        lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)}, {memory:.1f} MiB at a time")
     if len(plan.stacks) > 1:
         lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
     if seconds_a_network is not None:

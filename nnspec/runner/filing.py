@@ -139,7 +139,7 @@ class Filer:
                 self.seconds += time.perf_counter() - started
                 if last:
                     return
-        except BaseException as error:  # noqa: BLE001 - a programming error: the main thread raises it, so that it is seen
+        except BaseException as error:  # a programming error: the main thread raises it, so that it is seen
             self._crash = error
 
     def _file(self, batch: Sequence[Item]) -> None:
@@ -203,5 +203,3 @@ def data_record(data: Member, loss: str) -> DatasetInfo:
 def now() -> int:
     """Milliseconds since 1970."""
     return int(time.time() * 1000)
-
-

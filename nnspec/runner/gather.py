@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,9 +64,9 @@ class Gatherer:
 
 
 def _whole(index: int, spec: RunSpec, parts: list[_Part]) -> TrainedCell:
-    def joined(pick: object, axis: int = 0) -> np.ndarray:
-        pieces = [np.take(pick(part), np.arange(part.start, part.stop), axis) if axis else pick(part)[part.start : part.stop] for part in parts]  # type: ignore[operator]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis)
+    def joined(pick: Callable[..., np.ndarray]) -> np.ndarray:
+        pieces = [pick(part)[part.start : part.stop] for part in parts]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     names = [dense.name for dense in architecture(spec).dense]
     trained = parts[0].trained

@@ -16,7 +16,7 @@ import numpy as np
 from nnspec.runner import console
 from nnspec.runner.filing import UNFILED, Failed, Filer, failure
 from nnspec.runner.gather import TrainedCell
-from nnspec.runner.parent import Parent
+from nnspec.runner.parent import Parent, Say
 from nnspec.runner.table import outcome_rows, sweep_table
 from nnspec.runner.training import Advance, Training
 from nnspec.settings import Settings
@@ -82,7 +82,7 @@ def run(
     """
     started = time.perf_counter()
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
-    say = (lambda text: None) if quiet else print
+    say: Say = (lambda text: None) if quiet else print
     if settings.sweep.plan_only:
         training = Training(outcome.specs, settings.runtime)
         say(console.plan_report(training.plan, training.workers, _seconds_a_network(outcome.specs)))
@@ -106,13 +106,12 @@ def _train(
     outcome: Outcome,
     settings: Settings,
     parent: Parent | None,
-    say: object,
+    say: Say,
     duplicates: int,
     keep: bool,
     quiet: bool,
 ) -> None:
     training = Training([outcome.specs[index] for index in missing], settings.runtime)
-    assert callable(say)
     say(console.plan_line(training.plan, training.workers))
     _say_duplicates(say, duplicates)
     bar = None if quiet else console.progress_bar(training.plan.networks)
@@ -177,9 +176,8 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _say_duplicates(say: object, duplicates: int) -> None:
+def _say_duplicates(say: Say, duplicates: int) -> None:
     if duplicates:
-        assert callable(say)
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
 
 
@@ -193,8 +191,7 @@ def _seconds_a_network(specs: Sequence[RunSpec]) -> float | None:
     return training.seconds["train"] / 256 / 20 * float(np.mean([spec.train.epochs for spec in specs]))
 
 
-def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, command: str, parent: Parent | None, say: object) -> None:
-    assert callable(say)
+def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, command: str, parent: Parent | None, say: Say) -> None:
     if sweep and outcome.outcomes:
         from nnspec.runner.sweep_result import show_sweep
 

@@ -22,7 +22,8 @@ BEST = 5  # best and worst cells that are shown
 def sweep_metrics(outcome: Outcome) -> dict[str, float]:
     """The totals of a sweep."""
     solved = np.concatenate([rows["solved"] for rows in outcome.outcomes.values()]) if outcome.outcomes else np.empty(0, bool)
-    totals = {"cells_done": float(len(outcome.outcomes)), "cells_failed": float(len(outcome.failed)), "networks_trained": float(len(solved))}
+    done, failed = float(len(outcome.outcomes)), float(len(outcome.failed))
+    totals = {"cells_done": done, "cells_failed": failed, "networks_trained": float(len(solved))}
     if len(solved):
         low, high = wilson_interval(int(solved.sum()), len(solved))
         totals |= {"solve_rate": float(solved.mean()), "solve_rate_low": float(low), "solve_rate_high": float(high)}
