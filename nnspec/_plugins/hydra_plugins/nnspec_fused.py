@@ -1,0 +1,62 @@
+"""The sweeper ``hydra/sweeper=nnspec``: hands all cells of a multirun to nnspec at once.
+
+Hydra imports every plugin at its start, so that nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class FusedSweeper(Sweeper):
+    """Expands a multirun into checked cells and trains them together. ``params`` are axes, as in Hydra's basic sweeper."""
+
+    def __init__(self, params: Mapping[str, Any] | None = None):
+        self.params = dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what the sweep needs."""
+        self._context = hydra_context
+        self._task_function = task_function
+        self._config = config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Train the cells that the arguments state; the outcome, or ``SystemExit`` if not all is well."""
+        from nnspec.compose.carried import carried
+
+        folder = Path(self._config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self._config, folder / "multirun.yaml")
+        outcome = carried(lambda: self._run([f"{key}={value}" for key, value in self.params.items()] + arguments))
+        if outcome.exit_status:
+            raise SystemExit(outcome.exit_status)
+        return outcome
+
+    def _run(self, overrides: list[str]) -> Any:
+        from nnspec.compose import Composer, command_line
+        from nnspec.compose.composer import plain
+        from nnspec.settings import settings_from
+        from nnspec.sweep import expand
+
+        start = time.perf_counter()
+        settings = settings_from(plain(self._config, resolve=True))
+        plan = expand(overrides, settings, Composer.of_job(self._context.config_loader, self._config))
+        spent = time.perf_counter() - start
+        from nnspec import runner
+
+        return runner.run(
+            plan.cells,
+            settings,
+            axes=plan.axes,
+            duplicates=plan.duplicates,
+            sweep=True,
+            command=command_line(),
+            expand_seconds=spent,
+        )

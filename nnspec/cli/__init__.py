@@ -1,0 +1,3 @@
+"""The command ``nnspec``."""
+
+from nnspec.cli.main import main as main

@@ -1,0 +1,57 @@
+"""``nnspec list``: what can be named, with its parameters and their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nnspec.catalog import REGISTRIES
+from nnspec.catalog.inits import bias_param
+from nnspec.errors import NnspecError, nearest
+from nnspec.params import Param
+from nnspec.spec import text
+
+KINDS = {"activations": "activation", "inits": "init", "models": "model", "optimizers": "optimizer", "losses": "loss", "data": "data"}
+EXPERIMENTS = "experiments"
+
+
+def listing(arguments: Sequence[str]) -> int:
+    """Print the members of the kinds named, or of all kinds."""
+    kinds = [*KINDS, EXPERIMENTS]
+    wanted = list(arguments) or kinds
+    for kind in wanted:
+        if kind not in kinds:
+            raise NnspecError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
+    for kind in wanted:
+        print("\n".join([f"{kind}:", *(_experiments() if kind == EXPERIMENTS else _members(KINDS[kind])), ""]))
+    return 0
+
+
+def _members(group: str) -> Iterator[str]:
+    names = REGISTRIES[group].names()
+    width = max(map(len, names))
+    for entry in REGISTRIES[group]:
+        yield f"  {entry.name:<{width}}  {entry.summary}"
+        for param in parameters(group, entry):
+            yield f"  {'':<{width}}    {group}.{param.name}={text(param.default)}  {param.doc}"
+
+
+def parameters(group: str, entry: Any) -> tuple[Param, ...]:
+    """The parameters that a member takes on the command line."""
+    own: tuple[Param, ...] = entry.params
+    return own + (bias_param(entry) if group == "init" else ())
+
+
+def _experiments() -> Iterator[str]:
+    from nnspec.compose.folders import conf_dir
+
+    files = sorted((conf_dir() / "experiment").glob("*.yaml"))
+    width = max((len(file.stem) for file in files), default=0)
+    for file in files:
+        yield f"  {file.stem:<{width}}  {_question(file.read_text('utf-8'))}"
+
+
+def _question(content: str) -> str:
+    """The first comment of an experiment's file that is not Hydra's header."""
+    comments = (line.lstrip("# ") for line in content.splitlines() if line.startswith("#"))
+    return next((line for line in comments if line and not line.startswith("@package")), "")

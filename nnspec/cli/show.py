@@ -1,0 +1,71 @@
+"""``nnspec show``: the resolved spec, its layers, and what its initialisation does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import yaml
+
+from nnspec.architecture import Architecture, Pointwise, architecture
+from nnspec.catalog import INITS
+from nnspec.catalog.inits import Layer
+from nnspec.spec import RunSpec
+
+SEEDS = 1000
+_NUMBERS = 10_000_000  # drawn at most: wide models show fewer seeds
+
+
+def show(arguments: Sequence[str]) -> int:
+    """Print the spec that the overrides state, layer by layer."""
+    from nnspec.compose import spec as compose
+
+    spec = compose(arguments)
+    print(f"# spec {spec.fingerprint}")
+    print(yaml.safe_dump(spec.to_mapping(), sort_keys=False, default_flow_style=None), end="")
+    print("\n".join(["", *layer_lines(architecture(spec)), "", *init_lines(spec)]))
+    return 0
+
+
+def layer_lines(shape: Architecture) -> Iterator[str]:
+    """The layers in their order, with the shapes of their tensors and how many numbers they train."""
+    yield from _table(["layer", "kind", "tensors", "parameters"], list(_layers(shape)))
+    yield f"{shape.parameters} parameters in all, from {shape.inputs} inputs to {shape.outputs} output{'s' * (shape.outputs != 1)}"
+
+
+def _layers(shape: Architecture) -> Iterator[list[str]]:
+    for dense, after in zip(shape.dense, shape.after, strict=True):
+        count = dense.fan_in * dense.fan_out + dense.fan_out
+        yield [dense.name, "linear", f"weight [{dense.fan_out}, {dense.fan_in}], bias [{dense.fan_out}]", str(count)]
+        yield [after.name, after.member.name, _learned(after), str(len(after.tensors))]
+
+
+def _learned(after: Pointwise) -> str:
+    return ", ".join(f"{name.partition('.')[2]} [1]" for name in after.tensors)
+
+
+def init_lines(spec: RunSpec) -> Iterator[str]:
+    """The standard deviation of each layer's weights and biases: as the scheme promises, and as drawn."""
+    if INITS[spec.init.name].stored:
+        yield f"weights and biases are those of {spec.init['path']}"
+        return
+    from nnspec.initial import hidden_gain, initial_weights
+
+    shape = architecture(spec)
+    seeds = max(1, min(SEEDS, _NUMBERS // shape.parameters))
+    weights = initial_weights(spec, np.arange(seeds))
+    gain = hidden_gain(spec.activation)
+    rows = []
+    for dense in shape.dense:
+        promised = INITS[spec.init.name].std
+        said = "-" if promised is None else f"{promised(Layer(dense.fan_in, dense.fan_out, gain), dict(spec.init.params)):.4g}"
+        weight, bias = weights[f"{dense.name}.weight"], weights[f"{dense.name}.bias"]
+        rows.append([dense.name, said, f"{weight.std():.4g}", f"{bias.std():.4g}"])
+    yield f"init {spec.init.name}, bias {spec.init['bias']}, gain {gain:.4g}: standard deviations, drawn over {seeds} seeds"
+    yield from _table(["layer", "weight promised", "weight drawn", "bias drawn"], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    for line in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

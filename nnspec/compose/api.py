@@ -1,0 +1,49 @@
+"""Specs and settings from overrides and from composed configs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nnspec.compose.archived import load_spec as load_spec
+from nnspec.compose.archived import with_archived
+from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.errors import Fault, SpecError
+from nnspec.settings import Settings
+from nnspec.spec import RunSpec
+
+
+def spec(overrides: Sequence[str] = ()) -> RunSpec:
+    """The checked spec that overrides state, as on the command line: ``spec(["model=mlp", "activation=gelu"])``.
+
+    Raises:
+        SpecError: with every fault of the overrides and of the spec.
+    """
+    return compose(overrides)[0]
+
+
+def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> tuple[RunSpec, Settings]:
+    """The checked spec and the settings that overrides state."""
+    composer = composer or Composer()
+    lines = with_archived(overrides)
+    try:
+        config = composer.mapping(lines)
+    except COMPOSE_ERRORS as error:
+        raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
+    return checked_config(config)
+
+
+def checked_config(config: Mapping[str, object]) -> tuple[RunSpec, Settings]:
+    """The checked spec and the settings of a composed config, as a plain mapping.
+
+    Raises:
+        SpecError: with every fault of both.
+    """
+    found, settings, faults = examine_config(config)
+    if faults or found is None:
+        raise SpecError(faults)
+    return found, settings
+
+
+def _unexplained(error: BaseException) -> Fault:
+    return Fault("the config", "must compose", one_line(error), "mend what it names")

@@ -1,0 +1,77 @@
+"""``spec=FILE``: an archived spec stands for the overrides that compose it, and what else is said goes on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from nnspec.check import checked_mapping
+from nnspec.errors import Fault, SpecError
+from nnspec.spec import MEMBERS, RunSpec, text
+
+KEY = "spec="
+_QUOTES = ("'", '"')
+
+
+def load_spec(path: str | Path) -> RunSpec:
+    """The checked spec of a YAML file.
+
+    Raises:
+        SpecError: the file cannot be read, is no mapping, or states a spec with faults.
+    """
+    try:
+        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise SpecError([Fault("spec", f"must be a readable file ({error.strerror})", f"'{path}'", "check the path")]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SpecError([Fault("spec", f"must be a YAML file ({reason})", f"'{path}'", "give the spec.yaml of a run")]) from None
+    if not isinstance(mapping, Mapping):
+        raise SpecError([Fault("spec", "must hold a mapping of a spec's fields", text(mapping), "give the spec.yaml of a run")])
+    return checked_mapping({str(key): value for key, value in mapping.items()})
+
+
+def with_archived(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with ``spec=FILE`` replaced by the overrides that state its spec.
+
+    They come first, so that the others go on top: ``spec=spec.yaml seed=5`` is that spec with another seed. Choosing
+    another member (``activation=gelu``) drops the archived member whole, parameters included.
+    """
+    given = [a for a in arguments if a.startswith(KEY) and a not in ("spec=null", "spec=")]
+    if not given:
+        return list(arguments)
+    if len(given) > 1:
+        raise SpecError([Fault("spec", "must be given once", ", ".join(given), "keep one of them")])
+    spec = load_spec(_unquoted(given[0].removeprefix(KEY)))
+    others = [a for a in arguments if a != given[0]]
+    chosen = {a.split("=", 1)[0] for a in others}
+    flags = [a for a in others if a.startswith("-")]
+    return [*flags, *_overrides(spec, chosen), *(a for a in others if not a.startswith("-"))]
+
+
+def _overrides(spec: RunSpec, chosen: set[str]) -> Iterator[str]:
+    for key, value in spec.to_mapping().items():
+        if not isinstance(value, dict):
+            yield f"{key}={grammar(value)}"
+            continue
+        if key in MEMBERS:
+            if key in chosen:
+                continue
+            yield f"{key}={value['name']}"
+        yield from (f"{key}.{name}={grammar(item)}" for name, item in value.items() if name != "name")
+
+
+def grammar(value: object) -> str:
+    """A plain value in Hydra's override grammar, strings quoted so that they come back as they are."""
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(grammar(item) for item in value) + "]"
+    return text(value)
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES else value

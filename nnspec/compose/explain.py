@@ -1,0 +1,190 @@
+"""Why Hydra refused a command line, in nnspec's words: one fault an override, and then whatever else is wrong.
+
+Hydra stops at the first fault and says it in a paragraph. Here each override is looked at by itself, the broken ones are
+dropped, the rest is composed again, and what that yields is checked, so that one look mends everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override, ValueType
+
+from nnspec.check import examine
+from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.errors import Fault, nearest, unknown
+from nnspec.settings import Settings, examine_settings, split
+from nnspec.spec import RunSpec, parse, targets, text
+
+GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
+_LONGEST = 200  # characters of somebody else's message that still are one line
+
+
+def examine_config(config: Mapping[str, object]) -> tuple[RunSpec | None, Settings, list[Fault]]:
+    """The checked spec and the settings of a composed config, and every fault of both."""
+    stated, rest = split(config)
+    settings, faults = examine_settings(rest)
+    spec, found = parse(stated)
+    if spec is not None:
+        spec, more = examine(spec)
+        found += more
+    return spec, settings, found + faults
+
+
+def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
+    """Every fault of the command line of a single run; empty if it composes and states a spec."""
+    parsed, faults = _parsed(composer, overrides)
+    kept: list[Override] = []
+    unclear: set[str] = set()  # sections that no member could be chosen for: what is said of its keys means nothing
+    for override in parsed:
+        found = choice_faults(composer, override, sweeping=False)
+        faults.extend(found)
+        if found:
+            unclear.add(override.key_or_group)
+        else:
+            kept.append(override)
+    config, dropped = compose_rest(composer, [o for o in kept if o.key_or_group.split(".")[0] not in unclear])
+    faults.extend(fault for _, fault in dropped)
+    if config is not None:
+        faults.extend(examine_config(config)[2])
+    return list(dict.fromkeys(faults))
+
+
+def hydra_targets(composer: Composer, overrides: Iterable[str]) -> list[Fault]:
+    """A fault for each ``_target_`` that an override would put into Hydra's own node, where it would be called."""
+    faults: list[Fault] = []
+    for line in overrides:
+        if "_target_" not in line:
+            continue
+        try:
+            override = composer.parse(line)
+        except COMPOSE_ERRORS:
+            continue  # Hydra refuses it too
+        if override.is_hydra_override():
+            value = override.value()
+            key = override.key_or_group
+            node: object = {key: value} if not key.endswith("._target_") else {key.removesuffix("._target_"): {"_target_": value}}
+            faults.extend(targets(node))
+    return faults
+
+
+def one_line(error: BaseException) -> str:
+    """Somebody else's message as one line of bounded length."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    message = re.sub(r"\s*(full_key|object_type|reference_type)[=:]\s*\S+", "", message)
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
+
+
+def unknown_key(key: str, config: Mapping[str, Any]) -> Fault | None:
+    """The fault of a dotted key that a composed config does not have, with the nearest key it has."""
+    node: object = config
+    done: list[str] = []
+    for part in key_parts(key):
+        if not isinstance(node, Mapping):
+            rule = f"is not a known key: {'.'.join(done)} holds no keys"
+            return None if isinstance(node, list) else Fault(key, rule, remedy="leave it out")
+        if part not in node:
+            options = [".".join([*done, str(name)]) for name in node]
+            remedy = nearest(".".join([*done, part]), options) if options else f"{'.'.join(done)} has no keys"
+            return Fault(key, "is not a known key", remedy=remedy)
+        node, done = node[part], [*done, part]
+    return None
+
+
+def key_parts(key: str) -> list[str]:
+    """The parts of a dotted key; ``a[b]`` is ``a.b``."""
+    return [part for part in re.split(r"[.\[\]]", key) if part]
+
+
+def _parsed(composer: Composer, overrides: Sequence[str]) -> tuple[list[Override], list[Fault]]:
+    parsed, faults = [], []
+    for line in overrides:
+        try:
+            parsed.append(composer.parse(line))
+        except COMPOSE_ERRORS:
+            faults.append(Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}"))
+    return parsed, faults
+
+
+def choice_faults(composer: Composer, override: Override, sweeping: bool) -> list[Fault]:
+    """The faults of one override by itself: several values where one may be, a name that its group does not have."""
+    key = override.key_or_group
+    if override.is_sweep_override() and not sweeping:
+        value = override.get_value_string()
+        return [Fault(key, "must be one value without -m", value, f"add -m to try each, or write {key}=[...] for a list")]
+    if override.value_type == ValueType.INTERVAL_SWEEP:
+        remedy = "use choice(...) or range(...): an interval has no end of values"
+        return [Fault(key, "must be a list of values", override.get_value_string(), remedy)]
+    if not composer.is_group(key) or override.is_delete():
+        return []
+    return [fault for name in _names(override) if (fault := unknown_option(composer, key, name))]
+
+
+def unknown_option(composer: Composer, group: str, name: object) -> Fault | None:
+    """The fault of a name that a config group does not have."""
+    if isinstance(name, Mapping) or name in (options := composer.options(group)):
+        return None
+    return unknown(group, group, text(name), options)
+
+
+def _names(override: Override) -> list[object]:
+    if override.is_sweep_override():
+        return [value.text if hasattr(value, "text") else value for value in override.sweep_iterator()]
+    value = override.value()
+    return list(value) if isinstance(value, list) else [value]
+
+
+def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dict[str, Any] | None, list[tuple[Override | None, Fault]]]:
+    """What the overrides compose once those with faults are dropped, and which were dropped for what.
+
+    The config is None, and the last fault nobody's, where the config files themselves do not compose.
+    """
+    kept = list(overrides)
+    dropped: list[tuple[Override | None, Fault]] = []
+    while True:
+        try:
+            return composer.mapping([str(o.input_line) for o in kept]), dropped
+        except COMPOSE_ERRORS as error:
+            blamed = _blamed(composer, kept)
+            if blamed is None:
+                fault = Fault("the config", "must compose", one_line(error), "mend the config file that it names")
+                return None, [*dropped, (None, fault)]
+            culprit, found = blamed
+            dropped.append((culprit, found or _other(culprit, error)))
+            kept = [override for override in kept if override is not culprit]
+
+
+def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fault | None] | None:
+    """The first override that breaks the composition of those before it; group choices go first, as in Hydra."""
+    groups = [o for o in overrides if composer.is_group(o.key_or_group)]
+    values = [o for o in overrides if o not in groups]
+    lines: list[str] = []
+    config: dict[str, Any] | None = None
+    for override in [*groups, *values]:
+        lines.append(str(override.input_line))
+        try:
+            config = composer.mapping(lines)
+        except COMPOSE_ERRORS:
+            return override, _key_fault(composer, override, lines[:-1], config)
+    return None
+
+
+def _key_fault(composer: Composer, override: Override, before: list[str], config: dict[str, Any] | None) -> Fault | None:
+    key = override.key_or_group
+    if override.is_hydra_override() or override.is_force_add():
+        return None
+    try:
+        config = composer.mapping(before) if config is None else config
+    except COMPOSE_ERRORS:
+        return None
+    missing = unknown_key(key, config)
+    if override.is_add():
+        remedy = f"leave the + out: {str(override.input_line)[1:]}"
+        return None if missing else Fault(key, "is there already and cannot be added", str(override.input_line), remedy)
+    return missing
+
+
+def _other(override: Override, error: BaseException) -> Fault:
+    return Fault(override.key_or_group, "must be an override that Hydra accepts", f"'{override.input_line}' ({one_line(error)})", GRAMMAR)

@@ -1,0 +1,16 @@
+"""Where the configs are. No Hydra here, so that listing them is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def conf_dir() -> Path:
+    """The folder of the configs: inside the package in a wheel, beside it in a clone.
+
+    ``conf/experiment`` is a link to ``experiments/``, which git and the wheel carry on Linux and macOS; a clone on
+    Windows needs ``git config core.symlinks true``, the wheel does not.
+    """
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"

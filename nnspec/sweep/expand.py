@@ -1,0 +1,219 @@
+"""From the overrides of a multirun to checked cells, with all faults of all cells in one error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from nnspec.check import examine
+from nnspec.compose.archived import with_archived
+from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.compose.explain import compose_rest, examine_config, explain, one_line
+from nnspec.errors import Fault, SpecError
+from nnspec.settings import Settings, examine_settings, split
+from nnspec.spec import RunSpec, parse
+from nnspec.sweep.axes import Row, Statement, layout, read
+from nnspec.sweep.cells import Cell, SweepPlan
+from nnspec.sweep.included import included
+from nnspec.sweep.product import NotPlain, Product
+
+Found = tuple[RunSpec | None, Sequence[Fault]]
+_SHOWN = 5  # values of one fault that are written out
+_EXPLAINED = 20  # combinations refused by Hydra that are looked into, at half a second or so each
+
+
+def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[SweepPlan, Settings]:
+    """The checked cells and the settings of a multirun's overrides.
+
+    Raises:
+        SpecError: with every fault of every cell.
+    """
+    composer = composer or Composer()
+    lines = with_archived(overrides)
+    statement = read(composer, lines)
+    try:
+        _, settings, _ = examine_config(composer.mapping(statement.lines(dict.fromkeys(range(len(statement.axes)), 0))))
+    except COMPOSE_ERRORS:
+        settings = Settings()  # the expansion says what is wrong
+    return expand(lines, settings, composer), settings
+
+
+def expand(overrides: Sequence[str], settings: Settings, composer: Composer) -> SweepPlan:
+    """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for.
+
+    Raises:
+        SpecError: with every fault of every cell; a fault of many cells is said once.
+    """
+    statement = _composable(composer, read(composer, overrides))
+    rows, faults = layout(statement.axes, settings.sweep)
+    names = [axis.name for axis in statement.axes]
+    tally: Counter[Fault] = Counter()
+    cells: list[Cell] = []
+    for row, (spec, found) in zip(rows, _specs(composer, statement, rows), strict=True):
+        if found or spec is None:
+            tally.update(dict.fromkeys(found, 1))
+        else:
+            cells.append(Cell(spec, tuple([(name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True)])))
+    added, more = included(composer, statement, settings.sweep.include)
+    faults = [*statement.faults, *faults, *grouped(tally, len(rows)), *more]
+    if faults:
+        raise SpecError(faults)
+    cells += added
+    distinct = _distinct(cells)
+    shard = settings.shard
+    mine = distinct if shard is None else distinct[shard[0] :: shard[1]]
+    return SweepPlan(tuple(mine), tuple(names), len(cells) - len(distinct), shard)
+
+
+def configs(composer: Composer, statement: Statement, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The composed config of each row, equal to Hydra's own."""
+    try:
+        product = Product(composer, statement)
+        return [product.config(row) for row in rows]
+    except NotPlain:
+        return [composer.mapping(statement.lines(dict(enumerate(row)))) for row in rows]
+
+
+def grouped(tally: Mapping[Fault, int], cells: int) -> list[Fault]:
+    """The faults of many cells: the same rule broken by several values is one fault, with how many cells it has."""
+    groups: dict[tuple[str, str, str], list[Fault]] = {}
+    for fault in tally:
+        groups.setdefault((fault.where, fault.rule, fault.remedy), []).append(fault)
+    said = []
+    for alike in groups.values():
+        count = sum(tally[fault] for fault in alike)
+        values = [fault.value for fault in alike if fault.value]
+        shown = ", ".join(values[:_SHOWN]) + (f", ... ({len(values)} values)" if len(values) > _SHOWN else "")
+        note = f"{count} of {cells} cells" if count < cells else ""
+        remedy = f"{alike[0].remedy} ({note})" if note and alike[0].remedy else alike[0].remedy or note
+        said.append(replace(alike[0], value=shown, remedy=remedy))
+    return said
+
+
+def _distinct(cells: Sequence[Cell]) -> list[Cell]:
+    first: dict[RunSpec, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.spec, cell)
+    return list(first.values())
+
+
+def _composable(composer: Composer, statement: Statement) -> Statement:
+    """The statement without the shared overrides that compose nowhere, each of which becomes one of its faults."""
+    first = statement.lines({i: 0 for i, axis in enumerate(statement.axes) if axis.group})
+    try:
+        composer.container(first)
+        return statement
+    except COMPOSE_ERRORS:
+        _, dropped = compose_rest(composer, [composer.parse(line) for line in first])
+        return statement.without({str(o.input_line) for o, _ in dropped if o is not None}, [fault for _, fault in dropped])
+
+
+def _specs(composer: Composer, statement: Statement, rows: Sequence[Row]) -> Iterable[Found]:
+    product: Product | None = None
+    try:
+        product = Product(composer, statement)
+        if not product.interpolated:
+            return list(_by_section(product, rows))
+    except (NotPlain, *COMPOSE_ERRORS):
+        product = None
+    return _by_config(composer, statement, product, rows)
+
+
+def _by_section(product: Product, rows: Sequence[Row]) -> Iterator[Found]:
+    """The rows' specs, each section of the config parsed once.
+
+    Raises:
+        NotPlain: a section needs Hydra.
+    """
+    stated, rest = split(product.first)
+    base, faults = parse(stated)
+    if base is None:
+        raise NotPlain
+    sections = [(axes, _Section(product, key, rest)) for key, axes in product.sections.items()]
+    shared = [f for f in (*faults, *examine_settings(rest)[1]) if _section_of(f) not in product.sections]
+    known = {field.name: getattr(base, field.name) for field in fields(RunSpec)}
+    for row in rows:
+        values, found = dict(known), list(shared)
+        for axes, section in sections:
+            values[section.key], wrong = section.at(tuple([row[i] for i in axes]))
+            found += wrong
+        if any(values[key] is None for key in known):
+            yield None, found
+        else:
+            spec, wrong = examine(RunSpec(**values))
+            yield spec, [*found, *wrong]
+
+
+class _Section:
+    """What one top-level key states, parsed once for each place of the axes it depends on; None with faults."""
+
+    def __init__(self, product: Product, key: str, rest: Mapping[str, object]):
+        self.key = key
+        self._product = product
+        self._rest = rest
+        self._known: dict[Row, tuple[Any, list[Fault]]] = {}
+
+    def at(self, places: Row) -> tuple[Any, list[Fault]]:
+        """The field of a spec at these places, and its faults."""
+        if places not in self._known:
+            self._known[places] = self._parsed(places)
+        return self._known[places]
+
+    def _parsed(self, places: Row) -> tuple[Any, list[Fault]]:
+        try:
+            section = self._product.section(self.key, places)
+        except SpecError as error:
+            return None, list(error.faults)
+        stated, rest = split({**self._product.first, self.key: section})
+        spec, faults = parse(stated)
+        own = [f for f in faults if _section_of(f) == self.key] + _unlike(rest, self._rest)
+        return getattr(spec, self.key, None), own
+
+
+def _by_config(composer: Composer, statement: Statement, product: Product | None, rows: Sequence[Row]) -> Iterator[Found]:
+    """The rows' specs, from the whole config of each; without a product Hydra composes it: slow, exact."""
+    first: Mapping[str, object] | None = None
+    refused = 0
+    for row in rows:
+        lines = statement.lines(dict(enumerate(row)))
+        try:
+            config = composer.mapping(lines) if product is None else product.config(row)
+        except SpecError as error:
+            yield None, error.faults
+            continue
+        except (NotPlain, *COMPOSE_ERRORS) as error:
+            refused += 1
+            yield None, _refusal(composer, lines, error, explained=refused <= _EXPLAINED)
+            continue
+        spec, _, faults = examine_config(config)
+        rest = split(config)[1]
+        first = rest if first is None else first
+        yield spec, [*faults, *_unlike(rest, first)]
+
+
+def _refusal(composer: Composer, lines: Sequence[str], error: Exception, explained: bool) -> list[Fault]:
+    faults = explain(composer, lines) if explained else []
+    return faults or [Fault("the config", "must compose", one_line(error), "mend what it names")]
+
+
+def _unlike(rest: Mapping[str, object], first: Mapping[str, object]) -> list[Fault]:
+    """A fault for each setting that differs between cells."""
+    flat, base = _flat(rest), _flat(first)
+    differ = sorted(key for key in {*flat, *base} if flat.get(key) != base.get(key))
+    names = ["replicates" if key == "auto" else key for key in differ]
+    rule = "must be the same in all cells: it belongs to the command, not to a run"
+    return [Fault(name, rule, remedy="give one value") for name in names]
+
+
+def _flat(rest: Mapping[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in rest.items():
+        inner = value if isinstance(value, Mapping) else {None: value}
+        flat.update({key if name is None else f"{key}.{name}": item for name, item in inner.items()})
+    return flat
+
+
+def _section_of(fault: Fault) -> str:
+    return fault.where.split(".")[0].split("[")[0]

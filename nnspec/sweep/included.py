@@ -1,0 +1,44 @@
+"""``sweep.include``: cells beside the product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nnspec.compose.archived import grammar
+from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.errors import Fault
+from nnspec.spec import text
+from nnspec.sweep.axes import Statement
+from nnspec.sweep.cells import Cell
+
+
+def included(composer: Composer, statement: Statement, items: Sequence[Mapping[str, object]]) -> tuple[list[Cell], list[Fault]]:
+    """The cell of each mapping and every fault. What a mapping does not name is as in the first cell of the product."""
+    cells: list[Cell] = []
+    faults: list[Fault] = []
+    for item in items:
+        lines, choices = _stated(statement, item)
+        try:
+            spec, _, found = examine_config(composer.mapping(lines))
+        except COMPOSE_ERRORS as error:
+            spec, found = None, explain(composer, lines) or [Fault("sweep.include", "must compose", one_line(error), "mend what it names")]
+        faults.extend(found)
+        if spec is not None and not found:
+            cells.append(Cell(spec, choices))
+    return cells, list(dict.fromkeys(faults))
+
+
+def _stated(statement: Statement, item: Mapping[str, object]) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    given = dict(item)
+    row: dict[int, int] = {}
+    choices: list[tuple[str, str]] = []
+    for i, axis in enumerate(statement.axes):
+        if axis.name in given:
+            choices.append((axis.name, text(given[axis.name])))
+        else:
+            row[i] = 0
+            choices.append((axis.name, axis.texts[0]))
+    replaced = {line.split("=", 1)[0].lstrip("+") for line in (f"{name}=" for name in given)}
+    kept = [line for line in statement.lines(row) if line.split("=", 1)[0].lstrip("+") not in replaced]
+    return [*kept, *(f"{name}={grammar(value)}" for name, value in given.items())], tuple(choices)
