@@ -1,0 +1,14 @@
+"""Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first needed."""
+
+from nnspec.tracking.read import read_spec as read_spec
+from nnspec.tracking.read import read_table as read_table
+from nnspec.tracking.read import read_weights as read_weights
+from nnspec.tracking.records import DatasetInfo as DatasetInfo
+from nnspec.tracking.records import RunEnd as RunEnd
+from nnspec.tracking.records import RunStart as RunStart
+from nnspec.tracking.records import Series as Series
+from nnspec.tracking.spool import Unfiled as Unfiled
+from nnspec.tracking.spool import file_spool as file_spool
+from nnspec.tracking.spool import spool as spool
+from nnspec.tracking.store import Store as Store
+from nnspec.tracking.store import open_store as open_store

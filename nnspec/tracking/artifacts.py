@@ -1,0 +1,164 @@
+"""The files of a cell, as bytes: weights (safetensors), history and results (parquet), the spec (YAML). No pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.result import NEVER, CellResult
+from nnspec.spec import RunSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+INITIAL = "weights/initial.safetensors"
+FINAL = "weights/final.safetensors"
+SNAPSHOTS = "weights/history.safetensors"
+SPEC = "spec.yaml"
+HISTORY = "history.parquet"
+RESULTS = "results.parquet"
+SPEC_KEY = "nnspec.spec"  # in the metadata of a weights file
+FINGERPRINT_KEY = "nnspec.fingerprint"
+_HEADER = "# An nnspec run. Run it again with: python run.py spec=spec.yaml\n"
+_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
+# Words that YAML 1.1 reads as something else than a text, in any case.
+_RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
+    """The files of one cell by their paths below the artifact root.
+
+    ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each, as a verdict.
+    """
+    metadata = weights_metadata(result.spec)
+    files = {
+        INITIAL: weights_file(_stacked(result.initial, result), metadata),
+        FINAL: weights_file(_stacked(result.final, result), metadata),
+        SPEC: spec_yaml(result.spec),
+        HISTORY: _parquet(history_columns(result)),
+        RESULTS: _parquet(result_columns(result, extra or {})),
+    }
+    if result.snapshots:
+        kept = {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
+        files[SNAPSHOTS] = weights_file(kept, metadata)
+    return files
+
+
+def weights_metadata(spec: RunSpec) -> dict[str, str]:
+    """What a weights file says about itself: the spec as JSON, and its fingerprint."""
+    return {SPEC_KEY: json.dumps(spec.to_mapping(), sort_keys=True), FINGERPRINT_KEY: spec.fingerprint}
+
+
+def weights_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """Tensors by name as a safetensors file: equal weights give equal bytes.
+
+    Written by hand because the library puts the metadata in an order that changes from call to call.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    chunks: list[bytes] = []
+    end = 0
+    # Wide elements first, so that each tensor begins at a multiple of its element's size.
+    for name, array in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
+        chunks.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        begin, end = end, end + len(chunks[-1])
+        header[name] = {"dtype": _DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
+
+
+def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str, np.ndarray]:
+    """Replicates come first where there is more than one; a single network's tensors have the module's own shapes."""
+    one = len(result.seeds) == 1
+    return {name: array[0] if one else array for name, array in weights.items()}
+
+
+def history_columns(result: CellResult) -> dict[str, np.ndarray]:
+    """One row a replicate and logged step, replicate by replicate: columns of length r * t."""
+    replicates, steps = len(result.seeds), len(result.steps)
+    columns = {"seed": np.repeat(result.seeds, steps), "step": np.tile(result.steps, replicates)}
+    columns |= {"loss": result.loss.ravel(), "accuracy": result.accuracy.ravel()}
+    columns |= {f"weight_norm.{layer}": norm.ravel() for layer, norm in result.weight_norm.items()}
+    return columns | {"right": result.right.ravel()}
+
+
+def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One row a replicate: seed, final_loss, final_accuracy, solved, solved_at (null unless solved), then ``extra``."""
+    columns: dict[str, Any] = {"seed": result.seeds, "final_loss": result.final_loss, "final_accuracy": result.final_accuracy}
+    columns |= {"solved": result.solved, "solved_at": np.ma.masked_equal(np.asarray(result.solved_at, np.int64), NEVER)}
+    for name, values in extra.items():
+        if name in columns or len(values) != len(result.seeds):
+            rule = f"must have a new name and one value a replicate ({len(result.seeds)})"
+            raise ValueError(f"an extra column {rule}, but got '{name}' of {len(values)}")
+        columns[name] = values
+    return columns
+
+
+def _parquet(columns: Mapping[str, np.ndarray]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: _arrow(values) for name, values in columns.items()})
+    sink = pa.BufferOutputStream()
+    # Dictionaries and statistics cost more than they save: floats rarely repeat and nobody filters a file this small.
+    pq.write_table(table, sink, compression="zstd" if table.num_rows > 1000 else "none", use_dictionary=False, write_statistics=False)
+    return bytes(sink.getvalue())
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    import pyarrow as pa
+
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data, mask=np.ma.getmaskarray(values))
+    if values.dtype.kind == "U":  # straight from NumPy is ten times as slow
+        return pa.array(values.tolist(), pa.string())
+    return pa.array(np.ascontiguousarray(values))
+
+
+def spec_yaml(spec: RunSpec) -> bytes:
+    """The spec as YAML that any YAML 1.1 or 1.2 reader takes back exactly, with the command that runs it again.
+
+    Written by hand because PyYAML takes longer for this than everything else a cell files.
+    """
+    lines = []
+    for key, value in spec.to_mapping().items():
+        if isinstance(value, dict):
+            lines.append(f"{key}:")
+            lines.extend(f"  {name}: {yaml_value(item)}" for name, item in value.items())
+        else:
+            lines.append(f"{key}: {yaml_value(value)}")
+    return (_HEADER + "\n".join(lines) + "\n").encode()
+
+
+def yaml_value(value: object) -> str:
+    """A null, boolean, number, text or list of these as YAML on one line."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(yaml_value(item) for item in value) + "]"
+    if isinstance(value, float):
+        return _yaml_float(value)
+    if isinstance(value, str):
+        bare = _BARE.fullmatch(value) and value.lower() not in _RESERVED
+        return value if bare else '"' + "".join(map(_yaml_character, value)) + '"'
+    return json.dumps(value)
+
+
+def _yaml_character(character: str) -> str:
+    # JSON's escapes will not do: YAML reads the two halves of an emoji as two characters.
+    plain = " " <= character <= "~" and character not in '"\\'
+    return character if plain else f"\\U{ord(character):08x}"
+
+
+def _yaml_float(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    digits, mark, exponent = repr(value).partition("e")
+    if not mark:
+        return digits
+    # YAML 1.1 reads 1e-05 as a text: it wants a dot and a signed exponent.
+    return f"{digits if '.' in digits else digits + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"

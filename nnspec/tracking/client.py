@@ -1,0 +1,321 @@
+"""The writer for everything else: MLflow's public client, batched within its limits, several runs at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nnspec.errors import Fault, TrackingError
+from nnspec.tracking import locate
+from nnspec.tracking.files import local_path, write_files
+from nnspec.tracking.limits import (
+    EXPERIMENT_LIMIT,
+    METRICS_A_BATCH,
+    PARAMS_A_BATCH,
+    TAGS_A_BATCH,
+    batches,
+    checked_key,
+    clip,
+    clipped,
+    clipped_tags,
+    sanitized,
+)
+from nnspec.tracking.locate import Location
+from nnspec.tracking.patience import Patience
+from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, DatasetInfo, RunEnd, RunStart, Series
+from nnspec.tracking.remote import download
+from nnspec.tracking.store import Child, RunFacts, now_ms
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+THREADS = 8
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no run of this id, or no id at all
+# With name and start time these tags tell a run from every other: how a run is found again whose creation went unanswered.
+IDENTITY = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, "nnspec.process", "nnspec.spool_id", "nnspec.spool_item")
+PAGE = 1000
+FEW = 20  # fingerprints that are looked up one by one rather than by reading every finished run
+REQUEST_SECONDS = 20
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+
+class ClientStore:
+    """Files runs through MLflow's client; see ``Store`` for what each method promises."""
+
+    def __init__(self, location: Location, patience: Patience | None = None):
+        if location.kind == "http":
+            # MLflow's own retries take minutes, and would send a new run twice without our knowing.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
+            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
+        elif location.kind != "file":
+            from nnspec.tracking.schema import connect
+
+            connect(location)[0].dispose()  # makes the tables once, where MLflow lets two processes trip over each other
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; we raise them as one line
+        self.location = location
+        self._patience = patience or Patience(location)
+        self._client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
+        self._threads = ThreadPoolExecutor(THREADS if location.kind == "http" else 1, "nnspec-file")
+        self._lock = threading.Lock()
+        self._filed: dict[str, dict[str, int]] = {}  # run id -> metric -> the last step filed
+        self._folders: dict[str, str] = {}  # run id -> artifact URI
+        self._doubtful: dict[str, Callable[[], list[Run]]] = {}  # run id -> finds runs that a lost answer may have left twice
+
+    def experiment(self, name: str) -> str:
+        """See ``Store.experiment``."""
+        if not name or len(name) > EXPERIMENT_LIMIT:
+            rule = f"must have 1 to {EXPERIMENT_LIMIT} characters"
+            raise TrackingError(str(Fault("tracking.experiment", rule, f"'{clip(name, 80)}'", "shorten it")))
+        found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
+        if found.lifecycle_stage != "active":
+            raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
+        return str(found.experiment_id)
+
+    def _new_experiment(self, name: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        folder = None if self.location.kind in ("http", "file") else self.location.artifact_folder(name)
+
+        def make() -> Any:
+            try:
+                self._client.create_experiment(name, folder)
+            except MlflowException:
+                if self._client.get_experiment_by_name(name) is None:
+                    raise
+            return self._client.get_experiment_by_name(name)
+
+        return self._call(make)
+
+    def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
+        """See ``Store.start``."""
+        return self._each(lambda start: self._start(start, experiment_id), runs)
+
+    def _start(self, start: RunStart, experiment_id: str) -> str:
+        params, tags = clipped(start)
+
+        def create() -> Run:
+            return self._client.create_run(experiment_id, start.start_time, tags, start.name[:NAME_LIMIT])
+
+        def same() -> list[Run]:
+            marks = [_tag_is(key, tags[key]) for key in IDENTITY if key in tags]
+            query = f"attributes.start_time = {start.start_time} and attributes.run_name = {_quoted(start.name[:NAME_LIMIT])}"
+            return self._search([experiment_id], " and ".join([query, *marks]))
+
+        retried = threading.Event()
+
+        def found() -> Run | None:
+            retried.set()
+            return next(iter(same()), None)
+
+        run = self._patience.call(create, found)
+        run_id: str = run.info.run_id
+        with self._lock:
+            self._filed[run_id] = {}
+            self._folders[run_id] = run.info.artifact_uri
+            if retried.is_set():
+                self._doubtful[run_id] = same
+        self._log(run_id, params=params)
+        if start.dataset is not None:
+            self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(start.dataset)]))  # type: ignore[arg-type]
+        return run_id
+
+    def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
+        """See ``Store.progress``."""
+        now = now_ms()
+        self._each(lambda item: self._log(item[0], self._fresh(item[0], item[1], now)), items)
+
+    def finish(self, ends: Sequence[RunEnd]) -> None:
+        """See ``Store.finish``."""
+        self._each(self._finish, ends)
+
+    def _finish(self, end: RunEnd) -> None:
+        self._write_artifacts(end)
+        self._log(end.run_id, self._fresh(end.run_id, end.all_history(), end.end_time), tags=clipped_tags(end.tags))
+        self._call(lambda: self._client.set_terminated(end.run_id, end.status, end.end_time))
+        twins = self._doubtful.pop(end.run_id, None)
+        if twins is not None:
+            for run in self._call(twins):  # not self.delete: a thread of the pool must not wait for the pool
+                if run.info.run_id != end.run_id:
+                    self._call(lambda run_id=run.info.run_id: self._client.delete_run(run_id))  # type: ignore[misc]
+
+    def _write_artifacts(self, end: RunEnd) -> None:
+        if not end.artifacts:
+            return
+        if end.run_id not in self._folders:
+            self._folders[end.run_id] = self._run(end.run_id).info.artifact_uri
+        root = local_path(self._folders[end.run_id])
+        if root is not None and self.location.kind != "http":
+            write_files(root, end.artifacts)
+            return
+        with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
+            write_files(Path(folder), end.artifacts)
+            self._call(lambda: self._client.log_artifacts(end.run_id, folder))
+
+    def _fresh(self, run_id: str, history: Mapping[str, Series], timestamp: int) -> list[Metric]:
+        """The points that lie behind the last one filed."""
+        from mlflow.entities import Metric
+
+        filed = self._last_steps(run_id)
+        fresh = []
+        for key, series in history.items():
+            values, isnan = sanitized(series.values)
+            last = filed.get(checked_key(key), -1)
+            points = zip(series.steps.tolist(), values.tolist(), isnan.tolist(), strict=True)
+            fresh += [Metric(key, float("nan") if nan else value, timestamp, step) for step, value, nan in points if step > last]
+        return fresh
+
+    def _last_steps(self, run_id: str) -> dict[str, int]:
+        if run_id not in self._filed:  # another process began this run
+            keys = self._run(run_id).data.metrics
+            histories = {key: self._call(lambda key=key: self._client.get_metric_history(run_id, key)) for key in keys}  # type: ignore[misc]
+            self._filed[run_id] = {key: max(point.step for point in points) for key, points in histories.items()}
+        return self._filed[run_id]
+
+    def _log(
+        self, run_id: str, metrics: Sequence[Metric] = (), *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """File in as few batches as MLflow's limits allow; each batch sent is remembered, so that none is sent again."""
+        from mlflow.entities import Param, RunTag
+
+        parts: list[list[Sequence[Any]]] = [
+            list(batches(metrics, METRICS_A_BATCH - 2 * PARAMS_A_BATCH)),  # a batch holds 1000 things in all
+            list(batches([Param(key, value) for key, value in (params or {}).items()], PARAMS_A_BATCH)),
+            list(batches([RunTag(key, value) for key, value in (tags or {}).items()], TAGS_A_BATCH)),
+        ]
+        for index in range(max(len(part) for part in parts)):
+            batch = [part[index] if index < len(part) else () for part in parts]
+            self._call(lambda batch=batch: self._client.log_batch(run_id, *batch, synchronous=True))  # type: ignore[misc]
+            for metric in batch[0]:
+                self._filed.setdefault(run_id, {})[metric.key] = metric.step
+
+    def find_children(self, parent_id: str) -> list[Child]:
+        """See ``Store.find_children``."""
+        experiment_id = self._run(parent_id).info.experiment_id
+        runs = self._search([experiment_id], _tag_is(PARENT_TAG, parent_id))
+        return [Child(run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""), run.info.status) for run in runs]
+
+    def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
+        """See ``Store.latest_sweep``."""
+        clauses = [f"tags.`{SWEEP_TAG}` LIKE '%'", *(_tag_is(key, value) for key, value in (tags or {}).items())]
+        found = self._search([experiment_id], " and ".join(clauses), "DESC", most=1)
+        return found[0].info.run_id if found else None
+
+    def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
+        """See ``Store.finished``."""
+        wanted = set(fingerprints)
+        marks = [_tag_is(FINGERPRINT_TAG, mark) for mark in sorted(wanted)]
+        if len(marks) > FEW:
+            marks = [f"tags.`{FINGERPRINT_TAG}` LIKE '%'"]
+        runs = [run for mark in marks for run in self._search([experiment_id], f"attributes.status = 'FINISHED' and {mark}")]
+        return {mark: run.info.run_id for run in runs if (mark := run.data.tags[FINGERPRINT_TAG]) in wanted}
+
+    def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
+        """See ``Store.tagged``."""
+        return [_facts(run) for run in self._search([experiment_id], _tag_is(key, value))]
+
+    def get(self, run_id: str) -> RunFacts:
+        """See ``Store.get``."""
+        return _facts(self._run(run_id))
+
+    def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
+        """See ``Store.set_status``."""
+        if end_time is None:
+            self._each(lambda run_id: self._call(lambda: self._client.update_run(run_id, status)), run_ids)
+        else:
+            self._each(lambda run_id: self._call(lambda: self._client.set_terminated(run_id, status, end_time)), run_ids)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """See ``Store.set_tags``."""
+        self._log(run_id, tags=clipped_tags(tags))
+
+    def delete(self, run_ids: Sequence[str]) -> None:
+        """See ``Store.delete``."""
+        self._each(lambda run_id: self._call(lambda: self._client.delete_run(run_id)), run_ids)
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        """See ``Store.artifact``."""
+        return download(self.location, run_id, path, self._run(run_id).info.artifact_uri)
+
+    def ui_command(self, experiment_id: str | None = None, run_id: str | None = None) -> str:
+        """See ``Store.ui_command``."""
+        return locate.ui_command(self.location, experiment_id, run_id)
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        self._threads.shutdown()
+
+    def _run(self, run_id: str) -> Run:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._patience.call(lambda: self._client.get_run(run_id))
+        except TrackingError as error:
+            cause = error.__cause__
+            if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
+                fault = Fault(f"a run in {self.location.shown}", "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")
+                raise TrackingError(str(fault)) from error
+            raise
+
+    def _search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:
+        return list(self._pages(experiment_ids, query, order, most))[:most]
+
+    def _pages(self, experiment_ids: list[str], query: str, order: str, most: int | None) -> Iterator[Run]:
+        token: str | None = None
+        by = [f"attributes.start_time {order}", f"attributes.run_id {order}"]
+        while True:
+            page = self._call(
+                lambda token=token: self._client.search_runs(experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token)  # type: ignore[misc]
+            )
+            yield from page
+            token = page.token
+            if not token or most is not None:
+                return
+
+    def _call(self, work: Callable[[], T]) -> T:
+        return self._patience.call(work)
+
+    def _each(self, work: Callable[[A], T], items: Sequence[A]) -> list[T]:
+        """``work`` on every item, several at a time; all are tried before the first failure is raised."""
+        futures = [self._threads.submit(work, item) for item in items]
+        failures = [error for future in futures if (error := future.exception()) is not None]
+        if failures:
+            raise failures[0]
+        return [future.result() for future in futures]
+
+
+def _dataset_input(info: DatasetInfo) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(info.name, info.digest, info.source_type, info.source, info.schema, info.profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _facts(run: Run) -> RunFacts:
+    info, data = run.info, run.data
+    return RunFacts(
+        info.run_id, info.experiment_id, info.run_name, info.status, data.tags, data.params, data.metrics, info.start_time, info.end_time
+    )
+
+
+def _tag_is(key: str, value: str) -> str:
+    return f"tags.`{key}` = {_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    """A text as MLflow's search reads it: its grammar has no escapes, only two kinds of quotes."""
+    quote = "'" if "'" not in value else '"'
+    if quote in value:
+        raise TrackingError(str(Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run")))
+    return f"{quote}{value}{quote}"

@@ -1,0 +1,111 @@
+"""Artifact files on a local disk: never outside their folder, never half written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import shutil
+import uuid
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nnspec.errors import Fault, TrackingError
+
+PATH_LIMIT = 250
+
+
+@lru_cache(4096)
+def checked_path(path: str) -> str:
+    """A relative artifact path, if it stays below the folder it is meant for on every system.
+
+    Raises:
+        TrackingError: for an absolute path, one with ``..``, a drive, a backslash or a control character.
+    """
+    parts = path.split("/")
+    odd = any(not part or part in (".", "..") or part != part.strip() for part in parts)
+    control = any(ord(character) < 32 or character in '\\:*?"<>|%' for character in path)
+    if odd or control or len(path) > PATH_LIMIT or posixpath.isabs(path):
+        rule = "must be a plain relative path inside the artifact folder"
+        raise TrackingError(str(Fault("an artifact", rule, repr(path[:80]), "rename it")))
+    return path
+
+
+def write_files(root: Path, files: Mapping[str, bytes]) -> None:
+    """Write ``files`` below ``root``; each appears whole or not at all, and one of the same name is replaced.
+
+    Where ``root`` does not exist yet, it appears with all of them at once: one rename in place of one a file, which on ext4
+    takes a quarter of the time.
+
+    Raises:
+        TrackingError: for a path that leads outside, before anything is written, or a disk that refuses.
+    """
+    if not files:
+        return
+    contents = {checked_path(path): content for path, content in files.items()}
+    making = f"{root.parent}/.{root.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        os.makedirs(making)
+        _fill(making, contents)
+        if not _moved(making, root):
+            for path in contents:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(f"{making}/{path}", root / path)
+            shutil.rmtree(making)
+    except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)
+        fault = Fault(f"artifacts in {root}", "must be written", error.strerror or str(error), "make room on the disk and file them again")
+        raise TrackingError(str(fault)) from error
+
+
+def _fill(folder: str, contents: Mapping[str, bytes]) -> None:
+    """Write the files into a new folder of our own."""
+    made = {folder}
+    for path, content in contents.items():
+        target = f"{folder}/{path}"
+        parent = target.rpartition("/")[0]
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)
+            made.add(parent)
+        _write_new(target, content)
+
+
+def _write_new(target: str, content: bytes) -> None:
+    file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:  # one call writes 2 GiB at most
+            rest = rest[os.write(file, rest) :]
+    finally:
+        os.close(file)
+
+
+def _moved(folder: str, root: Path) -> bool:
+    try:
+        os.rename(folder, root)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # an earlier try, or the user, put something there
+            return False
+        raise
+    return True
+
+
+def write_file(target: Path, content: bytes) -> None:
+    """Write one file in an existing folder so that no reader ever sees a part of it."""
+    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder that an artifact URI names on this machine; None if it lies elsewhere, as in s3: or mlflow-artifacts:."""
+    split = urlsplit(uri)
+    if split.scheme == "file":
+        return Path(unquote(split.path)) if split.netloc in ("", "localhost") else None
+    return Path(uri) if "://" not in uri and ":/" not in uri else None

@@ -1,0 +1,132 @@
+"""Which store is meant: the URI, checked and reached before anything trains."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnspec.errors import Fault, TrackingError
+from nnspec.settings import Tracking
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+SERVERS = ("http", "https")
+REACH_SECONDS = 4.0
+_ODD = re.compile(r"[^A-Za-z0-9_.-]")
+_PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A store's address. ``kind`` is 'sqlite', another database's name, 'http' or 'file'; ``file`` is SQLite's, absolute."""
+
+    uri: str
+    kind: str
+    file: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URI without its password."""
+        return _PASSWORD.sub(r"\1:***@", self.uri)
+
+    @property
+    def absolute(self) -> str:
+        """The URI with SQLite's file as an absolute path: the same from every working folder."""
+        if self.file is None:
+            return self.uri
+        from sqlalchemy import URL  # which versions of it decode %20 in a path, it knows best
+
+        return URL.create("sqlite", database=str(self.file)).render_as_string()
+
+    def artifact_folder(self, experiment: str) -> str:
+        """Where a new experiment keeps its artifacts, for MLflow: beside the SQLite file, else in the working folder."""
+        beside = Path.cwd() if self.file is None else self.file.parent
+        folder = beside / "mlartifacts" / (_ODD.sub("_", experiment).lstrip(".") or "_")
+        # A plain path is what MLflow itself writes, but it loses its way where a path looks like a piece of a URI.
+        return folder.as_uri() if set("#?%") & set(str(folder)) else str(folder)
+
+
+def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Location:
+    """The store that is meant: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the working folder.
+
+    Raises:
+        TrackingError: for a scheme that is no store, a SQLite database in memory, or a file store that MLflow refuses.
+    """
+    uri = settings.uri or environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    scheme, mark, rest = uri.partition("://")
+    dialect = scheme.lower().partition("+")[0]
+    if mark and dialect in SERVERS:
+        return Location(uri, "http")
+    if mark and dialect in DATABASES:
+        if dialect == "sqlite" and (not rest.startswith("/") or rest.strip("/") in ("", ":memory:")):
+            raise refuse("must name a file of its own", uri, f"try tracking.uri={DEFAULT_URI}")
+        return Location(uri, dialect, _sqlite_file(uri) if dialect == "sqlite" else None)
+    if not mark or dialect == "file":
+        return _file_store(uri, environ)
+    schemes = ", ".join((*DATABASES, *SERVERS))
+    raise refuse(f"must start with one of {schemes}", uri, f"try tracking.uri={DEFAULT_URI} or tracking=off")
+
+
+def _sqlite_file(uri: str) -> Path:
+    from sqlalchemy import make_url
+
+    return Path.cwd() / (make_url(uri).database or "")
+
+
+def _file_store(uri: str, environ: Mapping[str, str]) -> Location:
+    if environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
+        rule = "must be a database or a server, because MLflow has closed its file store"
+        raise refuse(rule, uri, f"try tracking.uri={DEFAULT_URI}, or set MLFLOW_ALLOW_FILE_STORE=true")
+    return Location(uri, "file")
+
+
+def refuse(rule: str, uri: str, remedy: str) -> TrackingError:
+    """The error of a URI that breaks ``rule``; a password in it is masked."""
+    return TrackingError(str(Fault("tracking.uri", rule, f"'{Location(uri, '').shown}'", remedy)))
+
+
+def unreachable(location: Location, why: object) -> TrackingError:
+    """The error of a store that does not answer."""
+    first = str(why).strip().splitlines()[0] if str(why).strip() else type(why).__name__
+    remedy = "start the store, mend tracking.uri (or MLFLOW_TRACKING_URI), or train with tracking=off"
+    return refuse(f"must be a store that answers ({first})", location.uri, remedy)
+
+
+def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
+    """Return once the server has answered anything at all: MLflow's own client would try for minutes.
+
+    Raises:
+        TrackingError: if nothing answers within ``seconds``.
+    """
+    request = urllib.request.Request(location.uri.rstrip("/") + "/health")
+    try:
+        with urllib.request.urlopen(request, timeout=seconds):
+            return
+    except urllib.error.HTTPError as answer:
+        answer.close()  # a refusal is an answer; what it means shows with the first real request
+    except (OSError, ValueError) as error:  # URLError is an OSError, a malformed address a ValueError
+        raise unreachable(location, getattr(error, "reason", error)) from None
+
+
+def ui_command(location: Location, experiment_id: str | None = None, run_id: str | None = None) -> str:
+    """The shell command that opens MLflow's UI on the store, or in a browser on the experiment or run of a server."""
+    if location.kind == "http":
+        page = f"#/experiments/{experiment_id}" + (f"/runs/{run_id}" if run_id else "") if experiment_id else ""
+        return shlex.join([_python(), "-m", "webbrowser", f"{location.uri.rstrip('/')}/{page}"])
+    secret = location.shown != location.uri
+    uri = '"$MLFLOW_TRACKING_URI"' if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri else shlex.quote(location.shown)
+    mlflow = "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
+    return f"{mlflow} ui --backend-store-uri {uri}"
+
+
+def _python() -> str:
+    # Compared as written, not resolved: a venv's python is a link to a python that knows none of its packages.
+    return "python" if shutil.which("python") == sys.executable else sys.executable

@@ -1,0 +1,80 @@
+"""Calls to a store that may be down for a while: again and again, but not for ever."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import TypeVar
+
+from nnspec.errors import TrackingError
+from nnspec.tracking.locate import Location, unreachable
+
+PATIENCE_SECONDS = 60.0
+IMPATIENCE_SECONDS = 2.0
+LONGEST_PAUSE = 4.0
+
+T = TypeVar("T")
+
+
+class Patience:
+    """Repeats calls that failed for a passing reason. Once a store has been down for the whole time, the next calls give
+    up quickly, until one succeeds: a thousand runs must not wait a minute each."""
+
+    def __init__(self, location: Location, seconds: float = PATIENCE_SECONDS):
+        self._location = location
+        self._seconds = seconds
+        self._down = threading.Event()
+
+    def call(self, work: Callable[[], T], before_retry: Callable[[], T | None] = lambda: None) -> T:
+        """What ``work`` returns; before each further try, what ``before_retry`` finds if the last one succeeded after all.
+
+        Raises:
+            TrackingError: for a refusal at once, for a failure that may pass after the time is up.
+        """
+        end = monotonic() + (IMPATIENCE_SECONDS if self._down.is_set() else self._seconds)
+        pause = 0.1
+        attempt = work
+        while True:
+            try:
+                value = attempt()
+            except Exception as error:
+                if not may_pass(error):
+                    raise _refusal(self._location, error) from error
+                if monotonic() + pause > end:
+                    self._down.set()
+                    raise unreachable(self._location, error) from error
+            else:
+                self._down.clear()
+                return value
+            sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, LONGEST_PAUSE)
+            attempt = _either(before_retry, work)
+
+
+def _either(first: Callable[[], T | None], then: Callable[[], T]) -> Callable[[], T]:
+    def attempt() -> T:
+        found = first()
+        return then() if found is None else found
+
+    return attempt
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a failed call is worth repeating: no answer, a server's own fault, or too many requests."""
+    status = getattr(error, "get_http_status_code", None)
+    if status is not None:
+        return bool(status() >= 500 or status() in (408, 429))
+    response = getattr(error, "response", None)
+    if response is not None:
+        return bool(response.status_code >= 500 or response.status_code in (408, 429))
+    # Requests' errors are OSErrors too; a full or forbidden local disk will not mend itself.
+    return isinstance(error, OSError) and error.errno is None
+
+
+def _refusal(location: Location, error: Exception) -> TrackingError:
+    if isinstance(error, TrackingError):
+        return error
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return TrackingError(f"the store {location.shown} refuses: {first}; mend this and file the run again")

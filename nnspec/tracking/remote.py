@@ -1,0 +1,45 @@
+"""Artifacts through MLflow's public client, for the places that are no local folder: S3, a server, a mounted store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnspec.errors import Fault, TrackingError
+from nnspec.tracking.files import checked_path, local_path, write_files
+from nnspec.tracking.locate import Location
+
+
+def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Send a run's artifacts to wherever its store keeps them."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
+        write_files(Path(folder), files)
+        MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
+
+
+def download(location: Location, run_id: str, path: str, artifact_uri: str) -> bytes:
+    """One artifact's content.
+
+    Raises:
+        TrackingError: if the run has none of this path.
+    """
+    checked_path(path)
+    root = local_path(artifact_uri)
+    try:
+        if root is not None:
+            return (root / path).read_bytes()
+        return _fetch(location, run_id, path)
+    except Exception as error:  # every artifact store has exceptions of its own
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        remedy = "look at the run in the MLflow UI"
+        raise TrackingError(str(Fault(f"artifact {path} of run {run_id}", "must be readable", why, remedy))) from error
+
+
+def _fetch(location: Location, run_id: str, path: str) -> bytes:
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
+        return Path(MlflowClient(tracking_uri=location.absolute).download_artifacts(run_id, path, folder)).read_bytes()

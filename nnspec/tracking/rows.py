@@ -1,0 +1,184 @@
+"""The rows of a run in MLflow's tables, as MLflow's own store would write them; see its ``sqlalchemy_store.py``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from nnspec.errors import Fault, TrackingError
+from nnspec.tracking.limits import batches, checked_key, clipped, clipped_tags, sanitized
+from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart, Series
+from nnspec.tracking.schema import tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+IDS_A_QUERY = 500  # SQLite's oldest limit is 999 bound values a statement
+ARTIFACT_URI_LIMIT = 200  # the column's width: SQLite ignores it, PostgreSQL does not
+NAME_TAG = "mlflow.runName"
+CONTEXT_TAG = "mlflow.data.context"
+
+Rows = list[tuple[Any, ...]]  # in the order of the table's columns
+
+
+class StartRows:
+    """The rows of runs that begin, made before the transaction that files them."""
+
+    def __init__(self, starts: Sequence[RunStart], ids: Sequence[str], experiment: int):
+        self.ids, self.experiment = ids, experiment
+        self.sqlite = False
+        self.starts = list(zip(ids, starts, strict=True))
+        self.params: Rows = []
+        self.tags: Rows = []
+        for run_id, start in self.starts:
+            params, tags = clipped(start)
+            tags[NAME_TAG] = start.name[:NAME_LIMIT]
+            self.params += _pairs(run_id, params)
+            self.tags += _pairs(run_id, tags)
+
+    def file(self, connection: Connection) -> None:
+        """Insert everything, unless a try whose connection was lost had been committed after all."""
+        every, self.sqlite = tables(), connection.dialect.name == "sqlite"
+        if connection.execute(select(every.runs.c.run_uuid).where(every.runs.c.run_uuid == self.ids[0])).first():
+            return
+        experiments = every.experiments
+        query = select(experiments.c.artifact_location).where(experiments.c.experiment_id == self.experiment)
+        folder = connection.execute(query).scalar()
+        if folder is None:
+            raise TrackingError(f"the experiment {self.experiment} must exist, but is not in the store; ask for it by name first")
+        _insert(connection, every.runs, [self._run(run_id, start, folder) for run_id, start in self.starts])
+        _insert(connection, every.params, self.params)
+        _insert(connection, every.tags, self.tags)
+        self._inputs(connection)
+
+    def _run(self, run_id: str, start: RunStart, folder: str) -> tuple[Any, ...]:
+        artifact_uri = f"{folder.rstrip('/')}/{run_id}/artifacts"
+        if len(artifact_uri) > ARTIFACT_URI_LIMIT and not self.sqlite:
+            rule = f"must have at most {ARTIFACT_URI_LIMIT} characters"
+            raise TrackingError(str(Fault("an artifact folder", rule, artifact_uri, "give the experiment a shorter artifact location")))
+        row = {
+            "run_uuid": run_id,
+            "name": start.name[:NAME_LIMIT],
+            "source_type": "UNKNOWN",
+            "user_id": start.tags.get("mlflow.user", "unknown"),
+            "status": "RUNNING",
+            "start_time": start.start_time,
+            "lifecycle_stage": "active",
+            "artifact_uri": artifact_uri,
+            "experiment_id": self.experiment,
+        }
+        empty = {"source_name": "", "entry_point_name": "", "source_version": ""}
+        return tuple({**row, **empty}.get(name) for name in [column.name for column in tables().runs.columns])
+
+    def _inputs(self, connection: Connection) -> None:
+        infos = {start.dataset for _, start in self.starts if start.dataset is not None}
+        known = {info: _dataset(connection, self.experiment, info) for info in sorted(infos, key=lambda info: (info.name, info.digest))}
+        inputs, tags = [], []
+        for run_id, start in self.starts:
+            if start.dataset is None:
+                continue
+            input_uuid = uuid.uuid4().hex
+            inputs.append((input_uuid, "DATASET", known[start.dataset], "RUN", run_id))
+            tags.append((input_uuid, CONTEXT_TAG, "training"))
+        _insert(connection, tables().inputs, inputs)
+        _insert(connection, tables().input_tags, tags)
+
+
+def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
+    """The uuid of a data set in the experiment, filed if it is not there yet."""
+    table = tables().datasets
+    query = select(table.c.dataset_uuid).where(table.c.experiment_id == experiment)
+    query = query.where(table.c.name == info.name, table.c.digest == info.digest)
+    found = connection.execute(query).scalar()
+    if found is not None:
+        return str(found)
+    new = {"dataset_uuid": uuid.uuid4().hex, "experiment_id": experiment, "name": info.name, "digest": info.digest}
+    about = {"dataset_source_type": info.source_type, "dataset_source": info.source}
+    row = {**new, **about, "dataset_schema": info.schema, "dataset_profile": info.profile}
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(**row))
+    except IntegrityError:
+        return str(connection.execute(query).scalar_one())  # another process filed it meanwhile
+    return str(new["dataset_uuid"])
+
+
+def file_ends(connection: Connection, ends: Sequence[RunEnd]) -> None:
+    file_points(connection, {end.run_id: (end.all_history(), end.end_time) for end in ends})
+    merge_tags(connection, {end.run_id: clipped_tags(end.tags) for end in ends if end.tags})
+    run = tables().runs
+    change = update(run).where(run.c.run_uuid == bindparam("ended")).values(status=bindparam("how"), end_time=bindparam("at"))
+    connection.execute(change, [{"ended": end.run_id, "how": end.status, "at": end.end_time} for end in ends])
+
+
+def file_points(connection: Connection, histories: Mapping[str, tuple[Mapping[str, Series], int]]) -> None:
+    """File the points of each run's series that lie behind the last one filed, and the last of each in latest_metrics."""
+    every = tables()
+    filed = _last_steps(connection, list(histories))
+    points: Rows = []
+    fresh: Rows = []
+    moved: Rows = []
+    for run_id, (history, timestamp) in histories.items():
+        for key, series in history.items():
+            rows = _point_rows(run_id, checked_key(key), series, timestamp, filed.get((run_id, key)))
+            if rows:
+                points += rows
+                (moved if (run_id, key) in filed else fresh).append(rows[-1])
+    _insert(connection, every.metrics, points)
+    _insert(connection, every.latest, fresh)
+    if moved:
+        latest = every.latest
+        change = update(latest).where(latest.c.run_uuid == bindparam("b_run"), latest.c.key == bindparam("b_key"))
+        change = change.values({name: bindparam(f"b_{name}") for name in ("value", "timestamp", "step", "is_nan")})
+        names = ("b_key", "b_value", "b_timestamp", "b_step", "b_is_nan", "b_run")
+        connection.execute(change, [dict(zip(names, row, strict=True)) for row in moved])
+
+
+def _point_rows(run_id: str, key: str, series: Series, timestamp: int, last: int | None) -> Rows:
+    first = 0 if last is None else int(np.searchsorted(series.steps, last, side="right"))
+    values, isnan = sanitized(series.values[first:])
+    triples = zip(series.steps[first:].tolist(), values.tolist(), isnan.tolist(), strict=True)
+    return [(key, value, timestamp, step, nan, run_id) for step, value, nan in triples]
+
+
+def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    latest = tables().latest
+    found: dict[tuple[str, str], int] = {}
+    for batch in batches(run_ids, IDS_A_QUERY):
+        query = select(latest.c.run_uuid, latest.c.key, latest.c.step).where(latest.c.run_uuid.in_(batch))
+        found.update({(run_id, key): step for run_id, key, step in connection.execute(query)})
+    return found
+
+
+def merge_tags(connection: Connection, tags: Mapping[str, Mapping[str, str]]) -> None:
+    table = tables().tags
+    there: set[tuple[str, str]] = set()
+    for batch in batches(list(tags), IDS_A_QUERY):
+        query = select(table.c.run_uuid, table.c.key).where(table.c.run_uuid.in_(batch))
+        there.update((run_id, key) for run_id, key in connection.execute(query))
+    rows = [row for run_id, pairs in tags.items() for row in _pairs(run_id, pairs)]
+    _insert(connection, table, [row for row in rows if (row[2], row[0]) not in there])
+    old = [{"b_key": key, "b_value": value, "b_run": run_id} for key, value, run_id in rows if (run_id, key) in there]
+    if old:
+        change = update(table).where(table.c.run_uuid == bindparam("b_run"), table.c.key == bindparam("b_key"))
+        connection.execute(change.values(value=bindparam("b_value")), old)
+
+
+def _insert(connection: Connection, table: Table, rows: Rows) -> None:
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        # Straight to the driver: SQLAlchemy's work on each row takes longer than SQLite's.
+        connection.exec_driver_sql(str(insert(table).compile(dialect=connection.dialect)), rows)
+        return
+    names = table.columns.keys()
+    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _pairs(run_id: str, pairs: Mapping[str, str]) -> Rows:
+    return [(key, value, run_id) for key, value in pairs.items()]

@@ -1,0 +1,184 @@
+"""MLflow's own tables, as far as the bulk writer needs them, and the way to a database that has them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nnspec.errors import TrackingError
+from nnspec.tracking.locate import Location, refuse, unreachable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Table
+
+# Alembic revisions of MLflow's schema that the contract suite has passed on; dc11669786a5 is MLflow 3.17's.
+KNOWN_REVISIONS = frozenset({"dc11669786a5"})
+SCRIPT = Path(__file__).with_name("schema.sql")
+SCRIPT_VERSIONS = frozenset({"3.17.2"})  # the MLflow versions that would make exactly this schema
+BUSY_SECONDS = 60
+CONNECT_SECONDS = 4
+_DRIVERS = {"postgresql": "'psycopg[binary]'", "mysql": "pymysql and write mysql+pymysql://", "mssql": "pyodbc"}
+
+
+class Tables(NamedTuple):
+    """The tables that a run is filed in."""
+
+    experiments: Table
+    runs: Table
+    params: Table
+    tags: Table
+    metrics: Table
+    latest: Table
+    datasets: Table
+    inputs: Table
+    input_tags: Table
+
+
+@cache
+def tables() -> Tables:
+    """Column names and kinds only: the tables exist already, with their own constraints and indexes."""
+    from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text
+
+    kinds: dict[type, Any] = {int: BigInteger, str: String, float: Float(53), bool: Boolean(create_constraint=False), bytes: Text}
+
+    def table(name: str, keys: str = "", /, **columns: type) -> Table:
+        first = [Column(key, Integer, primary_key=True) for key in keys.split()]
+        return Table(name, MetaData(), *first, *(Column(column, kinds[kind]) for column, kind in columns.items()))
+
+    def texts(names: str, kind: type = str) -> dict[str, type]:
+        return dict.fromkeys(names.split(), kind)
+
+    pair = texts("key value run_uuid")
+    metric = {"key": str, "value": float, "timestamp": int, "step": int, "is_nan": bool, "run_uuid": str}
+    run = texts("run_uuid name source_type source_name entry_point_name user_id status source_version lifecycle_stage artifact_uri")
+    run |= texts("start_time end_time deleted_time experiment_id", int)
+    experiment = texts("name workspace artifact_location lifecycle_stage")
+    dataset = texts("dataset_uuid name digest dataset_source_type") | texts("dataset_source dataset_schema dataset_profile", bytes)
+    return Tables(
+        experiments=table("experiments", "experiment_id", **experiment, creation_time=int, last_update_time=int),
+        runs=table("runs", **run),
+        params=table("params", **pair),
+        tags=table("tags", **pair),
+        metrics=table("metrics", **metric),
+        latest=table("latest_metrics", **metric),
+        datasets=table("datasets", **dataset, experiment_id=int),
+        inputs=table("inputs", **texts("input_uuid source_type source_id destination_type destination_id")),
+        input_tags=table("input_tags", input_uuid=str, name=str, value=str),
+    )
+
+
+def connect(location: Location) -> tuple[Engine, str]:
+    """An engine on the database and its schema revision; MLflow's tables are made if it has none.
+
+    Raises:
+        TrackingError: if the database does not answer within seconds, or has tables that are not MLflow's.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        if location.file is not None:
+            location.file.parent.mkdir(parents=True, exist_ok=True)
+            _create_fast(location.file)
+        engine = _engine(location)
+        found = revision(engine)
+        if found is None:
+            _create_by_mlflow(location)
+            found = revision(engine)
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise unreachable(location, getattr(error, "orig", None) or error) from error
+    if found is None:
+        raise refuse("must be a database with MLflow's tables or none", location.uri, "name another one")
+    return engine, found
+
+
+def revision(engine: Engine) -> str | None:
+    """The Alembic revision of the database's schema; None if it has no MLflow tables."""
+    from sqlalchemy import inspect
+
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _engine(location: Location) -> Engine:
+    from sqlalchemy import URL, create_engine
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        if location.file is not None:
+            return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
+        seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
+        return create_engine(location.uri, connect_args=seconds, pool_pre_ping=True)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        remedy = f"pip install {_DRIVERS.get(location.kind, 'its driver')}"
+        raise refuse(f"must be a database whose driver is installed ({error})", location.uri, remedy) from None
+
+
+def _sqlite_engine(engine: Engine) -> Engine:
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # sqlite3 must not begin transactions by itself: see begin
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        # A transaction that outgrows the cache locks out every reader until it ends.
+        connection.execute("PRAGMA cache_size = -65536")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A deferred transaction that turns writer fails at once if another wrote meanwhile; an immediate one waits its turn.
+        write = connection.get_execution_options().get("nnspec_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _create_fast(file: Path) -> None:
+    """Give an empty SQLite file MLflow's schema from the script: 30 ms where MLflow takes seconds. Nothing if it has tables."""
+    if (file.exists() and file.stat().st_size > 0) or metadata.version("mlflow") not in SCRIPT_VERSIONS:
+        return
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    with contextlib.closing(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # another process may have been first
+            for statement in _statements(SCRIPT.read_text()):
+                connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Single statements: ``executescript`` would commit the transaction around it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _create_by_mlflow(location: Location) -> None:
+    """Let MLflow make its tables, one process of this machine at a time: two at once trip over each other."""
+    if find_spec("mlflow") is None:
+        raise TrackingError("tracking needs MLflow, which is not installed; pip install mlflow, or train with tracking=off")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock").open("w") as lock:
+        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            MlflowClient(tracking_uri=location.absolute).search_experiments(max_results=1)
+        except MlflowException as error:
+            raise unreachable(location, error) from error

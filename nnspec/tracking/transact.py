@@ -1,0 +1,63 @@
+"""One transaction on a database that others write to as well: waits its turn, tries again, gives up with a message."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nnspec.errors import Fault, TrackingError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+PATIENCE_SECONDS = 300.0
+LONGEST_PAUSE = 1.0
+# SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
+_AGAIN = ("40001", "40P01", "55P03")
+_MYSQL_AGAIN = (1205, 1213)
+
+T = TypeVar("T")
+
+
+def transact(engine: Engine, work: Callable[[Connection], T], *, write: bool = True, patience: float = PATIENCE_SECONDS) -> T:
+    """What ``work`` returns, run in one transaction; on a lock, a deadlock or a lost connection it runs again.
+
+    ``work`` must bear to run again although an earlier try was committed: a lost connection leaves that open.
+
+    Raises:
+        TrackingError: if the database refuses, or is still locked after ``patience`` seconds.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    end = monotonic() + patience
+    pause = 0.02
+    while True:
+        try:
+            with engine.connect().execution_options(nnspec_write=write) as connection, connection.begin():
+                return work(connection)
+        except SQLAlchemyError as error:
+            if not _worth_another(error) or monotonic() > end:
+                raise _refused(engine, error) from error
+        # Of several who collided, each waits a different time.
+        sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _worth_another(error: Any) -> bool:
+    if getattr(error, "connection_invalidated", False):
+        return True
+    cause = getattr(error, "orig", None)
+    text = str(cause).lower()
+    if "database is locked" in text or "database table is locked" in text or "database schema has changed" in text:
+        return True
+    if getattr(cause, "sqlstate", None) in _AGAIN or getattr(cause, "pgcode", None) in _AGAIN:
+        return True
+    return bool(getattr(cause, "args", ())) and cause is not None and cause.args[0] in _MYSQL_AGAIN
+
+
+def _refused(engine: Engine, error: Any) -> TrackingError:
+    why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    where = f"the database {engine.url.render_as_string(hide_password=True)}"
+    return TrackingError(str(Fault(where, "must take what is filed", why, "mend it and file the run again")))

@@ -1,0 +1,95 @@
+"""Which store is meant, and what is said when it is none."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from nnspec.errors import TrackingError
+from nnspec.settings import Tracking
+from nnspec.tracking.locate import Location, locate, ui_command
+from nnspec.tracking.store import open_store
+
+
+def test_the_setting_comes_before_the_environment_before_the_default(folder: Path) -> None:
+    environ = {"MLFLOW_TRACKING_URI": "http://server:5000"}
+    assert locate(Tracking(uri="sqlite:///mine.db"), environ).file == folder / "mine.db"
+    assert locate(Tracking(), environ) == Location("http://server:5000", "http")
+    assert locate(Tracking(), {}) == Location("sqlite:///mlflow.db", "sqlite", folder / "mlflow.db")
+    assert locate(Tracking(uri="postgresql+psycopg2://me@host/db"), {}).kind == "postgresql"
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("nonsense://x", "must start with one of sqlite, .* but got 'nonsense://x'; try tracking.uri=sqlite:///mlflow.db or tracking=off"),
+        ("sqlite://", "must name a file of its own, but got 'sqlite://'; try"),
+        ("sqlite:///:memory:", "must name a file of its own"),
+        ("./mlruns", "MLflow has closed its file store, but got './mlruns'; try .* MLFLOW_ALLOW_FILE_STORE=true"),
+        ("file:///tmp/mlruns", "MLflow has closed its file store"),
+    ],
+)
+def test_what_is_no_store(uri: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(TrackingError, match=f"tracking.uri .*{text}") as caught:
+        open_store(Tracking(uri=uri))
+    assert "\n" not in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_known_at_once(folder: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(
+        TrackingError, match=r"tracking.uri must be a store that answers \(.*refused\), but got 'http://127.0.0.1:9/'; start the"
+    ):
+        open_store(Tracking(uri="http://127.0.0.1:9/"))
+    assert time.monotonic() - start < 5  # the promise to the user; a refused connection takes milliseconds
+
+
+def test_a_server_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnspec.tracking.locate.reach_server.__defaults__", (0.2,))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        uri = f"http://me:secret@127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(TrackingError, match=r"must be a store that answers \(.*\), but got 'http://me:\*\*\*@127.0.0.1") as caught:
+            open_store(Tracking(uri=uri))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at as one" * 20])
+def test_a_file_that_is_no_database(folder: Path, content: bytes) -> None:
+    (folder / "mlflow.db").write_bytes(content)
+    with pytest.raises(TrackingError, match=r"must be a store that answers \(file is not a database\)"):
+        open_store(Tracking())
+    assert (folder / "mlflow.db").read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_written(folder: Path) -> None:
+    (folder / "taken").write_text("")
+    with pytest.raises(TrackingError, match="must be a store that answers"):
+        open_store(Tracking(uri="sqlite:///taken/mlflow.db"))
+
+
+def test_the_writer_must_fit(folder: Path) -> None:
+    with pytest.raises(TrackingError, match=r"must be a database for tracking.writer=sql, but got 'http://host'; use tracking.writer=auto"):
+        open_store(Tracking(uri="http://host", writer="sql"))
+
+
+def test_a_missing_driver_is_named(folder: Path) -> None:
+    with pytest.raises(
+        TrackingError, match=r"must be a database whose driver is installed .*mssql://me:\*\*\*@host/db.*; pip install pyodbc"
+    ):
+        open_store(Tracking(uri="mssql://me:secret@host/db"))
+
+
+def test_the_ui_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ui_command(locate(Tracking(uri="sqlite:///my runs.db"), {}))
+    assert command.endswith("mlflow ui --backend-store-uri 'sqlite:///my runs.db'")
+    page = ui_command(Location("http://host:5000/", "http"), "3", "abc")
+    assert page.endswith("-m webbrowser 'http://host:5000/#/experiments/3/runs/abc'")
+    secret = Location("postgresql://me:secret@host/db", "postgresql")
+    assert "secret" not in ui_command(secret)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", secret.uri)
+    assert ui_command(secret).endswith('--backend-store-uri "$MLFLOW_TRACKING_URI"')

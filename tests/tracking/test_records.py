@@ -1,0 +1,88 @@
+"""What is computed from a trained cell for the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nnspec.result import NEVER, CellResult
+from nnspec.tracking.records import RunEnd, Series, dataset_info, describe, final_metrics, history_series, quantile, run_name
+
+Cell = Callable[..., CellResult]
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.floats(-1e6, 1e6)), st.sampled_from([0.1, 0.5, 0.9]))
+def test_quantile_is_numpys_where_all_is_finite(values: np.ndarray, share: float) -> None:
+    for worst in ("high", "low"):
+        # The same linear interpolation in another order of operations: a few ulps of the largest value.
+        assert np.allclose(quantile(values, share, worst), np.quantile(values, share, axis=0), rtol=1e-12, atol=1e-9)
+
+
+def test_a_broken_network_counts_as_the_worst() -> None:
+    losses = np.array([0.1, 0.2, np.nan, 0.3, np.inf])[:, None]
+    assert quantile(losses, 0.5) == [0.3]
+    assert np.isnan(quantile(losses, 1.0)).all()
+    shares = np.array([np.nan, 0.5, 1.0])[:, None]
+    assert quantile(shares, 0.5, worst="low") == [0.5]
+    assert np.isnan(quantile(shares, 0.0, worst="low")).all()
+
+
+def test_history_of_one_network_is_its_own(cell: Cell) -> None:
+    one = cell()
+    series = history_series(one)
+    assert set(series) == {"loss", "accuracy", "weight_norm.0", "weight_norm.2"}
+    assert np.array_equal(series["loss"].values, one.loss[0].astype(np.float64))
+    assert series["loss"].values.dtype == np.float64 and series["loss"].steps.dtype == np.int64
+    assert series["weight_norm.2"].steps.tolist() == [0, 10, 20, 30, 40]
+
+
+def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
+    many = cell(replicates=7)
+    series = history_series(many)
+    assert set(series) == {"loss", "accuracy", "weight_norm.0", "weight_norm.2", "loss_q10", "loss_q90", "solved_fraction"}
+    assert np.array_equal(series["loss"].values, np.median(many.loss.astype(np.float64), axis=0))  # odd: the middle one exactly
+    assert series["solved_fraction"].values.tolist() == [0, 0, 3 / 7, 3 / 7, 3 / 7]
+    assert (series["loss_q10"].values < series["loss_q90"].values).all()
+
+
+def test_final_metrics(cell: Cell) -> None:
+    many = dataclasses.replace(cell(replicates=4), solved_at=np.array([NEVER, 10, NEVER, 20]))
+    metrics = final_metrics(many)
+    assert metrics["solve_rate"] == 0.5 and metrics["solved_at"] == 15
+    assert metrics["solve_rate_low"] == pytest.approx(0.15, abs=5e-3) and metrics["solve_rate_high"] == pytest.approx(0.85, abs=5e-3)
+    assert metrics["final_loss"] == float(np.median(many.loss[:, -1].astype(np.float64)))
+    assert "solved_at" not in final_metrics(cell())
+
+
+def test_names_and_words(cell: Cell) -> None:
+    assert run_name(cell(seed=3).spec) == "mlp-4-gelu-kaiming_uniform-adam-s3"
+    assert run_name(cell(replicates=50).spec) == "mlp-4-gelu-kaiming_uniform-adam-s0-x50"
+    text = describe(cell(replicates=50).spec)
+    assert "50 networks (seeds 0 to 49)" in text and "betas=[0.9,0.999]" in text and "\n" not in text
+
+
+def test_dataset_is_what_mlflow_writes() -> None:
+    import mlflow.data
+
+    inputs, targets = np.zeros((4, 2), np.float32), np.ones((4, 1), np.float64)
+    info = dataset_info("xor", inputs, targets)
+    theirs = mlflow.data.from_numpy(inputs, targets=targets, name="xor").to_dict()
+    assert json.loads(info.schema) == json.loads(theirs["schema"])
+    assert json.loads(info.profile) == json.loads(theirs["profile"])
+    assert info.source_type == theirs["source_type"]
+    assert info.digest != dataset_info("xor", inputs, targets * 2).digest
+    assert info.digest != dataset_info("xor", inputs.reshape(2, 4), targets).digest
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="status must be one of FINISHED, FAILED, KILLED, but got 'DONE'"):
+        RunEnd("a", "DONE")
+    with pytest.raises(ValueError, match="steps and values must be vectors of one length"):
+        Series(np.arange(2), np.zeros(3))

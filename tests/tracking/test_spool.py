@@ -1,0 +1,232 @@
+"""What could not be filed: kept, filed later, once; and nothing but what nnspec itself wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnspec.errors import TrackingError
+from nnspec.result import CellResult
+from nnspec.settings import Tracking
+from nnspec.tracking.records import RunEnd, RunStart, Series
+from nnspec.tracking.spool import MANIFEST, Unfiled, file_spool, read_spool, spool, spooled_message
+from nnspec.tracking.store import Store, open_store
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def cells(cell: Make) -> list[CellResult]:
+    return [cell(seed=seed) for seed in range(3)]
+
+
+@pytest.fixture
+def unfiled(cells: Sequence[CellResult], started: Make, ended: Make) -> list[Unfiled]:
+    """A sweep that never reached its store: a parent and three cells that know it by a local name, children first."""
+    odd = {"odd": Series(np.array([0, 3]), np.array([math.nan, -math.inf]))}
+    kids = [Unfiled(started(cell, "local-sweep", 10 + n), ended(cell, f"local-{n}")) for n, cell in enumerate(cells)]
+    kids[1] = replace(kids[1], end=replace(kids[1].end, history={**kids[1].end.history, **odd}, metrics={"third": 1 / 3, "nan": math.nan}))
+    parent = RunStart("sweep", {}, {"nnspec.sweep": "abc"}, start_time=5)
+    return [*kids, Unfiled(parent, RunEnd("local-sweep", artifacts={"table.csv": b"a,b\n1,2\n"}, end_time=99))]
+
+
+def same(one: Unfiled, other: Unfiled) -> bool:
+    """Equality down to NaN and the sign of zero."""
+
+    def plain(run: Unfiled) -> str:
+        series = {key: (line.steps.tolist(), [value.hex() for value in line.values.tolist()]) for key, line in run.end.history.items()}
+        metrics = {key: value.hex() for key, value in run.end.metrics.items()}
+        return repr(
+            (run.start, sorted(series.items()), metrics, sorted(run.end.artifacts.items()), run.end.tags, run.end.last_step, run.begun)
+        )
+
+    return plain(one) == plain(other)
+
+
+def test_a_spool_holds_everything(folder: Path, unfiled: list[Unfiled]) -> None:
+    made = spool(folder / "unfiled", "nnspec-xor", unfiled)
+    manifest, runs = read_spool(made)
+    assert manifest["experiment"] == "nnspec-xor"
+    assert len(runs) == 4 and all(same(one, other) for one, other in zip(runs, unfiled, strict=True))
+    assert [path.name for path in (folder / "unfiled").iterdir()] == [made.name]
+    assert (
+        spooled_message(made, 4, "disk full") == f"4 runs trained but not filed (disk full); kept in {made}, file with: nnspec file {made}"
+    )
+
+
+@pytest.mark.parametrize("writer", ["sql", "client"])
+def test_it_is_filed_once(folder: Path, unfiled: list[Unfiled], cells: list[CellResult], writer: str) -> None:
+    made = spool(folder, "nnspec-xor", unfiled)
+    store = open_store(Tracking(writer=writer))
+    ids = file_spool(made, store)
+    assert file_spool(made, store) == ids
+    children = store.find_children(ids[3])
+    assert [(child.run_id, child.fingerprint, child.status) for child in children] == [
+        (run_id, cell.spec.fingerprint, "FINISHED") for run_id, cell in zip(ids, cells, strict=False)
+    ]
+    facts = store.get(ids[1])
+    assert facts.metrics["third"] == 1 / 3 and math.isnan(facts.metrics["nan"]) and facts.metrics["odd"] == -1.7976931348623157e308
+    assert store.artifact(ids[0], "weights/final.safetensors") == unfiled[0].end.artifacts["weights/final.safetensors"]
+    assert store.artifact(ids[3], "table.csv") == b"a,b\n1,2\n"
+    assert (made / "filed").exists()
+    store.close()
+
+
+class Dying:
+    """A store that dies at the n-th call of start or finish, before or after the call was done."""
+
+    def __init__(self, store: Store, calls: int, after: bool):
+        self._store, self._left, self._after = store, calls, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def _die(self, work: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            if self._after:
+                work()
+            raise KeyboardInterrupt
+        return work()
+
+    def start(self, *arguments: Any) -> Any:
+        return self._die(lambda: self._store.start(*arguments))
+
+    def finish(self, *arguments: Any) -> Any:
+        return self._die(lambda: self._store.finish(*arguments))
+
+
+def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list[Unfiled]) -> None:
+    store = open_store(Tracking())
+    for calls in range(1, 5):
+        for after in (False, True):
+            made = spool(folder, f"cut-{calls}-{after}", unfiled)
+            with pytest.raises(KeyboardInterrupt):
+                file_spool(made, Dying(store, calls, after))  # type: ignore[arg-type]
+            ids = file_spool(made, store)
+            found = store.tagged(
+                store.experiment(f"cut-{calls}-{after}"), "nnspec.spool_id", json.loads((made / MANIFEST).read_text())["spool_id"]
+            )
+            assert {facts.run_id for facts in found} == set(ids) and len(found) == 4
+            assert {facts.status for facts in found} == {"FINISHED"}
+            assert len(store.find_children(ids[3])) == 3
+
+
+def test_a_run_that_had_begun_is_completed_not_doubled(folder: Path, cells: list[CellResult], started: Make, ended: Make) -> None:
+    store = open_store(Tracking())
+    experiment_id = store.experiment("nnspec-xor")
+    run_id = store.start([started(cells[0])], experiment_id)[0]
+    store.progress([(run_id, {"loss": Series(np.array([0]), np.array([0.5]))})])
+    made = spool(folder, "nnspec-xor", [Unfiled(started(cells[0]), ended(cells[0], run_id), begun=True)])
+    assert file_spool(made, store) == [run_id] == file_spool(made, store)
+    assert store.get(run_id).status == "FINISHED"
+    assert list(store.finished(experiment_id, [cells[0].spec.fingerprint]).values()) == [run_id]
+    other = open_store(Tracking(uri="sqlite:///other.db"))
+    with pytest.raises(TrackingError, match=f"must exist, but got '{run_id}'"):
+        file_spool(spool(folder, "nnspec-xor", [Unfiled(started(cells[0]), ended(cells[0], run_id), begun=True)]), other)
+
+
+def test_two_runs_of_one_id_are_refused(folder: Path, unfiled: list[Unfiled]) -> None:
+    with pytest.raises(TrackingError, match="must have ids of their own"):
+        spool(folder, "one", [unfiled[0], unfiled[0]])
+    assert list(folder.iterdir()) == []
+
+
+def test_a_bad_artifact_path_spools_nothing(folder: Path, unfiled: list[Unfiled]) -> None:
+    bad = replace(unfiled[0], end=replace(unfiled[0].end, artifacts={"../../x.txt": b""}))
+    with pytest.raises(TrackingError, match="must be a plain relative path"):
+        spool(folder, "one", [bad])
+    assert not list(folder.rglob("x.txt"))
+
+
+def rewrite(made: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    manifest = json.loads((made / MANIFEST).read_text())
+    change(manifest)
+    (made / MANIFEST).write_text(json.dumps(manifest))
+
+
+def plant(made: Path, path: str, content: bytes) -> None:
+    """Put a file into the first run as a forger would: with its right checksum in the manifest."""
+    target = made / "runs" / "0" / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    rewrite(made, lambda manifest: manifest["runs"][0]["files"].update({path: hashlib.sha256(content).hexdigest()}))
+
+
+def zipped() -> bytes:
+    import zipfile
+
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("data.pkl", pickle.dumps([1]))
+    return file.getvalue()
+
+
+FORGERIES = {
+    "a path that leads outside": (lambda made: plant(made, "../../../stolen.txt", b"a"), "must be a plain relative path"),
+    "an absolute path": (lambda made: plant(made, "/tmp/nnspec-stolen.txt", b"a"), "must be a plain relative path"),
+    "a pickle": (
+        lambda made: plant(made, "artifacts/weights.pkl", pickle.dumps([1])),
+        r"must be one of .*, but got .pkl; spool the runs again",
+    ),
+    "a pickle called a text": (
+        lambda made: plant(made, "artifacts/a.txt", pickle.dumps([1])),
+        "must be a folder that nnspec spooled|must be a text",
+    ),
+    "a pickle called weights": (lambda made: plant(made, "artifacts/a.safetensors", pickle.dumps([1])), "must be a safetensors file"),
+    "a pickle called a table": (lambda made: plant(made, "artifacts/a.parquet", pickle.dumps([1])), "must be a parquet file"),
+    "torch weights called a picture": (lambda made: plant(made, "artifacts/a.png", zipped()), "must be a png file"),
+    "a protocol 0 pickle": (lambda made: plant(made, "artifacts/pickle", pickle.dumps([1], 0)), "but got no suffix"),
+    "another fingerprint": (
+        lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["start"]["tags"].update({"nnspec.fingerprint": "0" * 16})),
+        r"must have the fingerprint of its spec \(.*\), but got 0000000000000000",
+    ),
+    "no spec behind the fingerprint": (
+        lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["files"].pop("artifacts/spec.yaml")),
+        "must hold the spec.yaml of the fingerprint that it claims",
+    ),
+    "a spec that names code": (
+        lambda made: plant(made, "artifacts/spec.yaml", b"model: {_target_: os.system}\n"),
+        "must be a spec, but got",
+    ),
+    "YAML that makes objects": (lambda made: plant(made, "artifacts/spec.yaml", b"!!python/object/apply:os.getcwd []\n"), "must be a spec"),
+    "a changed file": (lambda made: (made / "runs/0/artifacts/spec.yaml").write_text("a: b"), "must be as it was spooled"),
+    "a missing file": (lambda made: (made / "runs/0/artifacts/spec.yaml").unlink(), "must be a folder that nnspec spooled"),
+    "another format": (lambda made: rewrite(made, lambda manifest: manifest.update(format=2)), "must be a folder that nnspec spooled"),
+    "no manifest": (lambda made: (made / MANIFEST).unlink(), "must be a folder that nnspec spooled"),
+    "a status of its own": (
+        lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["end"].update(status="DONE")),
+        "must be a folder that nnspec spooled",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forged_folders_are_refused(folder: Path, unfiled: list[Unfiled], name: str) -> None:
+    forge, text = FORGERIES[name]
+    made = spool(folder / "deep" / "er", "one", unfiled)
+    forge(made)
+    store = open_store(Tracking())
+    with pytest.raises(TrackingError, match=text) as caught:
+        file_spool(made, store)
+    assert len(str(caught.value).splitlines()) == 1
+    assert store.latest_sweep(store.experiment("one")) is None
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path, unfiled: list[Unfiled]) -> None:
+    made = spool(folder, "one", unfiled)
+    (folder / "secret.txt").write_bytes(b"secret")
+    (made / "runs/0/artifacts/a.txt").symlink_to(folder / "secret.txt")
+    digest = hashlib.sha256(b"secret").hexdigest()
+    rewrite(made, lambda manifest: manifest["runs"][0]["files"].update({"artifacts/a.txt": digest}))
+    with pytest.raises(TrackingError, match="must be a file inside its folder, but got a link"):
+        read_spool(made)

@@ -1,0 +1,183 @@
+"""The bulk writer's own promises: the schema it knows, several processes at once, locks."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnspec.errors import TrackingError
+from nnspec.settings import Tracking
+from nnspec.tracking import sql
+from nnspec.tracking.records import RunEnd, RunStart, Series
+from nnspec.tracking.schema import KNOWN_REVISIONS, SCRIPT_VERSIONS
+from nnspec.tracking.store import open_store
+from nnspec.tracking.transact import transact
+
+WRITE = """
+import sys
+import numpy as np
+from nnspec.settings import Tracking
+from nnspec.tracking.records import RunEnd, RunStart, Series
+from nnspec.tracking.store import open_store
+store = open_store(Tracking())
+experiment_id = store.experiment("shared")
+for round in range(3):
+    starts = [RunStart(f"{sys.argv[1]}-{round}-{n}", {"n": str(n)}, {"who": sys.argv[1]}, start_time=n) for n in range(20)]
+    ids = store.start(starts, experiment_id)
+    loss = Series(np.arange(10), np.random.rand(10))
+    store.progress([(run_id, {"loss": loss}) for run_id in ids])
+    store.finish([RunEnd(run_id, "FINISHED", {"loss": loss}, {"end": 1.0}, {}, {"a.txt": b"a"}, 5, 9) for run_id in ids])
+assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: importing it takes longer than filing a sweep"
+"""
+
+
+def test_four_processes_into_one_new_file(folder: Path) -> None:
+    """None of them finds a database there: making the tables and the experiment is part of the race."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(sql.__file__).parents[2])}
+    running = [
+        subprocess.Popen([sys.executable, "-c", WRITE, name], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True) for name in "abcd"
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, errors
+    connection = sqlite3.connect(folder / "mlflow.db")
+    counts = [
+        connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("runs", "params", "metrics", "latest_metrics")
+    ]
+    assert counts == [240, 240, 240 * 11, 240 * 2]
+    assert connection.execute("SELECT count(*) FROM experiments WHERE name = 'shared'").fetchone() == (1,)
+    assert connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall() == [("FINISHED", 240)]
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert len(list(folder.rglob("a.txt"))) == 240
+
+
+def schema(path: Path) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    tables = [name for kind, name, *_ in found if kind == "table"]
+    columns = [(name, connection.execute(f"PRAGMA table_info('{name}')").fetchall()) for name in tables]
+    contents = [(name, connection.execute(f"SELECT * FROM {name}").fetchall()) for name in ("alembic_version", "workspaces")]
+    # MLflow's migrations put the constraints of a table in another order in each process.
+    parts = [(kind, name, table, sorted(re.split(r",\s*\n", re.sub(r"\s*\)$", "", sql or "")))) for kind, name, table, sql in found]
+    return sorted(parts) + sorted(columns) + sorted(contents)
+
+
+def test_the_script_makes_the_schema_that_mlflow_makes(folder: Path) -> None:
+    import mlflow
+
+    assert mlflow.__version__ in SCRIPT_VERSIONS, "make schema.sql anew with this MLflow, or keep the client for it"
+    open_store(Tracking(uri="sqlite:///ours.db")).close()
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/theirs.db").search_experiments()
+    assert schema(folder / "ours.db") == schema(folder / "theirs.db")
+
+
+def test_mlflow_makes_the_tables_where_the_script_does_not_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnspec.tracking.schema.SCRIPT_VERSIONS", frozenset())
+    store = open_store(Tracking(writer="sql"))
+    assert store.experiment("one") != "0"
+    store.close()
+    connection = sqlite3.connect("mlflow.db")
+    assert {revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")} == KNOWN_REVISIONS
+
+
+def test_an_unknown_schema_is_left_to_the_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(Tracking()).close()
+    monkeypatch.setattr("nnspec.tracking.schema.KNOWN_REVISIONS", frozenset({"elder"}))
+    with pytest.warns(UserWarning, match=r"tested with \(elder\), but got revision dc11669786a5; filing through MLflow's client") as said:
+        store = open_store(Tracking())
+    assert type(store).__name__ == "ClientStore" and len([one for one in said if one.category is UserWarning]) == 1
+    store.close()
+    with pytest.raises(TrackingError, match=r"tracking.writer=sql must have a schema .* revision dc11669786a5; use tracking.writer=client"):
+        open_store(Tracking(writer="sql"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        open_store(Tracking(writer="client")).close()
+
+
+def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:
+    open_store(Tracking()).close()
+    before = (folder / "mlflow.db").read_bytes()
+    open_store(Tracking()).close()
+    assert (folder / "mlflow.db").read_bytes() == before
+
+
+def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own waiting is switched off, so that what is seen here is ours: the second try succeeds once the lock is gone."""
+    monkeypatch.setattr("nnspec.tracking.schema.BUSY_SECONDS", 0)
+    store = open_store(Tracking())
+    experiment_id = store.experiment("one")
+    lock = sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)
+    lock.execute("BEGIN IMMEDIATE")
+    waited = threading.Event()
+
+    def release(_seconds: float) -> None:
+        if not waited.is_set():
+            waited.set()
+            lock.execute("ROLLBACK")
+
+    monkeypatch.setattr("nnspec.tracking.transact.sleep", release)
+    assert len(store.start([RunStart("a", {}, {})], experiment_id)) == 1
+    assert waited.is_set()
+
+
+def test_a_lock_that_stays_is_an_error_in_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnspec.tracking.schema.BUSY_SECONDS", 0)
+    store: Any = open_store(Tracking())
+    lock = sqlite3.connect("mlflow.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    with pytest.raises(
+        TrackingError, match=r"the database sqlite:///.*mlflow.db must take what is filed, but got database is locked; mend it"
+    ):
+        transact(store._engine, lambda connection: connection.exec_driver_sql("DELETE FROM runs"), patience=0)
+    lock.execute("ROLLBACK")
+
+
+def test_a_transaction_that_fails_files_nothing(folder: Path) -> None:
+    store = open_store(Tracking())
+    run_id = store.start([RunStart("a", {}, {})], store.experiment("one"))[0]
+    connection = sqlite3.connect("mlflow.db", isolation_level=None)
+    connection.execute("CREATE TRIGGER full BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    end = RunEnd(run_id, "FINISHED", {"loss": Series(np.arange(3), np.zeros(3))}, {"end": 1.0}, {"new": "tag"}, {"a.txt": b"a"}, 5, 2)
+    with pytest.raises(TrackingError, match="but got disk is full"):
+        store.finish([end])
+    facts = store.get(run_id)
+    assert facts.status == "RUNNING" and facts.metrics == {} and "new" not in facts.tags
+    connection.execute("DROP TRIGGER full")
+    store.finish([end])
+    assert store.get(run_id).status == "FINISHED" and store.get(run_id).metrics == {"loss": 0, "end": 1}
+
+
+@pytest.mark.parametrize("location", ["mlflow-artifacts:/1"])
+def test_artifacts_behind_a_server_need_the_server(folder: Path, location: str) -> None:
+    store = open_store(Tracking())
+    store.experiment("one")
+    connection = sqlite3.connect("mlflow.db")
+    connection.execute("UPDATE experiments SET artifact_location = ?", (location,))
+    connection.commit()
+    with pytest.raises(TrackingError, match=r"must keep its artifacts where this process can write them, but got mlflow-artifacts:/1; set"):
+        store.experiment("one")
+
+
+def test_more_runs_than_a_transaction_holds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., RunStart], cell: Any
+) -> None:
+    monkeypatch.setattr("nnspec.tracking.sql.RUNS_A_TRANSACTION", 3)
+    monkeypatch.setattr("nnspec.tracking.sql.POINTS_A_TRANSACTION", 50)
+    store = open_store(Tracking())
+    experiment_id = store.experiment("one")
+    ids = store.start([started(cell(seed=seed)) for seed in range(8)], experiment_id)
+    store.finish([RunEnd(run_id, history={"loss": Series(np.arange(30), np.full(30, float(n)))}) for n, run_id in enumerate(ids)])
+    assert [(store.get(run_id).params["seed"], store.get(run_id).metrics) for run_id in ids] == [(str(n), {"loss": n}) for n in range(8)]
+    connection = sqlite3.connect("mlflow.db")
+    assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (240,)
+    assert connection.execute("SELECT count(*) FROM datasets").fetchone() == (1,)
