@@ -1,0 +1,8 @@
+"""Why a network ended as it did: arrays in, one verdict and its numbers a network out; pure."""
+
+from nnspec.diagnostics.group import Diagnosis as Diagnosis
+from nnspec.diagnostics.group import Group as Group
+from nnspec.diagnostics.outcome import VERDICTS as VERDICTS
+from nnspec.diagnostics.outcome import diagnose as diagnose
+from nnspec.diagnostics.thresholds import THRESHOLDS as THRESHOLDS
+from nnspec.diagnostics.thresholds import Thresholds as Thresholds

@@ -1,0 +1,135 @@
+"""The measured condition of each verdict, for the networks to which none before it applies.
+
+A condition gets the case and the indices ``which`` [w] of those networks, and says for each whether it holds, [w] bool.
+What it measures on the way it adds to the case's numbers, so that the dear measurements are made only where they decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin
+from nnspec.diagnostics.curvature import extremes
+from nnspec.diagnostics.gradients import flatten, forward
+from nnspec.diagnostics.group import Group
+from nnspec.diagnostics.probes import Probes, probe
+from nnspec.diagnostics.problem import Problem, padded, problem
+from nnspec.diagnostics.thresholds import Thresholds
+from nnspec.diagnostics.trend import trend
+
+INSEPARABLE = 1e-6  # a margin that a linear program cannot tell from 0
+DEAR = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that only some networks need
+
+
+@dataclass(frozen=True)
+class Case:
+    """A group and what is known about it so far; ``numbers`` name -> [m] grow as conditions measure."""
+
+    group: Group
+    limits: Thresholds
+    function: Problem
+    final: torch.Tensor  # [m, P]
+    probes: Probes
+    numbers: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def note(self, name: str, which: np.ndarray, values: np.ndarray | float) -> None:
+        """Record a number of some of the networks."""
+        self.numbers[name][which] = values
+
+
+def open_case(group: Group, limits: Thresholds) -> Case:
+    """The case of a group with everything cheap measured, at the end of training and at its start."""
+    function = problem(group.spec)
+    final, initial = flatten(function.shape, group.final), flatten(function.shape, group.initial)
+    count = len(final)
+    both = probe(function, torch.cat([final, initial]), limits)
+    numbers = {name: values[:count].copy() for name, values in both.numbers.items()}
+    numbers |= {f"init_{name}": values[count:] for name, values in both.numbers.items()}
+    numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
+    numbers |= {name: np.full(count, np.nan) for name in DEAR}
+    ends = Probes({name: numbers[name] for name in both.numbers}, both.blocked[:count], both.copies[:count])
+    return Case(group, limits, function, final, ends, numbers)
+
+
+def diverged(case: Case, which: np.ndarray) -> np.ndarray:
+    """Something is not finite, or the loss is far above its start and growing."""
+    lost = (case.group.nonfinite_at >= 0) | ~torch.isfinite(case.final).all(1).numpy() | ~np.isfinite(case.group.loss[:, -1])
+    for name in case.probes.numbers:
+        case.note(name, lost, np.nan)  # what a network computes that has left the numbers says nothing
+    start, end = case.group.loss[:, 0].astype(np.float64), case.group.loss[:, -1].astype(np.float64)
+    grown = (end > case.limits.diverged_factor * start) & (case.numbers["loss_slope"] > case.limits.growing)
+    return (lost | grown)[which]
+
+
+def solved(case: Case, which: np.ndarray) -> np.ndarray:
+    """Every row is right."""
+    return case.group.right[which]
+
+
+def beyond_capacity(case: Case, which: np.ndarray) -> np.ndarray:
+    """A linear program proves that no weights of the model make every row right."""
+    best = model_margin(case.group.spec) if len(which) else FREE
+    if best != FREE:
+        case.note("margin", which, best)
+    return np.full(len(which), best <= INSEPARABLE)
+
+
+def dead_units(case: Case, which: np.ndarray) -> np.ndarray:
+    """For every row that is not right, all units of some layer are off."""
+    return case.probes.blocked[which]
+
+
+def symmetric(case: Case, which: np.ndarray) -> np.ndarray:
+    """Units are copies, and the distinct ones, as they stand, cannot tell the rows apart: a linear program proves it."""
+    held = which[case.probes.copies[which]]
+    case.note("margin", held, separations(case, held))
+    return np.isin(which, held) & (case.numbers["margin"][which] <= INSEPARABLE)
+
+
+def separations(case: Case, which: np.ndarray) -> np.ndarray:
+    """The margin [w] with which some output layer could tell the rows apart by the last hidden activations.
+
+    One linear program for each different set of weights: copies usually come from a constant, so that there is one.
+    """
+    spec, function = case.group.spec, case.function
+    needed = bounds(function.loss, function.shape.output, spec.data, spec.solved.tolerance)
+    if needed is None or not len(which):
+        return np.full(len(which), FREE)
+    different, where = np.unique(case.final[which].numpy(), axis=0, return_inverse=True)
+    hidden = forward(function, padded(function, torch.from_numpy(different))).h[-2].numpy()
+    return np.array([margin(h, needed) for h in hidden[: len(different)]])[where.ravel()]
+
+
+def saturated(case: Case, which: np.ndarray) -> np.ndarray:
+    """The activations let next to nothing through for rows that are not right, and next to nothing arrives."""
+    numbers, limits = case.numbers, case.limits
+    return (numbers["passage"][which] < limits.passage) & (numbers["gradient_ratio"][which] < limits.vanishing)
+
+
+def local_minimum(case: Case, which: np.ndarray) -> np.ndarray:
+    """The gradient is zero and the Hessian has no negative curvature."""
+    still = which[case.numbers["relative_gradient"][which] < case.limits.stationary]
+    if len(still):
+        low, high = extremes(case.function, case.final[still])
+        case.note("smallest_eigenvalue", still, low)
+        case.note("largest_eigenvalue", still, high)
+    return np.isfinite(case.numbers["smallest_eigenvalue"][which]) & ~_bends_down(case, which)
+
+
+def saddle(case: Case, which: np.ndarray) -> np.ndarray:
+    """The gradient is zero (or the curvature would not have been measured) and the Hessian has negative curvature."""
+    return _bends_down(case, which)
+
+
+def _bends_down(case: Case, which: np.ndarray) -> np.ndarray:
+    low, high = case.numbers["smallest_eigenvalue"][which], case.numbers["largest_eigenvalue"][which]
+    return low < -case.limits.curvature * np.maximum(np.abs(low), np.abs(high))
+
+
+def still_learning(case: Case, which: np.ndarray) -> np.ndarray:
+    """The loss falls, and by more than it jitters."""
+    slope, jitter = case.numbers["loss_slope"][which], case.numbers["loss_jitter"][which]
+    return slope < -np.maximum(case.limits.falling, jitter)

@@ -1,0 +1,227 @@
+"""The Hessian of many networks at once: exactly where it is small, by Lanczos where it is not.
+
+Both rest on products of the Hessian with directions, which are the derivative of ``gradients.backward`` written out by
+hand (Pearlmutter 1994): one pass over rows for all directions of all networks. Axes as in ``gradients``; q directions.
+
+At a kink the Hessian is that of the piece whose slope the activation's entry chose, as training saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nnspec.catalog import ACTIVATIONS
+from nnspec.diagnostics.gradients import Backward, Forward, Layer, backward, formula_values, forward, output_gradient, unflatten
+from nnspec.diagnostics.problem import Problem, lanes, padded
+from nnspec.torch_maths import XP
+
+Tensor = torch.Tensor
+EXACT = 150  # weights up to which the whole Hessian is made: its eigenvalues cost P^3, a Lanczos step P
+STEPS = 60  # of Lanczos: both ends of a spectrum are found to a percent of its width well before
+ROOM = 4_000_000  # numbers an intermediate array may hold
+
+
+def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
+    """The smallest and the largest eigenvalue of each Hessian of the networks with weights [m, P]: [2, m]."""
+    rows, size = len(problem.inputs) * problem.width, flat.shape[1]
+    exact = size <= EXACT
+    numbers = size * max(size, rows) if exact else max(STEPS * size, rows)  # of the largest array, a network
+    lane = lanes(problem)
+    found = []
+    for part in torch.split(padded(problem, flat), max(1, ROOM // numbers // lane) * lane):
+        along = Curvature(problem, part)
+        found.append(_eigenvalues(along.hessian() if exact else lanczos(along, STEPS)))
+    return torch.cat(found)[: len(flat)].T.numpy()
+
+
+def _eigenvalues(matrices: Tensor) -> Tensor:
+    """The smallest and the largest eigenvalue of symmetric matrices [m, p, p]: [m, 2]; NaN where the matrix is not finite,
+    which LAPACK would answer with an error for all.
+
+    LAPACK's last digit depends on where in memory a matrix begins. Sizes of a multiple of 4 begin all of them alike, so
+    rows and columns are added that hold nothing but a diagonal entry, which lies between the extremes.
+    """
+    networks, size = matrices.shape[:2]
+    whole = -(-size // 4) * 4
+    finite = torch.isfinite(matrices).all(2).all(1)
+    even = torch.diag_embed(matrices[:, :1, 0].expand(networks, whole)).contiguous()
+    even[:, :size, :size] = matrices
+    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], even, 0.0))[:, [0, -1]]
+    return torch.where(finite[:, None], values, torch.nan)
+
+
+def lanczos(along: Curvature, steps: int) -> Tensor:
+    """The Hessians restricted to Krylov spaces of ``steps`` dimensions, tridiagonal: [m, steps, steps].
+
+    Lanczos 1950 with full reorthogonalisation, from the same start for every network, drawn once: a random direction
+    has a share of every eigenvector. The extreme eigenvalues of the two agree first.
+    """
+    networks, size = along.flat.shape
+    steps = min(steps, size)
+    start = np.random.default_rng(0).standard_normal(size)
+    basis = torch.zeros(networks, steps, size, dtype=torch.float64)
+    basis[:, 0] = torch.from_numpy(start / np.linalg.norm(start))
+    matrix = torch.zeros(networks, steps, steps, dtype=torch.float64)
+    alive = torch.ones(networks, dtype=torch.bool)
+    for step in range(steps):
+        image = along.times(basis[:, step : step + 1])[:, 0]
+        rayleigh = (image * basis[:, step]).sum(1)
+        # once a space is exhausted its further diagonal repeats an entry, which lies between the eigenvalues found
+        matrix[:, step, step] = torch.where(alive, rayleigh, matrix[:, 0, 0])
+        if step + 1 == steps:
+            break
+        size_before = torch.linalg.vector_norm(image, dim=1)
+        for _ in range(2):  # twice is enough (Parlett 1980)
+            known = basis[:, : step + 1]
+            image = image - (known.mT @ (known @ image.unsqueeze(2))).squeeze(2)
+        rest = torch.linalg.vector_norm(image, dim=1)
+        alive = alive & (rest > 1e-10 * size_before)
+        matrix[:, step, step + 1] = matrix[:, step + 1, step] = torch.where(alive, rest, 0.0)
+        basis[:, step + 1] = torch.where(alive.unsqueeze(1), image / rest.clamp(min=1e-300).unsqueeze(1), 0.0)
+    return matrix
+
+
+@dataclass(frozen=True)
+class Bend:
+    """Second derivatives [m, n, o] of an activation h(z, a): by z and z, by z and what it learns, by that twice."""
+
+    zz: Tensor
+    za: Tensor | None = None
+    aa: Tensor | None = None
+
+
+class Curvature:
+    """Products of the Hessians at weights [m, P] with directions."""
+
+    def __init__(self, problem: Problem, flat: Tensor):
+        self.problem, self.flat = problem, flat
+        self.run: Forward = forward(problem, flat)
+        self.back: Backward = backward(problem, self.run)
+        self.bends = [self._bend(number) for number in range(len(problem.shape.hidden))]
+        self.output_bend = self._output_bend()
+
+    def hessian(self) -> Tensor:
+        """All of it: [m, P, P]."""
+        networks, size = self.flat.shape
+        return self.times(torch.eye(size, dtype=torch.float64).expand(networks, size, size))
+
+    def times(self, directions: Tensor) -> Tensor:
+        """Hessians times ``directions`` [m, q, P]: [m, q, P]."""
+        shape, networks, count = self.problem.shape, *directions.shape[:2]
+        moves = [_grouped(layer, networks, count) for layer in unflatten(shape, directions.flatten(0, 1))]
+        rz, rx = self._along(moves)
+        return _flat(self._against(moves, rz, rx))
+
+    def _inputs(self, number: int) -> Tensor:
+        """What layer ``number`` is fed: [m, 1, n, i]."""
+        x = self.problem.inputs.expand(len(self.flat), -1, -1) if number == 0 else self.run.h[number - 1]
+        return x.unsqueeze(1)
+
+    def _along(self, moves: list[Layer]) -> tuple[list[Tensor], list[Tensor | None]]:
+        """How pre-activations and each layer's inputs move: [m, q, n, o] and [m, q, n, i]; the data stay."""
+        rz: list[Tensor] = []
+        rx: list[Tensor | None] = [None]
+        for number, (layer, move) in enumerate(zip(self.run.layers, moves, strict=True)):
+            z = self._inputs(number) @ move.matrix.mT + move.bias.unsqueeze(2)
+            before = rx[-1]
+            if before is not None:
+                z = z + before @ layer.matrix.unsqueeze(1).mT
+            rz.append(z)
+            if number < len(self.bends):
+                rx.append(self._activation_move(number, z, move))
+        return rz, rx
+
+    def _activation_move(self, number: int, rz: Tensor, move: Layer) -> Tensor:
+        slope, learned = self.run.slopes[number], self._learned_slope(number)
+        assert slope is not None
+        h = slope.unsqueeze(1) * rz
+        if learned is None:
+            return h
+        (value,) = move.learned.values()
+        return h + learned.unsqueeze(1) * value.unsqueeze(-1)
+
+    def _against(self, moves: list[Layer], rz: list[Tensor], rx: list[Tensor | None]) -> list[Layer]:
+        """How the gradients of all weights move, layer by layer."""
+        change = (self.output_bend.unsqueeze(1) @ rz[-1].unsqueeze(-1)).squeeze(-1)
+        found: list[Layer] = []
+        learned: dict[str, Tensor] = {}
+        for number in range(len(moves) - 1, -1, -1):
+            dz, before = self.back.dz[number].unsqueeze(1), rx[number]
+            matrix = change.mT @ self._inputs(number)
+            if before is not None:
+                matrix = matrix + dz.mT @ before
+            found.insert(0, Layer(matrix, change.sum(2), learned))
+            if number:
+                rdh = change @ self.run.layers[number].matrix.unsqueeze(1) + dz @ moves[number].matrix
+                change, learned = self._below(number - 1, rdh, rz[number - 1], moves[number - 1])
+        return found
+
+    def _below(self, number: int, rdh: Tensor, rz: Tensor, move: Layer) -> tuple[Tensor, dict[str, Tensor]]:
+        """How the gradient behind activation ``number`` moves its own pre-activations' and its learned parameter's."""
+        slope, bend = self.run.slopes[number], self.bends[number]
+        assert slope is not None
+        dh = (self.back.dz[number + 1] @ self.run.layers[number + 1].matrix).unsqueeze(1)
+        change = rdh * slope.unsqueeze(1) + dh * bend.zz.unsqueeze(1) * rz
+        learned = self._learned_slope(number)
+        if learned is None or bend.za is None or bend.aa is None:
+            return change, {}
+        ((name, value),) = move.learned.items()
+        value = value.unsqueeze(-1)
+        own = rdh * learned.unsqueeze(1) + dh * (bend.za.unsqueeze(1) * rz + bend.aa.unsqueeze(1) * value)
+        return change + dh * bend.za.unsqueeze(1) * value, {name: own.sum((2, 3)).unsqueeze(-1)}
+
+    def _bend(self, number: int) -> Bend:
+        after, layer, slope = self.problem.shape.after[number], self.run.layers[number], self.run.slopes[number]
+        assert slope is not None
+        entry, params = ACTIVATIONS[after.member.name], formula_values(after, {})
+        z, h, learned = self.run.z[number], self.run.h[number], self._learned_slope(number)
+        if learned is None:
+            by_z, by_h = _derivatives(lambda z, h: entry.slope(XP, z, h, params), z, h)
+            return Bend(by_z + by_h * slope)
+        ((name, value),) = layer.learned.items()
+        a, formula = value.unsqueeze(-1).expand_as(z), entry.learned_slope
+        assert formula is not None
+        by_z, by_h, by_a = _derivatives(lambda z, h, a: entry.slope(XP, z, h, params | {name: a}), z, h, a)
+        (twice,) = _derivatives(lambda a: formula(XP, z, params | {name: a}), a)
+        return Bend(by_z + by_h * slope, by_a + by_h * learned, twice)
+
+    def _output_bend(self) -> Tensor:
+        """The loss's second derivatives by the output's pre-activations, row by row: [m, n, k, k]."""
+        z = self.run.z[-1]
+        columns = [_derivatives(lambda z, k=k: output_gradient(self.problem, z)[..., k], z)[0] for k in range(z.shape[2])]
+        return torch.stack(columns, dim=2)
+
+    def _learned_slope(self, number: int) -> Tensor | None:
+        after, layer = self.problem.shape.after[number], self.run.layers[number]
+        formula = ACTIVATIONS[after.member.name].learned_slope
+        if formula is None or not layer.learned:
+            return None
+        return formula(XP, self.run.z[number], formula_values(after, layer.learned))
+
+
+def _derivatives(formula: Callable[..., Tensor], *places: Tensor) -> list[Tensor]:
+    """The derivative of an elementwise formula by each of its arguments, 0 where it does not depend on one."""
+    with torch.enable_grad():
+        leaves = [place.detach().clone().requires_grad_() for place in places]
+        value = formula(*leaves)
+        if not value.requires_grad:
+            return [torch.zeros_like(place) for place in places]
+        found = torch.autograd.grad(value.sum(), leaves, allow_unused=True, materialize_grads=True)
+    return list(found)
+
+
+def _grouped(layer: Layer, networks: int, count: int) -> Layer:
+    """Tensors [m q, ...] as [m, q, ...]."""
+    matrix, bias, *learned = (t.reshape(networks, count, *t.shape[1:]) for t in (layer.matrix, layer.bias, *layer.learned.values()))
+    return Layer(matrix, bias, dict(zip(layer.learned, learned, strict=True)))
+
+
+def _flat(layers: list[Layer]) -> Tensor:
+    parts = []
+    for layer in layers:
+        parts += [layer.matrix.flatten(2), layer.bias, *layer.learned.values()]
+    return torch.cat(parts, dim=2)

@@ -1,0 +1,61 @@
+"""From measurements to one verdict a network: the first condition that holds, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from nnspec.diagnostics import conditions
+from nnspec.diagnostics.group import Diagnosis, Group
+from nnspec.diagnostics.thresholds import THRESHOLDS, Thresholds
+
+# What cannot be argued with comes first, then causes before the symptoms they would also show: a network with dead units
+# or copies sits in a minimum or on a saddle because of them, and one on a plateau may still crawl.
+ORDER = (
+    conditions.diverged,
+    conditions.solved,
+    conditions.beyond_capacity,
+    conditions.dead_units,
+    conditions.symmetric,
+    conditions.saturated,
+    conditions.local_minimum,
+    conditions.saddle,
+    conditions.still_learning,
+)
+STUCK = "stuck"  # none of these: said rather than guessed
+VERDICTS = (*(condition.__name__ for condition in ORDER), STUCK)
+
+
+def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
+    """The verdict on each network of a group, and the numbers it rests on.
+
+    It draws nothing from a global generator and leaves torch's settings as they were. No network's result depends
+    on the others'.
+    """
+    with _undisturbed():
+        case = conditions.open_case(group, thresholds)
+        verdict = np.full(len(group.right), STUCK, dtype=object)
+        which = np.arange(len(verdict))
+        for condition in ORDER:
+            holds = condition(case, which)
+            verdict[which[holds]] = condition.__name__
+            which = which[~holds]
+    verdict = verdict.astype(str)
+    plateau = np.where(verdict == conditions.local_minimum.__name__, group.loss[:, -1].astype(np.float64), np.nan)
+    numbers = case.numbers | {"plateau_loss": plateau}
+    return Diagnosis(verdict, {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()})
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """One thread, so that sums have one order; no inference mode, whose tensors cannot be differentiated."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
