@@ -1,0 +1,39 @@
+"""From the table of a sweep to rates with intervals, comparisons, figures and reports. Imports no torch; heavy libraries late."""
+
+from __future__ import annotations
+
+from nnspec.analysis.levels import AnalysisError as AnalysisError
+from nnspec.analysis.levels import axes_of as axes_of
+from nnspec.analysis.levels import widest as widest
+from nnspec.analysis.pairs import compare as compare
+from nnspec.analysis.pairs import holm as holm
+from nnspec.analysis.pairs import mcnemar_p as mcnemar_p
+from nnspec.analysis.pairs import newcombe_interval as newcombe_interval
+from nnspec.analysis.pairs import paired_interval as paired_interval
+from nnspec.analysis.report import Section as Section
+from nnspec.analysis.report import report_html as report_html
+from nnspec.analysis.report import table_html as table_html
+from nnspec.analysis.report_run import own_lines as own_lines
+from nnspec.analysis.report_run import run_report as run_report
+from nnspec.analysis.report_run import table_of as table_of
+from nnspec.analysis.report_run import typical as typical
+from nnspec.analysis.report_sweep import brief_html as brief_html
+from nnspec.analysis.report_sweep import sweep_report as sweep_report
+from nnspec.analysis.sequential import Looks as Looks
+from nnspec.analysis.sequential import exact_interval as exact_interval
+from nnspec.analysis.sequential import looks as looks
+from nnspec.analysis.sequential import needed_replicates as needed_replicates
+from nnspec.analysis.solving import Survival as Survival
+from nnspec.analysis.solving import survival as survival
+from nnspec.analysis.solving import survival_table as survival_table
+from nnspec.analysis.stats import loss_quantiles as loss_quantiles
+from nnspec.analysis.stats import solve_rates as solve_rates
+from nnspec.analysis.tables import Pivot as Pivot
+from nnspec.analysis.tables import best_and_worst as best_and_worst
+from nnspec.analysis.tables import failures as failures
+from nnspec.analysis.tables import pivot as pivot
+from nnspec.analysis.tables import render as render
+from nnspec.analysis.tables import render_frame as render_frame
+from nnspec.analysis.tables import verdict_counts as verdict_counts
+from nnspec.analysis.tables import write_csv as write_csv
+from nnspec.analysis.variance import effects as effects

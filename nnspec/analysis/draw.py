@@ -1,0 +1,167 @@
+"""How every figure looks: colours that differ in lightness (Okabe-Ito, cividis), each with a line style or hatch of its own.
+
+No figure depends on colour alone, and none touches pyplot: Figure objects on the Agg canvas, nothing global.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1a1a1a"
+MUTED = "#5f5f5f"
+GRID = "#dddddd"
+# Okabe and Ito, Color Universal Design, 2008; yellow is left out, as it vanishes on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F7F7F")
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 2)),
+    (0, (2, 1.5)),
+    (0, (8, 2, 2, 2)),
+    (0, (1, 1)),
+    (0, (10, 3)),
+    (0, (4, 1, 1, 1, 1, 1)),
+    (0, (3, 4)),
+)
+MOST_LINES = len(COLOURS)  # more lines than that cannot be told apart; the rest are left out and counted
+MOST_PANELS = 24  # of one figure
+# Verdict -> colour and hatch. Neighbours in the stack differ in lightness; only 'solved' (dark) and 'stuck' (white) are plain.
+VERDICTS = {
+    "solved": ("#0072B2", ""),
+    "still_learning": ("#56B4E9", "//"),
+    "saddle": ("#F5E9A9", "xx"),
+    "local_minimum": ("#E69F00", "\\\\"),
+    "saturated": ("#F7C6DE", ".."),
+    "symmetric": ("#CC79A7", "||"),
+    "dead_units": ("#5A5A5A", "//"),
+    "beyond_capacity": ("#D9D9D9", "--"),
+    "diverged": ("#D55E00", "xx"),
+    "stuck": ("#FFFFFF", ""),
+}
+OTHER_VERDICT = ("#B0B0B0", "++")
+DPI = 110
+
+
+def new_figure(width: float = 7.2, height: float = 4.2, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure of so many inches, on the Agg canvas."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    # A fixed 'Software' makes equal figures equal bytes across matplotlib's versions of its own name.
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "nnspec"}, pil_kwargs={"compress_level": 4})
+    return buffer.getvalue()
+
+
+def tidy(axes: Axes, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
+    """Title to the left, quiet frame and grid."""
+    axes.set_title(plain(title), loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(plain(x), fontsize=9, color=INK)
+    axes.set_ylabel(plain(y), fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, colors=MUTED)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(MUTED)
+    if grid:
+        axes.grid(True, color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+
+
+def plain(label: object) -> str:
+    """A label drawn as it is written: matplotlib would read what stands between two dollar signs as mathematics."""
+    return str(label).replace("$", r"\$")
+
+
+def shorten(label: str, most: int = 28) -> str:
+    """A label of at most ``most`` characters, its middle left out."""
+    if len(label) <= most:
+        return label
+    head = (most - 1) // 2
+    return f"{label[:head]}…{label[len(label) - (most - 1 - head) :]}"
+
+
+def style(index: int) -> dict[str, Any]:
+    """Colour and dashes of line ``index``."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours: Sequence[str]) -> None:
+    """Each line's label beside its end, to the right of the frame, moved apart where they would overlap. Call it last."""
+    low, high = axes.get_ylim()  # asking for the limits also makes matplotlib bring them up to date
+    log = axes.get_yscale() == "log"
+    scale = np.log10 if log else np.asarray
+    safe = np.clip(np.asarray(ends, dtype=float), low, high)
+    at = (scale(safe) - scale(low)) / (scale(high) - scale(low))
+    height = float(axes.get_figure().get_size_inches()[1]) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    for label, start, place, colour in zip(labels, at, spread(at, 0.19 / height), colours, strict=True):
+        box = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+        axes.annotate(
+            plain(shorten(label)), xy=(1.0, float(start)), xytext=(1.035, float(place)), xycoords="axes fraction",
+            textcoords="axes fraction", va="center", fontsize=8, color=INK, arrowprops=box, annotation_clip=False,
+        )  # fmt: skip
+
+
+def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """The places moved apart to at least ``gap``, in the same order, each run that touches centred on its own mean.
+
+    Runs stay between ``low`` and ``high``, as long as all fit there.
+    """
+    bounds = (low, high)
+    places = np.asarray(places, dtype=float)
+    order = np.argsort(places, kind="stable")
+    groups: list[list[float]] = []  # runs that touch: [sum of wanted centres, count]
+    for place in places[order]:
+        groups.append([float(place), 1])
+        while (
+            len(groups) > 1
+            and _centre(groups[-2], gap, bounds) + gap * (groups[-2][1] + groups[-1][1]) / 2 > _centre(groups[-1], gap, bounds) + 1e-12
+        ):
+            last = groups.pop()
+            groups[-1] = [groups[-1][0] + last[0], groups[-1][1] + last[1]]
+    runs = [_centre(group, gap, bounds) + (np.arange(group[1]) - (group[1] - 1) / 2) * gap for group in groups]
+    moved = np.concatenate(runs or [np.zeros(0)])
+    out = np.empty_like(places)
+    out[order] = moved
+    return out
+
+
+def pick(scores: Sequence[float] | np.ndarray, most: int = MOST_LINES) -> list[int]:
+    """At most ``most`` positions, spread over the ranking of ``scores`` with its best and its worst, in their own order.
+
+    Different scores come first: ten levels that all solve nothing would be ten lines on top of each other.
+    """
+    values = np.asarray(scores, dtype=float)
+    if len(values) <= most:
+        return list(range(len(values)))
+    _, first = np.unique(values, return_index=True)
+    rest = np.setdiff1d(np.arange(len(values)), first)
+    chosen = [*_evenly(first, most), *_evenly(rest, most - min(most, len(first)))]
+    return sorted(chosen)
+
+
+def _evenly(items: np.ndarray, most: int) -> list[int]:
+    if len(items) <= most:
+        return [int(item) for item in items]
+    return [int(item) for item in items[np.round(np.linspace(0, len(items) - 1, most)).astype(int)]]
+
+
+def _centre(group: list[float], gap: float, bounds: tuple[float, float]) -> float:
+    """The middle of a run of labels: the mean of what they wanted, within the bounds."""
+    total, count = group
+    half = (count - 1) / 2 * gap
+    return min(max(total / count, bounds[0] + half), max(bounds[1] - half, bounds[0] + half))

@@ -1,0 +1,110 @@
+"""How long solving takes: Kaplan-Meier curves in which networks that never solved are censored, not dropped."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnspec.analysis.levels import group_by
+from nnspec.analysis.stats import level_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Survival:
+    """The share of networks still unsolved after each number of updates; a step function, right-continuous.
+
+    ``median`` is the first time at which at most half are unsolved; it and its limits are ``inf`` where that never came.
+    """
+
+    times: np.ndarray  # [e] updates made, rising: every time at which a network solved or was censored
+    unsolved: np.ndarray  # [e] share still unsolved
+    low: np.ndarray  # [e] pointwise limits of the share
+    high: np.ndarray  # [e]
+    median: float
+    median_low: float
+    median_high: float
+    networks: int
+    solved: int
+
+
+def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confidence: float = 0.95) -> Survival:
+    """The Kaplan-Meier curve of the updates a network needs to solve.
+
+    The estimate and its limits come from ``scipy.stats.ecdf``; limits by the exponential Greenwood formula (log-log),
+    which stays within 0 and 1. The interval of the median holds every time at which the limits of the curve contain one half
+    (Brookmeyer and Crowley, Biometrics 38, 1982).
+
+    Args:
+        solved_at: [m] updates made when the network solved; not read where it did not.
+        solved: [m] bool.
+        epochs: [m] or one number: updates made in all, where unsolved networks are censored.
+
+    Raises:
+        ValueError: if there is no network.
+    """
+    from scipy import stats
+
+    done = np.asarray(solved, dtype=bool)
+    if not done.size:
+        raise ValueError("a survival curve must have at least one network, but got none; leave out empty groups")
+    end = np.broadcast_to(np.asarray(epochs, dtype=float), done.shape)
+    times = np.where(done, _numbers(solved_at, done), end)
+    curve = stats.ecdf(stats.CensoredData.right_censored(times, ~done)).sf
+    low, high = _limits(curve, confidence)
+    at, share = curve.quantiles, curve.probabilities
+    return Survival(at, share, low, high, _first(at, share), _first(at, low), _first(at, high), done.size, int(done.sum()))
+
+
+def survival_table(table: pd.DataFrame, by: str | Sequence[str], confidence: float = 0.95) -> pd.DataFrame:
+    """One row a combination of levels: the levels, ``networks``, ``solved``, ``median``, ``median_low``, ``median_high``."""
+    import pandas as pd
+
+    groups = group_by(table, [by] if isinstance(by, str) else list(by))
+    curves = [survival_of(table, groups.codes == g, confidence) for g in range(len(groups))]
+    names = ("networks", "solved", "median", "median_low", "median_high")
+    return pd.DataFrame({**level_columns(groups), **{name: [getattr(curve, name) for curve in curves] for name in names}})
+
+
+def survival_of(table: pd.DataFrame, rows: np.ndarray, confidence: float = 0.95) -> Survival:
+    """The curve of the networks in ``rows`` [m] bool."""
+    part = table.loc[rows, ["solved_at", "solved", "epochs"]]
+    return survival(part["solved_at"], part["solved"], part["epochs"], confidence)
+
+
+def _numbers(solved_at: ArrayLike, solved: np.ndarray) -> np.ndarray:
+    """[m] float; a missing value (as pandas' NA) only where nothing was solved."""
+    import pandas as pd
+
+    numbers: np.ndarray = pd.Series(solved_at).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    if np.isnan(numbers[solved]).any():
+        raise ValueError("solved_at must be a number for each solved network, but some are missing; check the table")
+    return numbers
+
+
+def _limits(curve: object, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """[e] each. Where the formula has no value: before the first solved network nothing is known to be lost, so the
+    share is 1; where the curve reaches 0 the limits stay where they were, 0 below.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
+        interval = curve.confidence_interval(confidence, method="log-log")  # type: ignore[attr-defined]
+    share = curve.probabilities  # type: ignore[attr-defined]
+    low = np.where(share >= 1, 1.0, np.where(share <= 0, 0.0, interval.low.probabilities))
+    high = np.where(share >= 1, 1.0, np.where(share <= 0, np.nan, interval.high.probabilities))
+    last = high[share > 0][-1] if (share > 0).any() else 1.0
+    return low, np.where(np.isnan(high), last, high)
+
+
+def _first(times: np.ndarray, share: np.ndarray) -> float:
+    # A curve of 8 steps of 1/16 must be seen to reach one half, whatever the rounding of its product.
+    reached = np.flatnonzero(share <= 0.5 + 1e-12)
+    return float(times[reached[0]]) if reached.size else math.inf
