@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.errors import TrackingError
 from nnspec.result import NEVER
 from nnspec.runner.table import OUTCOME
 from nnspec.spec import RunSpec
 from nnspec.tracking import Store
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+from nnspec.tracking.store import RunFacts
 
 LAST = "last"
 DIGEST_TAG = "nnspec.sweep"
@@ -36,26 +38,30 @@ def sweep_digest(specs: Iterable[RunSpec]) -> str:
 def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
     """The sweep to resume ('last': the youngest of the same cells) and its finished cells.
 
-    Runs that a dead process left RUNNING are closed as KILLED, so that they are run again; cells that a living process
-    still trains are left to it and refused.
+    Runs that a dead process left RUNNING are closed as KILLED, and these cells' unfinished runs are deleted, for they
+    are run again.
+
+    Raises:
+        TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
     """
     parent = store.latest_sweep(experiment_id, {DIGEST_TAG: sweep_digest(specs)}) if resume == LAST else resume
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
+    _refuse_unfit(store.get(parent))
     children = store.find_children(parent)
     by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
     finished = {i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint}
-    left = [child.run_id for child in children if child.status != "FINISHED"]
-    if left:
-        store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
-        store.delete(left)  # they are run again, and a cell must not be there twice
+    ours = {spec.fingerprint for spec in specs}
+    store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
+    store.delete([child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours])  # a cell must not be there twice
     return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
 
 
-def owner_alive(store: Store, parent: str) -> bool:
-    """Whether the process that runs a sweep is known to live, on this machine."""
-    facts = store.get(parent)
-    return facts.status == "RUNNING" and bool(process_alive(facts.tags.get(PROCESS_TAG, "")))
+def _refuse_unfit(sweep: RunFacts) -> None:
+    if DIGEST_TAG not in sweep.tags:
+        raise TrackingError(f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI")
+    if sweep.status == "RUNNING" and process_alive(sweep.tags.get(PROCESS_TAG, "")):
+        raise TrackingError(f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it")
 
 
 def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlier:

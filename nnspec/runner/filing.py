@@ -20,6 +20,7 @@ from nnspec.result import CellResult
 from nnspec.runner.gather import TrainedCell
 from nnspec.spec import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
+from nnspec.tracking.artifacts import SPEC, spec_yaml
 from nnspec.tracking.provenance import run_tags
 from nnspec.tracking.records import cell_artifacts, dataset_info, final_metrics, history_series, run_name
 
@@ -109,7 +110,8 @@ class Filer:
         """The end record of a cell."""
         run_id = self.ids.get(item.index) or uuid.uuid4().hex
         if isinstance(item, Failed):
-            return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, end_time=now())
+            spec = {SPEC: spec_yaml(self.specs[item.index])}  # what it would have trained; a spool refuses a cell without
+            return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
         reason = failure(item)
         metrics = final_metrics(item.result) | verdict_metrics(item)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nnspec.errors import TrackingError
-from nnspec.runner.earlier import DIGEST_TAG, LAST, Earlier, outcome_of, owner_alive, resumed, reused, sweep_digest
+from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.runner.filing import UNFILED, Filer, now
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
@@ -54,8 +54,6 @@ class Parent:
         if self.earlier.parent is None:
             (self.run_id,) = store.start([self.start], self.experiment_id)
         else:
-            if settings.resume == LAST and owner_alive(store, self.earlier.parent):
-                raise TrackingError(f"a sweep must not be resumed while it runs, but {self.earlier.parent} does; wait for it or stop it")
             self.run_id = self.earlier.parent
             store.set_status([self.run_id], "RUNNING")
             store.set_tags(self.run_id, process_tags())

@@ -1,0 +1,40 @@
+"""Shared by all tests: one thread, so that two cores serve two test runs, and a short way to a checked spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from nnspec.check import checked_mapping
+from nnspec.spec import RunSpec
+
+torch.set_num_threads(1)
+
+TEXTBOOK: dict[str, Any] = {
+    "model": {"name": "mlp"},
+    "activation": {"name": "relu"},
+    "init": {"name": "kaiming_uniform"},
+    "optimizer": {"name": "adam"},
+    "loss": {"name": "bce"},
+    "data": {"name": "xor"},
+}
+
+
+def textbook(**fields: Any) -> dict[str, Any]:
+    """The textbook exercise as a plain mapping, some of its fields replaced; a member may be given by name alone."""
+    return TEXTBOOK | {key: {"name": value} if key in TEXTBOOK and isinstance(value, str) else value for key, value in fields.items()}
+
+
+@pytest.fixture(scope="session")
+def mapping_of() -> Callable[..., dict[str, Any]]:
+    """``mapping_of(activation="gelu", seed=3)`` is the textbook mapping with these fields."""
+    return textbook
+
+
+@pytest.fixture(scope="session")
+def spec_of() -> Callable[..., RunSpec]:
+    """``spec_of(activation="gelu", seed=3)`` is the textbook spec with these fields, checked."""
+    return lambda **fields: checked_mapping(textbook(**fields))

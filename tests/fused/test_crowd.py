@@ -1,0 +1,148 @@
+"""A network is bitwise the same alone and in any crowd, order, chunk, worker and number of threads."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnspec.catalog import ACTIVATIONS, LOSSES, OPTIMIZERS
+from nnspec.spec import RunSpec
+
+Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
+Differing = Callable[..., dict[Any, list[str]]]
+SpecOf = Callable[..., RunSpec]
+
+TRAINABLE = [entry.name for entry in ACTIVATIONS if entry.trainable]
+# [26, 26] and [200] are wide, [32] is not: one shape at least for each way of multiplying
+SHAPES: list[list[int] | None] = [None, [4], [8, 8], [3, 5], [32], [26, 26]]
+FLAGS: dict[str, list[dict[str, Any]]] = {
+    "sgd": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}],
+    "rmsprop": [{}, {"centered": True, "momentum": 0.5}],
+}
+OPTIMIZER = [{"name": name, **flags} for name in OPTIMIZERS.names() for flags in FLAGS.get(name, [{}])]
+INITS = ({"name": "kaiming_uniform"}, {"name": "normal", "std": 1.0, "bias": "same"}, {"name": "orthogonal"})
+RATES = (0.05, 2.0, 1e25)  # the last overflows single precision within a few updates
+SAMPLES = 16
+TRIED_ALONE = 7  # of each crowd; over all samples every activation has its turn
+
+Case = tuple[list[int] | None, dict[str, Any], str, str]
+
+
+def product() -> list[Case]:
+    return list(itertools.product(SHAPES, OPTIMIZER, LOSSES.names(), ("float32", "float64")))
+
+
+def sampled(count: int) -> Iterator[Case]:
+    """Cases of which every shape, optimizer, loss and precision is part: each list is walked at its own pace."""
+    rng = random.Random(20)
+    shapes, optimizers, losses = (rng.sample(list(axis), len(axis)) for axis in (SHAPES, OPTIMIZER, LOSSES.names()))
+    for i in range(count):
+        yield shapes[i % len(shapes)], optimizers[i % len(optimizers)], losses[i % len(losses)], ("float32", "float64")[(i // len(shapes) + i) % 2]
+
+
+def crowd_of(spec_of: SpecOf, case: Case, epochs: int | None = None) -> list[RunSpec]:
+    """A cell for every trainable activation and learning rate, two replicates each."""
+    hidden, optimizer, loss, dtype = case
+    epochs = epochs or (10 if sum(hidden or []) > 50 else 20)
+    model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
+    return [
+        spec_of(
+            model=model,
+            activation=activation,
+            init=INITS[i % len(INITS)],
+            optimizer={**optimizer, "lr": lr},
+            loss=loss,
+            dtype=dtype,
+            seed=11 * i,
+            replicates=2,
+            train={"epochs": epochs, "log_every": 7, "snapshot_every": 9},
+        )
+        for i, (activation, lr) in enumerate(itertools.product(TRAINABLE, RATES))
+    ]
+
+
+def check(specs: list[RunSpec], alone: list[int], rng: random.Random, crowd: Crowd, differing: Differing) -> None:
+    planned = crowd(specs)
+    assert len(planned) == sum(spec.replicates for spec in specs)
+    assert differing(crowd(specs, width=rng.randrange(40, 100), shuffle=rng), planned) == {}
+    for cell in alone:
+        replicate = rng.randrange(specs[cell].replicates)
+        own = crowd([replace(specs[cell], seed=specs[cell].seed + replicate, replicates=1)])
+        assert differing({(cell, replicate): own[0, 0]}, planned) == {}, specs[cell]
+
+
+def name_of(case: Case) -> str:
+    hidden, optimizer, loss, dtype = case
+    return f"{hidden}-{optimizer['name']}{len(optimizer) - 1}-{loss}-{dtype}"
+
+
+@pytest.mark.parametrize(("number", "case"), list(enumerate(sampled(SAMPLES))), ids=lambda v: name_of(v) if isinstance(v, tuple) else "")
+def test_a_network_is_the_same_alone_and_in_any_crowd(number: int, case: Case, spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+    specs = crowd_of(spec_of, case)
+    alone = [(TRIED_ALONE * number + k) * len(RATES) % len(specs) + (number + k) % len(RATES) for k in range(TRIED_ALONE)]
+    check(specs, alone, random.Random(number), crowd, differing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", product(), ids=name_of)
+def test_a_network_is_the_same_alone_and_in_any_crowd_over_the_whole_product(
+    case: Case, spec_of: SpecOf, crowd: Crowd, differing: Differing
+) -> None:
+    specs = crowd_of(spec_of, case, epochs=60)
+    rng = random.Random(name_of(case))
+    check(specs, rng.sample(range(len(specs)), 10), rng, crowd, differing)
+
+
+@pytest.mark.slow
+def test_a_very_wide_network_is_the_same_alone_and_in_any_crowd(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+    specs = crowd_of(spec_of, ([200], {"name": "adam"}, "bce", "float32"))
+    check(specs, list(range(0, len(specs), 5)), random.Random(5), crowd, differing)
+
+
+def test_the_samples_try_every_member_and_alone_every_activation() -> None:
+    cases = list(sampled(SAMPLES))
+    assert all(hidden in [case[0] for case in cases] for hidden in SHAPES)
+    assert all(optimizer in [case[1] for case in cases] for optimizer in OPTIMIZER)
+    assert {case[2] for case in cases} == set(LOSSES.names())
+    assert {(str(case[0]), case[3]) for case in cases} == {(str(hidden), dtype) for hidden in SHAPES for dtype in ("float32", "float64")}
+    assert SAMPLES * TRIED_ALONE >= len(TRAINABLE)
+
+
+def test_some_of_the_crowd_diverges_and_some_does_not(spec_of: SpecOf, crowd: Crowd) -> None:
+    facts = crowd(crowd_of(spec_of, ([4], {"name": "sgd"}, "mse", "float32")))
+    at = np.array([int.from_bytes(network["nonfinite_at"], "little", signed=True) for network in facts.values()])
+    assert (at >= 0).any() and (at < 0).any()
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("hidden", [[4], [26, 26]], ids=str)
+def test_the_number_of_threads_changes_nothing(hidden: list[int], request: Any, spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+    # wide enough that torch would split its operations between two threads: from 32768 numbers on
+    specs = [spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=700, train={"epochs": 4}) for a in ("sigmoid", "gelu")]
+    one = crowd(specs)
+    request.getfixturevalue("two_threads")
+    assert torch.get_num_threads() == 2
+    assert differing(crowd(specs), one) == {}
+    assert torch.get_num_threads() == 2  # training leaves the setting as it was
+
+
+def test_workers_change_nothing(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+    specs = [spec_of(activation=a, optimizer=o, replicates=300, train={"epochs": 12}) for a in ("sigmoid", "mish", "prelu") for o in ("adam", "sgd")]
+    one = crowd(specs, workers=1)
+    assert len(one) == 1800
+    assert differing(crowd(specs, workers=2, width=128), one) == {}
+    assert differing(crowd(specs, workers=2, memory=2e6), one) == {}

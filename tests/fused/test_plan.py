@@ -1,0 +1,188 @@
+"""Which cells share a stack, how stacks are cut, and that no result depends on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
+from nnspec.check import checked_mapping
+from nnspec.errors import SpecError
+from nnspec.fused.plan import KEY_PARTS, LANE, Plan, differences, logged_steps, plan, segment_key
+from nnspec.spec import RunSpec
+
+SpecOf = Callable[..., RunSpec]
+Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
+Differing = Callable[..., dict[Any, list[str]]]
+
+TOGETHER: list[dict[str, Any]] = [
+    {"activation": "gelu"},
+    {"activation": {"name": "leaky_relu", "negative_slope": 0.3}},
+    {"init": "zeros"},
+    {"init": {"name": "kaiming_uniform", "bias": "normal"}},
+    {"optimizer": {"name": "adam", "lr": 3.0}},
+    {"optimizer": {"name": "adam", "betas": [0.0, 0.5], "eps": 1e-3}},
+    {"seed": 7},
+    {"replicates": 9},
+    {"solved": {"tolerance": 0.1}},
+]
+APART: list[tuple[dict[str, Any], str]] = [
+    ({"model": {"name": "mlp", "hidden": [5]}}, "model shape"),
+    ({"model": {"name": "mlp", "hidden": [4, 4]}}, "model shape"),
+    ({"model": "perceptron"}, "model shape"),
+    ({"activation": "prelu"}, "model shape"),  # it has tensors of its own
+    ({"data": {"name": "parity", "bits": 3}}, "model shape"),
+    ({"loss": "cross_entropy"}, "model shape"),
+    ({"loss": "mse", "model": {"name": "mlp", "output": "tanh"}}, "output activation"),
+    ({"data": "and"}, "data"),
+    ({"data": {"name": "xor", "encoding": "bipolar"}}, "data"),
+    ({"loss": "mse"}, "loss"),
+    ({"loss": "huber"}, "loss"),
+    ({"optimizer": "adamw"}, "optimizer"),
+    ({"optimizer": {"name": "adam", "weight_decay": 0.1}}, "optimizer's switches"),
+    ({"train": {"epochs": 999}}, "train"),
+    ({"train": {"log_every": 3}}, "train"),
+    ({"train": {"snapshot_every": 100}}, "train"),
+    ({"dtype": "float64"}, "dtype"),
+]
+
+
+@pytest.mark.parametrize("fields", TOGETHER, ids=str)
+def test_what_shares_a_stack(spec_of: SpecOf, fields: dict[str, Any]) -> None:
+    (stack,) = plan([spec_of(), spec_of(**fields)]).stacks
+    assert stack.cells == (0, 1)
+
+
+@pytest.mark.parametrize(("fields", "part"), APART, ids=str)
+def test_what_does_not_share_a_stack_and_why(spec_of: SpecOf, fields: dict[str, Any], part: str) -> None:
+    planned = plan([spec_of(), spec_of(**fields)])
+    assert [stack.cells for stack in planned.stacks] == [(0,), (1,)]
+    assert part in differences(planned)
+
+
+@pytest.mark.parametrize("flag", [{"nesterov": True, "momentum": 0.9}, {"momentum": 0.9}, {"weight_decay": 0.1}], ids=str)
+def test_every_flag_and_switch_of_an_optimizer_parts_stacks(spec_of: SpecOf, flag: dict[str, Any]) -> None:
+    base = {"name": "sgd", **({"momentum": 0.5} if "nesterov" in flag else {})}
+    planned = plan([spec_of(optimizer=base), spec_of(optimizer={**base, **flag})])
+    assert len(planned.stacks) == 2
+    assert differences(planned) == ["optimizer's switches"]
+
+
+def test_one_stack_has_no_differences(spec_of: SpecOf) -> None:
+    assert differences(plan([spec_of(), spec_of(seed=4)])) == []
+    # 'device' has one choice so far, and 'loss' parts alone where shape and output stay: every other part is seen above
+    assert {part for _, part in APART} == set(KEY_PARTS) - {"device"}
+
+
+def by_name(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(names).map(lambda name: {"name": name})
+
+
+MIXTURES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "model": st.sampled_from(
+                [{"name": "perceptron"}, {"name": "mlp", "hidden": [4]}, {"name": "mlp", "hidden": [3, 2]}, {"name": "mlp", "hidden": [30, 30]}]
+            ),
+            "activation": by_name([entry.name for entry in ACTIVATIONS if entry.trainable]),
+            "init": by_name([entry.name for entry in INITS if not entry.stored]),
+            "optimizer": by_name(OPTIMIZERS.names()),
+            "loss": by_name(LOSSES.names()),
+            "data": by_name(DATA.names()),
+            "train": st.fixed_dictionaries({"epochs": st.sampled_from([1, 1000]), "snapshot_every": st.sampled_from([0, 100])}),
+            "seed": st.integers(0, 9),
+            "replicates": st.integers(1, 3000),
+            "dtype": st.sampled_from(["float32", "float64"]),
+        }
+    ).map(checked_mapping),
+    min_size=1,
+    max_size=12,
+)
+
+
+def assert_covers(planned: Plan, specs: Sequence[RunSpec]) -> None:
+    """Every cell in exactly one stack, every replicate in exactly one chunk of it."""
+    assert sorted(cell for stack in planned.stacks for cell in stack.cells) == list(range(len(specs)))
+    times: Counter[tuple[int, int]] = Counter()
+    for stack in planned.stacks:
+        for chunk in stack.chunks:
+            assert {share.cell for share in chunk.shares} <= set(stack.cells)
+            times.update((share.cell, share.first + k) for share in chunk.shares for k in range(share.count))
+    assert times == {(cell, replicate): 1 for cell, spec in enumerate(specs) for replicate in range(spec.replicates)}
+
+
+@given(specs=MIXTURES, workers=st.integers(1, 5), memory=st.sampled_from([None, 1.0, 1e6, 1e8]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_mixture_is_planned_whole(specs: list[RunSpec], workers: int, memory: float | None) -> None:
+    planned = plan(specs, workers, memory)
+    assert_covers(planned, specs)
+    assert planned.networks == sum(stack.networks for stack in planned.stacks) == sum(spec.replicates for spec in specs)
+    for stack in planned.stacks:
+        widths = [chunk.networks for chunk in stack.chunks]
+        assert all(width % LANE == 0 for width in widths[:-1])  # whole lanes, so that padding is rare
+        if memory is not None:  # one lane is the least that trains
+            assert max(widths) == LANE or max(widths) * stack.network_bytes * workers <= memory or max(widths) < LANE
+        for chunk in stack.chunks:
+            segments = [segment_key(specs[share.cell]) for share in chunk.shares]
+            runs = [key for i, key in enumerate(segments) if i == 0 or key != segments[i - 1]]
+            assert len(runs) == len(set(runs))  # each formula once a chunk
+
+
+@given(specs=MIXTURES)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_order_of_cells_does_not_change_who_shares_a_stack(specs: list[RunSpec]) -> None:
+    there = {frozenset(specs[cell] for cell in stack.cells) for stack in plan(specs).stacks}
+    back = specs[::-1]
+    assert {frozenset(back[cell] for cell in stack.cells) for stack in plan(back).stacks} == there
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_many_networks_keep_every_worker_busy(spec_of: SpecOf, workers: int) -> None:
+    for replicates in (1024, 5000):
+        (stack,) = plan([spec_of(replicates=replicates)], workers).stacks
+        assert len(stack.chunks) % workers == 0
+        widths = [chunk.networks for chunk in stack.chunks]
+        assert max(widths) - min(widths) <= LANE * len(widths)  # nobody waits long for the last one
+
+
+def test_few_networks_are_not_split(spec_of: SpecOf) -> None:
+    (stack,) = plan([spec_of(replicates=500)], workers=4).stacks
+    assert len(stack.chunks) == 1
+
+
+def test_memory_counts_the_history_and_the_snapshots(spec_of: SpecOf) -> None:
+    def size(**train: int) -> int:
+        return plan([spec_of(train={"epochs": 10_000, **train})]).stacks[0].network_bytes
+
+    short, long, kept = size(log_every=10_000), size(log_every=1), size(log_every=10_000, snapshot_every=1)
+    assert long - short >= 4 * 4 * 9_998  # float32 loss, accuracy and two norms at 9,998 rows more
+    assert kept - short >= 4 * 17 * 10_000  # 17 weights of the 2-4-1 network at each update
+
+
+def test_how_a_stack_is_cut_changes_no_result(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+    activations = ("sigmoid", "gelu", "silu")
+    specs = [spec_of(activation=a, replicates=n, seed=n, train={"epochs": 15}) for a, n in zip(activations, (70, 129, 3), strict=True)]
+    whole = crowd(specs)
+    assert len(plan(specs).stacks[0].chunks) == 1 < len(plan(specs, memory=1.0).stacks[0].chunks)
+    assert differing(crowd(specs, memory=1.0), whole) == {}
+    for width in (1, 50, 64, 200):
+        assert differing(crowd([specs[0]] if width == 1 else specs, width=width), whole) == {}
+
+
+@given(epochs=st.integers(1, 300), every=st.integers(1, 400))
+def test_logged_steps(epochs: int, every: int) -> None:
+    steps = logged_steps(epochs, every)
+    assert steps == sorted({0, epochs} | {step for step in range(epochs + 1) if step % every == 0})
+
+
+def test_specs_that_cannot_train_never_get_here() -> None:
+    with pytest.raises(SpecError, match="must have a derivative"):
+        checked_mapping(
+            {"model": {"name": "mlp"}, "activation": {"name": "heaviside"}}
+            | {group: {"name": name} for group, name in {"init": "zeros", "optimizer": "sgd", "loss": "mse", "data": "xor"}.items()}
+        )

@@ -1,0 +1,186 @@
+"""Filing: each cell is filed once, or spooled where the store fails, and can be filed later."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnspec.result import NEVER
+from nnspec.runner.filing import FAILURE_TAG, UNFILED, VERDICT_TAG, Begun, Failed, Filer, Live, failure, most_common, verdict_metrics
+from nnspec.runner.gather import TrainedCell, partial_history
+from nnspec.fused.train import Rows
+from nnspec.settings import Tracking
+from nnspec.spec import RunSpec
+from nnspec.tracking import Store, file_spool, open_store
+from nnspec.tracking.records import FINGERPRINT_TAG
+
+SpecOf = Callable[..., RunSpec]
+CellsOf = Callable[..., list[TrainedCell]]
+CELLS = 5
+
+
+@pytest.fixture(scope="module")
+def cells(spec_of: SpecOf, trained_cells: CellsOf) -> list[TrainedCell]:
+    rates = [0.01 * (i + 1) for i in range(CELLS)]
+    return trained_cells([spec_of(optimizer={"name": "adam", "lr": lr}, replicates=2, train={"epochs": 20}) for lr in rates])
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    return open_store(Tracking(uri="sqlite:///mlflow.db"))
+
+
+def filer_on(store: Any, cells: list[TrainedCell], experiment_id: str = "1", parent: str | None = None) -> Filer:
+    return Filer(store, "nnspec-xor", experiment_id, [cell.spec for cell in cells], parent)
+
+
+def hand_over(filer: Filer, items: list[Any]) -> None:
+    """One batch an item, so that calls of the store come in a known order."""
+    for item in items:
+        filer._file([item])  # noqa: SLF001 - the thread takes what happens to wait, which no test could know
+    filer.finish()
+
+
+def everything(cells: list[TrainedCell]) -> list[Any]:
+    """Cells begin one by one; the last one fails."""
+    trained = [item for cell in cells[:-1] for item in (Begun((cell.index,)), cell)]
+    return [*trained, Begun((CELLS - 1,)), Failed(CELLS - 1, "out of memory")]
+
+
+def test_everything_handed_over_is_filed_once_when_finish_returns(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+    fake = failing_store()
+    filer = filer_on(fake, cells)
+    for item in everything(cells):
+        filer.put(item)
+    filer.finish()
+    assert sorted(filer.ids) == list(range(CELLS)) and set(filer.ids.values()) == set(fake.started) == set(fake.ended)
+    assert filer.done == set(range(CELLS)) and filer.unfiled == [] and filer.broken is None
+    assert not (folder / UNFILED).exists()
+    for cell in cells[:-1]:
+        start, end = fake.started[filer.ids[cell.index]], fake.ended[filer.ids[cell.index]]
+        assert start.tags[FINGERPRINT_TAG] == cell.spec.fingerprint and start.params == cell.spec.flat()
+        assert end.status == "FINISHED" and end.last_step == 20
+        assert end.tags == {VERDICT_TAG: most_common(cell.verdict)}
+        assert end.metrics["final_loss"] == pytest.approx(np.median(cell.result.final_loss), rel=1e-6)  # of float32 numbers
+        assert {"weights/final.safetensors", "spec.yaml", "results.parquet", "history.parquet"} <= set(end.artifacts)
+    failed = fake.ended[filer.ids[CELLS - 1]]
+    assert (failed.status, failed.tags) == ("FAILED", {FAILURE_TAG: "out of memory"})
+
+
+def test_a_cell_that_never_said_it_began_is_filed_too(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+    fake = failing_store()
+    filer = filer_on(fake, cells)
+    filer.put(cells[1])
+    filer.finish()
+    assert len(fake.started) == len(fake.ended) == 1
+
+
+def test_live_histories_go_to_cells_that_still_train(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+    fake = failing_store()
+    filer = filer_on(fake, cells)
+    result = cells[0].result
+    rows = Rows(result.steps, result.loss, result.accuracy, result.right, np.stack(list(result.weight_norm.values())))
+    live = Live(((0, partial_history(cells[0].spec, rows, 0, 2)),))
+    hand_over(filer, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
+    assert fake.progressed == [filer.ids[0]]
+    assert len(fake.ended) == 1
+
+
+@pytest.mark.parametrize("fails_at", range(1, 2 * CELLS + 1))
+def test_from_whichever_call_the_store_fails_nothing_is_lost_and_nothing_is_twice(
+    folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store, fails_at: int
+) -> None:
+    experiment_id = store.experiment("nnspec-xor")
+    broken = failing_store(fails_at, real=store)
+    filer = filer_on(broken, cells, experiment_id)
+    hand_over(filer, everything(cells))
+    assert "the store is gone" in str(filer.broken)
+    filed_before = len(broken.ended)
+    assert filed_before == (fails_at - 1) // 2
+    assert len(filer.unfiled) == CELLS - filed_before
+    assert sorted((folder / UNFILED).glob("spool-*")) == sorted(folder / path for path in filer.unfiled)
+    for path in filer.unfiled:
+        file_spool(path, store)
+    first = set(runs_of(store, experiment_id, cells))
+    for path in filer.unfiled:  # again: each run is there once all the same
+        file_spool(path, store)
+    assert set(runs_of(store, experiment_id, cells)) == first
+    check_all_there(store, experiment_id, cells)
+
+
+def runs_of(store: Store, experiment_id: str, cells: list[TrainedCell]) -> list[str]:
+    return [facts.run_id for cell in cells for facts in store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)]
+
+
+def check_all_there(store: Store, experiment_id: str, cells: list[TrainedCell]) -> None:
+    """Each cell has one run, complete, in its status."""
+    for cell in cells:
+        (facts,) = store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)
+        assert facts.params == cell.spec.flat()
+        if cell.index == CELLS - 1:
+            assert (facts.status, facts.tags[FAILURE_TAG]) == ("FAILED", "out of memory")
+        else:
+            assert facts.status == "FINISHED" and facts.end_time is not None
+            assert facts.metrics["final_loss"] == pytest.approx(np.median(cell.result.final_loss), rel=1e-6)
+            assert store.artifact(facts.run_id, "spec.yaml")
+            assert len(store.artifact(facts.run_id, "weights/final.safetensors")) > 2 * 17 * 4
+
+
+def test_spooled_cells_keep_their_parent(folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store) -> None:
+    experiment_id = store.experiment("nnspec-xor")
+    from nnspec.tracking import RunStart
+
+    (parent,) = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"})], experiment_id)
+    filer = filer_on(failing_store(4, real=store), cells, experiment_id, parent)
+    hand_over(filer, everything(cells))
+    for path in filer.unfiled:
+        file_spool(path, store)
+    children = store.find_children(parent)
+    assert Counter(child.fingerprint for child in children) == {cell.spec.fingerprint: 1 for cell in cells}
+
+
+def test_a_store_that_failed_is_asked_no_more(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+    fake = failing_store(3)
+    hand_over(filer_on(fake, cells), everything(cells))
+    assert fake.calls == 3
+
+
+def test_a_programming_error_in_the_thread_is_raised_here(folder: Path, cells: list[TrainedCell]) -> None:
+    class Wrong:
+        def start(self, *_: object) -> list[str]:
+            raise ZeroDivisionError("a programming error")
+
+    filer = filer_on(Wrong(), cells)
+    filer.put(cells[0])
+    with pytest.raises(ZeroDivisionError, match="a programming error"):
+        filer.finish()
+    assert "nnspec-filer" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_cell_has_failed_if_all_its_networks_broke_before_the_first_update(cells: list[TrainedCell]) -> None:
+    def with_breaks(at: list[int]) -> TrainedCell:
+        from dataclasses import replace
+
+        return replace(cells[0], result=replace(cells[0].result, nonfinite_at=np.array(at)))
+
+    assert failure(with_breaks([NEVER, NEVER])) is None
+    assert failure(with_breaks([0, NEVER])) is None
+    assert failure(with_breaks([0, 3])) is None
+    assert "non-finite from the start" in str(failure(with_breaks([0, 0])))
+
+
+def test_verdicts_are_shares_and_numbers_medians_of_what_is_known(cells: list[TrainedCell]) -> None:
+    verdict = np.array(["solved", "diverged", "solved", "dead_units"])
+    numbers = {"some": np.array([np.nan, 1.0, 5.0, 3.0]), "none": np.full(4, np.nan)}
+    metrics = verdict_metrics(TrainedCell(0, cells[0].result, verdict, numbers))
+    assert metrics["verdict.solved"] == 0.5 and metrics["verdict.diverged"] == 0.25 and metrics["verdict.saddle"] == 0
+    assert metrics["some"] == 3.0 and "none" not in metrics
+    assert sum(value for key, value in metrics.items() if key.startswith("verdict.")) == 1
+    assert most_common(verdict) == "solved"
+    assert most_common(np.array(["dead_units", "diverged"])) == "diverged"  # a tie: the earlier in VERDICTS

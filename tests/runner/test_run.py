@@ -1,0 +1,351 @@
+"""run(): a whole command on a real SQLite store."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnspec.errors import TrackingError
+from nnspec.fused.workers import Lost
+from nnspec.result import NEVER
+from nnspec.runner import Outcome, run
+from nnspec.runner.filing import FAILURE_TAG, UNFILED
+from nnspec.runner.gather import TrainedCell
+from nnspec.runner.training import Training
+from nnspec.settings import Runtime, Settings, Sweep, Tracking
+from nnspec.spec import RunSpec
+from nnspec.sweep import Cell
+from nnspec.tracking import Store, open_store, read_table
+from nnspec.tracking.provenance import PROCESS_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG
+
+module = importlib.import_module("nnspec.runner.run")  # as an attribute of its package it is the function
+SpecOf = Callable[..., RunSpec]
+HERE = Tracking(uri="sqlite:///mlflow.db")
+ONE_WORKER = Runtime(workers=1)
+PLAIN = Settings(HERE, ONE_WORKER)
+pytestmark = pytest.mark.usefixtures("folder")
+HUGE = {"name": "normal", "std": 1e38}  # the first product overflows single precision
+
+
+def sweep_of(spec_of: SpecOf, rates: tuple[float, ...] = (0.01, 0.1, 0.5), **fields: Any) -> list[Cell]:
+    base: dict[str, Any] = {"train": {"epochs": 30}, "replicates": 4, **fields}
+    return [Cell(spec_of(**base, optimizer={"name": "adam", "lr": lr}), (("optimizer.lr", str(lr)),)) for lr in rates]
+
+
+def swept(cells: list[Cell], settings: Settings = PLAIN, **more: Any) -> Outcome:
+    return run(cells, settings, ["optimizer.lr"], sweep=True, command="nnspec run -m", quiet=True, **more)
+
+
+def store() -> Store:
+    return open_store(HERE)
+
+
+def children_by_fingerprint(parent: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for child in store().find_children(parent):
+        found.setdefault(child.fingerprint, []).append(child.status)
+    return found
+
+
+def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = spec_of(activation="gelu", replicates=3, train={"epochs": 200})
+    outcome = run([Cell(spec)], PLAIN, command="nnspec run")
+    assert outcome.exit_status == 0 and outcome.failed == {} and outcome.parent is None
+    facts = store().get(outcome.run_ids[0])
+    assert facts.status == "FINISHED" and PARENT_TAG not in facts.tags
+    assert facts.params == spec.flat()
+    assert facts.tags[FINGERPRINT_TAG] == spec.fingerprint
+    result = outcome.cells[0].result
+    assert facts.metrics["final_loss"] == pytest.approx(np.median(result.final_loss), rel=1e-6)  # of float32 numbers
+    assert facts.metrics["solve_rate"] == result.solved.mean()
+    said = capsys.readouterr().out
+    for part in ("mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 200 epochs: 3 networks", "output (median)", "final loss", "(95% Wilson)", "verdict"):
+        assert part in said
+    assert f"{facts.name} in experiment nnspec-xor" in said
+    assert "ui --backend-store-uri sqlite:///mlflow.db" in said
+    np.testing.assert_array_equal(read_table(outcome.run_ids[0], store())["final_loss"], outcome.table()["final_loss"])
+
+
+def test_a_sweep_is_a_parent_with_the_cells_as_its_children(spec_of: SpecOf) -> None:
+    cells = sweep_of(spec_of)
+    outcome = swept(cells)
+    assert outcome.exit_status == 0 and outcome.parent is not None
+    parent = store().get(outcome.parent)
+    assert parent.status == "FINISHED"
+    assert parent.params["axis.optimizer.lr"] == "0.01, 0.1, 0.5" and parent.params["cells"] == "3" and parent.params["networks"] == "12"
+    assert parent.params["activation.name"] == "relu" and "optimizer.lr" not in parent.params  # what all share
+    assert json.loads(parent.tags["nnspec.axes"]) == ["optimizer.lr"]
+    assert parent.metrics["cells_done"] == 3 and parent.metrics["networks_trained"] == 12 and parent.metrics["cells_failed"] == 0
+    assert children_by_fingerprint(outcome.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+    for index, cell in enumerate(cells):
+        facts = store().get(outcome.run_ids[index])
+        assert facts.tags[PARENT_TAG] == outcome.parent and facts.params == cell.spec.flat()
+    table = outcome.table()
+    assert table["optimizer.lr"].tolist() == [lr for lr in (0.01, 0.1, 0.5) for _ in range(4)]
+    filed = read_table(outcome.parent, store()).sort_values(["optimizer.lr", "seed"])
+    np.testing.assert_array_equal(filed["final_loss"], table["final_loss"])
+    assert outcome.cells == {}  # a sweep keeps no arrays unless asked
+    assert outcome.objective == pytest.approx(np.median(table["final_loss"]))
+
+
+def test_a_cell_of_a_sweep_is_the_cell_alone(spec_of: SpecOf) -> None:
+    cells = sweep_of(spec_of)
+    together = swept(cells, keep=True)
+    for index, cell in enumerate(cells):
+        alone = run([cell], Settings(Tracking(enabled=False), ONE_WORKER), quiet=True).cells[0]
+        for name, tensor in alone.result.final.items():
+            assert tensor.tobytes() == together.cells[index].result.final[name].tobytes()
+        assert alone.verdict.tolist() == together.cells[index].verdict.tolist()
+
+
+def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = sweep_of(spec_of, (0.01, 0.1))
+    cells.insert(1, Cell(replace(cells[0].spec, init=spec_of(init=HUGE).init), (("optimizer.lr", "huge"),)))
+    outcome = run(cells, PLAIN, ["optimizer.lr"], sweep=True, command="nnspec run -m")
+    assert outcome.exit_status == 1
+    assert list(outcome.failed) == [1] and "non-finite from the start" in outcome.failed[1]
+    assert outcome.parent is not None
+    assert store().get(outcome.parent).status == "FAILED"
+    assert store().get(outcome.parent).metrics["cells_failed"] == 1
+    statuses = [store().get(outcome.run_ids[index]).status for index in range(3)]
+    assert statuses == ["FINISHED", "FAILED", "FINISHED"]
+    assert "non-finite from the start" in store().get(outcome.run_ids[1]).tags[FAILURE_TAG]
+    said = capsys.readouterr().out
+    assert "1 cell failed:" in said and "optimizer.lr=huge: non-finite from the start" in said
+
+
+def test_a_chunk_that_is_lost_fails_its_cells_only(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nnspec.runner.training as training
+
+    cells = [*sweep_of(spec_of, (0.01, 0.1)), *sweep_of(spec_of, (0.2, 0.3), loss="mse")]  # two stacks, one chunk each
+    real = training.train_chunks
+
+    def losing(specs: Any, chunks: Any, workers: int, extra: Any) -> Iterator[Any]:
+        yield Lost(0, "out of memory; lower train.memory or replicates")
+        for event in real(specs, chunks[1:], workers, extra):
+            yield replace(event, chunk=event.chunk + 1)
+
+    monkeypatch.setattr(training, "train_chunks", losing)
+    outcome = swept(cells)
+    assert outcome.failed == dict.fromkeys((0, 1), "out of memory; lower train.memory or replicates")
+    assert outcome.exit_status == 1
+    assert [store().get(outcome.run_ids[index]).status for index in range(4)] == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    assert sorted(outcome.table()["cell"].unique()) == [2, 3]
+
+
+def test_plan_only_trains_nothing_and_leaves_no_store(spec_of: SpecOf, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [*sweep_of(spec_of, (0.01, 0.1)), *sweep_of(spec_of, (0.2,), loss="mse")]
+    outcome = run(cells, replace(PLAIN, sweep=Sweep(plan_only=True)), ["optimizer.lr"], sweep=True)
+    assert outcome.exit_status == 0 and outcome.outcomes == {}
+    assert list(folder.iterdir()) == []
+    said = capsys.readouterr().out
+    assert "3 cells: 12 networks in 2 stacks, 2 chunks" in said
+    assert "here these differ: loss" in said
+    assert "MiB at a time" in said and "s of training" in said
+
+
+def test_without_tracking_nothing_is_written(spec_of: SpecOf, folder: Path) -> None:
+    outcome = swept(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER))
+    assert len(outcome.outcomes) == 3 and outcome.run_ids == {} and outcome.parent is None
+    assert list(folder.iterdir()) == []
+
+
+class Interrupted(Training):
+    """Training that is interrupted once two cells are whole; one worker and one network a chunk bring them one by one."""
+
+    stop = staticmethod(lambda: None)
+
+    def __iter__(self) -> Iterator[Any]:
+        whole = 0
+        for event in super().__iter__():
+            yield event
+            whole += isinstance(event, TrainedCell)
+            if whole == 2 and isinstance(event, TrainedCell):
+                self.stop()
+
+
+def ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+def asked_to_end() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def separate(spec_of: SpecOf) -> list[Cell]:
+    """Four cells in a stack each, so that each comes whole by itself."""
+    cells = sweep_of(spec_of, (0.1,))
+    return [Cell(replace(cells[0].spec, train=replace(cells[0].spec.train, epochs=n)), (("train.epochs", str(n)),)) for n in (20, 21, 22, 23)]
+
+
+@pytest.mark.parametrize("how", [ctrl_c, asked_to_end])
+def test_an_interrupted_sweep_is_killed_and_resumed(
+    spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: Callable[[], None]
+) -> None:
+    cells = separate(spec_of)
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "Training", Interrupted)
+        patch.setattr(Interrupted, "stop", staticmethod(how))
+        first = run(cells, PLAIN, ["train.epochs"], sweep=True, command="nnspec run -m")
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert (first.interrupted, first.exit_status, sorted(first.outcomes)) == (True, 130, [0, 1])
+    said = capsys.readouterr().out
+    assert "interrupted: 2 of 4 cells done; go on with: nnspec run -m resume=last" in said
+    assert first.parent is not None
+    assert store().get(first.parent).status == "KILLED"
+    assert store().get(first.parent).metrics["cells_done"] == 2
+    assert {child.status for child in store().find_children(first.parent)} <= {"FINISHED", "KILLED"}
+
+    second = run(cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True)
+    assert "2 of 4 cells already done" in capsys.readouterr().out
+    assert second.parent == first.parent and second.exit_status == 0
+    assert sorted(second.cells) == [0, 1]  # the order of cells is another one now
+    assert sorted(second.outcomes) == [0, 1, 2, 3]
+    assert store().get(second.parent).status == "FINISHED"
+    assert children_by_fingerprint(second.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+    whole = run(cells[::-1], Settings(Tracking(enabled=False), ONE_WORKER), ["train.epochs"], sweep=True, quiet=True)
+    resumed, fresh = second.table(), whole.table()
+    assert resumed.columns.tolist() == fresh.columns.tolist()
+    for column in fresh:
+        assert resumed[column].tolist() == fresh[column].tolist() or column == "solved_at", column
+    assert resumed["solved_at"].fillna(NEVER).tolist() == fresh["solved_at"].fillna(NEVER).tolist()
+
+
+def test_an_interrupted_single_cell_is_killed(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class AtOnce(Training):
+        def __iter__(self) -> Iterator[Any]:
+            yield next(super().__iter__())  # the cell has begun
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "Training", AtOnce)
+    outcome = run([Cell(spec_of(train={"epochs": 5}))], PLAIN, command="nnspec run")
+    assert outcome.exit_status == 130
+    assert store().get(outcome.run_ids[0]).status == "KILLED"
+    assert "interrupted: 0 of 1 cells done" in capsys.readouterr().out
+
+
+def test_a_finished_sweep_resumed_trains_nothing(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = sweep_of(spec_of)
+    first = swept(cells)
+    monkeypatch.setattr(module, "Training", None)  # nobody may call it
+    second = swept(cells, replace(PLAIN, resume="last"))
+    assert second.parent == first.parent and second.run_ids == first.run_ids
+    assert second.table()["final_loss"].tolist() == first.table()["final_loss"].tolist()
+
+
+def test_resume_without_an_earlier_sweep_starts_one(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run(sweep_of(spec_of), replace(PLAIN, resume="last"), ["optimizer.lr"], sweep=True)
+    assert outcome.exit_status == 0
+    assert "no sweep of these cells to resume yet: starting it" in capsys.readouterr().out
+
+
+def test_resume_of_what_is_no_run_is_refused(spec_of: SpecOf) -> None:
+    cells = sweep_of(spec_of)
+    with pytest.raises(TrackingError, match="must exist"):
+        swept(cells, replace(PLAIN, resume="f" * 32))
+    (single,) = run(cells[:1], PLAIN, quiet=True).run_ids.values()
+    with pytest.raises(TrackingError, match=f"resume must be 'last' or the id of a sweep, but {single} is none"):
+        swept(cells, replace(PLAIN, resume=single))
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_sweep_that_still_runs_is_not_resumed(spec_of: SpecOf, by_id: bool) -> None:
+    cells = sweep_of(spec_of)
+    first = swept(cells)
+    assert first.parent is not None
+    store().set_status([first.parent, first.run_ids[0]], "RUNNING")  # as if this very process were still at it
+    with pytest.raises(TrackingError, match="must not be resumed while it runs"):
+        swept(cells, replace(PLAIN, resume=first.parent if by_id else "last"))
+    assert store().get(first.run_ids[0]).status == "RUNNING"  # and its cells are left to it
+    assert len(store().find_children(first.parent)) == 3
+
+
+def test_a_sweep_that_a_dead_process_left_is_resumed(spec_of: SpecOf) -> None:
+    cells = sweep_of(spec_of)
+    first = swept(cells)
+    assert first.parent is not None
+    store().set_status([first.parent, first.run_ids[0]], "RUNNING")
+    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})  # one of this id, born long ago
+    second = swept(cells, replace(PLAIN, resume="last"))
+    assert second.parent == first.parent
+    assert second.run_ids[0] != first.run_ids[0] and second.run_ids[1] == first.run_ids[1]
+    assert children_by_fingerprint(first.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+
+
+def test_resuming_a_part_of_a_sweep_leaves_the_rest_alone(spec_of: SpecOf) -> None:
+    cells = sweep_of(spec_of)
+    first = swept(cells)
+    assert first.parent is not None
+    store().set_status([first.run_ids[0], first.run_ids[2]], "KILLED")
+    second = swept(cells[:2], replace(PLAIN, resume=first.parent))
+    assert second.run_ids[0] != first.run_ids[0] and second.run_ids[1] == first.run_ids[1]
+    assert {child.run_id: child.status for child in store().find_children(first.parent)} == {
+        second.run_ids[0]: "FINISHED",
+        first.run_ids[1]: "FINISHED",
+        first.run_ids[2]: "KILLED",
+    }
+
+
+def test_reuse_takes_what_is_filed_whichever_command_filed_it(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = sweep_of(spec_of)
+    alone = run([cells[1]], PLAIN, quiet=True)
+    outcome = run(cells, replace(PLAIN, reuse=True), ["optimizer.lr"], sweep=True, keep=True)
+    assert "1 of 3 cells taken from earlier runs" in capsys.readouterr().out
+    assert sorted(outcome.cells) == [0, 2]
+    assert outcome.run_ids[1] == alone.run_ids[0]
+    own = outcome.table()
+    assert own[own["cell"] == 1]["final_loss"].tolist() == alone.table()["final_loss"].tolist()
+    assert own[own["cell"] == 1]["verdict"].tolist() == alone.table()["verdict"].tolist()
+
+
+def test_a_store_that_cannot_be_reached_stops_before_anything_trains(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Training", None)
+    with pytest.raises(TrackingError, match="must be a store that answers"):
+        run(sweep_of(spec_of), Settings(Tracking(uri="http://127.0.0.1:1"), ONE_WORKER), sweep=True)
+
+
+def test_a_store_that_fails_later_loses_nothing(spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from nnspec.tracking import file_spool
+    from nnspec.tracking.sql import SqlStore
+
+    cells = sweep_of(spec_of)
+    with monkeypatch.context() as patch:
+
+        def gone(self: Any, *_: Any) -> None:
+            raise TrackingError("the store is gone")
+
+        patch.setattr(SqlStore, "finish", gone)
+        outcome = swept(cells)
+    assert outcome.exit_status == 1 and outcome.unfiled and len(outcome.outcomes) == 3
+    said = capsys.readouterr().err
+    assert "the store is gone" in said and f"nnspec file {UNFILED}" in said
+    for path in sorted((folder / UNFILED).glob("spool-*")):
+        file_spool(path, store())
+    assert outcome.parent is not None
+    assert store().get(outcome.parent).status == "FINISHED"
+    assert children_by_fingerprint(outcome.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+
+
+def test_duplicates_are_said(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    run(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER), ["optimizer.lr"], sweep=True, duplicates=2)
+    assert "2 cells stated twice: trained once" in capsys.readouterr().out
+
+
+def test_timings_are_said_where_asked(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run(sweep_of(spec_of), replace(PLAIN, timings=True), ["optimizer.lr"], sweep=True, expand_seconds=0.25)
+    said = capsys.readouterr().out
+    for part in ("expand and check 0.25 s", "train ", "diagnose ", "file "):
+        assert part in said
+    assert outcome.seconds["all"] > 0.25

@@ -1,0 +1,82 @@
+"""The per-network table: one row a network, the varied fields as columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnspec.result import NEVER
+from nnspec.runner.gather import TrainedCell
+from nnspec.runner.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
+from nnspec.spec import RunSpec
+
+SpecOf = Callable[..., RunSpec]
+CellsOf = Callable[..., list[TrainedCell]]
+
+
+def test_the_column_of_a_group_is_its_members_name() -> None:
+    assert axis_column("activation") == "activation.name"
+    assert axis_column("optimizer.lr") == "optimizer.lr"
+    assert axis_column("train.epochs") == "train.epochs"
+
+
+def test_only_what_differs_is_a_column_and_never_the_seed(spec_of: SpecOf) -> None:
+    specs = [spec_of(seed=1), spec_of(seed=2, activation="gelu"), spec_of(seed=3, optimizer={"name": "adam", "lr": 0.3})]
+    assert varied(specs) == {
+        "activation.name": ["relu", "gelu", "relu"],
+        "activation.approximate": [None, "none", None],
+        "optimizer.lr": [0.1, 0.1, 0.3],
+    }
+    assert varied([specs[0], replace(specs[0], seed=9)]) == {}
+
+
+def test_values_of_mixed_types_are_words_and_lists_are_texts(spec_of: SpecOf) -> None:
+    specs = [spec_of(model={"name": "mlp", "hidden": h}, init={"name": "xavier_uniform", "gain": g}) for h, g in (([4], "auto"), ([8, 8], 2.0))]
+    assert varied(specs) == {"model.hidden": ["[4]", "[8, 8]"], "init.gain": ["auto", "2.0"]}
+
+
+@pytest.fixture(scope="module")
+def cells(spec_of: SpecOf, trained_cells: CellsOf) -> list[TrainedCell]:
+    return trained_cells([spec_of(activation=a, seed=5, replicates=n, train={"epochs": 300}) for a, n in (("gelu", 3), ("relu", 6))])
+
+
+def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
+    specs = [cell.spec for cell in cells]
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.verdict) for cell in reversed(cells)})
+    assert list(table.columns) == ["cell", "activation.name", "activation.approximate", "replicates", *OUTCOME]
+    assert table["cell"].tolist() == [0] * 3 + [1] * 6
+    assert table["activation.name"].tolist() == ["gelu"] * 3 + ["relu"] * 6
+    assert table["seed"].tolist() == [5, 6, 7, 5, 6, 7, 8, 9, 10]
+    np.testing.assert_array_equal(table["final_loss"], np.concatenate([cell.result.loss[:, -1] for cell in cells]))
+    np.testing.assert_array_equal(table["final_accuracy"], np.concatenate([cell.result.accuracy[:, -1] for cell in cells]))
+    assert table["verdict"].tolist() == [name for cell in cells for name in cell.verdict]
+    assert (table["epochs"] == 300).all()
+    at = np.concatenate([cell.result.solved_at for cell in cells])
+    solved = at != NEVER
+    assert solved.any() and not solved.all()
+    assert table["solved"].tolist() == solved.tolist()
+    assert table["solved_at"].isna().tolist() == (~solved).tolist()
+    assert table["solved_at"].dropna().tolist() == at[solved].tolist()
+
+
+def test_cells_without_an_outcome_are_left_out(cells: list[TrainedCell]) -> None:
+    table = sweep_table([cell.spec for cell in cells], {1: outcome_rows(cells[1].result, cells[1].verdict)})
+    assert table["cell"].unique().tolist() == [1]
+    assert table["activation.name"].unique().tolist() == ["relu"]
+
+
+def test_no_outcome_at_all_is_an_empty_table(cells: list[TrainedCell]) -> None:
+    table = sweep_table([cell.spec for cell in cells], {})
+    assert len(table) == 0 and "solved_at" in table
+
+
+def test_the_table_goes_through_a_file_unchanged(cells: list[TrainedCell]) -> None:
+    table = sweep_table([cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.verdict) for cell in cells})
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(buffer), table, check_dtype=False)

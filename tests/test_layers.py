@@ -1,0 +1,173 @@
+"""The import rule of DESIGN.md, read from the source: left never imports right, and same rank never imports same rank."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import nnspec
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS
+
+ROOT = Path(nnspec.__file__).parent
+RANKS = [
+    "errors",
+    "params",
+    "registry",
+    "spec",
+    "result settings intervals",
+    "catalog",
+    "architecture torch_maths",
+    "check",
+    "initial",
+    "build reference fused diagnostics tracking",
+    "compose sweep analysis",
+    "runner",
+    "cli",
+    "_plugins __init__",
+]
+RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units.split()}
+TORCH_FREE = ("analysis", "spec", "sweep", "catalog")
+HYDRA = ("compose", "sweep", "runner", "cli", "_plugins", "__init__")  # where omegaconf and hydra may be imported
+# words that are a member's name and something else besides: {file: words}. Nothing but the shape of the output layer
+# hangs on them (an identity output has no module, softmax is not elementwise), or they are words of another trade.
+STRUCTURAL = {"build.py": {"identity"}, "architecture.py": {"softmax"}}
+
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+
+
+def unit_of(path: Path) -> str:
+    """The module or package directly below nnspec that a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def typing_only(tree: ast.AST) -> set[ast.AST]:
+    """Everything below ``if TYPE_CHECKING:``, which never runs."""
+    guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
+    return {inner for node in guarded for statement in node.body for inner in ast.walk(statement)}
+
+
+def imports(path: Path, top_level: bool = False) -> Iterator[str]:
+    """The modules that a file imports, anywhere or at its top level, absolute; ``from a import b`` is a.b if that is a module."""
+    tree = parsed(path)
+    unseen = typing_only(tree)
+    for node in tree.body if top_level else ast.walk(tree):
+        if node in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import absolutely"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else str(node.module)
+
+
+def inner_unit(module: str) -> str | None:
+    """The unit of nnspec that a module belongs to, or None for a foreign one."""
+    parts = module.split(".")
+    if parts[0] != "nnspec":
+        return None
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_file_has_a_rank() -> None:
+    assert {unit_of(path) for path in FILES} <= RANK.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_left_never_imports_right(path: Path) -> None:
+    own = unit_of(path)
+    for module in imports(path):
+        other = inner_unit(module)
+        if other is None or other == own:
+            continue
+        assert RANK[other] < RANK[own], f"{ids(path)} imports {module}, which stands beside or above it"
+
+
+def test_no_cycle_among_modules() -> None:
+    edges = {name: {m for m in imports(path, top_level=True) if m in MODULES} - {name} for name, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in edges[name]:
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in edges:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) in TORCH_FREE], ids=ids)
+def test_torch_free(path: Path) -> None:
+    assert not [module for module in imports(path) if module.split(".")[0] in ("torch", "functorch")]
+    # nor by way of a module of ours, when it is loaded
+    seen, front = set(), {name_of(path)}
+    while front:
+        name = front.pop()
+        seen.add(name)
+        for module in imports(MODULES[name], top_level=True):
+            assert module.split(".")[0] != "torch", f"{ids(path)} reaches torch through {name}"
+            front |= {module} & MODULES.keys() - seen
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) not in HYDRA], ids=ids)
+def test_no_omegaconf_below_compose(path: Path) -> None:
+    assert not [module for module in imports(path) if module.split(".")[0] in ("omegaconf", "hydra")]
+
+
+def strings(node: ast.expr) -> Iterator[str]:
+    """The string literals of one side of a comparison, those of a tuple, list or set of them too."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        for item in node.elts:
+            yield from strings(item)
+
+
+def compared(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of each string literal that a comparison or a ``case`` names."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Compare) and all(isinstance(op, (ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in node.ops):
+            for side in (node.left, *node.comparators):
+                yield from ((node.lineno, text) for text in strings(side))
+        elif isinstance(node, ast.MatchValue):
+            yield from ((node.value.lineno, text) for text in strings(node.value))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) != "catalog"], ids=ids)
+def test_only_the_catalog_knows_member_names(path: Path) -> None:
+    members = {entry.name for registry in (ACTIVATIONS, INITS, OPTIMIZERS, LOSSES) for entry in registry} | {"softmax"}
+    found = {(line, text) for line, text in compared(path) if text in members - STRUCTURAL.get(ids(path), set())}
+    assert not found, f"{ids(path)}: ask the entry instead of comparing its name: {sorted(found)}"
+
+
+def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    imported = "import nnspec.cli\nfrom nnspec import check\ndef f(name):\n    from torch import nn\n"
+    bad.write_text(imported + "    return name == 'relu' or name in ('gelu',)\n")
+    assert list(imports(bad)) == ["nnspec.cli", "nnspec.check", "torch"]
+    assert list(imports(bad, top_level=True)) == ["nnspec.cli", "nnspec.check"]
+    assert [text for _, text in compared(bad)] == ["relu", "gelu"]

@@ -1,0 +1,148 @@
+"""The NumPy reference against the built module trained by a textbook loop with autograd and torch.optim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnspec import reference
+from nnspec.build import build
+from nnspec.catalog import ACTIVATIONS, LOSSES
+from nnspec.errors import TrainingError
+from nnspec.initial import initial_weights
+from nnspec.spec import RunSpec
+
+SpecOf = Callable[..., RunSpec]
+ONE, HUNDRED = 1e-12, 1e-8  # DESIGN.md: float64, after one update and after 100, over which roundings grow
+F = torch.nn.functional
+LOSS: dict[str, Callable[[torch.Tensor, torch.Tensor, dict[str, Any]], torch.Tensor]] = {  # of outputs p and targets y
+    "bce": lambda p, y, q: F.binary_cross_entropy(p, y),
+    "mse": lambda p, y, q: F.mse_loss(p, y),
+    "cross_entropy": lambda p, y, q: F.nll_loss(p.log(), y.argmax(1)),
+    "hinge": lambda p, y, q: torch.clamp(1 - y * p, min=0).mean(),
+    "huber": lambda p, y, q: F.huber_loss(p, y, delta=q["delta"]),
+}
+OPTIMIZERS = [
+    {"name": "sgd", "lr": 0.1},  # small enough to descend: at 0.5 softplus oscillates, and chaos multiplies roundings
+    {"name": "sgd", "lr": 0.2, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.01},
+    {"name": "sgd", "lr": 0.2, "momentum": 0.8, "nesterov": True},
+    {"name": "adam", "lr": 0.02},
+    {"name": "adam", "lr": 0.02, "betas": [0.7, 0.95], "eps": 1e-4, "weight_decay": 0.01},
+]
+
+
+def textbook_loop(spec: RunSpec, seed: int, steps: int) -> tuple[list[float], dict[str, np.ndarray], np.ndarray]:
+    net = build(spec, seed)
+    inputs, targets = (torch.from_numpy(part) for part in reference.problem(spec))
+    h = dict(spec.optimizer.params)
+    optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[spec.optimizer.name](net.parameters(), **h)  # type: ignore[arg-type]
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = LOSS[spec.loss.name](net(inputs), targets, dict(spec.loss.params))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    losses.append(LOSS[spec.loss.name](net(inputs), targets, dict(spec.loss.params)).item())
+    return losses, {k: v.numpy() for k, v in net.state_dict().items()}, net(inputs).detach().numpy()
+
+
+def assert_equal(spec: RunSpec, seed: int, steps: int, tolerance: float) -> None:
+    ours = reference.train(spec, seed, steps)
+    losses, weights, outputs = textbook_loop(spec, seed, steps)
+    assert ours.loss.shape == (steps + 1,)
+    assert list(ours.weights) == list(weights)
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(ours.weights[name], tensor, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(ours.loss, losses, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(ours.outputs, outputs, rtol=tolerance, atol=tolerance)
+
+
+# one draw, checked below to move every layer; torch's Hardsigmoid has a single-precision 1/6 in its backward pass
+SEED, INEXACT = 3, {"hardsigmoid"}
+TRAINABLE = [entry.name for entry in ACTIVATIONS if entry.trainable]
+
+
+@pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], OPTIMIZERS[3]], ids=["sgd", "adam"])
+@pytest.mark.parametrize("activation", [name for name in TRAINABLE if name not in INEXACT])
+def test_every_activation(spec_of: SpecOf, activation: str, optimizer: dict[str, Any]) -> None:
+    spec = spec_of(model={"name": "mlp", "hidden": [5, 3]}, activation=activation, optimizer=optimizer, init="normal", dtype="float64")
+    assert_equal(spec, SEED, 1, ONE)
+    assert_equal(spec, SEED, 100, HUNDRED)
+
+
+@pytest.mark.parametrize("activation", sorted(INEXACT))
+def test_where_torch_s_own_gradient_is_in_single_precision(spec_of: SpecOf, activation: str) -> None:
+    spec = spec_of(activation=activation, optimizer=OPTIMIZERS[0], init="normal", dtype="float64")
+    assert_equal(spec, SEED, 1, 3e-8)  # half an eps of float32, on gradients and weights below 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_every_loss_and_optimizer(spec_of: SpecOf, loss: Any, optimizer: dict[str, Any]) -> None:
+    spec = spec_of(
+        loss=loss.name, activation="tanh", optimizer=optimizer, init="normal", dtype="float64", data={"name": "parity", "bits": 3}
+    )
+    assert_equal(spec, SEED, 1, ONE)
+    assert_equal(spec, SEED, 100, HUNDRED)
+
+
+@pytest.mark.parametrize("output", [name for name in TRAINABLE if name not in INEXACT and not ACTIVATIONS[name].learned])
+def test_every_output_activation(spec_of: SpecOf, output: str) -> None:
+    model = {"name": "perceptron", "output": output}
+    spec = spec_of(model=model, loss={"name": "huber", "delta": 0.3}, optimizer=OPTIMIZERS[3], init="normal", dtype="float64")
+    assert_equal(spec, SEED, 1, ONE)
+    assert_equal(spec, SEED, 100, HUNDRED)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "prelu"])
+def test_training_moves_every_tensor_and_lowers_the_loss(spec_of: SpecOf, activation: str) -> None:
+    spec = spec_of(activation=activation, dtype="float64")
+    start = {name: w[0] for name, w in initial_weights(spec, [SEED]).items()}
+    run = reference.train(spec, SEED, 200)
+    assert run.loss[-1] < 0.1 * run.loss[0]
+    assert all(np.abs(run.weights[name] - start[name]).max() > 0.01 for name in start)
+
+
+def test_gradients_are_differences_of_the_loss(spec_of: SpecOf) -> None:
+    off_the_kinks = {"name": "normal", "bias": "same"}  # with a zero bias the row (0, 0) lies on PReLU's kink
+    spec = spec_of(model={"name": "mlp", "hidden": [3, 2]}, activation="prelu", loss="cross_entropy", init=off_the_kinks, dtype="float64")
+    rows, targets = reference.problem(spec)
+    weights = reference.drawn(spec, 1)
+    gradients = reference.backward(spec, weights, reference.forward(spec, weights, rows), targets)
+    assert gradients.keys() == weights.keys()
+    for name, gradient in gradients.items():
+        for index in np.ndindex(gradient.shape):
+            sides = []
+            for step in (1e-5, -1e-5):
+                moved = {k: w.copy() for k, w in weights.items()}
+                moved[name][index] += step
+                sides.append(reference.loss_of(spec, reference.forward(spec, moved, rows)[-1], targets))
+            # central differences: the step squared (1e-10) times third derivatives of some tens
+            assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-8)
+
+
+def test_seed_steps_and_start_default_to_the_spec_s(spec_of: SpecOf) -> None:
+    spec = spec_of(seed=6, train={"epochs": 5}, dtype="float64")
+    run = reference.train(spec)
+    start = {name: w[0] for name, w in initial_weights(spec, [6]).items()}
+    again = reference.train(spec, steps=5, start=start)
+    assert len(run.loss) == 6
+    np.testing.assert_array_equal(run.loss, again.loss)
+    np.testing.assert_array_equal(start["0.weight"], initial_weights(spec, [6])["0.weight"][0])  # the start is left as it was
+    assert not np.array_equal(run.loss, reference.train(spec, seed=7).loss)
+
+
+def test_a_float32_spec_starts_from_its_own_draw(spec_of: SpecOf) -> None:
+    run = reference.train(spec_of(), steps=0)
+    assert run.weights["0.weight"].dtype == np.float64
+    np.testing.assert_array_equal(run.weights["0.weight"], initial_weights(spec_of(), [0])["0.weight"][0])
+
+
+def test_an_optimizer_that_is_not_written_out_is_refused(spec_of: SpecOf) -> None:
+    with pytest.raises(TrainingError, match="the reference has no optimizer 'rprop'; available: adam, sgd"):
+        reference.train(spec_of(optimizer="rprop"))
