@@ -116,7 +116,7 @@ def database(folder: Path) -> None:
     after = by_us(f"sqlite:///{folder}/after/ours.db", jobs)
     ours = (before + after) / 2
     print(
-        f"SQLite, 1000 runs: bulk {before:.2f} and {after:.2f} s, client {theirs:.1f} s (from {BY_CLIENT}): {theirs / ours:.1f} times faster"
+        f"SQLite, 1000 runs: bulk {before:.2f}, {after:.2f} s, client {theirs:.1f} s (from {BY_CLIENT}): {theirs / ours:.1f} times faster"
     )
     print(f"SQLite, 10,000 runs: bulk {ten:.2f} s: {ten / ours:.1f} times as long as 1000")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,16 @@ from nnspec.errors import TrackingError
 
 CLONE = Path(__file__).resolve().parents[1]
 CONFIG_DIR = "# @package _global_\nseed: 5\n"
+
+
+@pytest.fixture(autouse=True)
+def logging_put_back() -> Iterator[None]:
+    """Hydra's --info and hydra.verbose configure logging for the whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture
@@ -78,7 +89,8 @@ def test_basic_sweeper_runs_cell_by_cell(calls: list) -> None:
 
 
 def test_flags_are_overrides(calls: list) -> None:
-    assert main(["run", "--plan", "--timings"]) == 0
+    assert main(["run", "--plan", "seed=3", "--timings", "-r"]) == 0
+    assert calls[0]["cells"][0].spec.seed == 3
     stated = calls[0]["settings"]
     assert (stated.sweep.plan_only, stated.timings) == (True, True)
 
@@ -86,7 +98,10 @@ def test_flags_are_overrides(calls: list) -> None:
 def test_experiment_is_a_sweep_that_the_command_line_can_change(calls: list) -> None:
     assert main(["run", "experiment=perceptron", "data=or,xor", "replicates=7"]) == 0
     (call,) = calls
-    assert [(c.spec.data.name, c.spec.model.name, c.spec.replicates) for c in call["cells"]] == [("or", "perceptron", 7), ("xor", "perceptron", 7)]
+    assert [(c.spec.data.name, c.spec.model.name, c.spec.replicates) for c in call["cells"]] == [
+        ("or", "perceptron", 7),
+        ("xor", "perceptron", 7),
+    ]
 
 
 def test_configs_of_ones_own(calls: list, tmp_path: Path) -> None:
@@ -166,7 +181,9 @@ def test_targets_for_hydra_itself_are_refused_before_hydra_calls_them(calls: lis
 def test_list_names_every_entry_with_its_defaults(kind: str, capsys: Any) -> None:
     assert main(["list", kind]) == 0
     out = capsys.readouterr().out
-    group = {"activations": "activation", "inits": "init", "models": "model", "optimizers": "optimizer", "losses": "loss", "data": "data"}[kind]
+    group = {"activations": "activation", "inits": "init", "models": "model", "optimizers": "optimizer", "losses": "loss", "data": "data"}[
+        kind
+    ]
     for entry in REGISTRIES[group]:
         assert f"  {entry.name} " in out
         assert entry.summary in out

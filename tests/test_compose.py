@@ -200,7 +200,11 @@ def test_two_archived_specs_are_refused(tmp_path: Path) -> None:
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | st.text("ab '\"\\,:=[]{}1.e-"),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("ab '\"\\,:=[]{}1.e-"),
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=4,
 )

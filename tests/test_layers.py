@@ -24,7 +24,7 @@ RANKS = [
     "check",
     "initial",
     "build reference fused diagnostics tracking",
-    "compose sweep analysis",
+    "compose", "sweep analysis",
     "runner",
     "cli",
     "_plugins __init__",

@@ -78,7 +78,18 @@ AXES = (
     "nothing=[1],[a,b],x",
     "name=fixed,${db.port}",
 )
-FIXED = ("plain=3", "db.port=7", "depth.b.c=0", "shape=square", "db=postgres", "++more=1", "~nothing", "depth={a:4}", "extra=loud", "name=n")
+FIXED = (
+    "plain=3",
+    "db.port=7",
+    "depth.b.c=0",
+    "shape=square",
+    "db=postgres",
+    "++more=1",
+    "~nothing",
+    "depth={a:4}",
+    "extra=loud",
+    "name=n",
+)
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +270,21 @@ def test_fixed_overrides_are_no_axes(own: Composer) -> None:
         (["seed=-1,-2,3"], r"seed must be .*but got -1, -2; .*\(2 of 3 cells\)"),
         (["activation=relu,leaky_relu", "activation.negative_slope=0.1,0.2"], r"negative_slope is not a known key.*\(2 of 4 cells\)"),
         (["seed=interval(0,1)"], "an interval has no end of values"),
+        (["seed=range(0,10,0)"], "seed must be a list of values .*zero"),
+        (["seed=range(0,2000000)"], "seed must have 1 to 1000000 values, but got range"),
+        (["seed=range(0,2000)", "replicates=range(1,2000)"], "the sweep must have at most 1000000 cells, but got 3998000"),
+        (["activation=glob(*)", "activation@x=glob(*)"], "activation"),
         (["seed=range(0,3),7"], "seed must not have a range or a choice inside its list"),
-        (["seed=range(3,3)"], "seed must have at least one value"),
+        (["seed=range(3,3)"], "seed must have 1 to 1000000 values"),
         (["replicates=auto,3"], "replicates must be the same in all cells"),
         (["train.workers=1,2"], "train.workers must be the same in all cells"),
         (["tracking=off,mlflow"], "tracking.enabled must be the same in all cells"),
         (["hydra.verbose=true,false"], "cannot be swept: it is Hydra's own"),
         (["seed=1,2", "sweep.zip=[[seed,activation]]"], "sweep.zip must name axes of the sweep, but got 'activation'"),
-        (["seed=1,2", "activation=relu,elu,tanh", "sweep.zip=[[seed,activation]]"], "equally many values, but got seed has 2, activation has 3"),
+        (
+            ["seed=1,2", "activation=relu,elu,tanh", "sweep.zip=[[seed,activation]]"],
+            "equally many values, but got seed has 2, activation has 3",
+        ),
         (["seed=1,2", "sweep.exclude=[{sed:1}]"], "sweep.exclude must name axes of the sweep, but got 'sed'; did you mean 'seed'"),
         (["seed=1,2", "sweep.exclude=[{seed:3}]"], "must name values of the axis seed, but got 3; available: 1, 2"),
         (["seed=1,2", "sweep.exclude=[{seed:1},{seed:2}]"], "must leave a cell"),

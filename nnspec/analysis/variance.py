@@ -43,10 +43,10 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     if not kept:
         raise AnalysisError("effects needs an axis of at least 2 levels, but none varies; vary one in the sweep")
     rates, within, freedom = _rates(table, groups)
+    if np.ptp(rates) == 0:
+        rates = np.zeros_like(rates)  # the mean of equal numbers may differ from them in the last bit, and must not here
     squares, degrees = _squares(groups, kept, rates)
     between = float(((rates - rates.mean()) ** 2).sum())
-    if between < 1e-24 * len(rates):  # equal rates, but for the rounding of their mean
-        rates, between = np.zeros_like(rates), 0.0
     squares["higher orders"], degrees["higher orders"] = between - sum(squares.values()), len(rates) - 1 - sum(degrees.values())
     total = between + within
     noise = within / freedom if freedom else np.nan

@@ -56,7 +56,7 @@ class Activation:
         """The factor that keeps the second moment of standard normal pre-activations from layer to layer.
 
         Torch's table where it has the activation; otherwise 1 / sqrt(E[f(z)^2]), z standard normal, by the midpoint
-        rule: Gauss-Hermite nodes are too far apart for kinks and steps (2% off for relu6, where this gives 8 digits).
+        rule: Gauss-Hermite nodes are too far apart for kinks and steps.
         """
         if self.gain is not None:
             return self.gain(p)

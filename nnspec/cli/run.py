@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     from nnspec.compose import find_plugin, with_archived
 
     find_plugin()
-    words = opened(with_archived([FLAGS.get(word, word) for word in arguments]))
+    words = opened(with_archived(ordered([FLAGS.get(word, word) for word in arguments])))
     show_all = full_errors()
     _refuse_pickles(words)
     refuse_targets(words)
@@ -52,6 +52,12 @@ def run(arguments: Sequence[str]) -> int:
 def _refuse_pickles(words: Sequence[str]) -> None:
     if any(word.startswith("--experimental-rerun") for word in words):
         raise NnspecError("--experimental-rerun reads a pickle, which can run any code; give spec=spec.yaml of the run instead")
+
+
+def ordered(words: Sequence[str]) -> list[str]:
+    """``words`` with the overrides behind the flags: Hydra's argparse takes them in one piece only."""
+    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word.startswith("~"))]
+    return [*(word for word in words if word not in overrides), *overrides]
 
 
 def opened(words: Sequence[str]) -> list[str]:
@@ -171,11 +177,10 @@ def _application() -> Any:
 
 def job(config: Any) -> float | None:
     """One job of Hydra: one cell, trained and filed. Returns the median final loss, for sweepers that optimise."""
-    from nnspec.compose import checked_config, command_line
-    from nnspec.compose.composer import plain
+    from nnspec.compose import checked_config, command_line, resolved
     from nnspec.sweep import Cell
 
-    spec, settings = checked_config(plain(config, resolve=True))
+    spec, settings = checked_config(resolved(config))
     from nnspec import runner
 
     outcome = runner.run([Cell(spec)], settings, axes=(), sweep=False, command=command_line())

@@ -1,7 +1,9 @@
 """From overrides to checked values: Hydra composes, and every fault it or the spec has comes out as one clear line."""
 
 from nnspec.compose.api import checked_config as checked_config
+from nnspec.compose.api import compose as compose
 from nnspec.compose.api import load_spec as load_spec
+from nnspec.compose.api import resolved as resolved
 from nnspec.compose.api import spec as spec
 from nnspec.compose.archived import with_archived as with_archived
 from nnspec.compose.command import command_line as command_line

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
 
 from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
-from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
 from nnspec.compose.explain import examine_config, explain, one_line
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
@@ -43,6 +46,18 @@ def checked_config(config: Mapping[str, object]) -> tuple[RunSpec, Settings]:
     if faults or found is None:
         raise SpecError(faults)
     return found, settings
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A config of Hydra's as plain data, interpolations resolved.
+
+    Raises:
+        SpecError: an interpolation leads nowhere.
+    """
+    try:
+        return plain(config, resolve=True)
+    except COMPOSE_ERRORS as error:
+        raise SpecError([Fault("the config", "must resolve", one_line(error), "mend the ${...} that it names")]) from None
 
 
 def _unexplained(error: BaseException) -> Fault:

@@ -6,11 +6,12 @@ dropped, the rest is composed again, and what that yields is checked, so that on
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Glob, Override, QuotedString, Sweep, ValueType
 
 from nnspec.check import examine
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
@@ -19,6 +20,7 @@ from nnspec.settings import Settings, examine_settings, split
 from nnspec.spec import RunSpec, parse, targets, text
 
 GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
+MOST_VALUES = 1_000_000  # of one axis, and cells of a sweep: what is more is a slip of the pen
 _LONGEST = 200  # characters of somebody else's message that still are one line
 
 
@@ -114,12 +116,33 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
     if override.is_sweep_override() and not sweeping:
         value = override.get_value_string()
         return [Fault(key, "must be one value without -m", value, f"add -m to try each, or write {key}=[...] for a list")]
-    if override.value_type == ValueType.INTERVAL_SWEEP:
-        remedy = "use choice(...) or range(...): an interval has no end of values"
-        return [Fault(key, "must be a list of values", override.get_value_string(), remedy)]
+    if override.is_sweep_override() and (fault := _sweep_fault(override)):
+        return [fault]
     if not composer.is_group(key) or override.is_delete():
         return []
     return [fault for name in _names(override) if (fault := unknown_option(composer, key, name))]
+
+
+def _sweep_fault(override: Override) -> Fault | None:
+    key, said = override.key_or_group, override.get_value_string()
+    if override.value_type == ValueType.INTERVAL_SWEEP:
+        return Fault(key, "must be a list of values", said, "use choice(...) or range(...): an interval has no end of values")
+    if override.is_hydra_override():
+        return Fault(key, "cannot be swept: it is Hydra's own", said, "give one value")
+    try:
+        values = elements(override)
+    except COMPOSE_ERRORS as error:
+        return Fault(key, f"must be a list of values ({one_line(error)})", said, GRAMMAR)
+    if not 0 < len(values) <= MOST_VALUES:
+        return Fault(key, f"must have 1 to {MOST_VALUES} values", said, "change the range or the choice")
+    if any(isinstance(value, (Sweep, Glob)) for value in values):
+        return Fault(key, "must not have a range or a choice inside its list", said, "write the values out")
+    return None
+
+
+def elements(override: Override) -> list[Any]:
+    """The values of a sweep, parsed; one more than ``MOST_VALUES`` at most. A shuffle is another one at each call."""
+    return list(itertools.islice(override.sweep_iterator(), MOST_VALUES + 1))
 
 
 def unknown_option(composer: Composer, group: str, name: object) -> Fault | None:
@@ -131,7 +154,7 @@ def unknown_option(composer: Composer, group: str, name: object) -> Fault | None
 
 def _names(override: Override) -> list[object]:
     if override.is_sweep_override():
-        return [value.text if hasattr(value, "text") else value for value in override.sweep_iterator()]
+        return [value.text if isinstance(value, QuotedString) else value for value in elements(override)]
     value = override.value()
     return list(value) if isinstance(value, list) else [value]
 

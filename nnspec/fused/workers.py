@@ -58,14 +58,12 @@ def cores() -> int:
 def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Iterator[Event]:
     """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
 
-    Closing the iterator stops the workers. A chunk that fails is ``Lost`` and stops no other.
+    Closing the iterator stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
+    call, not with the first event: a caller that has threads starts them afterwards, so that nothing is forked half-way.
     """
     if min(workers, len(chunks)) <= 1:
-        for number in range(len(chunks)):
-            yield from _chunk_events(specs, chunks, number, extra)
-        return
-    with _Pool(specs, chunks, workers, extra) as pool:
-        yield from pool.events()
+        return (event for number in range(len(chunks)) for event in _chunk_events(specs, chunks, number, extra))
+    return _Pool(specs, chunks, workers, extra).events()
 
 
 def _chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
@@ -92,25 +90,22 @@ class _Pool:
         self.work = (specs, chunks, extra)
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
-        self.size = min(workers, len(chunks))
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for connection, (process, _number) in self.busy.items():
-            process.terminate()
-            connection.close()
-        for process, _number in self.busy.values():
-            process.join()
+        for _ in range(min(workers, len(chunks))):
+            self._start()
 
     def events(self) -> Iterator[Event]:
-        for _ in range(self.size):
-            self._start()
-        while self.busy:
-            for ready in wait(list(self.busy)):
-                assert isinstance(ready, Connection)
-                yield from self._receive(ready)
+        """What the workers report until all chunks are done; the workers end with the iterator."""
+        try:
+            while self.busy:
+                for ready in wait(list(self.busy)):
+                    assert isinstance(ready, Connection)
+                    yield from self._receive(ready)
+        finally:
+            for connection, (process, _) in self.busy.items():
+                process.terminate()
+                connection.close()
+            for process, _ in self.busy.values():
+                process.join()
 
     def _start(self) -> None:
         here, there = self.context.Pipe()

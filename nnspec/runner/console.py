@@ -13,6 +13,7 @@ from nnspec.fused.plan import Plan, differences
 from nnspec.fused.workers import cores
 from nnspec.intervals import wilson_interval
 from nnspec.result import CellResult
+from nnspec.runner.filing import Interval
 from nnspec.runner.gather import TrainedCell
 from nnspec.spec import RunSpec, text
 
@@ -68,10 +69,11 @@ def progress_bar(networks: int) -> Any:
     return tqdm(total=networks, disable=None, bar_format=form, leave=False, dynamic_ncols=True)
 
 
-def single_result(cell: TrainedCell) -> str:
-    """The result of one cell: outputs by row, final loss, how many solved and when, verdicts."""
+def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
+    """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given) and when,
+    verdicts."""
     result = cell.result
-    lines = [outputs_table(result), "", f"final loss  {quantity(result.final_loss)}", f"solved      {solved_text(result)}"]
+    lines = [outputs_table(result), "", f"final loss  {quantity(result.final_loss)}", f"solved      {solved_text(result, interval)}"]
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(cell.verdict)}")
     return "\n".join(lines)
@@ -101,13 +103,14 @@ def quantity(values: np.ndarray) -> str:
     return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
 
 
-def solved_text(result: CellResult) -> str:
+def solved_text(result: CellResult, interval: Interval | None = None) -> str:
     """How many replicates are solved, with the interval, and after how many updates."""
     solved = result.solved
     if len(solved) == 1:
         return f"yes, from epoch {result.solved_at[0]}" if solved[0] else "no"
-    low, high = wilson_interval(int(solved.sum()), len(solved))
-    text_ = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] (95% Wilson)"
+    low, high = (interval or wilson_interval)(int(solved.sum()), len(solved))
+    how = "95%, exact, allowing for the looks on the way" if interval else "95% Wilson"
+    text_ = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] ({how})"
     return f"{text_}, from epoch {np.median(result.solved_at[solved]):g} (median)" if solved.any() else text_
 
 

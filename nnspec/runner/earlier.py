@@ -53,7 +53,8 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     finished = {i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint}
     ours = {spec.fingerprint for spec in specs}
     store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
-    store.delete([child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours])  # a cell must not be there twice
+    left = [child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours]
+    store.delete(left)  # a cell must not be there twice
     return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
 
 

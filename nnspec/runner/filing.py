@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +53,7 @@ class Live:
 
 
 Item = Begun | Live | TrainedCell | Failed
+Interval = Callable[[int, int], tuple[float, float]]  # (solved, networks) -> limits of the solve rate
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Filer:
     experiment_id: str
     specs: Sequence[RunSpec]
     parent: str | None = None
-    extra_tags: Mapping[str, str] = field(default_factory=dict)
+    interval: Interval | None = None
     ids: dict[int, str] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     unfiled: list[Path] = field(default_factory=list)
@@ -103,8 +104,7 @@ class Filer:
     def start_of(self, index: int) -> RunStart:
         """The start record of a cell."""
         spec = self.specs[index]
-        tags = {**run_tags(spec), **self.extra_tags}
-        return RunStart(run_name(spec), spec.flat(), tags, self.parent, data_record(spec.data, spec.loss.name), now())
+        return RunStart(run_name(spec), spec.flat(), run_tags(spec), self.parent, data_record(spec.data, spec.loss.name), now())
 
     def end_of(self, item: TrainedCell | Failed) -> RunEnd:
         """The end record of a cell."""
@@ -114,6 +114,9 @@ class Filer:
             return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
         reason = failure(item)
         metrics = final_metrics(item.result) | verdict_metrics(item)
+        if self.interval is not None:
+            solved = int(item.result.solved.sum())
+            metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, item.spec.replicates)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         last = item.spec.train.epochs
         files = cell_artifacts(item.result, item.columns())

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from nnspec.errors import TrackingError
 from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
-from nnspec.runner.filing import UNFILED, Filer, now
+from nnspec.runner.filing import UNFILED, Filer, Interval, now
+from nnspec.runner.gather import TrainedCell
+from nnspec.runner.reporting import SweepReport, spec_text
+from nnspec.runner.table import axis_column
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
@@ -37,6 +40,7 @@ class Parent:
     start: RunStart | None  # of the sweep; None for a single cell
     run_id: str | None = None
     earlier: Earlier = field(default_factory=Earlier)
+    report: SweepReport | None = None
 
     @classmethod
     def open(cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str) -> Parent:
@@ -57,6 +61,9 @@ class Parent:
             self.run_id = self.earlier.parent
             store.set_status([self.run_id], "RUNNING")
             store.set_tags(self.run_id, process_tags())
+        if settings.sweep.report and len(self.earlier.finished) < len(cells):
+            by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
+            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name)
         return self
 
     def take_earlier(self, outcome: Outcome, say: Say) -> None:
@@ -67,27 +74,48 @@ class Parent:
             outcome.outcomes[index] = outcome_of(self.store, run_id, self.cells[index].spec.train.epochs)
             outcome.run_ids[index] = run_id
 
-    def filer(self, specs: Sequence[RunSpec]) -> Filer:
-        """A filer of these cells below this run."""
-        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id)
+    def take(self, cell: TrainedCell) -> None:
+        """Take in a trained cell for the report; its index is that among all cells."""
+        if self.report is not None:
+            self.report.add(cell)
+
+    def draw(self, outcome: Outcome) -> None:
+        """Begin to draw the report, while the last cells are filed."""
+        if self.report is not None and not outcome.interrupted:
+            self.report.begin(outcome.table())
+
+    def filer(self, specs: Sequence[RunSpec], interval: Interval | None = None) -> Filer:
+        """A filer of these cells below this run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
+        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id, interval)
 
     def close(self, outcome: Outcome, say: Say) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
         outcome.parent = self.run_id
         if outcome.interrupted:
             self._kill_unfinished(outcome)
+        report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
         from nnspec.runner.sweep_result import sweep_artifacts, sweep_metrics
 
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED"
-        end = RunEnd(self.run_id, status, metrics=sweep_metrics(outcome), artifacts=sweep_artifacts(outcome), end_time=now())
+        end = RunEnd(self.run_id, status, metrics=sweep_metrics(outcome), artifacts=sweep_artifacts(outcome) | report, end_time=now())
         try:
             self.store.finish([end])
         except TrackingError as error:
             outcome.unfiled = True
             folder = spool(UNFILED, self.experiment, [Unfiled(self.start, end, begun=True)])
             print(f"nnspec: {error}; the sweep's results are in {folder}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
+
+    def _report(self, outcome: Outcome) -> dict[str, bytes]:
+        """The files of the report; none where it was interrupted, switched off or could not be drawn."""
+        if self.report is None:
+            return {}
+        files = {} if outcome.interrupted else self.report.files()
+        self.report.stop()
+        if self.report.seconds is not None:
+            outcome.seconds["report"] = self.report.seconds
+        return files
 
     def _kill_unfinished(self, outcome: Outcome) -> None:
         left = [run_id for index, run_id in outcome.run_ids.items() if index not in outcome.outcomes and index not in outcome.failed]
@@ -99,7 +127,7 @@ class Parent:
     def show(self, outcome: Outcome, say: Say) -> None:
         """The name of the run and the command that opens it."""
         run_id = self.run_id or outcome.run_ids.get(0)
-        name = self.start.name if self.start is not None else run_name(self.cells[0].spec)
+        name = self.start.name if self.start is not None else run_name(outcome.specs[0])
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
             say(f"look at it  {self.store.ui_command(self.experiment_id, run_id)}")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.catalog import INITS
 from nnspec.runner import console
-from nnspec.runner.filing import UNFILED, Failed, Filer, failure
+from nnspec.runner.adaptive import AdaptiveTraining, trainer
+from nnspec.runner.filing import UNFILED, Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.parent import Parent, Say
 from nnspec.runner.table import outcome_rows, sweep_table
@@ -34,7 +36,7 @@ class Outcome:
     """What a command did. ``outcomes`` has by cell the columns of ``runner.table.OUTCOME``; ``cells`` what it trained itself,
     kept only where asked; ``failed`` the reason of each cell that failed."""
 
-    specs: Sequence[RunSpec]
+    specs: list[RunSpec]
     axes: Sequence[str] = ()
     outcomes: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Outcome:
     interrupted: bool = False
     unfiled: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
 
     @property
     def exit_status(self) -> int:
@@ -94,9 +97,9 @@ def run(
     missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
     if missing:
         _train(missing, outcome, settings, parent, say, duplicates, keep or not sweep, quiet)
-    outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
     if parent is not None:
         parent.close(outcome, say)
+    outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
     _show(outcome, cells, settings, sweep, command, parent, say)
     return outcome
 
@@ -111,11 +114,13 @@ def _train(
     keep: bool,
     quiet: bool,
 ) -> None:
-    training = Training([outcome.specs[index] for index in missing], settings.runtime)
+    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto)
     say(console.plan_line(training.plan, training.workers))
     _say_duplicates(say, duplicates)
     bar = None if quiet else console.progress_bar(training.plan.networks)
-    filer = parent.filer(training.specs) if parent is not None else None
+    if isinstance(training, AdaptiveTraining):
+        outcome.interval = training.interval
+    filer = parent.filer(training.specs, outcome.interval) if parent is not None else None
     try:
         with _terminable():
             for event in training:
@@ -127,9 +132,14 @@ def _train(
                 if filer is not None:
                     filer.put(event)
                 if isinstance(event, TrainedCell):
+                    outcome.specs[missing[event.index]] = event.spec
                     _take(event, missing[event.index], outcome, keep)
+                    if parent is not None:
+                        parent.take(replace(event, index=missing[event.index]))
                 elif isinstance(event, Failed):
                     outcome.failed[missing[event.index]] = event.reason
+            if parent is not None:
+                parent.draw(outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
@@ -184,7 +194,7 @@ def _say_duplicates(say: Say, duplicates: int) -> None:
 def _seconds_a_network(specs: Sequence[RunSpec]) -> float | None:
     """About how long one network takes, from a short run of the first cell; None if that is not worth trying."""
     probe = replace(specs[0], replicates=256, train=replace(specs[0].train, epochs=20, log_every=20, snapshot_every=0))
-    if specs[0].init.name == "from_file":
+    if INITS[specs[0].init.name].stored:
         return None
     training = Training([probe], replace(Settings().runtime, workers=1))
     list(training)
@@ -197,7 +207,7 @@ def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bo
 
         show_sweep(outcome, settings, say)
     elif outcome.cells:
-        say(console.single_result(outcome.cells[0]))
+        say(console.single_result(outcome.cells[0], outcome.interval))
     if outcome.failed:
         say(console.failures_text(outcome.failed, [console.cell_name(cell) for cell in cells]))
     if parent is not None:

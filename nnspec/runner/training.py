@@ -45,8 +45,9 @@ class Training:
         gatherer, meter = Gatherer(self.specs), _Meter(self.specs, chunks)
         failed: set[int] = set()
         begun = min(self.workers, len(chunks))
+        events = train_chunks(self.specs, chunks, self.workers, judge)
         yield Begun(_cells(chunks[:begun]))
-        for event in train_chunks(self.specs, chunks, self.workers, judge):
+        for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Advanced):
                 live = meter.live(event.chunk, event.progress)

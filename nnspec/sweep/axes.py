@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hydra.core.override_parser.types import Glob, Override, QuotedString, Transformer
-from hydra.core.override_parser.types import Sweep as HydraSweep
+from hydra.core.override_parser.types import Override, QuotedString, Transformer
 
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.compose.explain import GRAMMAR, choice_faults, unknown_option
+from nnspec.compose.explain import GRAMMAR, MOST_VALUES, choice_faults, elements, unknown_option
 from nnspec.errors import Fault, nearest
 from nnspec.settings import Sweep
 from nnspec.spec import text
@@ -92,10 +92,10 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
     fixed: list[Override] = []
     axes: list[Axis] = []
     for key, override in stated.items():
-        found = _faults(composer, key, override)
+        found = choice_faults(composer, override, sweeping=True)
         faults.extend(found)
-        if override.is_discrete_sweep():
-            if override.is_hydra_override() or _nested(override):
+        if override.is_sweep_override():
+            if found and not composer.is_group(override.key_or_group):
                 continue
             axis = _axis(composer, key, override)
             if len(axis.texts) > 1:
@@ -111,26 +111,11 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
     return Statement(tuple(order), tuple(fixed), tuple(axes), tuple(dict.fromkeys(faults)))
 
 
-def _faults(composer: Composer, key: str, override: Override) -> list[Fault]:
-    found = choice_faults(composer, override, sweeping=True)
-    if override.is_sweep_override() and override.is_hydra_override():
-        found.append(Fault(key, "cannot be swept: it is Hydra's own", override.get_value_string(), "give one value"))
-    elif override.is_discrete_sweep() and _nested(override):
-        found.append(Fault(key, "must not have a range or a choice inside its list", override.get_value_string(), "write the values out"))
-    elif override.is_discrete_sweep() and not list(override.sweep_iterator()):
-        found.append(Fault(key, "must have at least one value", override.get_value_string(), "change the range or the choice"))
-    return found
-
-
-def _nested(override: Override) -> bool:
-    return any(isinstance(value, (HydraSweep, Glob)) for value in override.sweep_iterator())
-
-
 def _axis(composer: Composer, key: str, override: Override) -> Axis:
     group = composer.is_group(override.key_or_group)
-    elements = list(override.sweep_iterator())  # once: a shuffle is another one each time
-    texts = [str(Transformer.str(element)) for element in elements]
-    values = [_value(composer, key, element, typed) for element, typed in zip(elements, texts, strict=True)]
+    chosen = elements(override)  # once: a shuffle is another one each time
+    texts = [str(Transformer.str(element)) for element in chosen]
+    values = [_value(composer, key, element, typed) for element, typed in zip(chosen, texts, strict=True)]
     known = [i for i, value in enumerate(values) if not (group and unknown_option(composer, override.key_or_group, value))]
     return Axis(key, tuple(texts[i] for i in known), tuple(values[i] for i in known), override, group)
 
@@ -149,6 +134,9 @@ def layout(axes: Sequence[Axis], sweep: Sweep) -> tuple[list[Row], list[Fault]]:
     groups, faults = _zipped(axes, sweep.zip)
     excluded = [_exclusion(axes, item, faults) for item in sweep.exclude]
     steps = [[tuple(zip(group, [i] * len(group), strict=True)) for i in range(len(axes[group[0]].texts))] for group in groups]
+    count = math.prod(len(step) for step in steps)
+    if count > MOST_VALUES:
+        return [], [*faults, Fault("the sweep", f"must have at most {MOST_VALUES} cells", str(count), "sweep over less at once")]
     rows: list[Row] = []
     in_order = [axis for group in groups for axis in group] == list(range(len(axes)))
     for combination in itertools.product(*steps):

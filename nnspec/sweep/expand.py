@@ -100,14 +100,22 @@ def _distinct(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _composable(composer: Composer, statement: Statement) -> Statement:
-    """The statement without the shared overrides that compose nowhere, each of which becomes one of its faults."""
+    """The statement without the shared overrides that compose nowhere, each of which becomes one of its faults.
+
+    Raises:
+        SpecError: an axis composes nowhere, or the config files do not.
+    """
     first = statement.lines({i: 0 for i, axis in enumerate(statement.axes) if axis.group})
     try:
         composer.container(first)
         return statement
     except COMPOSE_ERRORS:
         _, dropped = compose_rest(composer, [composer.parse(line) for line in first])
-        return statement.without({str(o.input_line) for o, _ in dropped if o is not None}, [fault for _, fault in dropped])
+        lines, faults = {str(o.input_line) for o, _ in dropped if o is not None}, [fault for _, fault in dropped]
+        rest = statement.without(lines, faults)
+        if not lines or lines - {p for p in statement.order if isinstance(p, str)}:
+            raise SpecError(rest.faults) from None  # it is an axis: every row would be refused, slowly
+        return rest
 
 
 def _specs(composer: Composer, statement: Statement, rows: Sequence[Row]) -> Iterable[Found]:

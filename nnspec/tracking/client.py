@@ -69,6 +69,8 @@ class ClientStore:
         self._client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
         self._threads = ThreadPoolExecutor(THREADS if location.kind == "http" else 1, "nnspec-file")
         self._lock = threading.Lock()
+        self._dataset_lock = threading.Lock()
+        self._datasets: set[tuple[str, DatasetInfo]] = set()  # those that are in their experiment already
         self._filed: dict[str, dict[str, int]] = {}  # run id -> metric -> the last step filed
         self._folders: dict[str, str] = {}  # run id -> artifact URI
         self._doubtful: dict[str, Callable[[], list[Run]]] = {}  # run id -> finds runs that a lost answer may have left twice
@@ -128,8 +130,25 @@ class ClientStore:
                 self._doubtful[run_id] = same
         self._log(run_id, params=params)
         if start.dataset is not None:
-            self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(start.dataset)]))  # type: ignore[arg-type]
+            self._log_dataset(run_id, experiment_id, start.dataset)
         return run_id
+
+    def _log_dataset(self, run_id: str, experiment_id: str, info: DatasetInfo) -> None:
+        """File the data set. MLflow fails where two runs bring a new one at once, so the first goes alone."""
+
+        def log() -> None:
+            self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(info)]))
+
+        if (experiment_id, info) in self._datasets:
+            return log()
+        with self._dataset_lock:
+            try:
+                log()
+            except TrackingError as error:
+                if getattr(error.__cause__, "error_code", "") != "BAD_REQUEST":
+                    raise
+                log()  # another process was first: now it is there
+            self._datasets.add((experiment_id, info))
 
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
         """See ``Store.progress``."""

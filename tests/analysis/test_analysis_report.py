@@ -131,15 +131,15 @@ def test_a_table_without_rows_is_refused(small):
 
 
 def test_a_thousand_cells_stay_small_and_quick(sweep):
-    """A limit of 5 MB; measured 1.5 MB. The time is generous, as other work shares this machine: measured 3 s."""
+    """A limit of 5 MB; measured 1.5 MB. Processor time, which other work on the machine leaves alone: at most 10 s; measured 3 s."""
     axes = {"activation.name": list("abcde"), "init.name": list("uvwx"), "optimizer.lr": [0.001 * 1.2**k for k in range(50)]}
     table = sweep(axes, 10, lambda a, i, lr: min(1, lr))
     steps = np.arange(0, 1001, 10)
     curves = {f"cell {k}": (steps, np.full((10, 101), 0.1 * k + 0.1)) for k in range(1000)}
     surfaces = [{**SURFACE, "p": np.random.default_rng(k).random((21, 21)), "label": str(k)} for k in range(2000)]
-    started = time.perf_counter()
+    started = time.process_time()
     html, _ = sweep_report(table, list(axes), curves, surfaces)
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 10
     assert len(html) < 5_000_000
     assert table["cell"].nunique() == 1000
 

@@ -79,7 +79,7 @@ def test_noise_alone_takes_what_by_chance_says(sweep):
 
 @pytest.mark.parametrize("rate", [1.0, 0.3])
 def test_nothing_to_explain_is_zero_not_an_error(outcomes, rate):
-    frame = effects(by_rates(outcomes, np.full((2, 3), rate), 10), ["a", "b"])
+    frame = effects(by_rates(outcomes, np.full((2, 5), rate), 10), ["a", "b"])
     assert not frame[["explained", "total"]].to_numpy().any()
     assert (frame["by_chance"].sum() > 0) == (rate < 1)
 

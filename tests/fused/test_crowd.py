@@ -44,7 +44,12 @@ def sampled(count: int) -> Iterator[Case]:
     rng = random.Random(20)
     shapes, optimizers, losses = (rng.sample(list(axis), len(axis)) for axis in (SHAPES, OPTIMIZER, LOSSES.names()))
     for i in range(count):
-        yield shapes[i % len(shapes)], optimizers[i % len(optimizers)], losses[i % len(losses)], ("float32", "float64")[(i // len(shapes) + i) % 2]
+        yield (
+            shapes[i % len(shapes)],
+            optimizers[i % len(optimizers)],
+            losses[i % len(losses)],
+            ("float32", "float64")[(i // len(shapes) + i) % 2],
+        )
 
 
 def crowd_of(spec_of: SpecOf, case: Case, epochs: int | None = None) -> list[RunSpec]:
@@ -112,13 +117,14 @@ def test_the_samples_try_every_member_and_alone_every_activation() -> None:
     assert all(optimizer in [case[1] for case in cases] for optimizer in OPTIMIZER)
     assert {case[2] for case in cases} == set(LOSSES.names())
     assert {(str(case[0]), case[3]) for case in cases} == {(str(hidden), dtype) for hidden in SHAPES for dtype in ("float32", "float64")}
-    assert SAMPLES * TRIED_ALONE >= len(TRAINABLE)
+    assert len(TRAINABLE) <= SAMPLES * TRIED_ALONE
 
 
 def test_some_of_the_crowd_diverges_and_some_does_not(spec_of: SpecOf, crowd: Crowd) -> None:
     facts = crowd(crowd_of(spec_of, ([4], {"name": "sgd"}, "mse", "float32")))
     at = np.array([int.from_bytes(network["nonfinite_at"], "little", signed=True) for network in facts.values()])
-    assert (at >= 0).any() and (at < 0).any()
+    assert (at >= 0).any()
+    assert (at < 0).any()
 
 
 @pytest.fixture
@@ -130,9 +136,13 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("hidden", [[4], [26, 26]], ids=str)
-def test_the_number_of_threads_changes_nothing(hidden: list[int], request: Any, spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+def test_the_number_of_threads_changes_nothing(
+    hidden: list[int], request: Any, spec_of: SpecOf, crowd: Crowd, differing: Differing
+) -> None:
     # wide enough that torch would split its operations between two threads: from 32768 numbers on
-    specs = [spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=700, train={"epochs": 4}) for a in ("sigmoid", "gelu")]
+    specs = [
+        spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=700, train={"epochs": 4}) for a in ("sigmoid", "gelu")
+    ]
     one = crowd(specs)
     request.getfixturevalue("two_threads")
     assert torch.get_num_threads() == 2
@@ -141,7 +151,11 @@ def test_the_number_of_threads_changes_nothing(hidden: list[int], request: Any, 
 
 
 def test_workers_change_nothing(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
-    specs = [spec_of(activation=a, optimizer=o, replicates=300, train={"epochs": 12}) for a in ("sigmoid", "mish", "prelu") for o in ("adam", "sgd")]
+    specs = [
+        spec_of(activation=a, optimizer=o, replicates=300, train={"epochs": 12})
+        for a in ("sigmoid", "mish", "prelu")
+        for o in ("adam", "sgd")
+    ]
     one = crowd(specs, workers=1)
     assert len(one) == 1800
     assert differing(crowd(specs, workers=2, width=128), one) == {}

@@ -85,21 +85,26 @@ def test_each_row_is_what_the_weights_of_then_give(watched: SpecOf, train: Train
             for layer, name in enumerate(names):
                 assert trained.rows.norms[layer, j, t] == pytest.approx(np.linalg.norm(weights[f"{name}.weight"]), rel=EXACT)
     for j in range(4):
-        np.testing.assert_allclose(trained.outputs[j], outputs(spec, {n: w[j] for n, w in trained.final.items()})[0], rtol=EXACT, atol=EXACT)
-    assert 0 < trained.rows.accuracy[:, -1].max()
+        np.testing.assert_allclose(
+            trained.outputs[j], outputs(spec, {n: w[j] for n, w in trained.final.items()})[0], rtol=EXACT, atol=EXACT
+        )
+    assert trained.rows.accuracy[:, -1].max() > 0
 
 
 @pytest.mark.parametrize("loss", LOSSES.names())
 def test_solved_at_is_the_first_time_of_those_right_at_the_end(watched: SpecOf, train: TrainOf, loss: str) -> None:
     # rows of 25 networks at 51 moments come no nearer to the tolerance than 1e-9, so rounding decides none of them
-    spec = watched(loss=loss, replicates=25, optimizer={"name": "adam", "lr": 0.4}, solved={"tolerance": 0.25}, train={**SHORT, "epochs": 50})
+    spec = watched(
+        loss=loss, replicates=25, optimizer={"name": "adam", "lr": 0.4}, solved={"tolerance": 0.25}, train={**SHORT, "epochs": 50}
+    )
     trained = train(spec)
     far_off = far(spec, trained)
     assert np.abs(far_off - 0.25).min() > 1e-9
     right = (far_off < 0.25).all(2)
     first = np.where(right.any(1), right.argmax(1), NEVER)
     np.testing.assert_array_equal(trained.solved_at, np.where(right[:, -1], first, NEVER))
-    assert (trained.solved_at != NEVER).any() and (trained.solved_at == NEVER).any()
+    assert (trained.solved_at != NEVER).any()
+    assert (trained.solved_at == NEVER).any()
     np.testing.assert_array_equal(trained.rows.right[:, -1], right[:, -1])
 
 
@@ -164,7 +169,9 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
 @pytest.mark.parametrize("lr", [0.1, 1e25], ids=["training", "diverging"])
 def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
     monkeypatch.setattr(module, "PULSE", 0.0)  # after every row
-    spec = spec_of(replicates=5, optimizer={"name": "sgd", "lr": lr}, loss="mse", model={"name": "mlp", "output": "identity"}, train={"epochs": 30})
+    spec = spec_of(
+        replicates=5, optimizer={"name": "sgd", "lr": lr}, loss="mse", model={"name": "mlp", "output": "identity"}, train={"epochs": 30}
+    )
     (stack,) = plan([spec]).stacks
     *on_the_way, trained = train_chunk([spec], stack.chunks[0])
     assert isinstance(trained, Trained)

@@ -87,7 +87,12 @@ MIXTURES = st.lists(
     st.fixed_dictionaries(
         {
             "model": st.sampled_from(
-                [{"name": "perceptron"}, {"name": "mlp", "hidden": [4]}, {"name": "mlp", "hidden": [3, 2]}, {"name": "mlp", "hidden": [30, 30]}]
+                [
+                    {"name": "perceptron"},
+                    {"name": "mlp", "hidden": [4]},
+                    {"name": "mlp", "hidden": [3, 2]},
+                    {"name": "mlp", "hidden": [30, 30]},
+                ]
             ),
             "activation": by_name([entry.name for entry in ACTIVATIONS if entry.trainable]),
             "init": by_name([entry.name for entry in INITS if not entry.stored]),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.runner.training import Training
 from nnspec.runner.gather import TrainedCell
+from nnspec.runner.training import Training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
 from nnspec.tracking import RunEnd, RunStart

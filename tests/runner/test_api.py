@@ -45,7 +45,8 @@ def test_several_specs_come_back_in_their_order(spec_of: SpecOf) -> None:
     specs = [spec_of(loss=loss, seed=seed, train={"epochs": 5}) for loss, seed in (("mse", 3), ("bce", 4), ("mse", 5))]
     result = nnspec.train(specs, workers=1)
     assert [one.spec for one in result.results] == specs
-    assert result.table["seed"].tolist() == [3, 4, 5] and result.table["loss.name"].tolist() == ["mse", "bce", "mse"]
+    assert result.table["seed"].tolist() == [3, 4, 5]
+    assert result.table["loss.name"].tolist() == ["mse", "bce", "mse"]
     with pytest.raises(NnspecError, match="3 were trained; use results"):
         result.result  # noqa: B018
     alone = nnspec.train(specs[2], workers=1)
@@ -123,7 +124,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = ("torch", "mlflow", "hydra", "pandas", "matplotlib", "sqlalchemy", "numpy")
     code = f"import sys, nnspec; print([name for name in {heavy} if name in sys.modules])"
     root = Path(nnspec.__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root), "PATH": ""})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root), "PATH": ""}
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnspec.fused.train import Rows
 from nnspec.result import NEVER
 from nnspec.runner.filing import FAILURE_TAG, UNFILED, VERDICT_TAG, Begun, Failed, Filer, Live, failure, most_common, verdict_metrics
 from nnspec.runner.gather import TrainedCell, partial_history
-from nnspec.fused.train import Rows
 from nnspec.settings import Tracking
 from nnspec.spec import RunSpec
 from nnspec.tracking import Store, file_spool, open_store
@@ -43,7 +43,7 @@ def filer_on(store: Any, cells: list[TrainedCell], experiment_id: str = "1", par
 def hand_over(filer: Filer, items: list[Any]) -> None:
     """One batch an item, so that calls of the store come in a known order."""
     for item in items:
-        filer._file([item])  # noqa: SLF001 - the thread takes what happens to wait, which no test could know
+        filer._file([item])
     filer.finish()
 
 
@@ -59,13 +59,18 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(folder: Path, 
     for item in everything(cells):
         filer.put(item)
     filer.finish()
-    assert sorted(filer.ids) == list(range(CELLS)) and set(filer.ids.values()) == set(fake.started) == set(fake.ended)
-    assert filer.done == set(range(CELLS)) and filer.unfiled == [] and filer.broken is None
+    assert sorted(filer.ids) == list(range(CELLS))
+    assert set(filer.ids.values()) == set(fake.started) == set(fake.ended)
+    assert filer.done == set(range(CELLS))
+    assert filer.unfiled == []
+    assert filer.broken is None
     assert not (folder / UNFILED).exists()
     for cell in cells[:-1]:
         start, end = fake.started[filer.ids[cell.index]], fake.ended[filer.ids[cell.index]]
-        assert start.tags[FINGERPRINT_TAG] == cell.spec.fingerprint and start.params == cell.spec.flat()
-        assert end.status == "FINISHED" and end.last_step == 20
+        assert start.tags[FINGERPRINT_TAG] == cell.spec.fingerprint
+        assert start.params == cell.spec.flat()
+        assert end.status == "FINISHED"
+        assert end.last_step == 20
         assert end.tags == {VERDICT_TAG: most_common(cell.verdict)}
         assert end.metrics["final_loss"] == pytest.approx(np.median(cell.result.final_loss), rel=1e-6)  # of float32 numbers
         assert {"weights/final.safetensors", "spec.yaml", "results.parquet", "history.parquet"} <= set(end.artifacts)
@@ -126,7 +131,8 @@ def check_all_there(store: Store, experiment_id: str, cells: list[TrainedCell]) 
         if cell.index == CELLS - 1:
             assert (facts.status, facts.tags[FAILURE_TAG]) == ("FAILED", "out of memory")
         else:
-            assert facts.status == "FINISHED" and facts.end_time is not None
+            assert facts.status == "FINISHED"
+            assert facts.end_time is not None
             assert facts.metrics["final_loss"] == pytest.approx(np.median(cell.result.final_loss), rel=1e-6)
             assert store.artifact(facts.run_id, "spec.yaml")
             assert len(store.artifact(facts.run_id, "weights/final.safetensors")) > 2 * 17 * 4
@@ -179,8 +185,11 @@ def test_verdicts_are_shares_and_numbers_medians_of_what_is_known(cells: list[Tr
     verdict = np.array(["solved", "diverged", "solved", "dead_units"])
     numbers = {"some": np.array([np.nan, 1.0, 5.0, 3.0]), "none": np.full(4, np.nan)}
     metrics = verdict_metrics(TrainedCell(0, cells[0].result, verdict, numbers))
-    assert metrics["verdict.solved"] == 0.5 and metrics["verdict.diverged"] == 0.25 and metrics["verdict.saddle"] == 0
-    assert metrics["some"] == 3.0 and "none" not in metrics
+    assert metrics["verdict.solved"] == 0.5
+    assert metrics["verdict.diverged"] == 0.25
+    assert metrics["verdict.saddle"] == 0
+    assert metrics["some"] == 3.0
+    assert "none" not in metrics
     assert sum(value for key, value in metrics.items() if key.startswith("verdict.")) == 1
     assert most_common(verdict) == "solved"
     assert most_common(np.array(["dead_units", "diverged"])) == "diverged"  # a tie: the earlier in VERDICTS

@@ -61,16 +61,25 @@ def children_by_fingerprint(parent: str) -> dict[str, list[str]]:
 def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     spec = spec_of(activation="gelu", replicates=3, train={"epochs": 200})
     outcome = run([Cell(spec)], PLAIN, command="nnspec run")
-    assert outcome.exit_status == 0 and outcome.failed == {} and outcome.parent is None
+    assert outcome.exit_status == 0
+    assert outcome.failed == {}
+    assert outcome.parent is None
     facts = store().get(outcome.run_ids[0])
-    assert facts.status == "FINISHED" and PARENT_TAG not in facts.tags
+    assert facts.status == "FINISHED"
+    assert PARENT_TAG not in facts.tags
     assert facts.params == spec.flat()
     assert facts.tags[FINGERPRINT_TAG] == spec.fingerprint
     result = outcome.cells[0].result
     assert facts.metrics["final_loss"] == pytest.approx(np.median(result.final_loss), rel=1e-6)  # of float32 numbers
     assert facts.metrics["solve_rate"] == result.solved.mean()
     said = capsys.readouterr().out
-    for part in ("mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 200 epochs: 3 networks", "output (median)", "final loss", "(95% Wilson)", "verdict"):
+    for part in (
+        "mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 200 epochs: 3 networks",
+        "output (median)",
+        "final loss",
+        "(95% Wilson)",
+        "verdict",
+    ):
         assert part in said
     assert f"{facts.name} in experiment nnspec-xor" in said
     assert "ui --backend-store-uri sqlite:///mlflow.db" in said
@@ -80,17 +89,24 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
 def test_a_sweep_is_a_parent_with_the_cells_as_its_children(spec_of: SpecOf) -> None:
     cells = sweep_of(spec_of)
     outcome = swept(cells)
-    assert outcome.exit_status == 0 and outcome.parent is not None
+    assert outcome.exit_status == 0
+    assert outcome.parent is not None
     parent = store().get(outcome.parent)
     assert parent.status == "FINISHED"
-    assert parent.params["axis.optimizer.lr"] == "0.01, 0.1, 0.5" and parent.params["cells"] == "3" and parent.params["networks"] == "12"
-    assert parent.params["activation.name"] == "relu" and "optimizer.lr" not in parent.params  # what all share
+    assert parent.params["axis.optimizer.lr"] == "0.01, 0.1, 0.5"
+    assert parent.params["cells"] == "3"
+    assert parent.params["networks"] == "12"
+    assert parent.params["activation.name"] == "relu"
+    assert "optimizer.lr" not in parent.params
     assert json.loads(parent.tags["nnspec.axes"]) == ["optimizer.lr"]
-    assert parent.metrics["cells_done"] == 3 and parent.metrics["networks_trained"] == 12 and parent.metrics["cells_failed"] == 0
+    assert parent.metrics["cells_done"] == 3
+    assert parent.metrics["networks_trained"] == 12
+    assert parent.metrics["cells_failed"] == 0
     assert children_by_fingerprint(outcome.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
     for index, cell in enumerate(cells):
         facts = store().get(outcome.run_ids[index])
-        assert facts.tags[PARENT_TAG] == outcome.parent and facts.params == cell.spec.flat()
+        assert facts.tags[PARENT_TAG] == outcome.parent
+        assert facts.params == cell.spec.flat()
     table = outcome.table()
     assert table["optimizer.lr"].tolist() == [lr for lr in (0.01, 0.1, 0.5) for _ in range(4)]
     filed = read_table(outcome.parent, store()).sort_values(["optimizer.lr", "seed"])
@@ -114,7 +130,8 @@ def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(spec_of: Spec
     cells.insert(1, Cell(replace(cells[0].spec, init=spec_of(init=HUGE).init), (("optimizer.lr", "huge"),)))
     outcome = run(cells, PLAIN, ["optimizer.lr"], sweep=True, command="nnspec run -m")
     assert outcome.exit_status == 1
-    assert list(outcome.failed) == [1] and "non-finite from the start" in outcome.failed[1]
+    assert list(outcome.failed) == [1]
+    assert "non-finite from the start" in outcome.failed[1]
     assert outcome.parent is not None
     assert store().get(outcome.parent).status == "FAILED"
     assert store().get(outcome.parent).metrics["cells_failed"] == 1
@@ -122,7 +139,8 @@ def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(spec_of: Spec
     assert statuses == ["FINISHED", "FAILED", "FINISHED"]
     assert "non-finite from the start" in store().get(outcome.run_ids[1]).tags[FAILURE_TAG]
     said = capsys.readouterr().out
-    assert "1 cell failed:" in said and "optimizer.lr=huge: non-finite from the start" in said
+    assert "1 cell failed:" in said
+    assert "optimizer.lr=huge: non-finite from the start" in said
 
 
 def test_a_chunk_that_is_lost_fails_its_cells_only(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,17 +165,21 @@ def test_a_chunk_that_is_lost_fails_its_cells_only(spec_of: SpecOf, monkeypatch:
 def test_plan_only_trains_nothing_and_leaves_no_store(spec_of: SpecOf, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cells = [*sweep_of(spec_of, (0.01, 0.1)), *sweep_of(spec_of, (0.2,), loss="mse")]
     outcome = run(cells, replace(PLAIN, sweep=Sweep(plan_only=True)), ["optimizer.lr"], sweep=True)
-    assert outcome.exit_status == 0 and outcome.outcomes == {}
+    assert outcome.exit_status == 0
+    assert outcome.outcomes == {}
     assert list(folder.iterdir()) == []
     said = capsys.readouterr().out
     assert "3 cells: 12 networks in 2 stacks, 2 chunks" in said
     assert "here these differ: loss" in said
-    assert "MiB at a time" in said and "s of training" in said
+    assert "MiB at a time" in said
+    assert "s of training" in said
 
 
 def test_without_tracking_nothing_is_written(spec_of: SpecOf, folder: Path) -> None:
     outcome = swept(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER))
-    assert len(outcome.outcomes) == 3 and outcome.run_ids == {} and outcome.parent is None
+    assert len(outcome.outcomes) == 3
+    assert outcome.run_ids == {}
+    assert outcome.parent is None
     assert list(folder.iterdir()) == []
 
 
@@ -186,7 +208,9 @@ def asked_to_end() -> None:
 def separate(spec_of: SpecOf) -> list[Cell]:
     """Four cells in a stack each, so that each comes whole by itself."""
     cells = sweep_of(spec_of, (0.1,))
-    return [Cell(replace(cells[0].spec, train=replace(cells[0].spec.train, epochs=n)), (("train.epochs", str(n)),)) for n in (20, 21, 22, 23)]
+    return [
+        Cell(replace(cells[0].spec, train=replace(cells[0].spec.train, epochs=n)), (("train.epochs", str(n)),)) for n in (20, 21, 22, 23)
+    ]
 
 
 @pytest.mark.parametrize("how", [ctrl_c, asked_to_end])
@@ -210,7 +234,8 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
 
     second = run(cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True)
     assert "2 of 4 cells already done" in capsys.readouterr().out
-    assert second.parent == first.parent and second.exit_status == 0
+    assert second.parent == first.parent
+    assert second.exit_status == 0
     assert sorted(second.cells) == [0, 1]  # the order of cells is another one now
     assert sorted(second.outcomes) == [0, 1, 2, 3]
     assert store().get(second.parent).status == "FINISHED"
@@ -241,7 +266,8 @@ def test_a_finished_sweep_resumed_trains_nothing(spec_of: SpecOf, monkeypatch: p
     first = swept(cells)
     monkeypatch.setattr(module, "Training", None)  # nobody may call it
     second = swept(cells, replace(PLAIN, resume="last"))
-    assert second.parent == first.parent and second.run_ids == first.run_ids
+    assert second.parent == first.parent
+    assert second.run_ids == first.run_ids
     assert second.table()["final_loss"].tolist() == first.table()["final_loss"].tolist()
 
 
@@ -280,7 +306,8 @@ def test_a_sweep_that_a_dead_process_left_is_resumed(spec_of: SpecOf) -> None:
     store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})  # one of this id, born long ago
     second = swept(cells, replace(PLAIN, resume="last"))
     assert second.parent == first.parent
-    assert second.run_ids[0] != first.run_ids[0] and second.run_ids[1] == first.run_ids[1]
+    assert second.run_ids[0] != first.run_ids[0]
+    assert second.run_ids[1] == first.run_ids[1]
     assert children_by_fingerprint(first.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
 
 
@@ -290,7 +317,8 @@ def test_resuming_a_part_of_a_sweep_leaves_the_rest_alone(spec_of: SpecOf) -> No
     assert first.parent is not None
     store().set_status([first.run_ids[0], first.run_ids[2]], "KILLED")
     second = swept(cells[:2], replace(PLAIN, resume=first.parent))
-    assert second.run_ids[0] != first.run_ids[0] and second.run_ids[1] == first.run_ids[1]
+    assert second.run_ids[0] != first.run_ids[0]
+    assert second.run_ids[1] == first.run_ids[1]
     assert {child.run_id: child.status for child in store().find_children(first.parent)} == {
         second.run_ids[0]: "FINISHED",
         first.run_ids[1]: "FINISHED",
@@ -316,7 +344,9 @@ def test_a_store_that_cannot_be_reached_stops_before_anything_trains(spec_of: Sp
         run(sweep_of(spec_of), Settings(Tracking(uri="http://127.0.0.1:1"), ONE_WORKER), sweep=True)
 
 
-def test_a_store_that_fails_later_loses_nothing(spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_fails_later_loses_nothing(
+    spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from nnspec.tracking import file_spool
     from nnspec.tracking.sql import SqlStore
 
@@ -328,9 +358,12 @@ def test_a_store_that_fails_later_loses_nothing(spec_of: SpecOf, folder: Path, m
 
         patch.setattr(SqlStore, "finish", gone)
         outcome = swept(cells)
-    assert outcome.exit_status == 1 and outcome.unfiled and len(outcome.outcomes) == 3
+    assert outcome.exit_status == 1
+    assert outcome.unfiled
+    assert len(outcome.outcomes) == 3
     said = capsys.readouterr().err
-    assert "the store is gone" in said and f"nnspec file {UNFILED}" in said
+    assert "the store is gone" in said
+    assert f"nnspec file {UNFILED}" in said
     for path in sorted((folder / UNFILED).glob("spool-*")):
         file_spool(path, store())
     assert outcome.parent is not None

@@ -36,7 +36,9 @@ def test_only_what_differs_is_a_column_and_never_the_seed(spec_of: SpecOf) -> No
 
 
 def test_values_of_mixed_types_are_words_and_lists_are_texts(spec_of: SpecOf) -> None:
-    specs = [spec_of(model={"name": "mlp", "hidden": h}, init={"name": "xavier_uniform", "gain": g}) for h, g in (([4], "auto"), ([8, 8], 2.0))]
+    specs = [
+        spec_of(model={"name": "mlp", "hidden": h}, init={"name": "xavier_uniform", "gain": g}) for h, g in (([4], "auto"), ([8, 8], 2.0))
+    ]
     assert varied(specs) == {"model.hidden": ["[4]", "[8, 8]"], "init.gain": ["auto", "2.0"]}
 
 
@@ -58,7 +60,8 @@ def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
     assert (table["epochs"] == 300).all()
     at = np.concatenate([cell.result.solved_at for cell in cells])
     solved = at != NEVER
-    assert solved.any() and not solved.all()
+    assert solved.any()
+    assert not solved.all()
     assert table["solved"].tolist() == solved.tolist()
     assert table["solved_at"].isna().tolist() == (~solved).tolist()
     assert table["solved_at"].dropna().tolist() == at[solved].tolist()
@@ -72,7 +75,8 @@ def test_cells_without_an_outcome_are_left_out(cells: list[TrainedCell]) -> None
 
 def test_no_outcome_at_all_is_an_empty_table(cells: list[TrainedCell]) -> None:
     table = sweep_table([cell.spec for cell in cells], {})
-    assert len(table) == 0 and "solved_at" in table
+    assert len(table) == 0
+    assert "solved_at" in table
 
 
 def test_the_table_goes_through_a_file_unchanged(cells: list[TrainedCell]) -> None:

@@ -140,6 +140,26 @@ def test_a_run_that_comes_up_late_is_deleted(
     assert [run.info.run_id for run in store._client.search_runs([experiment_id])] == [run_id] != [twin]
 
 
+def test_a_data_set_that_another_process_brings_at_once(
+    store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
+) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    real, calls = store._client.log_inputs, []
+
+    def racing(run_id: str, datasets: Any) -> None:
+        calls.append(run_id)
+        if len(calls) == 1:  # what MLflow 3.17 answers to the slower of the two
+            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest", BAD_REQUEST)
+        real(run_id, datasets)
+
+    monkeypatch.setattr(store._client, "log_inputs", racing)
+    ids = store.start([started(cell(seed=seed)) for seed in range(2)], store.experiment("one"))
+    assert calls == [ids[0], ids[0], ids[1]]
+    assert all(len(store._client.get_run(run_id).inputs.dataset_inputs) == 1 for run_id in ids)
+
+
 def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypatch: pytest.MonkeyPatch) -> None:
     real, sizes, failed = store._client.log_batch, [], []
 
@@ -208,7 +228,8 @@ def test_a_real_server(server: str, cell: Make, started: Make, ended: Make, tmp_
     run = client.get_run(ids[0])
     assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", 1_000, 2_000)
     assert run.data.params == cells[0].spec.flat() and run.inputs.dataset_inputs[0].dataset.name == "xor"
-    assert [point.value for point in client.get_metric_history(ids[0], "loss")] == [0.5, *cells[0].loss[0, 1:]]
+    points = sorted((point.step, point.value) for point in client.get_metric_history(ids[0], "loss"))
+    assert points == [(0, 0.5), *zip(cells[0].steps[1:], cells[0].loss[0, 1:], strict=True)]
     got = Path(client.download_artifacts(ids[0], "", str(tmp_path)))
     wanted = ended(cells[0], "x").artifacts
     assert {path.relative_to(got).as_posix(): path.read_bytes() for path in got.rglob("*") if path.is_file()} == wanted

@@ -40,13 +40,12 @@ class FusedSweeper(Sweeper):
         return outcome
 
     def _run(self, overrides: list[str]) -> Any:
-        from nnspec.compose import Composer, command_line
-        from nnspec.compose.composer import plain
+        from nnspec.compose import Composer, command_line, resolved
         from nnspec.settings import settings_from
         from nnspec.sweep import expand
 
         start = time.perf_counter()
-        settings = settings_from(plain(self._config, resolve=True))
+        settings = settings_from(resolved(self._config))
         plan = expand(overrides, settings, Composer.of_job(self._context.config_loader, self._config))
         spent = time.perf_counter() - start
         from nnspec import runner
