@@ -11,6 +11,7 @@ Importing the package is cheap: torch, MLflow and the rest load when they are fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -21,24 +22,33 @@ from nnspec.errors import WeightsError as WeightsError
 from nnspec.spec import RunSpec as RunSpec
 
 if TYPE_CHECKING:
-    from nnspec.build import build as build
+    from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
-    from nnspec.compose import spec as spec
     from nnspec.runner.api import TrainResult as TrainResult
     from nnspec.runner.api import load as load
     from nnspec.runner.api import table as table
     from nnspec.runner.api import train as train
 
 _LAZY = {
-    "build": "nnspec.build",
+    "build": "nnspec.builder",
     "load_spec": "nnspec.compose",
-    "spec": "nnspec.compose",
     "TrainResult": "nnspec.runner.api",
     "load": "nnspec.runner.api",
     "table": "nnspec.runner.api",
     "train": "nnspec.runner.api",
 }
-__all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", *_LAZY]
+__all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]
+
+
+def spec(overrides: Sequence[str] = ()) -> RunSpec:  # takes the place of the module of its name
+    """The checked spec that overrides state, as on the command line: ``nnspec.spec(["model=mlp", "activation=gelu"])``.
+
+    Raises:
+        SpecError: with every fault of the overrides and of the spec.
+    """
+    from nnspec.compose import spec as composed
+
+    return composed(overrides)
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nnspec.architecture import Dense, architecture
-from nnspec.build import build
+from nnspec.builder import build
 from nnspec.spec import RunSpec
 
 SpecOf = Callable[..., RunSpec]

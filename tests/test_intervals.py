@@ -36,7 +36,8 @@ def test_bounds_solve_the_score_equation(trials: int, share: float, confidence: 
 def test_arrays_and_edges() -> None:
     low, high = wilson_interval(np.array([0, 5, 10]), 10)
     assert low.shape == high.shape == (3,)
-    assert low[0] == 0 and high[2] == 1
+    assert low[0] == 0
+    assert high[2] == 1
     assert low[2] == pytest.approx(1 - high[0], abs=1e-15)  # mirror images, up to one rounding
     assert [float(bound) for bound in wilson_interval(0, 0)] == [0, 1]
 

@@ -23,7 +23,7 @@ RANKS = [
     "architecture torch_maths",
     "check",
     "initial",
-    "build reference fused diagnostics tracking",
+    "builder reference fused diagnostics tracking",
     "compose", "sweep analysis",
     "runner",
     "cli",
@@ -34,7 +34,7 @@ TORCH_FREE = ("analysis", "spec", "sweep", "catalog")
 HYDRA = ("compose", "sweep", "runner", "cli", "_plugins", "__init__")  # where omegaconf and hydra may be imported
 # words that are a member's name and something else besides: {file: words}. Nothing but the shape of the output layer
 # hangs on them (an identity output has no module, softmax is not elementwise), or they are words of another trade.
-STRUCTURAL = {"build.py": {"identity"}, "architecture.py": {"softmax"}}
+STRUCTURAL = {"builder.py": {"identity"}, "architecture.py": {"softmax"}}
 
 FILES = sorted(path for path in ROOT.rglob("*.py"))
 

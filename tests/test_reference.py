@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnspec import reference
-from nnspec.build import build
+from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, LOSSES
 from nnspec.errors import TrainingError
 from nnspec.initial import initial_weights

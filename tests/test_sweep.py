@@ -68,6 +68,9 @@ AXES = (
     "db.login.limits=[],[1],[4,5]",
     "db.login={user:x},{limits:[9]}",
     "db.login.limits.0=7,8",
+    "db.login=x,y",
+    "db.login=[1],[2]",
+    "depth.b=null,3",
     "depth.b.c=3,4",
     "depth.b.d=[1],[2,3]",
     "depth.a=${plain},5",
@@ -130,7 +133,7 @@ def attempt(work: Callable[[], list[dict[str, Any]]]) -> object:
         return "refused"
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     axes=st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique_by=lambda axis: axis.split("=")[0]),
     fixed=st.lists(st.sampled_from(FIXED), max_size=2),
@@ -145,7 +148,26 @@ def test_configs_equal_hydras_own(composer: Composer, axes: list[str], fixed: li
 def test_each_axis_alone_equals_hydra(composer: Composer, axis: str) -> None:
     expected, got = compared(composer, [axis], list(range(7)))
     assert got == expected
-    assert (got == "refused") == (axis == "+extra=loud,other")  # the defaults list has extra already
+    assert (got == "refused") == (axis in ("+extra=loud,other", "db.login=[1],[2]"))  # extra is there; lists do not merge into mappings
+
+
+ENTANGLED = [
+    ["extra=loud", "db=mysql,postgres"],
+    ["db=mysql,postgres", "db.port=1,2", "extra=loud"],
+    ["extra=loud,other", "shape=round,square"],
+    ["depth={a:4}", "depth.b.c=1,2"],
+    ["depth.b.c=1,2", "depth.b={c:9}"],
+    ["db.port=7", "db=mysql,postgres,nested"],
+    ["~depth", "shape=round,square", "plain=1,2"],
+    ["server@backup=small,large", "backup.size=3"],
+    ["shape.name=n", "shape=round,square", "db=mysql,postgres", "db.login.user=a,b"],
+]
+
+
+@pytest.mark.parametrize("overrides", ENTANGLED, ids=" ".join)
+def test_what_is_written_twice_equals_hydra(composer: Composer, overrides: list[str]) -> None:
+    expected, got = compared(composer, overrides, list(range(8)))
+    assert got == expected != "refused"
 
 
 def test_types_survive(composer: Composer) -> None:
@@ -191,7 +213,7 @@ SPEC_AXES = (
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     axes=st.lists(st.sampled_from(SPEC_AXES), min_size=1, max_size=3, unique_by=lambda axis: axis.split("=")[0]),
     picks=st.lists(st.integers(0, 1000), min_size=1, max_size=3),

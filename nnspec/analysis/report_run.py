@@ -32,6 +32,7 @@ def run_report(
     histograms: Mapping[str, Mapping[str, ArrayLike]] | None = None,
     activations: Sequence[ActivationCurve] = (),
     *,
+    gradient_steps: ArrayLike | None = None,
     points: ArrayLike = (),
     targets: ArrayLike = (),
     command: str = "",
@@ -44,7 +45,7 @@ def run_report(
         verdicts: [r] one a replicate.
         surfaces: of one network over time (or several networks), as in ``sweep_report``.
         lines: from ``lines_info``; None draws them for ``typical(result)`` where the first layer has two inputs.
-        gradient_norms: layer -> [r, t], at ``result.steps``.
+        gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
         points: [n, 2] data, for the lines.
         targets: [n].
@@ -53,7 +54,7 @@ def run_report(
     drawn = own_lines(result, points, targets) if lines is None else lines
     sections = [
         *_outcome(table, verdicts is not None),
-        *_history(result, gradient_norms),
+        *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
         *_pictures(surfaces, drawn, histograms, activations, result.spec.solved.tolerance),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
@@ -101,7 +102,7 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
     row = solve_rates(table, ()).iloc[0]
     whole = with_interval(row["rate"], row["low"], row["high"])
     yield Section(
-        "Summary", f"{len(table)} networks; solved: {whole} percent (Wilson, 95%).\n\n{failures(table)}.", table=loss_quantiles(table, ())
+        "Summary", f"{len(table)} networks; solved: {whole} (Wilson, 95%).\n\n{failures(table)}.", table=loss_quantiles(table, ())
     )
     if judged:
         info = verdicts_info(table)
@@ -114,7 +115,7 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
         yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
 
 
-def _history(result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None) -> Iterator[Section]:
+def _history(result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike) -> Iterator[Section]:
     groups = {word: result.solved == done for word, done in (("solved", True), ("failed", False))}
     curves = {word: (result.steps, result.loss[rows]) for word, rows in groups.items() if rows.any()}
     info = curves_info(curves)
@@ -124,7 +125,7 @@ def _history(result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None)
     )
     panels = [norms_info(result.steps, result.weight_norm)] if result.weight_norm else []
     if gradient_norms:
-        panels.append(norms_info(result.steps, gradient_norms, "gradient norm"))
+        panels.append(norms_info(gradient_steps, gradient_norms, "gradient norm"))
     if panels:
         alt = "; ".join(f"{panel.what} at the end: " + ", ".join(f"{c.label} {c.median[-1]:.3g}" for c in panel.curves) for panel in panels)
         yield Section("Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms")

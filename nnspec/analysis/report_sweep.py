@@ -136,7 +136,7 @@ def _summary(sweep: _Sweep) -> Section:
     cells = sweep.table["cell"].nunique() if "cell" in sweep.table else 1
     axes = ", ".join(f"{short(axis)} ({len(levels_of(sweep.table, axis))})" for axis in sweep.axes) or "seeds only"
     whole = with_interval(row["rate"], row["low"], row["high"])
-    text = f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: {whole} percent.\n\n{failures(sweep.table)}.\n\n{SURE}"
+    text = f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: {whole}.\n\n{failures(sweep.table)}.\n\n{SURE}"
     return Section("Summary", text)
 
 

@@ -34,7 +34,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.673263242354377284
 class Activation:
     """One elementwise activation.
 
-    ``module`` is its class in ``torch.nn`` (or in ``nnspec.build`` where torch has none). ``learned`` names the one
+    ``module`` is its class in ``torch.nn`` (or in ``nnspec.builder`` where torch has none). ``learned`` names the one
     tensor of shape [1] that trains with the weights and the parameter that it starts from; ``learned_slope`` is the
     derivative of the value with respect to it. ``gain`` is what ``torch.nn.init.calculate_gain`` gives, where it
     knows the activation.

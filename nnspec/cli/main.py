@@ -15,6 +15,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nnspec.cli.run:run", "train a spec or a sweep: nnspec run model=mlp activation=gelu"),
     "list": ("nnspec.cli.listing:listing", "what can be named: nnspec list activations"),
     "show": ("nnspec.cli.show:show", "the resolved spec, its layers and its initial weights: nnspec show activation=gelu"),
+    "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
+    "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
+    "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),
+    "report": ("nnspec.cli.report:report", "a page with tables and pictures of a sweep or run: nnspec report last --open"),
+    "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
+    "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 

@@ -117,7 +117,8 @@ class _Run:
             if step in rows:
                 loss = network.output.losses()
                 self.history.write(rows[step], loss, distances, self.first.tolerance, network.norms())
-                worst = worst + 0 * loss  # a loss can overflow where outputs do not
+                if step == 0:  # a start whose very loss overflows is none; later the outputs tell
+                    worst = worst + 0 * loss
             if not math.isfinite(float(worst.sum())):
                 self._freeze(worst, distances, step)
             if every and step % every == 0:
@@ -139,6 +140,7 @@ class _Run:
         self.optimizer.reset(bad)
 
     def _rows(self, count: int) -> Rows:
+        self.freezer.correct(self.history, self.steps)
         places = torch.from_numpy(self.layout.places)
         history = self.history
         loss, accuracy, right = (
@@ -149,7 +151,7 @@ class _Run:
 
     def result(self, seconds: float) -> Trained:
         """The arrays of the real networks."""
-        self.freezer.restore(self.network, self.history, self.steps)
+        self.freezer.restore(self.network, self.snapshots)
         rows = self._rows(len(self.steps))
         places = self.layout.places
         solved_at = np.where(rows.right[:, -1], self.first.result()[places], NEVER)
@@ -259,10 +261,17 @@ class _Freezer:
         weights, loss, accuracy, outputs = (part[..., new].clone() for part in parts)
         self.kept.append((new, weights, loss, accuracy, [norm[new] for norm in network.norms()], outputs))
 
-    def restore(self, network: Network, history: History, steps: list[int]) -> None:
-        """Put the kept networks back into the weights and into the history from then on."""
-        for new, weights, loss, accuracy, norms, _ in self.kept:
+    def restore(self, network: Network, snapshots: dict[int, Tensor]) -> None:
+        """Put the kept networks back into the weights, and into the snapshots from then on."""
+        for new, weights, *_ in self.kept:
             network.put(_marked(new, len(self.at)), weights)
+            for step, snapshot in snapshots.items():
+                if step >= self.at[new[0]]:
+                    snapshot[:, new] = weights
+
+    def correct(self, history: History, steps: list[int]) -> None:
+        """Put what the kept networks were into the history from then on."""
+        for new, _, loss, accuracy, norms, _ in self.kept:
             since = [row for row, step in enumerate(steps) if step >= self.at[new[0]]]
             for row in since:
                 history.loss[row, new], history.accuracy[row, new], history.right[row, new] = loss, accuracy, False

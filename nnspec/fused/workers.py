@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Protocol
 
 from nnspec.fused.plan import Chunk
 from nnspec.fused.train import Progress, Trained, train_chunk
@@ -50,20 +51,28 @@ class Lost:
 Event = Advanced | Finished | Lost
 
 
+class Events(Protocol):
+    """An iterator over events that can be closed."""
+
+    def __iter__(self) -> Iterator[Event]: ...
+    def __next__(self) -> Event: ...
+    def close(self) -> None: ...
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Iterator[Event]:
+def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Events:
     """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
 
-    Closing the iterator stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
-    call, not with the first event: a caller that has threads starts them afterwards, so that nothing is forked half-way.
+    ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
+    call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
     """
     if min(workers, len(chunks)) <= 1:
         return (event for number in range(len(chunks)) for event in _chunk_events(specs, chunks, number, extra))
-    return _Pool(specs, chunks, workers, extra).events()
+    return _Pool(specs, chunks, workers, extra)
 
 
 def _chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
@@ -81,8 +90,8 @@ def _chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int
         yield Lost(number, f"out of memory ({str(error).splitlines()[0]}); lower train.memory or replicates")
 
 
-class _Pool:
-    """Worker processes, the pipe to each, and the chunk that each has in hand."""
+class _Pool(Iterator[Event]):
+    """Worker processes, the pipe to each, and the chunk that each has in hand; an iterator over what they report."""
 
     def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra):
         # a forked worker has torch imported already; elsewhere it must import it for itself
@@ -93,19 +102,25 @@ class _Pool:
         for _ in range(min(workers, len(chunks))):
             self._start()
 
-    def events(self) -> Iterator[Event]:
-        """What the workers report until all chunks are done; the workers end with the iterator."""
+    def __next__(self) -> Event:
+        if not self.busy:
+            raise StopIteration
         try:
-            while self.busy:
-                for ready in wait(list(self.busy)):
-                    assert isinstance(ready, Connection)
-                    yield from self._receive(ready)
-        finally:
-            for connection, (process, _) in self.busy.items():
-                process.terminate()
-                connection.close()
-            for process, _ in self.busy.values():
-                process.join()
+            (ready, *_) = wait(list(self.busy))
+            assert isinstance(ready, Connection)
+            return self._receive(ready)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, whatever they have in hand."""
+        for connection, (process, _) in self.busy.items():
+            process.terminate()
+            connection.close()
+        for process, _ in self.busy.values():
+            process.join()
+        self.busy.clear()
 
     def _start(self) -> None:
         here, there = self.context.Pipe()
@@ -117,7 +132,7 @@ class _Pool:
         here.send(number)
         self.busy[here] = (process, number)
 
-    def _receive(self, connection: Connection) -> Iterator[Event]:
+    def _receive(self, connection: Connection) -> Event:
         process, number = self.busy[connection]
         try:
             event = connection.recv()
@@ -126,24 +141,27 @@ class _Pool:
             del self.busy[connection]
             if self.waiting:
                 self._start()
-            yield Lost(number, f"its worker process died (status {process.exitcode}), most likely out of memory; lower train.memory")
-            return
+            return Lost(number, f"its worker process died (status {process.exitcode}), most likely out of memory; lower train.memory")
         if isinstance(event, BaseException):
             raise event
         if not isinstance(event, Advanced):
             self._next(connection)
-        yield event
+        assert isinstance(event, (Advanced, Finished, Lost))
+        return event
 
     def _next(self, connection: Connection) -> None:
-        process, _ = self.busy[connection]
+        process, _ = self.busy.pop(connection)
+        try:
+            connection.send(self.waiting[-1] if self.waiting else None)
+        except (BrokenPipeError, ConnectionResetError):  # it died after its last report: another takes its place
+            process.join()
+            if self.waiting:
+                self._start()
+            return
         if self.waiting:
-            number = self.waiting.pop()
-            connection.send(number)
-            self.busy[connection] = (process, number)
+            self.busy[connection] = (process, self.waiting.pop())
         else:
-            connection.send(None)
             connection.close()
-            del self.busy[connection]
             process.join()
 
 
@@ -152,6 +170,7 @@ def _serve(
 ) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own handler came along with the fork
     for other in inherited:
         other.close()
     try:
@@ -161,4 +180,7 @@ def _serve(
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # a programming error: the parent raises it, so that it is seen
-        connection.send(error)
+        try:
+            connection.send(error)
+        except (TypeError, AttributeError, pickle.PicklingError):  # it holds what cannot travel
+            connection.send(RuntimeError(f"{type(error).__name__}: {error}"))

@@ -105,6 +105,6 @@ def _each(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str,
     return {name: np.concatenate([a[name], b[name]]) for name in a}
 
 
-def trainer(specs: Sequence[RunSpec], runtime: Runtime, auto: bool) -> Training | AdaptiveTraining:
-    """What trains the specs: once through, or in rounds until they are precise enough."""
-    return AdaptiveTraining(list(specs), runtime) if auto else Training(specs, runtime)
+def trainer(specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False) -> Training | AdaptiveTraining:
+    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` makes their artifacts on the way."""
+    return AdaptiveTraining(list(specs), runtime) if auto else Training(specs, runtime, files)

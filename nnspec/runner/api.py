@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.architecture import architecture
-from nnspec.build import with_weights
+from nnspec.builder import with_weights
 from nnspec.check import checked
 from nnspec.errors import NnspecError, TrainingError
 from nnspec.result import CellResult
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TrainResult:
     """What training one or several specs gave: ``results`` has the arrays of each, ``table`` one row a network.
 
-    ``run_ids`` are the MLflow runs of the specs, empty without tracking. A notebook shows the table.
+    ``run_ids`` are the MLflow runs of the specs, empty without tracking. A notebook shows solve rates and the main figure.
     """
 
     results: tuple[CellResult, ...]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import queue
+import statistics
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +21,7 @@ from nnspec.diagnostics import VERDICTS
 from nnspec.errors import TrackingError
 from nnspec.result import CellResult
 from nnspec.runner.gather import TrainedCell
+from nnspec.runner.stepping import IMAGES_TAG, snapshot_images
 from nnspec.spec import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
 from nnspec.tracking.artifacts import SPEC, spec_yaml
@@ -119,7 +123,10 @@ class Filer:
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, item.spec.replicates)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         last = item.spec.train.epochs
-        files = cell_artifacts(item.result, item.columns())
+        files = dict(item.files if item.files is not None else cell_artifacts(item.result, item.columns()))
+        images = snapshot_images(item, now())
+        if images:
+            files, tags = files | images, tags | {IMAGES_TAG: "True"}
         return RunEnd(run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last)
 
     def _raise_crash(self) -> None:
@@ -185,17 +192,18 @@ def failure(cell: TrainedCell) -> str | None:
 
 def verdict_metrics(cell: TrainedCell) -> dict[str, float]:
     """The share of each verdict, and the median over replicates of each number of the diagnosis."""
-    metrics = {f"verdict.{name}": float((cell.verdict == name).mean()) for name in VERDICTS}
+    counts = Counter(cell.verdict.tolist())
+    metrics = {f"verdict.{name}": counts[name] / len(cell.verdict) for name in VERDICTS}
     for name, values in cell.numbers.items():
-        known = values[~np.isnan(values)]
-        if len(known):
-            metrics[name] = float(np.median(known))
+        known = sorted(value for value in values.tolist() if not math.isnan(value))
+        if known:
+            metrics[name] = statistics.median(known)
     return metrics
 
 
 def most_common(verdict: np.ndarray) -> str:
     """The most common verdict; of equally common ones the one that comes first in ``VERDICTS``."""
-    return max(VERDICTS, key=lambda name: int((verdict == name).sum()))
+    return max(VERDICTS, key=Counter(verdict.tolist()).__getitem__)
 
 
 @lru_cache(maxsize=256)

@@ -23,6 +23,7 @@ class TrainedCell:
     result: CellResult
     verdict: np.ndarray
     numbers: Mapping[str, np.ndarray]
+    files: Mapping[str, bytes] | None = None  # its artifacts, where its worker has made them already
 
     @property
     def spec(self) -> RunSpec:
@@ -89,7 +90,7 @@ def _whole(index: int, spec: RunSpec, parts: list[_Part]) -> TrainedCell:
         },
     )
     numbers = {name: joined(lambda p, n=name: p.judged.numbers[n]) for name in parts[0].judged.numbers}
-    return TrainedCell(index, result, joined(lambda p: p.judged.verdict), numbers)
+    return TrainedCell(index, result, joined(lambda p: p.judged.verdict), numbers, parts[0].judged.files.get(index))
 
 
 def partial_history(spec: RunSpec, rows: Rows, start: int, stop: int) -> CellResult:

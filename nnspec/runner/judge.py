@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Judged:
     verdict: np.ndarray
     numbers: dict[str, np.ndarray]
     seconds: float = 0.0
+    files: dict[int, dict[str, bytes]] = field(default_factory=dict)  # by cell, of those that lie in the chunk whole
 
 
 def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> Judged:

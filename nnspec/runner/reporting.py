@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.architecture import architecture
-from nnspec.errors import NnspecError
 from nnspec.runner.collecting import Collector
-from nnspec.runner.drawing import Drawer, ReportError
+from nnspec.runner.drawing import Drawer
 from nnspec.runner.showing import Shown, activation_curves, surface, unit_lines
 from nnspec.runner.table import axis_column
 from nnspec.spec import RunSpec
@@ -43,8 +41,6 @@ class Material:
 
 def prepare() -> None:
     """Load what drawing needs."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure
     import scipy.stats  # noqa: F401
 
     import nnspec.analysis.report_sweep  # noqa: F401

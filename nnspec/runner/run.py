@@ -114,7 +114,7 @@ def _train(
     keep: bool,
     quiet: bool,
 ) -> None:
-    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto)
+    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, files=parent is not None)
     say(console.plan_line(training.plan, training.workers))
     _say_duplicates(say, duplicates)
     bar = None if quiet else console.progress_bar(training.plan.networks)

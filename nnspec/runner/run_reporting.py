@@ -60,6 +60,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         gradient_norms(cell.result),
         histograms(cell.result),
         activation_curves([cell.spec], MOST_ACTIVATIONS),
+        gradient_steps=list(moments(cell.result)),
         points=points,
         targets=targets,
         command=f"python run.py spec={SPEC}",
@@ -96,11 +97,9 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     return found
 
 
-def gradient_norms(result: CellResult) -> dict[str, np.ndarray] | None:
-    """Layer -> [r, t] the norm of its weights' gradient at each row of the history; None unless weights were kept at all of them."""
+def gradient_norms(result: CellResult) -> dict[str, np.ndarray]:
+    """Layer -> [r, t] the norm of its weights' gradient at each of the ``moments``."""
     over_time = moments(result)
-    if list(over_time) != result.steps.tolist():
-        return None
     rows, targets = problem(result.spec)
     names = [dense.name for dense in architecture(result.spec).dense]
     norms = {name: np.zeros((min(MOST_REPLICATES, len(result.seeds)), len(over_time))) for name in names}

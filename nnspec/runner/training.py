@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from nnspec.fused.plan import Chunk, Plan, plan
 from nnspec.fused.train import Progress
-from nnspec.fused.workers import Advanced, Finished, Lost, cores, train_chunks
+from nnspec.fused.workers import Advanced, Events, Finished, Lost, cores, train_chunks
 from nnspec.result import CellResult
 from nnspec.runner.filing import Begun, Failed, Live
 from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
-from nnspec.runner.judge import judge
 from nnspec.runner.memory import allowance
+from nnspec.runner.worker import after_training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
 
@@ -34,6 +36,7 @@ class Training:
 
     specs: Sequence[RunSpec]
     runtime: Runtime
+    files: bool = False  # have the workers make the cells' artifacts too
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -42,11 +45,15 @@ class Training:
 
     def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         chunks = list(self.plan.chunks())
+        begun = min(self.workers, len(chunks))
+        with closing(train_chunks(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
+            yield Begun(_cells(chunks[:begun]))
+            yield from self._follow(events, chunks)
+
+    def _follow(self, events: Events, chunks: Sequence[Chunk]) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         gatherer, meter = Gatherer(self.specs), _Meter(self.specs, chunks)
         failed: set[int] = set()
         begun = min(self.workers, len(chunks))
-        events = train_chunks(self.specs, chunks, self.workers, judge)
-        yield Begun(_cells(chunks[:begun]))
         for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Advanced):

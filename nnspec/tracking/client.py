@@ -140,7 +140,8 @@ class ClientStore:
             self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(info)]))
 
         if (experiment_id, info) in self._datasets:
-            return log()
+            log()
+            return
         with self._dataset_lock:
             try:
                 log()

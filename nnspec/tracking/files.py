@@ -47,12 +47,12 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     contents = {checked_path(path): content for path, content in files.items()}
     making = f"{root.parent}/.{root.name}.{uuid.uuid4().hex}.tmp"
     try:
-        os.makedirs(making)
+        Path(making).mkdir(parents=True)
         _fill(making, contents)
         if not _moved(making, root):
             for path in contents:
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(f"{making}/{path}", root / path)
+                Path(making, path).replace(root / path)
             shutil.rmtree(making)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
@@ -67,7 +67,7 @@ def _fill(folder: str, contents: Mapping[str, bytes]) -> None:
         target = f"{folder}/{path}"
         parent = target.rpartition("/")[0]
         if parent not in made:
-            os.makedirs(parent, exist_ok=True)
+            Path(parent).mkdir(parents=True, exist_ok=True)
             made.add(parent)
         _write_new(target, content)
 
@@ -84,7 +84,7 @@ def _write_new(target: str, content: bytes) -> None:
 
 def _moved(folder: str, root: Path) -> bool:
     try:
-        os.rename(folder, root)
+        Path(folder).rename(root)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # an earlier try, or the user, put something there
             return False
@@ -97,7 +97,7 @@ def write_file(target: Path, content: bytes) -> None:
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
     try:
         temporary.write_bytes(content)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

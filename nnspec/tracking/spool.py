@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -62,7 +61,7 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
         entries = [_write_run(making, number, run) for number, run in enumerate(runs)]
         manifest = {"format": FORMAT, "spool_id": spool_id, "experiment": experiment, "runs": entries}
         write_file(making / MANIFEST, json.dumps(manifest, indent=1).encode())
-        os.replace(making, target)
+        making.replace(target)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         fault = Fault(f"the folder {folder}", "must take the runs that the store did not", error.strerror or str(error), "free some space")

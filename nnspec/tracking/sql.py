@@ -134,7 +134,7 @@ class SqlStore:
             query = select(tag.c.value, run.c.run_uuid).join(run, run.c.run_uuid == tag.c.run_uuid)
             query = query.where(tag.c.key == FINGERPRINT_TAG, tag.c.value.in_(batch), run.c.experiment_id == int(experiment_id))
             query = query.where(run.c.status == "FINISHED", run.c.lifecycle_stage == "active")
-            found.update({value: run_id for value, run_id in self._read(query.order_by(run.c.start_time, run.c.run_uuid))})
+            found.update(dict(self._read(query.order_by(run.c.start_time, run.c.run_uuid))))
         return found
 
     def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
@@ -204,7 +204,7 @@ def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in batches([end.run_id for end in ends], IDS_A_QUERY):
         query = select(run.c.run_uuid, run.c.artifact_uri).where(run.c.run_uuid.in_(batch))
-        found.update({run_id: folder for run_id, folder in connection.execute(query)})
+        found.update((run_id, folder) for run_id, folder in connection.execute(query))
     return found
 
 

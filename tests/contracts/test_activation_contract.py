@@ -12,7 +12,7 @@ import torch
 from scipy.integrate import quad
 
 from nnspec.architecture import Pointwise
-from nnspec.build import _module
+from nnspec.builder import _module
 from nnspec.catalog import ACTIVATIONS, Activation
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.params import Boolean, Choice, Real

@@ -58,8 +58,10 @@ def test_the_layer_with_the_smallest_share_of_distinct_units_counts(spec_of, by_
         "4.weight": [[1, 1, 1]],
         "4.bias": [0],
     }
-    found = diagnose(by_hand(spec_of(activation="tanh", model={"name": "mlp", "hidden": [2, 3]}), weights))
-    assert found.numbers["distinct_units"][0] == 2
+    spec = spec_of(activation="tanh", model={"name": "mlp", "hidden": [2, 3]})
+    assert diagnose(by_hand(spec, weights)).numbers["distinct_units"][0] == 2
+    below = {"0.weight": [[1, 2], [1, 2]], "2.weight": [[1, 1], [3, 3], [2, 2]]}  # now all three differ, and the two below do not
+    assert diagnose(by_hand(spec, weights | below)).numbers["distinct_units"][0] == 1
 
 
 def test_dead_units_and_rows_of_a_network_made_by_hand(spec_of, by_hand):

@@ -5,6 +5,8 @@ Rows are those of XOR: 00, 01, 10, 11 with targets 0, 1, 1, 0.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,18 @@ def test_weights_that_are_not_finite_are_diverged_and_measure_nothing(two, by_ha
     assert np.isnan(found.numbers["gradient_norm"][0])
 
 
+def test_numbers_that_overflow_are_not_infinite(two, by_hand):
+    with np.errstate(over="ignore", invalid="ignore"):  # the reference's, which only finds out whether rows are right
+        group = by_hand(two(), {name: 1e200 * np.array(tensor) for name, tensor in SOLUTION.items()})
+    found = diagnose(group)
+    assert not any(np.isinf(values).any() for values in found.numbers.values())
+
+
+def test_a_network_unsolved_by_a_rounding_error_has_an_unsolved_row(two, by_hand):
+    group = replace(by_hand(two(), SOLUTION), right=np.array([False]))  # as float32 may have had it
+    assert verdict(group) not in ("solved", "dead_units", "saturated")
+
+
 def test_perceptron_on_xor_is_beyond_capacity(spec_of, by_hand):
     found = diagnose(by_hand(spec_of(model="perceptron"), {"0.weight": [[0, 0]], "0.bias": [0]}))
     assert found.verdict[0] == "beyond_capacity"
@@ -115,7 +129,7 @@ def test_units_that_are_off_only_for_rows_not_yet_right(two, by_hand):
 
 
 def test_smooth_activations_do_not_die(two, by_hand):
-    weights = {"0.weight": [[-60, -60], [-50, -70]], "0.bias": [-90, -90], "2.weight": [[1, 2]], "2.bias": [0]}
+    weights = {"0.weight": [[60, 60], [50, 70]], "0.bias": [90, 90], "2.weight": [[1, 2]], "2.bias": [0]}
     found = diagnose(by_hand(two(activation="sigmoid"), weights))  # their derivative underflows to 0: saturated, not dead
     assert found.numbers["dead_units"][0] == 0
     assert found.verdict[0] == "saturated"
@@ -167,7 +181,9 @@ def test_saturated(two, by_hand):
 
 def test_one_open_unit_or_a_gradient_that_arrives_is_not_saturated(two, by_hand):
     opened = FLAT | {"0.bias": [-10, -20]}  # the second unit is at z = 0 for rows 01 and 10
-    assert verdict(by_hand(two(activation="sigmoid"), opened)) != "saturated"
+    found = diagnose(by_hand(two(activation="sigmoid"), opened))
+    assert found.verdict[0] != "saturated"
+    assert found.numbers["passage"][0] == pytest.approx(0.25)  # the sigmoid's derivative at 0
     loud = FLAT | {"2.weight": [[1000, -3000]], "2.bias": [1000]}  # large weights carry the gradient down all the same
     found = diagnose(by_hand(two(activation="sigmoid"), loud))
     assert found.numbers["passage"][0] < 0.01

@@ -135,18 +135,18 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("hidden", [[4], [26, 26]], ids=str)
+@pytest.mark.parametrize("hidden", [[4], [4, 4]], ids=str)
 def test_the_number_of_threads_changes_nothing(
     hidden: list[int], request: Any, spec_of: SpecOf, crowd: Crowd, differing: Differing
 ) -> None:
-    # wide enough that torch would split its operations between two threads: from 32768 numbers on
+    # Torch splits an operation on 32768 numbers or more between threads: these chunks have 4 rows of 4 units of 3001 networks.
     specs = [
-        spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=700, train={"epochs": 4}) for a in ("sigmoid", "gelu")
+        spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=3001, train={"epochs": 3}) for a in ("sigmoid", "gelu")
     ]
-    one = crowd(specs)
+    one = crowd(specs, width=3001)
     request.getfixturevalue("two_threads")
     assert torch.get_num_threads() == 2
-    assert differing(crowd(specs), one) == {}
+    assert differing(crowd(specs, width=3001), one) == {}
     assert torch.get_num_threads() == 2  # training leaves the setting as it was
 
 

@@ -53,10 +53,10 @@ def test_they_keep_the_weights_they_had_then(broken: tuple[RunSpec, Trained], tr
         for name, tensor in upto.final.items():
             assert trained.final[name][j].tobytes() == tensor[0].tobytes()
         assert trained.outputs[j].tobytes() == upto.outputs[0].tobytes()
-        # it was then that it broke, and one update earlier outputs were well (a loss is looked at in logged rows only)
+        # it was then that it broke, and one update earlier outputs were well
         before = train(replace(spec, seed=spec.seed + j, replicates=1, train=Train(int(at) - 1, 4, 1)))
         assert np.isfinite(before.outputs).all()
-        assert not (np.isfinite(upto.outputs).all() and np.isfinite(upto.rows.loss[:, -1]).all())
+        assert not np.isfinite(upto.outputs).all()
 
 
 def test_their_history_stays_as_it_was_then(broken: tuple[RunSpec, Trained]) -> None:
@@ -64,10 +64,10 @@ def test_their_history_stays_as_it_was_then(broken: tuple[RunSpec, Trained]) -> 
     rows = trained.rows
     for j, at in enumerate(trained.nonfinite_at):
         if at == NEVER:
-            assert np.isfinite(rows.loss[j]).all()
+            assert not np.isnan(rows.loss[j]).any()
             continue
         since = np.flatnonzero(rows.steps >= at)
-        assert np.isfinite(rows.loss[j, rows.steps < at]).all()
+        assert not np.isnan(rows.loss[j, rows.steps < at]).any()  # a square can overflow to inf before the output does
         for line in (rows.loss[j], rows.accuracy[j], *(norm[j] for norm in rows.norms)):
             assert {line[t].tobytes() for t in since} == {line[since[0]].tobytes()}
         assert not rows.right[j, since].any()
@@ -116,7 +116,7 @@ def test_non_finite_before_the_first_update(spec_of: SpecOf, train: TrainOf) -> 
         assert tensor.tobytes() == trained.initial[name].tobytes()
 
 
-def test_a_loss_that_overflows_while_outputs_do_not_is_seen_at_a_logged_row(spec_of: SpecOf, train: TrainOf) -> None:
+def test_a_loss_that_overflows_while_outputs_do_not_is_seen_at_the_start(spec_of: SpecOf, train: TrainOf) -> None:
     # outputs around 1e25, whose squares are beyond single precision
     spec = spec_of(**{**BREAKS, "init": {"name": "normal", "std": 1e12}}, optimizer={"name": "adam", "lr": 1e-3}, train={"epochs": 5})
     trained = train(spec)

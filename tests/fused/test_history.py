@@ -12,7 +12,7 @@ import torch
 
 import nnspec.fused.train as module
 from nnspec.architecture import architecture
-from nnspec.build import with_weights
+from nnspec.builder import with_weights
 from nnspec.catalog import DATA, LOSSES
 from nnspec.fused.plan import plan
 from nnspec.fused.train import Progress, Trained, train_chunk

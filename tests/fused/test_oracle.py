@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nnspec import reference
-from nnspec.build import build
+from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
 from nnspec.fused.plan import Plan, plan
 from nnspec.fused.train import Trained, train_chunk

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
-from nnspec.fused.plan import KEY_PARTS, LANE, Plan, differences, logged_steps, plan, segment_key
+from nnspec.fused.plan import KEY_PARTS, LANE, SMALLEST, Plan, differences, logged_steps, plan, segment_key
 from nnspec.spec import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -156,7 +156,7 @@ def test_many_networks_keep_every_worker_busy(spec_of: SpecOf, workers: int) -> 
 
 
 def test_few_networks_are_not_split(spec_of: SpecOf) -> None:
-    (stack,) = plan([spec_of(replicates=500)], workers=4).stacks
+    (stack,) = plan([spec_of(replicates=SMALLEST)], workers=4).stacks
     assert len(stack.chunks) == 1
 
 

@@ -66,7 +66,7 @@ def test_networks_that_could_not_train_are_an_error(spec_of: SpecOf, monkeypatch
     import nnspec.runner.training as training
     from nnspec.fused.workers import Lost
 
-    monkeypatch.setattr(training, "train_chunks", lambda *_: iter([Lost(0, "out of memory")]))
+    monkeypatch.setattr(training, "train_chunks", lambda *_: (event for event in [Lost(0, "out of memory")]))
     with pytest.raises(TrainingError, match="spec 0 did not train: out of memory"):
         nnspec.train(spec_of(train={"epochs": 2}))
 
@@ -131,7 +131,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_what_is_promised_is_there() -> None:
-    import nnspec.build
+    import nnspec.builder
     import nnspec.spec  # whatever is imported first, these are the functions: a submodule of that name would hide them
 
     for name in nnspec.__all__:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ from nnspec.errors import TrackingError
 from nnspec.fused.workers import Lost
 from nnspec.result import NEVER
 from nnspec.runner import Outcome, run
-from nnspec.runner.filing import FAILURE_TAG, UNFILED
+from nnspec.runner.filing import FAILURE_TAG, UNFILED, Begun
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.training import Training
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
@@ -29,11 +28,10 @@ from nnspec.tracking import Store, open_store, read_table
 from nnspec.tracking.provenance import PROCESS_TAG
 from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG
 
-module = importlib.import_module("nnspec.runner.run")  # as an attribute of its package it is the function
 SpecOf = Callable[..., RunSpec]
 HERE = Tracking(uri="sqlite:///mlflow.db")
 ONE_WORKER = Runtime(workers=1)
-PLAIN = Settings(HERE, ONE_WORKER)
+PLAIN = Settings(HERE, ONE_WORKER, Sweep(report=False))  # the report takes a second a sweep and has tests of its own
 pytestmark = pytest.mark.usefixtures("folder")
 HUGE = {"name": "normal", "std": 1e38}  # the first product overflows single precision
 
@@ -183,18 +181,28 @@ def test_without_tracking_nothing_is_written(spec_of: SpecOf, folder: Path) -> N
     assert list(folder.iterdir()) == []
 
 
-class Interrupted(Training):
-    """Training that is interrupted once two cells are whole; one worker and one network a chunk bring them one by one."""
+def interrupted_after(cells: int, how: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on training is interrupted once ``cells`` cells are whole; 0: as soon as it has begun."""
+    train = Training.__iter__
 
-    stop = staticmethod(lambda: None)
-
-    def __iter__(self) -> Iterator[Any]:
+    def broken_off(self: Training) -> Iterator[Any]:
         whole = 0
-        for event in super().__iter__():
+        for event in train(self):
             yield event
             whole += isinstance(event, TrainedCell)
-            if whole == 2 and isinstance(event, TrainedCell):
-                self.stop()
+            if whole == cells and isinstance(event, TrainedCell if cells else Begun):
+                how()
+
+    monkeypatch.setattr(Training, "__iter__", broken_off)
+
+
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on nobody may train."""
+
+    def refused(self: Training) -> Iterator[Any]:
+        raise AssertionError("something trains")
+
+    monkeypatch.setattr(Training, "__iter__", refused)
 
 
 def ctrl_c() -> None:
@@ -220,8 +228,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     cells = separate(spec_of)
     handler = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "Training", Interrupted)
-        patch.setattr(Interrupted, "stop", staticmethod(how))
+        interrupted_after(2, how, patch)
         first = run(cells, PLAIN, ["train.epochs"], sweep=True, command="nnspec run -m")
     assert signal.getsignal(signal.SIGTERM) is handler
     assert (first.interrupted, first.exit_status, sorted(first.outcomes)) == (True, 130, [0, 1])
@@ -249,12 +256,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
 
 
 def test_an_interrupted_single_cell_is_killed(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    class AtOnce(Training):
-        def __iter__(self) -> Iterator[Any]:
-            yield next(super().__iter__())  # the cell has begun
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "Training", AtOnce)
+    interrupted_after(0, ctrl_c, monkeypatch)
     outcome = run([Cell(spec_of(train={"epochs": 5}))], PLAIN, command="nnspec run")
     assert outcome.exit_status == 130
     assert store().get(outcome.run_ids[0]).status == "KILLED"
@@ -264,7 +266,7 @@ def test_an_interrupted_single_cell_is_killed(spec_of: SpecOf, monkeypatch: pyte
 def test_a_finished_sweep_resumed_trains_nothing(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = sweep_of(spec_of)
     first = swept(cells)
-    monkeypatch.setattr(module, "Training", None)  # nobody may call it
+    no_training(monkeypatch)
     second = swept(cells, replace(PLAIN, resume="last"))
     assert second.parent == first.parent
     assert second.run_ids == first.run_ids
@@ -339,7 +341,7 @@ def test_reuse_takes_what_is_filed_whichever_command_filed_it(spec_of: SpecOf, c
 
 
 def test_a_store_that_cannot_be_reached_stops_before_anything_trains(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Training", None)
+    no_training(monkeypatch)
     with pytest.raises(TrackingError, match="must be a store that answers"):
         run(sweep_of(spec_of), Settings(Tracking(uri="http://127.0.0.1:1"), ONE_WORKER), sweep=True)
 

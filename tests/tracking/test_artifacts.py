@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -44,11 +45,10 @@ def test_weights_of_many_have_replicates_first(cell: Cell) -> None:
     assert np.array_equal(kept["20/0.bias"], many.snapshots[20]["0.bias"])
 
 
-def test_weights_name_their_spec(cell: Cell, tmp_path: object) -> None:
+def test_weights_name_their_spec(cell: Cell, tmp_path: Path) -> None:
     one = cell()
-    path = f"{tmp_path}/final.safetensors"
-    with open(path, "wb") as file:
-        file.write(cell_artifacts(one)["weights/final.safetensors"])
+    path = tmp_path / "final.safetensors"
+    path.write_bytes(cell_artifacts(one)["weights/final.safetensors"])
     with safe_open(path, "numpy") as opened:
         metadata = opened.metadata()
     assert metadata["nnspec.fingerprint"] == one.spec.fingerprint
@@ -86,22 +86,26 @@ def test_spec_is_run_again_from_its_yaml(cell: Cell) -> None:
 @given(SCALARS | st.lists(SCALARS, max_size=3))
 def test_any_value_survives_yaml(value: object) -> None:
     again = yaml.safe_load(f"key: {yaml_value(value)}")["key"]
-    assert again == value and repr(again) == repr(value)
+    assert again == value
+    assert repr(again) == repr(value)
 
 
 def test_history_has_a_row_a_replicate_and_step(cell: Cell) -> None:
     many = cell(seed=5, replicates=2, steps=3)
     table = columns(cell_artifacts(many)["history.parquet"])
     assert list(table) == ["seed", "step", "loss", "accuracy", "weight_norm.0", "weight_norm.2", "right"]
-    assert table["seed"] == [5, 5, 5, 6, 6, 6] and table["step"] == [0, 10, 20] * 2
-    assert table["loss"] == many.loss.ravel().tolist() and table["right"] == many.right.ravel().tolist()
+    assert table["seed"] == [5, 5, 5, 6, 6, 6]
+    assert table["step"] == [0, 10, 20] * 2
+    assert table["loss"] == many.loss.ravel().tolist()
+    assert table["right"] == many.right.ravel().tolist()
 
 
 def test_results_have_a_row_a_replicate(cell: Cell) -> None:
     many = cell(replicates=3)
     table = columns(cell_artifacts(many, {"verdict": np.array(["dead", "solved", "slow"]), "rank": np.array([1, 2, 3])})["results.parquet"])
     assert list(table) == ["seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "rank"]
-    assert table["solved_at"] == [None, 17, None] and table["solved"] == [False, True, False]
+    assert table["solved_at"] == [None, 17, None]
+    assert table["solved"] == [False, True, False]
     assert table["verdict"] == ["dead", "solved", "slow"]
 
 

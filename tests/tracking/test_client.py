@@ -59,7 +59,9 @@ def down() -> Exception:
 def test_a_failure_that_passes_is_sat_out(clock: list[float]) -> None:
     work = Failing(5, down())
     assert Patience(LOCATION).call(work) == "done"
-    assert work.calls == 6 and len(clock) == 5 and clock[4] > clock[0]
+    assert work.calls == 6
+    assert len(clock) == 5
+    assert clock[4] > clock[0]
 
 
 def test_patience_ends_and_then_is_short_until_the_store_is_back(clock: list[float]) -> None:
@@ -84,14 +86,17 @@ def test_a_refusal_is_not_repeated(clock: list[float]) -> None:
     work = Failing(1, RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "too long"}))
     with pytest.raises(TrackingError, match=r"the store http://host:5000 refuses: INVALID_PARAMETER_VALUE: too long; mend this"):
         Patience(LOCATION).call(work)
-    assert work.calls == 1 and clock == []
+    assert work.calls == 1
+    assert clock == []
 
 
 def test_what_may_pass() -> None:
     import requests
 
-    assert may_pass(requests.ConnectionError("refused")) and may_pass(requests.Timeout("slow"))
-    assert not may_pass(OSError(28, "No space left on device")) and not may_pass(ValueError("a bug"))
+    assert may_pass(requests.ConnectionError("refused"))
+    assert may_pass(requests.Timeout("slow"))
+    assert not may_pass(OSError(28, "No space left on device"))
+    assert not may_pass(ValueError("a bug"))
 
 
 @pytest.fixture
@@ -115,7 +120,8 @@ def test_a_lost_answer_makes_no_second_run(store: ClientStore, monkeypatch: pyte
     monkeypatch.setattr(store._client, "create_run", forgetful)
     experiment_id = store.experiment("one")
     ids = store.start([started(cell(seed=seed)) for seed in range(2)], experiment_id)
-    assert ids[0] == lost[0] and len(store._client.search_runs([experiment_id])) == 2
+    assert ids[0] == lost[0]
+    assert len(store._client.search_runs([experiment_id])) == 2
 
 
 def test_a_run_that_comes_up_late_is_deleted(
@@ -164,7 +170,10 @@ def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypa
     real, sizes, failed = store._client.log_batch, [], []
 
     def watched(run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **options: Any) -> None:
-        assert len(metrics) <= 1000 and len(params) <= 100 and len(tags) <= 100 and len(metrics) + len(params) + len(tags) <= 1000
+        assert len(metrics) <= 1000
+        assert len(params) <= 100
+        assert len(tags) <= 100
+        assert len(metrics) + len(params) + len(tags) <= 1000
         if len(sizes) == 4 and not failed:
             failed.append(True)
             raise TrackingError("cut off")
@@ -178,7 +187,9 @@ def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypa
         store.finish([end])
     assert store.get(run_id).status == "RUNNING"
     store.finish([end])
-    assert sum(sizes) == 3000 and len(store.get(run_id).params) == 250 and len(store.get(run_id).tags) == 151
+    assert sum(sizes) == 3000
+    assert len(store.get(run_id).params) == 250
+    assert len(store.get(run_id).tags) == 151
     assert len(store._client.get_metric_history(run_id, "b")) == 1500
 
 
@@ -195,7 +206,8 @@ def serve(folder: Path, *options: str) -> Iterator[str]:
                 urllib.request.urlopen(f"{uri}/health", timeout=1).close()
                 break
             except OSError:
-                assert process.poll() is None and time.monotonic() < end, "the server does not come up"
+                assert process.poll() is None, "the server died"
+                assert time.monotonic() < end, "the server does not come up"
                 time.sleep(0.1)
         yield uri
     finally:
@@ -227,10 +239,12 @@ def test_a_real_server(server: str, cell: Make, started: Make, ended: Make, tmp_
     client = MlflowClient(tracking_uri=server)
     run = client.get_run(ids[0])
     assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", 1_000, 2_000)
-    assert run.data.params == cells[0].spec.flat() and run.inputs.dataset_inputs[0].dataset.name == "xor"
+    assert run.data.params == cells[0].spec.flat()
+    assert run.inputs.dataset_inputs[0].dataset.name == "xor"
     points = sorted((point.step, point.value) for point in client.get_metric_history(ids[0], "loss"))
     assert points == [(0, 0.5), *zip(cells[0].steps[1:], cells[0].loss[0, 1:], strict=True)]
-    got = Path(client.download_artifacts(ids[0], "", str(tmp_path)))
+    (tmp_path / "got").mkdir()
+    got = Path(client.download_artifacts(ids[0], "", str(tmp_path / "got")))
     wanted = ended(cells[0], "x").artifacts
     assert {path.relative_to(got).as_posix(): path.read_bytes() for path in got.rglob("*") if path.is_file()} == wanted
     assert store.artifact(ids[0], "spec.yaml") == wanted["spec.yaml"]

@@ -55,8 +55,10 @@ def test_the_table_of_a_single_run(store: Store, cell: Make, started: Make, ende
     store.finish([ended(made, run_id)])
     table = read_table(run_id, store)
     assert list(table.columns) == ["run_id", "seed", "final_loss", "final_accuracy", "solved", "solved_at"]
-    assert table["seed"].tolist() == [4, 5, 6] and table["solved_at"].dtype == pd.Int64Dtype()
-    assert table["solved_at"].isna().tolist() == [True, False, True] and table["solved_at"][1] == 17
+    assert table["seed"].tolist() == [4, 5, 6]
+    assert table["solved_at"].dtype == pd.Int64Dtype()
+    assert table["solved_at"].isna().tolist() == [True, False, True]
+    assert table["solved_at"][1] == 17
     assert np.array_equal(table["final_loss"].to_numpy(), made.final_loss)
 
 
@@ -70,7 +72,8 @@ def test_the_table_of_a_sweep_has_its_axes(store: Store, cell: Make, started: Ma
     store.finish([ended(made, run_id) for made, run_id in zip(cells[:2], ids, strict=False)])
     table = read_table(sweep, store)
     assert list(table.columns) == ["run_id", "optimizer.lr", "seed", "final_loss", "final_accuracy", "solved", "solved_at"]
-    assert table["optimizer.lr"].tolist() == [0.1, 0.1, 0.01, 0.01] and table["seed"].tolist() == [0, 1, 0, 1]
+    assert table["optimizer.lr"].tolist() == [0.1, 0.1, 0.01, 0.01]
+    assert table["seed"].tolist() == [0, 1, 0, 1]
     assert table["run_id"].tolist() == [ids[0], ids[0], ids[1], ids[1]]
 
 

@@ -39,7 +39,8 @@ def test_history_of_one_network_is_its_own(cell: Cell) -> None:
     series = history_series(one)
     assert set(series) == {"loss", "accuracy", "weight_norm.0", "weight_norm.2"}
     assert np.array_equal(series["loss"].values, one.loss[0].astype(np.float64))
-    assert series["loss"].values.dtype == np.float64 and series["loss"].steps.dtype == np.int64
+    assert series["loss"].values.dtype == np.float64
+    assert series["loss"].steps.dtype == np.int64
     assert series["weight_norm.2"].steps.tolist() == [0, 10, 20, 30, 40]
 
 
@@ -55,8 +56,10 @@ def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
 def test_final_metrics(cell: Cell) -> None:
     many = dataclasses.replace(cell(replicates=4), solved_at=np.array([NEVER, 10, NEVER, 20]))
     metrics = final_metrics(many)
-    assert metrics["solve_rate"] == 0.5 and metrics["solved_at"] == 15
-    assert metrics["solve_rate_low"] == pytest.approx(0.15, abs=5e-3) and metrics["solve_rate_high"] == pytest.approx(0.85, abs=5e-3)
+    assert metrics["solve_rate"] == 0.5
+    assert metrics["solved_at"] == 15
+    assert metrics["solve_rate_low"] == pytest.approx(0.15, abs=5e-3)
+    assert metrics["solve_rate_high"] == pytest.approx(0.85, abs=5e-3)
     assert metrics["final_loss"] == float(np.median(many.loss[:, -1].astype(np.float64)))
     assert "solved_at" not in final_metrics(cell())
 
@@ -65,7 +68,9 @@ def test_names_and_words(cell: Cell) -> None:
     assert run_name(cell(seed=3).spec) == "mlp-4-gelu-kaiming_uniform-adam-s3"
     assert run_name(cell(replicates=50).spec) == "mlp-4-gelu-kaiming_uniform-adam-s0-x50"
     text = describe(cell(replicates=50).spec)
-    assert "50 networks (seeds 0 to 49)" in text and "betas=[0.9,0.999]" in text and "\n" not in text
+    assert "50 networks (seeds 0 to 49)" in text
+    assert "betas=[0.9,0.999]" in text
+    assert "\n" not in text
 
 
 def test_dataset_is_what_mlflow_writes() -> None:

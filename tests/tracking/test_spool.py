@@ -57,7 +57,8 @@ def test_a_spool_holds_everything(folder: Path, unfiled: list[Unfiled]) -> None:
     made = spool(folder / "unfiled", "nnspec-xor", unfiled)
     manifest, runs = read_spool(made)
     assert manifest["experiment"] == "nnspec-xor"
-    assert len(runs) == 4 and all(same(one, other) for one, other in zip(runs, unfiled, strict=True))
+    assert len(runs) == 4
+    assert all(same(one, other) for one, other in zip(runs, unfiled, strict=True))
     assert [path.name for path in (folder / "unfiled").iterdir()] == [made.name]
     assert (
         spooled_message(made, 4, "disk full") == f"4 runs trained but not filed (disk full); kept in {made}, file with: nnspec file {made}"
@@ -75,7 +76,9 @@ def test_it_is_filed_once(folder: Path, unfiled: list[Unfiled], cells: list[Cell
         (run_id, cell.spec.fingerprint, "FINISHED") for run_id, cell in zip(ids, cells, strict=False)
     ]
     facts = store.get(ids[1])
-    assert facts.metrics["third"] == 1 / 3 and math.isnan(facts.metrics["nan"]) and facts.metrics["odd"] == -1.7976931348623157e308
+    assert facts.metrics["third"] == 1 / 3
+    assert math.isnan(facts.metrics["nan"])
+    assert facts.metrics["odd"] == -1.7976931348623157e308
     assert store.artifact(ids[0], "weights/final.safetensors") == unfiled[0].end.artifacts["weights/final.safetensors"]
     assert store.artifact(ids[3], "table.csv") == b"a,b\n1,2\n"
     assert (made / "filed").exists()
@@ -117,7 +120,8 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
             found = store.tagged(
                 store.experiment(f"cut-{calls}-{after}"), "nnspec.spool_id", json.loads((made / MANIFEST).read_text())["spool_id"]
             )
-            assert {facts.run_id for facts in found} == set(ids) and len(found) == 4
+            assert {facts.run_id for facts in found} == set(ids)
+            assert len(found) == 4
             assert {facts.status for facts in found} == {"FINISHED"}
             assert len(store.find_children(ids[3])) == 3
 

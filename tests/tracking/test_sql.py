@@ -95,7 +95,8 @@ def test_an_unknown_schema_is_left_to_the_client(folder: Path, monkeypatch: pyte
     monkeypatch.setattr("nnspec.tracking.schema.KNOWN_REVISIONS", frozenset({"elder"}))
     with pytest.warns(UserWarning, match=r"tested with \(elder\), but got revision dc11669786a5; filing through MLflow's client") as said:
         store = open_store(Tracking())
-    assert type(store).__name__ == "ClientStore" and len([one for one in said if one.category is UserWarning]) == 1
+    assert type(store).__name__ == "ClientStore"
+    assert len([one for one in said if one.category is UserWarning]) == 1
     store.close()
     with pytest.raises(TrackingError, match=r"tracking.writer=sql must have a schema .* revision dc11669786a5; use tracking.writer=client"):
         open_store(Tracking(writer="sql"))
@@ -151,10 +152,13 @@ def test_a_transaction_that_fails_files_nothing(folder: Path) -> None:
     with pytest.raises(TrackingError, match="but got disk is full"):
         store.finish([end])
     facts = store.get(run_id)
-    assert facts.status == "RUNNING" and facts.metrics == {} and "new" not in facts.tags
+    assert facts.status == "RUNNING"
+    assert facts.metrics == {}
+    assert "new" not in facts.tags
     connection.execute("DROP TRIGGER full")
     store.finish([end])
-    assert store.get(run_id).status == "FINISHED" and store.get(run_id).metrics == {"loss": 0, "end": 1}
+    assert store.get(run_id).status == "FINISHED"
+    assert store.get(run_id).metrics == {"loss": 0, "end": 1}
 
 
 @pytest.mark.parametrize("location", ["mlflow-artifacts:/1"])

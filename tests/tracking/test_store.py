@@ -79,7 +79,7 @@ def rows(filed: Filed) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of MLflow's tables, with what is drawn at random put as what it stands for."""
     connection = sqlite3.connect(filed.folder / "mlflow.db")
     connection.text_factory = str
-    names = {run_id: name for run_id, name in connection.execute("SELECT run_uuid, name FROM runs")}
+    names = dict(connection.execute("SELECT run_uuid, name FROM runs"))
     names |= {one: f"data {name}" for one, name in connection.execute("SELECT dataset_uuid, name FROM datasets")}
     names |= {one: f"input of {names[run]}" for one, run in connection.execute("SELECT input_uuid, destination_id FROM inputs")}
 
@@ -111,7 +111,8 @@ def test_the_run_itself(filed: Filed) -> None:
     assert info.artifact_uri == f"{filed.folder}/mlartifacts/nnspec-xor/{filed.ids[0]}/artifacts"
     assert filed.client.get_run(filed.ids[1]).info.status == "FAILED"
     running = filed.client.get_run(filed.ids[2]).info
-    assert running.status == "RUNNING" and running.end_time is None
+    assert running.status == "RUNNING"
+    assert running.end_time is None
 
 
 def test_params_and_tags(filed: Filed) -> None:
@@ -120,8 +121,10 @@ def test_params_and_tags(filed: Filed) -> None:
     assert first.tags["mlflow.parentRunId"] == filed.sweep
     assert first.tags["mlflow.runName"] == "mlp-4-gelu-kaiming_uniform-adam-s0"
     assert first.tags["nnspec.fingerprint"] == filed.cells[0].spec.fingerprint
-    assert first.tags["verdict"] == "solved" and second.tags["mlflow.user"] == "eve"
-    assert len(second.params["long"]) == 6000 and second.params["long"].endswith("x... [cut: 7000 characters]")
+    assert first.tags["verdict"] == "solved"
+    assert second.tags["mlflow.user"] == "eve"
+    assert len(second.params["long"]) == 6000
+    assert second.params["long"].endswith("x... [cut: 7000 characters]")
     assert "mlflow.parentRunId" not in filed.client.get_run(filed.ids[3]).data.tags
 
 
@@ -141,16 +144,21 @@ def test_latest_metrics_are_what_search_shows(filed: Filed) -> None:
         cell = filed.cells[index]
         metrics = filed.client.get_run(filed.ids[index]).data.metrics
         assert metrics["loss"] == metrics["final_loss"] == cell.loss[0, -1]
-        assert metrics["solve_rate"] == 0 and "solved_at" not in metrics
+        assert metrics["solve_rate"] == 0
+        assert "solved_at" not in metrics
 
 
 def test_numbers_that_are_none(filed: Filed) -> None:
     biggest = 1.7976931348623157e308
     metrics = filed.client.get_run(filed.ids[1]).data.metrics
-    assert metrics["inf"] == biggest and metrics["low"] == -biggest and math.isnan(metrics["nan"])
-    assert metrics["tiny"] == 5e-324 and metrics["third"] == 1 / 3
+    assert metrics["inf"] == biggest
+    assert metrics["low"] == -biggest
+    assert math.isnan(metrics["nan"])
+    assert metrics["tiny"] == 5e-324
+    assert metrics["third"] == 1 / 3
     history = [point.value for point in filed.client.get_metric_history(filed.ids[1], "nan")]
-    assert history[0] == 1 and math.isnan(history[1])
+    assert history[0] == 1
+    assert math.isnan(history[1])
     assert math.isnan(filed.client.get_run(filed.ids[2]).data.metrics["loss"])
 
 
@@ -205,7 +213,8 @@ def test_facts_are_those_of_the_client(filed: Filed) -> None:
         facts, run = filed.store.get(run_id), filed.client.get_run(run_id)
         assert (facts.run_id, facts.experiment_id, facts.name) == (run_id, filed.experiment_id, run.info.run_name)
         assert (facts.status, facts.start_time, facts.end_time) == (run.info.status, run.info.start_time, run.info.end_time)
-        assert dict(facts.tags) == run.data.tags and dict(facts.params) == run.data.params
+        assert dict(facts.tags) == run.data.tags
+        assert dict(facts.params) == run.data.params
         assert facts.metrics == pytest.approx(run.data.metrics, rel=0, abs=0, nan_ok=True)
     with pytest.raises(TrackingError, match="must exist, but got 'missing'; look its id up"):
         filed.store.get("missing")

@@ -14,6 +14,24 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def require_basic_launcher(launcher: str) -> None:
+    """Refuse a launcher that would be ignored. Where launchers come to carry shards, this is the place that calls them.
+
+    Raises:
+        NnspecError: the launcher is another one than Hydra's basic one.
+    """
+    from nnspec.errors import NnspecError
+
+    if launcher != BASIC_LAUNCHER:
+        name = launcher.rsplit(".", 1)[-1]
+        raise NnspecError(
+            f"hydra/launcher must be basic with hydra/sweeper=nnspec, but got {name}; leave it out (train.workers are the cores "
+            "of this machine, shard=i/K a part of the sweep for each machine), or add hydra/sweeper=basic for one job a cell"
+        )
+
 
 class FusedSweeper(Sweeper):
     """Expands a multirun into checked cells and trains them together. ``params`` are axes, as in Hydra's basic sweeper."""
@@ -46,6 +64,7 @@ class FusedSweeper(Sweeper):
 
         start = time.perf_counter()
         settings = settings_from(resolved(self._config))
+        require_basic_launcher(str(self._config.hydra.launcher._target_))
         plan = expand(overrides, settings, Composer.of_job(self._context.config_loader, self._config))
         spent = time.perf_counter() - start
         from nnspec import runner

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnspec.build import build, with_weights
+from nnspec.builder import build, with_weights
 from nnspec.catalog import ACTIVATIONS
 from nnspec.errors import WeightsError
 from nnspec.initial import initial_weights
@@ -75,7 +75,7 @@ def test_every_activation_builds_and_learns_something(spec_of: SpecOf, entry: An
 
 
 def test_heaviside_steps_above_0() -> None:
-    from nnspec.build import Heaviside
+    from nnspec.builder import Heaviside
 
     assert Heaviside()(torch.tensor([-1.0, 0.0, 1e-30])).tolist() == [0.0, 0.0, 1.0]
 

@@ -1,0 +1,62 @@
+"""``nnspec delete``: deletes a sweep with its cells, as MLflow deletes runs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nnspec.cli.filed import Parser, UsageError, find_run, opened
+
+if TYPE_CHECKING:
+    from nnspec.tracking import Store
+
+YES = ("y", "yes")
+
+
+def delete(arguments: Sequence[str]) -> int:
+    """Delete a sweep and its cells, or a single run, once the user has said so."""
+    parser = Parser("delete", "Deletes a sweep with its cells. They leave the MLflow UI; 'mlflow gc' frees their disk space.")
+    parser.run("sweep")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    asked = parser.parse_args(arguments)
+    with opened(asked.uri) as store:
+        run_id = find_run(store, asked.sweep)
+        what = described(store, run_id)
+        if not (asked.yes or confirmed(what)):
+            print("nothing deleted")
+            return 1
+        cells = [child.run_id for child in store.find_children(run_id)]
+        store.delete(cells)
+        store.delete([run_id])  # last: a sweep that is still there can be deleted again after an interruption
+        print(f"deleted {what}")
+    return 0
+
+
+def described(store: Store, run_id: str) -> str:
+    """What would be deleted, in words.
+
+    Raises:
+        UsageError: a living process still trains it.
+    """
+    from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+
+    facts = store.get(run_id)
+    if facts.status == "RUNNING" and process_alive(facts.tags.get(PROCESS_TAG, "")):
+        raise UsageError(f"a run must not be deleted while it trains, but {facts.name} ({run_id}) does; stop it first")
+    children = store.find_children(run_id)
+    states = ", ".join(f"{number} {status}" for status, number in Counter(child.status for child in children).most_common())
+    cells = f" with {len(children)} cell{'s' * (len(children) != 1)} ({states})" if children else ""
+    return f"{facts.name} ({run_id}){cells}"
+
+
+def confirmed(what: str) -> bool:
+    """Ask on the terminal.
+
+    Raises:
+        UsageError: there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"deleting must be confirmed, but there is no terminal to ask on; give --yes to delete {what}")
+    return input(f"delete {what}? [y/N] ").strip().lower() in YES

@@ -1,0 +1,23 @@
+"""What a worker does with a chunk once it is trained: diagnose it, and make the artifacts of the cells that lie in it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nnspec.fused.plan import Chunk
+from nnspec.fused.train import Trained
+from nnspec.runner.gather import Gatherer
+from nnspec.runner.judge import Judged, judge
+from nnspec.spec import RunSpec
+from nnspec.tracking.records import cell_artifacts
+
+
+def after_training(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained, files: bool = False) -> Judged:
+    """The diagnosis of a trained chunk, with the files of its whole cells if asked: they keep a core busy for longer than
+    their diagnosis, so the workers share them."""
+    judged = judge(specs, chunk, trained)
+    if not files:
+        return judged
+    whole = Gatherer(specs).add(chunk, trained, judged)
+    return replace(judged, files={cell.index: cell_artifacts(cell.result, cell.columns()) for cell in whole})

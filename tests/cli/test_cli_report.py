@@ -1,0 +1,109 @@
+"""The report of what is filed, written and logged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnspec.cli.filed import opened
+from nnspec.runner.readback import read_cell
+from nnspec.runner.run_reporting import gradient_norms, histograms, surfaces_over_time
+
+SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
+    f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "init")
+}
+
+
+def test_the_report_of_a_sweep(own, nnspec, tmp_path):
+    with opened(own.uri) as store:
+        before = store.get(own.sweep.parent)
+    status, out, _ = nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))
+    assert status == 0
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == SWEEP_PICTURES
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "24 networks in 4 cells over activation (2), init (2)" in page
+    assert "python run.py -m epochs=60" in page
+    with opened(own.uri) as store:
+        assert store.artifact(own.sweep.parent, "report/report.html").decode() == page
+        assert store.artifact(own.sweep.parent, "report/heatmap.png").startswith(b"\x89PNG")
+        assert store.get(own.sweep.parent) == before  # status and times are those of the sweep
+    assert "9 pictures" in out
+
+
+def test_the_report_of_a_single_run(own, nnspec, tmp_path, monkeypatch):
+    opened_pages = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened_pages.append(url) or True)
+    assert nnspec("report", "last", "--uri", own.uri, "--out", str(tmp_path / "out"), "--open")[0] == 0
+    expected = {"verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms", "activations"}
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == expected
+    assert opened_pages == [(tmp_path / "out" / "report.html").as_uri()]
+
+
+def test_open_without_a_browser_says_where_the_page_is(own, nnspec, tmp_path, monkeypatch):
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    status, _, err = nnspec("report", "last", "--uri", own.uri, "--out", str(tmp_path / "out"), "--open")
+    assert status == 2
+    assert f"--open needs a browser, but none was found; open {tmp_path}/out/report.html yourself" in err
+
+
+def test_a_folder_that_cannot_be_made(own, nnspec):
+    status, _, err = nnspec("report", "last", "--uri", own.uri, "--out", "/proc/nosuch")
+    assert status == 2
+    assert "--out must be a folder that can be made, but got '/proc/nosuch'" in err
+
+
+@pytest.fixture(scope="module")
+def single(filed):
+    with opened(filed.uri) as store:
+        return read_cell(store, filed.single)
+
+
+def test_surfaces_over_time_end_with_the_networks_outputs(single):
+    surfaces = surfaces_over_time(single)
+    assert [s["label"].rpartition(" ")[2] for s in surfaces if s["label"].startswith(surfaces[0]["label"][:6])] == [
+        "0",
+        "10",
+        "20",
+        "30",
+        "40",
+    ]
+    last = [s for s in surfaces if s["label"].endswith("epoch 40")]
+    for shown in last:
+        seed = int(shown["label"].split("seed ")[1].split(",")[0])
+        at = [(np.abs(shown["ys"] - y).argmin(), np.abs(shown["xs"] - x).argmin()) for x, y in shown["points"]]
+        assert [shown["p"][i] for i in at] == pytest.approx(single.result.outputs[seed, :, 0].tolist(), abs=1e-12)
+
+
+def test_gradient_norms_against_finite_differences(single):
+    """Of the last layer's weights, in the middle of training."""
+    import dataclasses
+
+    from nnspec.reference import forward, loss_of, problem
+
+    norms = gradient_norms(single.result)
+    assert {name: values.shape for name, values in norms.items()} == {"0": (4, 5), "2": (4, 5)}
+    rows, targets = problem(single.spec)
+    weights = {name: tensor[2].astype(float) for name, tensor in single.result.snapshots[20].items()}
+
+    def loss(changed):
+        return loss_of(single.spec, forward(single.spec, changed, rows)[-1], targets)
+
+    squares = 0.0
+    for index in np.ndindex(weights["2.weight"].shape):
+        step = np.zeros_like(weights["2.weight"])
+        step[index] = 1e-6
+        squares += (
+            (loss({**weights, "2.weight": weights["2.weight"] + step}) - loss({**weights, "2.weight": weights["2.weight"] - step})) / 2e-6
+        ) ** 2
+    assert norms["2"][2, 2] == pytest.approx(np.sqrt(squares), rel=1e-5)
+    fewer = dataclasses.replace(single.result, snapshots={})
+    assert gradient_norms(fewer)["2"].tolist() == norms["2"][:, [0, -1]].tolist()
+
+
+def test_histograms_have_a_start_and_an_end(single):
+    found = histograms(single.result)
+    assert {layer: {moment: len(values) for moment, values in moments.items()} for layer, moments in found.items()} == {
+        "1": {"start": 64, "end": 64},  # 4 replicates, 4 rows, 4 units
+        "3": {"start": 16, "end": 16},
+    }
+    assert found["3"]["end"] == pytest.approx(single.result.outputs[:, :, 0].ravel())

@@ -1,0 +1,128 @@
+"""Tables, differences and comparisons of filed runs."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from nnspec.cli.filed import opened
+from nnspec.runner.readback import networks, read_axes, read_cell
+
+
+def test_the_table_is_that_of_the_sweep(filed, nnspec, tmp_path):
+    expected = filed.sweep.table()
+    csv, parquet = tmp_path / "new" / "t.csv", tmp_path / "t.parquet"
+    status, out, _ = nnspec("table", filed.sweep.parent, "--uri", filed.uri, "--csv", str(csv), "--parquet", str(parquet))
+    assert status == 0
+    assert out == f"24 networks written to {csv}\n24 networks written to {parquet}\n"
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), expected)
+    assert pd.read_csv(csv)["final_loss"].tolist() == pytest.approx(expected["final_loss"].tolist(), rel=1e-6)  # float32 in decimals
+
+
+def test_the_table_in_the_terminal_is_cut_and_counted(filed, nnspec):
+    status, out, _ = nnspec("table", filed.sweep.parent, "--uri", filed.uri, "--rows", "5")
+    lines = out.splitlines()
+    assert status == 0
+    assert len(lines) == 8
+    assert lines[0].split()[:3] == ["cell", "activation", "init"]
+    assert lines[-1].startswith("... and 19 more networks")
+    assert len(nnspec("table", filed.sweep.parent, "--uri", filed.uri, "--rows", "0")[1].splitlines()) == 26
+
+
+def test_a_single_run_has_a_table(filed):
+    with opened(filed.uri) as store:
+        table = networks(store, filed.single)
+        assert read_axes(store, filed.single) == []
+    assert table["seed"].tolist() == [0, 1, 2, 3]
+    assert table["epochs"].tolist() == [40] * 4
+
+
+def test_a_sweep_without_its_own_table_is_put_together_from_its_cells(filed, monkeypatch):
+    with opened(filed.uri) as store:
+        own = networks(store, filed.sweep.parent)
+        monkeypatch.setattr("nnspec.runner.readback._own_table", lambda store, run_id: None)
+        cells = networks(store, filed.sweep.parent)
+    by = ["activation.name", "init.name", "seed"]
+    for column in ("final_loss", "solved", "solved_at", "verdict", "epochs"):
+        assert cells.sort_values(by)[column].tolist() == own.sort_values(by)[column].tolist()
+
+
+def test_a_file_that_cannot_be_made(filed, nnspec):
+    status, _, err = nnspec("table", "last", "--uri", filed.uri, "--parquet", "/proc/nosuch/t.parquet")
+    assert status == 2
+    assert "--parquet must be a file that can be made, but got '/proc/nosuch/t.parquet'" in err
+
+
+def test_a_cell_comes_back_as_it_trained(filed, trained_twin):
+    with opened(filed.uri) as store:
+        back = read_cell(store, filed.single)
+    twin = trained_twin(back.spec)
+    assert (back.result.loss == twin.result.loss).all()
+    assert back.verdict.tolist() == twin.verdict.tolist()
+    assert back.result.solved_at.tolist() == twin.result.solved_at.tolist()
+    assert sorted(back.result.snapshots) == sorted(twin.result.snapshots)
+    for name, tensor in twin.result.final.items():
+        assert (back.result.final[name] == tensor).all()
+    assert back.result.outputs == pytest.approx(twin.result.outputs, abs=1e-5)  # float32 there, float64 here
+
+
+@pytest.fixture
+def trained_twin():
+    from nnspec.runner.training import Training
+    from nnspec.settings import Runtime
+
+    def train(spec):
+        return next(event for event in Training([spec], Runtime(workers=1)) if hasattr(event, "verdict"))
+
+    return train
+
+
+def test_a_run_does_not_differ_from_itself(filed, nnspec):
+    status, out, _ = nnspec("diff", filed.sweep.parent, filed.sweep.parent, "--uri", filed.uri)
+    assert status == 0
+    assert "spec: the same" in out
+    assert "results: the same, network by network (24)" in out
+
+
+def test_what_differs_between_two_sweeps(filed, nnspec):
+    _, out, _ = nnspec("diff", filed.sweep.parent, filed.longer.parent, "--uri", filed.uri)
+    assert [line.split() for line in out.splitlines() if line.startswith("train.")] == [["train.epochs", "60", "80"]]
+    rates = [frame["solved"].mean() for frame in (filed.sweep.table(), filed.longer.table())]
+    last = out.splitlines()[-1]
+    assert last.startswith(f"a - b: {100 * (rates[0] - rates[1]):+.1f}% solved [")
+    assert last.endswith("paired by seed")
+
+
+def test_comparison_has_pairs_and_effects(filed, nnspec):
+    status, out, _ = nnspec("compare", filed.sweep.parent, "--by", "init", "--by", "activation.name", "--uri", filed.uri)
+    assert status == 0
+    assert "solved by init, 95% intervals" in out
+    assert "solved by activation, 95% intervals" in out
+    assert "kaiming_uniform  zeros" in out
+    assert out.count("paired by seed") == 2
+    assert "activation x init" in out
+
+
+def test_comparison_takes_the_widest_axis_and_a_confidence(filed, nnspec):
+    wide = nnspec("compare", filed.sweep.parent, "--confidence", "0.99", "--uri", filed.uri)[1]
+    assert "solved by activation, 99% intervals" in wide
+    assert wide != nnspec("compare", filed.sweep.parent, "--uri", filed.uri)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--by", "nosuch"), "must be a known column of the table, but got 'nosuch'"),
+        (("--by", "seed"), "compare needs an axis other than 'seed'"),
+    ],
+)
+def test_an_axis_that_cannot_be_compared(filed, nnspec, words, says):
+    status, _, err = nnspec("compare", filed.sweep.parent, "--uri", filed.uri, *words)
+    assert status == 2
+    assert says in err
+
+
+def test_a_single_run_has_nothing_to_compare(filed, nnspec):
+    status, _, err = nnspec("compare", filed.single, "--uri", filed.uri)
+    assert status == 2
+    assert "compare needs a sweep that varies more than seeds, but this one does not; name another" in err
