@@ -88,14 +88,6 @@ def test_basic_sweeper_runs_cell_by_cell(calls: list) -> None:
     assert not any(call["sweep"] for call in calls)
 
 
-def test_a_launcher_that_would_be_ignored_is_refused(calls: list, tmp_path: Path, capfd: Any) -> None:
-    (tmp_path / "mine/hydra/launcher").mkdir(parents=True)
-    (tmp_path / "mine/hydra/launcher/far.yaml").write_text("_target_: hydra_plugins.far.FarLauncher\n")
-    assert main(["run", "--config-dir", "mine", "-m", "hydra/launcher=far", "seed=1,2"]) == 1
-    assert "must be basic with hydra/sweeper=nnspec, but got FarLauncher; leave it out" in capfd.readouterr().err
-    assert calls == []
-
-
 def test_flags_are_overrides(calls: list) -> None:
     assert main(["run", "--plan", "seed=3", "--timings", "-r"]) == 0
     assert calls[0]["cells"][0].spec.seed == 3

@@ -16,7 +16,7 @@ from nnspec.params import Value
 from nnspec.spec import RunSpec
 
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
-CACHE = 900_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
+CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 WIDE = 24  # networks with a layer of this shorter side train as batched matrix products; see benchmarks/README.md
 

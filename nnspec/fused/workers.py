@@ -71,11 +71,12 @@ def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int
     call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
     """
     if min(workers, len(chunks)) <= 1:
-        return (event for number in range(len(chunks)) for event in _chunk_events(specs, chunks, number, extra))
+        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
     return _Pool(specs, chunks, workers, extra)
 
 
-def _chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
+def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
+    """Train chunk ``number`` in this process."""
     try:
         for event in train_chunk(specs, chunks[number]):
             if isinstance(event, Trained):
@@ -175,7 +176,7 @@ def _serve(
         other.close()
     try:
         while (number := connection.recv()) is not None:
-            for event in _chunk_events(specs, chunks, number, extra):
+            for event in chunk_events(specs, chunks, number, extra):
                 connection.send(event)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

@@ -17,7 +17,7 @@ from nnspec.errors import Fault, SpecError
 from nnspec.result import CellResult
 from nnspec.runner.filing import Begun, Failed, Live
 from nnspec.runner.gather import TrainedCell
-from nnspec.runner.training import Advance, Training
+from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
 
@@ -29,6 +29,7 @@ class AdaptiveTraining:
 
     specs: list[RunSpec]
     runtime: Runtime
+    carry: Carry | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class AdaptiveTraining:
         going = list(range(len(self.specs)))
         while going:
             more = [self._more(self.specs[cell], so_far.get(cell)) for cell in going]
-            training = Training(more, self.runtime)
+            training = Training(more, self.runtime, carry=self.carry)
             again = []
             for event in training:
                 if isinstance(event, TrainedCell):
@@ -105,6 +106,8 @@ def _each(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str,
     return {name: np.concatenate([a[name], b[name]]) for name in a}
 
 
-def trainer(specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False) -> Training | AdaptiveTraining:
+def trainer(
+    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None
+) -> Training | AdaptiveTraining:
     """What trains the specs: once through, or in rounds until they are precise enough. ``files`` makes their artifacts on the way."""
-    return AdaptiveTraining(list(specs), runtime) if auto else Training(specs, runtime, files)
+    return AdaptiveTraining(list(specs), runtime, carry) if auto else Training(specs, runtime, files, carry)

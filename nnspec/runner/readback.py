@@ -73,7 +73,7 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
     spec = RunSpec.from_mapping(read_spec(run_id, store))
     history, results = _columns(store, run_id, HISTORY), _columns(store, run_id, RESULTS)
     shape, replicates = architecture(spec).tensors(), spec.replicates
-    initial, final = (_lead(read_weights(run_id, store, shape, path, replicates), replicates) for path in (INITIAL, FINAL))
+    initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
     table = {name: values.reshape(replicates, -1) for name, values in history.items()}
     at = results["solved_at"]
     result = CellResult(
@@ -106,19 +106,19 @@ def _columns(store: Store, run_id: str, path: str) -> dict[str, np.ndarray]:
     return columns
 
 
-def _lead(weights: dict[str, np.ndarray], replicates: int) -> dict[str, np.ndarray]:
-    """Replicates first, also where there is one."""
-    return {name: tensor if replicates > 1 else tensor[None] for name, tensor in weights.items()}
+def _ordered(weights: dict[str, np.ndarray], spec: RunSpec) -> dict[str, np.ndarray]:
+    """In the order of the ``state_dict``, for safetensors has one of its own; replicates first, also where there is one."""
+    return {name: weights[name] if spec.replicates > 1 else weights[name][None] for name in architecture(spec).tensors()}
 
 
 def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, np.ndarray]]:
     if not spec.train.snapshot_every:
         return {}
     found: dict[int, dict[str, np.ndarray]] = {}
-    for path, tensor in _lead(read_weights(run_id, store, path=SNAPSHOTS), spec.replicates).items():
+    for path, tensor in read_weights(run_id, store, path=SNAPSHOTS).items():
         step, _, name = path.partition("/")
         found.setdefault(int(step), {})[name] = tensor
-    return found
+    return {step: _ordered(found[step], spec) for step in sorted(found)}
 
 
 def _outputs(spec: RunSpec, weights: dict[str, np.ndarray]) -> np.ndarray:

@@ -20,7 +20,7 @@ from nnspec.runner.filing import UNFILED, Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.parent import Parent, Say
 from nnspec.runner.table import outcome_rows, sweep_table
-from nnspec.runner.training import Advance, Training
+from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
@@ -74,11 +74,13 @@ def run(
     expand_seconds: float = 0.0,
     quiet: bool = False,
     keep: bool = False,
+    carry: Carry | None = None,
 ) -> Outcome:
     """Train, diagnose and file checked cells, and show how it goes.
 
     A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
-    arrays of every cell in the outcome. Interruption files what is done and is told by the exit status.
+    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere. Interruption files what is done and is told by
+    the exit status.
 
     Raises:
         TrackingError: the store cannot be reached; nothing has trained then.
@@ -96,7 +98,7 @@ def run(
         parent.take_earlier(outcome, say)
     missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
     if missing:
-        _train(missing, outcome, settings, parent, say, duplicates, keep or not sweep, quiet)
+        _train(missing, outcome, settings, parent, say, duplicates, keep or not sweep, quiet, carry)
     if parent is not None:
         parent.close(outcome, say)
     outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
@@ -113,8 +115,9 @@ def _train(
     duplicates: int,
     keep: bool,
     quiet: bool,
+    carry: Carry | None,
 ) -> None:
-    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, files=parent is not None)
+    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
     say(console.plan_line(training.plan, training.workers))
     _say_duplicates(say, duplicates)
     bar = None if quiet else console.progress_bar(training.plan.networks)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
 from nnspec.fused.plan import Chunk, Plan, plan
 from nnspec.fused.train import Progress
-from nnspec.fused.workers import Advanced, Events, Finished, Lost, cores, train_chunks
+from nnspec.fused.workers import Advanced, Events, Extra, Finished, Lost, cores, train_chunks
 from nnspec.result import CellResult
 from nnspec.runner.filing import Begun, Failed, Live
 from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
@@ -19,6 +19,7 @@ from nnspec.runner.worker import after_training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
 
+Carry = Callable[[Sequence[RunSpec], Sequence[Chunk], int, Extra], Events]
 LIVE = 3.0  # seconds between two filings of the history of cells that still train
 
 
@@ -37,6 +38,7 @@ class Training:
     specs: Sequence[RunSpec]
     runtime: Runtime
     files: bool = False  # have the workers make the cells' artifacts too
+    carry: Carry | None = None  # what trains the chunks; None: processes of this machine
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -46,7 +48,8 @@ class Training:
     def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         chunks = list(self.plan.chunks())
         begun = min(self.workers, len(chunks))
-        with closing(train_chunks(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
+        carry = self.carry or train_chunks
+        with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
             yield Begun(_cells(chunks[:begun]))
             yield from self._follow(events, chunks)
 

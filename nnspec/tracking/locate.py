@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
@@ -19,6 +20,7 @@ from nnspec.settings import Tracking
 DEFAULT_URI = "sqlite:///mlflow.db"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
+POSTGRESQL_DRIVERS = ("psycopg", "psycopg2")  # the first that is installed
 REACH_SECONDS = 4.0
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
@@ -39,7 +41,11 @@ class Location:
 
     @property
     def absolute(self) -> str:
-        """The URI with SQLite's file as an absolute path: the same from every working folder."""
+        """The URI as SQLAlchemy needs it: SQLite's file as an absolute path, the same from every working folder; PostgreSQL's
+        driver by name, because which one SQLAlchemy takes unasked depends on its version."""
+        if self.kind == "postgresql" and self.uri.partition("://")[0].lower() == "postgresql":
+            driver = next((name for name in POSTGRESQL_DRIVERS if find_spec(name)), POSTGRESQL_DRIVERS[0])
+            return f"postgresql+{driver}://{self.uri.partition('://')[2]}"
         if self.file is None:
             return self.uri
         from sqlalchemy import URL  # which versions of it decode %20 in a path, it knows best

@@ -22,9 +22,9 @@ class Patience:
     """Repeats calls that failed for a passing reason. Once a store has been down for the whole time, the next calls give
     up quickly, until one succeeds: a thousand runs must not wait a minute each."""
 
-    def __init__(self, location: Location, seconds: float = PATIENCE_SECONDS):
+    def __init__(self, location: Location, seconds: float | None = None):
         self._location = location
-        self._seconds = seconds
+        self._seconds = PATIENCE_SECONDS if seconds is None else seconds
         self._down = threading.Event()
 
     def call(self, work: Callable[[], T], before_retry: Callable[[], T | None] = lambda: None) -> T:

@@ -117,7 +117,7 @@ def _engine(location: Location) -> Engine:
         if location.file is not None:
             return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
-        return create_engine(location.uri, connect_args=seconds, pool_pre_ping=True)
+        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         remedy = f"pip install {_DRIVERS.get(location.kind, 'its driver')}"
         raise refuse(f"must be a database whose driver is installed ({error})", location.uri, remedy) from None

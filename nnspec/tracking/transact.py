@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 PATIENCE_SECONDS = 300.0
+DOWN_SECONDS = 60.0  # how long a database server may take to come back
 LONGEST_PAUSE = 1.0
 # SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
 _AGAIN = ("40001", "40P01", "55P03")
@@ -22,23 +23,26 @@ T = TypeVar("T")
 
 
 def transact(engine: Engine, work: Callable[[Connection], T], *, write: bool = True, patience: float = PATIENCE_SECONDS) -> T:
-    """What ``work`` returns, run in one transaction; on a lock, a deadlock or a lost connection it runs again.
+    """What ``work`` returns, run in one transaction; on a lock, a deadlock, a lost connection or a server that restarts it runs again.
 
     ``work`` must bear to run again although an earlier try was committed: a lost connection leaves that open.
 
     Raises:
-        TrackingError: if the database refuses, or is still locked after ``patience`` seconds.
+        TrackingError: if the database refuses, or is still locked after ``patience`` seconds or down after DOWN_SECONDS.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    end = monotonic() + patience
+    started = monotonic()
     pause = 0.02
     while True:
+        connected = engine.dialect.name == "sqlite"  # a file that cannot be opened will not mend itself
         try:
             with engine.connect().execution_options(nnspec_write=write) as connection, connection.begin():
+                connected = True
                 return work(connection)
         except SQLAlchemyError as error:
-            if not _worth_another(error) or monotonic() > end:
+            again = _worth_another(error) or not connected
+            if not again or monotonic() > started + (patience if connected else min(patience, DOWN_SECONDS)):
                 raise _refused(engine, error) from error
         # Of several who collided, each waits a different time.
         sleep(pause * random.uniform(0.5, 1.5))

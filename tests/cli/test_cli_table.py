@@ -60,7 +60,9 @@ def test_a_cell_comes_back_as_it_trained(filed, trained_twin):
     assert (back.result.loss == twin.result.loss).all()
     assert back.verdict.tolist() == twin.verdict.tolist()
     assert back.result.solved_at.tolist() == twin.result.solved_at.tolist()
+    assert list(back.result.final) == list(back.result.initial) == list(twin.result.final)  # whatever the order in the file
     assert sorted(back.result.snapshots) == sorted(twin.result.snapshots)
+    assert list(back.result.snapshots[10]) == list(twin.result.final)
     for name, tensor in twin.result.final.items():
         assert (back.result.final[name] == tensor).all()
     assert back.result.outputs == pytest.approx(twin.result.outputs, abs=1e-5)  # float32 there, float64 here
@@ -106,7 +108,11 @@ def test_comparison_has_pairs_and_effects(filed, nnspec):
 def test_comparison_takes_the_widest_axis_and_a_confidence(filed, nnspec):
     wide = nnspec("compare", filed.sweep.parent, "--confidence", "0.99", "--uri", filed.uri)[1]
     assert "solved by activation, 99% intervals" in wide
-    assert wide != nnspec("compare", filed.sweep.parent, "--uri", filed.uri)[1]
+    usual = nnspec("compare", filed.sweep.parent, "--uri", filed.uri)[1]
+    assert "solved by activation, 95% intervals" in usual
+    rates, pairs = ([text.split("\n\n")[part].splitlines()[-1] for text in (wide, usual)] for part in (0, 1))
+    assert rates[0] != rates[1]
+    assert pairs[0] != pairs[1]
 
 
 @pytest.mark.parametrize(

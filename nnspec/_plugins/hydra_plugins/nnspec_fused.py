@@ -10,27 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-
-
-def require_basic_launcher(launcher: str) -> None:
-    """Refuse a launcher that would be ignored. Where launchers come to carry shards, this is the place that calls them.
-
-    Raises:
-        NnspecError: the launcher is another one than Hydra's basic one.
-    """
-    from nnspec.errors import NnspecError
-
-    if launcher != BASIC_LAUNCHER:
-        name = launcher.rsplit(".", 1)[-1]
-        raise NnspecError(
-            f"hydra/launcher must be basic with hydra/sweeper=nnspec, but got {name}; leave it out (train.workers are the cores "
-            "of this machine, shard=i/K a part of the sweep for each machine), or add hydra/sweeper=basic for one job a cell"
-        )
 
 
 class FusedSweeper(Sweeper):
@@ -64,7 +49,6 @@ class FusedSweeper(Sweeper):
 
         start = time.perf_counter()
         settings = settings_from(resolved(self._config))
-        require_basic_launcher(str(self._config.hydra.launcher._target_))
         plan = expand(overrides, settings, Composer.of_job(self._context.config_loader, self._config))
         spent = time.perf_counter() - start
         from nnspec import runner
@@ -77,4 +61,17 @@ class FusedSweeper(Sweeper):
             sweep=True,
             command=command_line(),
             expand_seconds=spent,
+            carry=self._carry(),
         )
+
+    def _carry(self) -> Any:
+        """What trains the chunks: nothing to say with Hydra's basic launcher, else its jobs, a shard each."""
+        if str(self._config.hydra.launcher._target_) == BASIC_LAUNCHER:
+            return None
+        from nnspec.runner.shards import Shards
+
+        return Shards(self._launch)
+
+    def _launch(self, task: Any, count: int) -> Any:
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=self._context, task_function=task, config=self._config)
+        return launcher.launch([[f"shard={index}/{count}"] for index in range(count)], initial_job_idx=0)
