@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +15,7 @@ from nnspec.runner import console
 from nnspec.runner.adaptive import AdaptiveTraining, trainer
 from nnspec.runner.filing import UNFILED, Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
+from nnspec.runner.interrupts import Interrupts
 from nnspec.runner.parent import Parent, Say
 from nnspec.runner.table import outcome_rows, sweep_table
 from nnspec.runner.training import Advance, Carry, Training
@@ -89,43 +87,42 @@ def run(
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
     say: Say = (lambda text: None) if quiet else print
     if settings.sweep.plan_only:
-        training = Training(outcome.specs, settings.runtime)
-        say(console.plan_report(training.plan, training.workers, _seconds_a_network(outcome.specs)))
+        planned = Training(outcome.specs, settings.runtime)
+        say(console.plan_report(planned.plan, planned.workers, _seconds_a_network(outcome.specs)))
         _say_duplicates(say, duplicates)
         return outcome
-    parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
-    if parent is not None:
-        parent.take_earlier(outcome, say)
-    missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
-    if missing:
-        _train(missing, outcome, settings, parent, say, duplicates, keep or not sweep, quiet, carry)
-    if parent is not None:
-        parent.close(outcome, say)
+    with Interrupts() as interrupts:
+        parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
+        if parent is not None:
+            parent.take_earlier(outcome, say)
+        missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
+        if missing:
+            training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
+            say(console.plan_line(training.plan, training.workers))
+            _say_duplicates(say, duplicates)
+            _train(training, missing, outcome, parent, interrupts, keep or not sweep, quiet)
+        if parent is not None:
+            parent.close(outcome, say)
     outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
     _show(outcome, cells, settings, sweep, command, parent, say)
     return outcome
 
 
 def _train(
+    training: Training | AdaptiveTraining,
     missing: Sequence[int],
     outcome: Outcome,
-    settings: Settings,
     parent: Parent | None,
-    say: Say,
-    duplicates: int,
+    interrupts: Interrupts,
     keep: bool,
     quiet: bool,
-    carry: Carry | None,
 ) -> None:
-    training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
-    say(console.plan_line(training.plan, training.workers))
-    _say_duplicates(say, duplicates)
     bar = None if quiet else console.progress_bar(training.plan.networks)
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
     filer = parent.filer(training.specs, outcome.interval) if parent is not None else None
     try:
-        with _terminable():
+        with interrupts.training():
             for event in training:
                 if isinstance(event, Advance):
                     if bar is not None:
@@ -170,23 +167,6 @@ def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
     if filer.unfiled:
         why = f"{len(filer.done)} runs trained, but some could not be filed: {filer.broken}"
         print(f"nnspec: {why}; they are in {UNFILED}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A request to terminate ends training as Ctrl-C does: what is done is filed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say_duplicates(say: Say, duplicates: int) -> None:
