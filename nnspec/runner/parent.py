@@ -131,6 +131,8 @@ class Parent:
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
             say(f"look at it  {self.store.ui_command(self.experiment_id, run_id)}")
+            if self.store.location.kind != "http":  # the command starts a server of its own, at MLflow's usual port
+                say(f"            http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{run_id}")
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

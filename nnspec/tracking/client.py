@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -307,9 +307,21 @@ class ClientStore:
         return self._patience.call(work)
 
     def _each(self, work: Callable[[A], T], items: Sequence[A]) -> list[T]:
-        """``work`` on every item, several at a time; all are tried before the first failure is raised."""
-        futures = [self._threads.submit(work, item) for item in items]
-        failures = [error for future in futures if (error := future.exception()) is not None]
+        """``work`` on every item, several at a time; all are tried before the first failure is raised, unless the store is down:
+        a thousand items must not wait for an answer one after the other."""
+        failures: list[BaseException] = []
+
+        def attempt(item: A) -> T:
+            if failures and self._patience.down:
+                raise failures[0]
+            try:
+                return work(item)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        futures = [self._threads.submit(attempt, item) for item in items]
+        wait(futures)
         if failures:
             raise failures[0]
         return [future.result() for future in futures]

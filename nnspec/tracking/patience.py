@@ -27,6 +27,11 @@ class Patience:
         self._seconds = PATIENCE_SECONDS if seconds is None else seconds
         self._down = threading.Event()
 
+    @property
+    def down(self) -> bool:
+        """Whether the store was given up on and has not answered since."""
+        return self._down.is_set()
+
     def call(self, work: Callable[[], T], before_retry: Callable[[], T | None] = lambda: None) -> T:
         """What ``work`` returns; before each further try, what ``before_retry`` finds if the last one succeeded after all.
 

@@ -53,7 +53,9 @@ class Server:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self.popen)
+            self._process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self.popen
+            )
 
         def ready() -> bool:
             assert self._process is not None
@@ -114,7 +116,14 @@ def postgresql() -> Iterator[tuple[str, Server]]:
         if made.returncode:
             raise RuntimeError(f"initdb: {made.stderr[-2000:]}")
         options = {"listen_addresses": HOST, "unix_socket_directories": str(root), "max_connections": "100"}
-        words = [str(bin / "postgres"), "-D", str(data), "-p", str(port), *(word for key, value in options.items() for word in ("-c", f"{key}={value}"))]
+        words = [
+            str(bin / "postgres"),
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            *(word for key, value in options.items() for word in ("-c", f"{key}={value}")),
+        ]
         asked = [str(bin / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-U", "nnspec", "-d", "postgres"]
         log = root / "log"
         server = Server("PostgreSQL", words, log, lambda: subprocess.run(asked).returncode == 0, **as_user)

@@ -47,5 +47,9 @@ def state(database: Path) -> str:
     with closing(sqlite3.connect(database)) as connection:
         child = "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId'"
         query = f"SELECT count(*), sum(status = 'FINISHED') FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN ({child})"
-        begun, done = connection.execute(query).fetchone()
+        try:
+            begun, done = connection.execute(query).fetchone()
+        except sqlite3.OperationalError as error:  # killed while the tables were being made: they are rolled back
+            assert "no such table" in str(error)
+            return "no store yet"
     return "all cells done" if done == sweeps.CELLS else "some cells done" if done else "cells begun" if begun else "no cell yet"
