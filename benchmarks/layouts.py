@@ -25,7 +25,7 @@ def seconds_a_step(width: int, depth: int, networks: int, wide: bool) -> float:
     """Seconds of one training step of ``networks`` networks with ``depth`` hidden layers of this width."""
     spec = nnspec.spec([f"model.hidden={[width] * depth}".replace(" ", ""), "init=xavier_uniform", "activation=tanh"])
     spec = replace(spec, replicates=networks, train=replace(spec.train, epochs=EPOCHS, log_every=EPOCHS))
-    with mock.patch.object(params, "is_wide", lambda _: wide):
+    with mock.patch.object(params, "is_wide", return_value=wide):
         start = time.perf_counter()
         list(train_chunk([spec], Chunk((Share(0, 0, networks),))))
     return (time.perf_counter() - start) / EPOCHS

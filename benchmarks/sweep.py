@@ -48,7 +48,7 @@ def baseline_job(baselines: Path) -> float:
 
 
 def hydra_job(jobs: int = 40) -> float:
-    """Seconds that Hydra's own composition of one job takes, as its basic sweeper composes it: once to check, once to run."""
+    """Seconds that Hydra's own composition of one job takes, once; its basic sweeper composes each job twice."""
     from nnspec.compose import Composer
 
     composer = Composer()

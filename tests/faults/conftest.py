@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import servers
-import sweeps
+
+pytest.register_assert_rewrite("sweeps")
+
+import sweeps  # noqa: E402
 
 HERE = "tracking.uri=sqlite:///mlflow.db"
 

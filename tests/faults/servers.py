@@ -53,9 +53,8 @@ class Server:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self.popen
-            )
+            streams: dict[str, Any] = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
+            self._process = subprocess.Popen(self.command, start_new_session=True, **streams, **self.popen)
 
         def ready() -> bool:
             assert self._process is not None
@@ -116,14 +115,9 @@ def postgresql() -> Iterator[tuple[str, Server]]:
         if made.returncode:
             raise RuntimeError(f"initdb: {made.stderr[-2000:]}")
         options = {"listen_addresses": HOST, "unix_socket_directories": str(root), "max_connections": "100"}
-        words = [
-            str(bin / "postgres"),
-            "-D",
-            str(data),
-            "-p",
-            str(port),
-            *(word for key, value in options.items() for word in ("-c", f"{key}={value}")),
-        ]
+        words = [str(bin / "postgres"), "-D", str(data), "-p", str(port)]
+        for key, value in options.items():
+            words += ["-c", f"{key}={value}"]
         asked = [str(bin / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-U", "nnspec", "-d", "postgres"]
         log = root / "log"
         server = Server("PostgreSQL", words, log, lambda: subprocess.run(asked).returncode == 0, **as_user)
@@ -205,7 +199,7 @@ class BadProxy:
             self.passed += not bad
             return fate
 
-    def _handler(proxy) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(proxy) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

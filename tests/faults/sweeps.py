@@ -43,7 +43,7 @@ def sweep_here(folder: str, words: Sequence[str], patience: float | None = None)
         torch.set_num_threads(1)
         if patience is not None:
             waiting.PATIENCE_SECONDS = patience
-            os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
+            os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "10"
         swept, settings = plan(words)
         try:
             outcome = run(swept.cells, settings, swept.axes, sweep=True, command="nnspec run -m")

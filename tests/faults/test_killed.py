@@ -13,7 +13,7 @@ import pytest
 import sweeps
 
 pytestmark = pytest.mark.slow
-ROUNDS = 50
+ROUNDS = 12
 HERE = "tracking.uri=sqlite:///mlflow.db"
 
 
@@ -50,6 +50,7 @@ def state(database: Path) -> str:
         try:
             begun, done = connection.execute(query).fetchone()
         except sqlite3.OperationalError as error:  # killed while the tables were being made: they are rolled back
-            assert "no such table" in str(error)
+            if "no such table" not in str(error):
+                raise
             return "no store yet"
     return "all cells done" if done == sweeps.CELLS else "some cells done" if done else "cells begun" if begun else "no cell yet"
