@@ -16,6 +16,7 @@ from nnspec.architecture import SOFTMAX, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, MODELS, REGISTRIES
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
+from nnspec.params import Value
 from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
 
 
@@ -87,11 +88,24 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     params = entry.params + (bias_param(entry) if group == "init" else ())
     faults: list[Fault] = []
     values = parse_params(f"{group}.", params, dict(member.params), faults)
-    if not faults:
-        for rule in entry.rules:
-            if not rule.holds(values):
-                faults.append(Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy))
+    broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
+    for rule in entry.rules:
+        read = _Read(values)
+        if not rule.holds(read) and not read.names & broken:  # of a value that is itself at fault a rule says nothing
+            faults.append(Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy))
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+
+
+class _Read(dict[str, Value]):
+    """Parameters that know which of them a rule has looked at."""
+
+    def __init__(self, values: Mapping[str, Value]):
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Value:
+        self.names.add(name)
+        return super().__getitem__(name)
 
 
 def _resolve_output(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:

@@ -364,3 +364,14 @@ def test_the_fuzz_reaches_good_specs_too(mapping_of: MappingOf) -> None:
         else:
             good += 1
     assert good == 2 * 7  # bce 1, mse 2, cross_entropy 1, hinge 1, huber 2
+
+
+def test_a_rule_speaks_beside_faults_that_it_does_not_depend_on(mapping_of: Callable[..., dict[str, object]]) -> None:
+    both = mapping_of(optimizer={"name": "sgd", "nesterov": True, "lr": -1})
+    with pytest.raises(SpecError) as refused:
+        checked_mapping(both)
+    assert [fault.where for fault in refused.value.faults] == ["optimizer.lr", "optimizer.nesterov"]
+    unknown = mapping_of(optimizer={"name": "sgd", "nesterov": True, "momentum": "much"})
+    with pytest.raises(SpecError) as refused:
+        checked_mapping(unknown)
+    assert [fault.where for fault in refused.value.faults] == ["optimizer.momentum"]
