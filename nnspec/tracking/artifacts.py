@@ -34,15 +34,16 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
     """The files of one cell by their paths below the artifact root.
 
-    ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each, as a verdict.
+    ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into ``history.parquet`` too.
     """
+    extra = extra or {}
     metadata = weights_metadata(result.spec)
     files = {
         INITIAL: weights_file(_stacked(result.initial, result), metadata),
         FINAL: weights_file(_stacked(result.final, result), metadata),
         SPEC: spec_yaml(result.spec),
-        HISTORY: _parquet(history_columns(result)),
-        RESULTS: _parquet(result_columns(result, extra or {})),
+        RESULTS: _parquet(result_columns(result, extra)),
+        HISTORY: _parquet(history_columns(result, extra.get("verdict"))),
     }
     if result.snapshots:
         kept = {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
@@ -79,13 +80,14 @@ def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str,
     return {name: array[0] if one else array for name, array in weights.items()}
 
 
-def history_columns(result: CellResult) -> dict[str, np.ndarray]:
-    """One row a replicate and logged step, replicate by replicate: columns of length r * t."""
+def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """One row a replicate and logged step, replicate by replicate: columns of length r * t; each replicate's ``verdict`` [r] on its rows."""
     replicates, steps = len(result.seeds), len(result.steps)
     columns = {"seed": np.repeat(result.seeds, steps), "step": np.tile(result.steps, replicates)}
     columns |= {"loss": result.loss.ravel(), "accuracy": result.accuracy.ravel()}
     columns |= {f"weight_norm.{layer}": norm.ravel() for layer, norm in result.weight_norm.items()}
-    return columns | {"right": result.right.ravel()}
+    columns["right"] = result.right.ravel()
+    return columns if verdict is None else columns | {"verdict": np.repeat(verdict, steps)}
 
 
 def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -98,6 +98,8 @@ def test_history_has_a_row_a_replicate_and_step(cell: Cell) -> None:
     assert table["step"] == [0, 10, 20] * 2
     assert table["loss"] == many.loss.ravel().tolist()
     assert table["right"] == many.right.ravel().tolist()
+    judged = columns(cell_artifacts(many, {"verdict": np.array(["solved", "stuck"])})["history.parquet"])
+    assert judged["verdict"] == ["solved"] * 3 + ["stuck"] * 3
 
 
 def test_results_have_a_row_a_replicate(cell: Cell) -> None:
