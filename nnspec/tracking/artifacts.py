@@ -81,7 +81,7 @@ def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str,
 
 
 def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """One row a replicate and logged step, replicate by replicate: columns of length r * t; each replicate's ``verdict`` [r] on its rows."""
+    """One row a replicate and logged step, replicate by replicate: columns of length r * t; ``verdict`` [r] is repeated."""
     replicates, steps = len(result.seeds), len(result.steps)
     columns = {"seed": np.repeat(result.seeds, steps), "step": np.tile(result.steps, replicates)}
     columns |= {"loss": result.loss.ravel(), "accuracy": result.accuracy.ravel()}
