@@ -46,16 +46,18 @@ def table_axes(outcome: Outcome) -> list[str]:
 
 def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object]) -> None:
     """Solve rates over two axes, the best and the worst cells, and what became of the rest."""
-    from nnspec.analysis import tables
+    from nnspec.analysis import solve_rates, tables, widest
 
     table = outcome.table()
     axes = [axis for axis in table_axes(outcome) if axis in table.columns]
+    shown = [axis_column(axis) for axis in settings.sweep.table or ()] or widest(table, axes)
     if settings.sweep.csv:
-        tables.write_csv(table, settings.sweep.csv)
+        tables.write_csv(solve_rates(table, shown) if shown else table, settings.sweep.csv)
         say(f"table       {settings.sweep.csv}")
-    named = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
-    if axes or named:
-        say("\n" + tables.render(tables.pivot(table, axes, by=named)))
+    if shown:
+        say("\n" + tables.render(tables.pivot(table, axes, by=shown)))
+        if outcome.interval is not None:
+            say("these intervals are Wilson's; solve_rate_low and solve_rate_high in MLflow allow for the looks of replicates=auto")
         best, worst = tables.best_and_worst(table, axes, BEST)
         say(f"\nbest\n{tables.render_frame(best)}\n\nworst\n{tables.render_frame(worst)}")
     say("\n" + tables.failures(table))

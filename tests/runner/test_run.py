@@ -384,3 +384,13 @@ def test_timings_are_said_where_asked(spec_of: SpecOf, capsys: pytest.CaptureFix
     for part in ("expand and check 0.25 s", "train ", "diagnose ", "file "):
         assert part in said
     assert outcome.seconds["all"] > 0.25
+
+
+def test_the_csv_is_the_table_that_is_shown(spec_of: SpecOf, tmp_path: Path) -> None:
+    settings = replace(PLAIN, sweep=replace(PLAIN.sweep, csv=str(tmp_path / "rates.csv")))
+    outcome = run(sweep_of(spec_of, (0.01, 0.1)), settings, ["optimizer.lr"], sweep=True, command="nnspec run -m")
+    lines = (tmp_path / "rates.csv").read_text().splitlines()
+    assert lines[0] == "optimizer.lr,networks,solved,rate,low,high"
+    assert [float(line.split(",")[0]) for line in lines[1:]] == [0.01, 0.1]
+    solved = [int(rows["solved"].sum()) for rows in outcome.outcomes.values()]
+    assert [int(line.split(",")[2]) for line in lines[1:]] == solved
