@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,3 +39,13 @@ def mapping_of() -> Callable[..., dict[str, Any]]:
 def spec_of() -> Callable[..., RunSpec]:
     """``spec_of(activation="gelu", seed=3)`` is the textbook spec with these fields, checked."""
     return lambda **fields: checked_mapping(textbook(**fields))
+
+
+@pytest.fixture
+def logging_put_back() -> Iterator[None]:
+    """Hydra's --info and hydra.verbose configure logging for the whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

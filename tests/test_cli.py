@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,14 +20,7 @@ CLONE = Path(__file__).resolve().parents[1]
 CONFIG_DIR = "# @package _global_\nseed: 5\n"
 
 
-@pytest.fixture(autouse=True)
-def logging_put_back() -> Iterator[None]:
-    """Hydra's --info and hydra.verbose configure logging for the whole process."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
+pytestmark = pytest.mark.usefixtures("logging_put_back")
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,14 +58,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def logging_put_back() -> Iterator[None]:
-    """Hydra's --info and hydra.verbose configure logging for the whole process."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
+pytestmark = pytest.mark.usefixtures("logging_put_back")
 
 
 @pytest.fixture

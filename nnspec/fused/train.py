@@ -207,10 +207,10 @@ class _Optimizer:
         """The coefficients of the next updates, one mapping an update: computed once for each distinct set of hyperparameters."""
         counts = torch.arange(number, number + COEFFICIENTS, dtype=torch.float64)[:, None]
         found = self.entry.coefficients(self.distinct, counts)
-        lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1} if not self.block else self.lasting
-        self.lasting = lasting
+        if number == 1:
+            self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
         rows = {name: self._spread(c).unbind(0) for name, c in found.items() if c.dim() == 2}
-        return [lasting | {name: row[place] for name, row in rows.items()} for place in range(COEFFICIENTS)]
+        return [self.lasting | {name: row[place] for name, row in rows.items()} for place in range(COEFFICIENTS)]
 
     def _spread(self, coefficient: Tensor) -> Tensor:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks' precision."""

@@ -47,16 +47,15 @@ class Training:
 
     def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         chunks = list(self.plan.chunks())
-        begun = min(self.workers, len(chunks))
         carry = self.carry or train_chunks
         with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
-            yield Begun(_cells(chunks[:begun]))
             yield from self._follow(events, chunks)
 
     def _follow(self, events: Events, chunks: Sequence[Chunk]) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         gatherer, meter = Gatherer(self.specs), _Meter(self.specs, chunks)
         failed: set[int] = set()
         begun = min(self.workers, len(chunks))
+        yield Begun(_cells(chunks[:begun]))
         for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Advanced):
