@@ -10,6 +10,7 @@ import torch
 from nnspec.result import NEVER
 
 Tensor = torch.Tensor
+LATE = 2**31 - 1  # the update at which what never happened happens
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class FirstRight:
 
     def __init__(self, tolerance: Tensor):
         self.tolerance = tolerance
-        self.late = torch.tensor(2**31 - 1, dtype=torch.int32)
+        self.late = torch.tensor(LATE, dtype=torch.int32)
         self.now = torch.zeros((), dtype=torch.int32)
-        self.at = torch.full(tolerance.shape, int(self.late), dtype=torch.int32)
+        self.at = torch.full(tolerance.shape, LATE, dtype=torch.int32)
 
     def see(self, worst: Tensor, step: int) -> None:
         """Note the networks whose worst distance [M] is within the tolerance after ``step`` updates."""
@@ -58,4 +59,4 @@ class FirstRight:
     def result(self) -> np.ndarray:
         """[M] int64, ``NEVER`` where no update got there."""
         at = self.at.numpy().astype(np.int64)
-        return np.where(at == int(self.late), NEVER, at)
+        return np.where(at == LATE, NEVER, at)

@@ -1,4 +1,6 @@
-"""The trainer: one chunk of networks from initial to final weights. There is no other, not even for one network."""
+"""The trainer: one chunk of networks from initial to final weights. There is no other, not even for one network.
+
+Large chunks are trained by compiled code (see ``compiled``), whose results are the same to the last bit."""
 
 from __future__ import annotations
 
@@ -7,24 +9,28 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from nnspec.architecture import architecture
-from nnspec.catalog import DATA, LOSSES, OPTIMIZERS, Optimizer
-from nnspec.fused.history import FirstRight, History
+from nnspec.catalog import DATA, LOSSES, OPTIMIZERS
+from nnspec.fused.history import LATE, FirstRight, History
 from nnspec.fused.network import NetworkLast, Problem
+from nnspec.fused.optimizer import Network, StackedOptimizer
 from nnspec.fused.params import columns, from_rows, hyperparameters, segments, stacked
-from nnspec.fused.plan import Chunk, logged_steps, padded
+from nnspec.fused.plan import Chunk, logged_steps
+from nnspec.fused.stretch import MOST, Stretch, pays, stretches
 from nnspec.fused.wide import NetworkFirst
 from nnspec.initial import Weights
 from nnspec.result import NEVER
 from nnspec.spec import RunSpec
 
+if TYPE_CHECKING:
+    from nnspec.fused.compiled import Compiled
+
 Tensor = torch.Tensor
-Network = NetworkLast | NetworkFirst
-COEFFICIENTS = 16  # updates for which an optimizer's coefficients are computed at a time: more would leave the cache
 PULSE = 0.2  # seconds between two reports of progress
 
 
@@ -95,59 +101,107 @@ class _Run:
         self.initial = stacked(self.layout)
         tolerance = torch.tensor([self.layout.specs[j].solved.tolerance for j in self.layout.source], dtype=self.kind)
         network = NetworkFirst if self.layout.wide else NetworkLast
-        self.network: Network = network(self.shape, self.initial.clone(), segments(self.layout, self.kind), problem(self.spec))
-        self.steps = logged_steps(self.spec.train.epochs, self.spec.train.log_every)
+        slices, data = segments(self.layout, self.kind), problem(self.spec)
+        self.network: Network = network(self.shape, self.initial.clone(), slices, data)
+        epochs, every = self.spec.train.epochs, self.spec.train.snapshot_every
+        self.steps = logged_steps(epochs, self.spec.train.log_every)
+        self.rows = {step: row for row, step in enumerate(self.steps)}
         self.history = History.empty(len(self.steps), len(self.shape.dense), self.layout.width, self.kind)
         self.first = FirstRight(tolerance)
-        self.optimizer = _Optimizer(OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width)
+        self.optimizer = StackedOptimizer(
+            OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
+        )
+        self.compiled: Compiled | None = None
+        if not self.layout.wide and pays(self.spec, len(data.inputs) * self.shape.parameters, self.layout.width / len(slices)):
+            from nnspec.fused.compiled import Compiled  # LLVM takes a while to import
+
+            self.compiled = Compiled(self.layout, slices, self.network.weights, self.optimizer, self.first, self.history)
+        self.stretches = list(stretches(self.steps, range(0, epochs, every) if every else (), MOST if self.compiled else 0))
         self.freezer = _Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}
 
     def epochs(self) -> Iterator[Progress]:
-        """All updates. ``step`` counts those made before the forward pass at hand."""
-        network, last = self.network, self.spec.train.epochs
-        rows = {step: row for row, step in enumerate(self.steps)}
-        every = self.spec.train.snapshot_every
+        """All updates, stretch by stretch."""
         pulse = time.perf_counter()
-        for step in range(last + 1):
-            network.forward()
-            distances = network.output.distances()
-            worst = distances.amax((0, 1))
-            self.first.see(worst, step)
-            if step in rows:
-                loss = network.output.losses()
-                self.history.write(rows[step], loss, distances, self.first.tolerance, network.norms())
-                if step == 0:  # a start whose very loss overflows is none; later the outputs tell
-                    worst = worst + 0 * loss
-            if not math.isfinite(float(worst.sum())):
-                self._freeze(worst, distances, step)
-            if every and step % every == 0:
-                self.snapshots[step] = network.rows().clone()
-            if step == last:
-                return
-            network.backward()
-            self.optimizer.step(step + 1)
-            if step in rows and time.perf_counter() - pulse > PULSE:
+        for stretch in self.stretches:
+            self._go_on(stretch)
+            row = self.rows.get(stretch.step)
+            if row is not None and time.perf_counter() - pulse > PULSE:
                 pulse = time.perf_counter()
-                yield Progress(step, int(self.history.right[rows[step]].sum()), self._rows(rows[step] + 1))
+                row += stretch.looks - 1
+                yield Progress(self.steps[row], int(self.history.right[row].sum()), self._rows(row + 1))
+        if self.compiled:
+            self.compiled.settle()
+        self._look(self.spec.train.epochs)
+
+    def _go_on(self, stretch: Stretch) -> None:
+        """The updates of a stretch: by compiled code once that has proved itself, else one by one."""
+        compiled, row = self.compiled, self.rows.get(stretch.step)
+        if compiled and compiled.proved:
+            self._snapshot(stretch.step, compiled.weights)
+            if not compiled.advance(row, stretch):
+                compiled.settle()
+                self._freeze_lost(compiled.lost)
+            return
+        if compiled:
+            compiled.remember()
+        for made in range(stretch.step, stretch.step + stretch.updates):
+            self._look(made)
+            self.network.backward()
+            self.optimizer.step(made + 1)
+        if compiled:
+            compiled.prove(row, stretch)
+
+    def _look(self, step: int) -> None:
+        """The forward pass after ``step`` updates, and what is noted of it."""
+        network = self.network
+        network.forward()
+        distances = network.output.distances()
+        worst = distances.amax((0, 1))
+        self.first.see(worst, step)
+        if step in self.rows:
+            loss = network.output.losses()
+            self.history.write(self.rows[step], loss, distances, self.first.tolerance, network.norms())
+            if step == 0:  # a start whose very loss overflows is none; later the outputs tell
+                worst = worst + 0 * loss
+        if not math.isfinite(float(worst.sum())):
+            self._freeze(worst, distances, step)
+        self._snapshot(step, network.rows())
+
+    def _snapshot(self, step: int, weights: Tensor) -> None:
+        every = self.spec.train.snapshot_every
+        if every and step % every == 0:
+            self.snapshots[step] = weights.clone()
 
     def _freeze(self, worst: Tensor, distances: Tensor, step: int) -> None:
         bad = ~torch.isfinite(worst)
-        network = self.network
-        self.freezer.keep(bad, step, network, distances, self.first.tolerance)
+        self.freezer.keep(bad, step, self.network, distances, self.first.tolerance)
+        self._empty(bad)
+
+    def _freeze_lost(self, lost: Tensor) -> None:
+        """Freeze the networks that compiled code left as they were when they became non-finite, after ``lost`` [M] updates."""
+        self.network.forward()
+        distances = self.network.output.distances()
+        for step in lost[lost < LATE].unique().tolist():
+            self.freezer.keep(lost == step, step, self.network, distances, self.first.tolerance)
+        self._empty(lost < LATE)
+
+    def _empty(self, bad: Tensor) -> None:
         # their columns go on with zeros, whose arithmetic is as good as any and stops nobody else
-        network.fill(network.weights, bad, 0.0)
+        self.network.fill(self.network.weights, bad, 0.0)
         self.optimizer.reset(bad)
 
     def _rows(self, count: int) -> Rows:
         self.freezer.correct(self.history, self.steps)
-        places = torch.from_numpy(self.layout.places)
         history = self.history
-        loss, accuracy, right = (
-            t[:count].index_select(1, places).t().contiguous().numpy() for t in (history.loss, history.accuracy, history.right)
-        )
-        norms = history.norms[:count].index_select(2, places).permute(1, 2, 0).contiguous().numpy()
+        loss, accuracy, right = (self._real(t[:count].t()) for t in (history.loss, history.accuracy, history.right))
+        norms = np.stack([self._real(history.norms[:count, layer].t()) for layer in range(history.norms.shape[1])])
         return Rows(np.array(self.steps[:count]), loss, accuracy, right, norms)
+
+    def _real(self, columns: Tensor) -> np.ndarray:
+        """Those of the real networks, in one piece of memory, networks first."""
+        every = columns.contiguous().numpy()
+        return every if len(self.layout.places) == len(every) else every[self.layout.places]
 
     def result(self, seconds: float) -> Trained:
         """The arrays of the real networks."""
@@ -178,69 +232,6 @@ def problem(spec: RunSpec) -> Problem:
     loss = LOSSES[spec.loss.name]
     targets = loss.targets(data.labels, data.classes)
     return Problem(torch.from_numpy(data.inputs).to(kind), torch.from_numpy(targets).to(kind), loss, dict(spec.loss.params))
-
-
-class _Optimizer:
-    """One optimizer over all networks: hyperparameters in double precision, coefficients computed ahead in blocks."""
-
-    def __init__(self, entry: Optimizer, h: dict[str, object], network: Network, width: int):
-        self.entry, self.network, self.width = entry, network, width
-        kind = network.weights.dtype
-        self.h = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
-        starts = entry.start(h)
-        self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
-        self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)
-        self.reset(torch.ones(width, dtype=torch.bool))
-        self.spare = torch.empty_like(network.weights)
-        self.distinct, self.which = _distinct(h)
-        self.block: list[dict[str, Tensor]] = []
-        self.lasting: dict[str, Tensor] = {}
-
-    def step(self, number: int) -> None:
-        """Update ``number``, from 1."""
-        place = (number - 1) % COEFFICIENTS
-        if place == 0:
-            self.block = self._coefficients(number)
-        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, self.block[place])
-
-    def _coefficients(self, number: int) -> list[dict[str, Tensor]]:
-        """The coefficients of the next updates, one mapping an update: computed once for each distinct set of hyperparameters."""
-        counts = torch.arange(number, number + COEFFICIENTS, dtype=torch.float64)[:, None]
-        found = self.entry.coefficients(self.distinct, counts)
-        if number == 1:
-            self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
-        rows = {name: self._spread(c).unbind(0) for name, c in found.items() if c.dim() == 2}
-        return [self.lasting | {name: row[place] for name, row in rows.items()} for place in range(COEFFICIENTS)]
-
-    def _spread(self, coefficient: Tensor) -> Tensor:
-        """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks' precision."""
-        rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
-        every = rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
-        return self.network.spread(every)
-
-    def reset(self, which: Tensor) -> None:
-        """The state of these networks as at the start."""
-        for slot, start in zip(self.state, self.starts, strict=True):
-            self.network.fill(slot, which, start.to(slot.dtype) if isinstance(start, Tensor) else start)
-        self.network.fill(self.network.grads, which, 0.0)
-
-
-def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
-    """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the only one)."""
-    numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}
-    rows = torch.cat([value.reshape(-1, value.shape[-1]) for value in numbers.values()])
-    which = None
-    if bool((rows == rows[:, :1]).all()):
-        unique = rows[:, :1]
-    else:
-        unique, which = torch.unique(rows, dim=1, return_inverse=True)
-    unique = torch.cat([unique, unique[:, :1].expand(-1, padded(unique.shape[1]) - unique.shape[1])], 1)
-    first, distinct = 0, dict(h)
-    for name, value in numbers.items():
-        count = value.numel() // value.shape[-1]
-        distinct[name] = unique[first : first + count].reshape(*value.shape[:-1], -1)
-        first += count
-    return distinct, which
 
 
 class _Freezer:

@@ -1,0 +1,230 @@
+"""Formulas as graphs of scalar operations: what a training step does to one network, so that it can be compiled.
+
+The formulas of the catalog and the update rules of the optimizers run on ``Traced`` values instead of tensors and leave a
+graph. Each operation is the one that torch's CPU kernels do on an element, fused multiply-adds included, so that what is
+compiled from the graph gives torch's very bits. What has no such form raises ``Untraceable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
+LIBRARY = ("exp", "expm1", "log1p", "tanh", "erf", "sin", "cos", "sqrt")  # functions that are called on whole rows, not written out
+
+
+class Untraceable(Exception):
+    """A formula uses what a graph cannot hold; the eager trainer can."""
+
+
+class Node:
+    """One scalar operation; ``level`` counts the library calls that it takes to get there, itself included."""
+
+    __slots__ = ("args", "level", "op")
+
+    def __init__(self, op: str, args: tuple[Any, ...]):
+        self.op, self.args = op, args
+        below = max((arg.level for arg in args if isinstance(arg, Node)), default=0)
+        self.level: int = below + (op in LIBRARY)
+
+
+class Graph:
+    """Operations, each distinct one once."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[tuple[Any, ...], Node] = {}
+
+    def node(self, op: str, *args: Any) -> Node:
+        """The node of this operation on these nodes, numbers or names."""
+        key = (op, *(id(arg) if isinstance(arg, Node) else arg for arg in args))
+        if key not in self.nodes:
+            self.nodes[key] = Node(op, args)
+        return self.nodes[key]
+
+    def leaf(self, kind: str, key: Any) -> Traced:
+        """A value that comes from memory."""
+        return Traced(self, self.node(kind, key))
+
+    def number(self, value: float) -> Traced:
+        """A constant."""
+        return Traced(self, self.node("number", float(value).hex()))
+
+
+class Traced:
+    """A value of the graph with the operators and the in-place methods of a tensor; the latter change what it stands for."""
+
+    dtype = None
+
+    def __init__(self, graph: Graph, node: Node):
+        self.graph, self.node = graph, node
+
+    def _new(self, op: str, *others: Any) -> Traced:
+        return Traced(self.graph, self.graph.node(op, *(self._of(other) for other in others)))
+
+    def _of(self, other: Any) -> Node:
+        if isinstance(other, Traced):
+            return other.node
+        if isinstance(other, (int, float)):
+            return self.graph.number(other).node
+        raise Untraceable(f"a {type(other).__name__} in a formula")
+
+    def _set(self, value: Traced) -> Traced:
+        self.node = value.node
+        return self
+
+    def __add__(self, other: Any) -> Traced:
+        return self._new("+", self, other)
+
+    def __radd__(self, other: Any) -> Traced:
+        return self._new("+", self, other)
+
+    def __sub__(self, other: Any) -> Traced:
+        return self._new("-", self, other)
+
+    def __rsub__(self, other: Any) -> Traced:
+        return self._new("-", other, self)
+
+    def __mul__(self, other: Any) -> Traced:
+        return self._new("*", self, other)
+
+    def __rmul__(self, other: Any) -> Traced:
+        return self._new("*", self, other)
+
+    def __truediv__(self, other: Any) -> Traced:
+        return self._new("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Traced:
+        # torch multiplies by the reciprocal
+        return self._new("*", self._new("/", 1.0, self), other)
+
+    def __neg__(self) -> Traced:
+        return self._new("neg", self)
+
+    def __gt__(self, other: Any) -> Traced:
+        return self._new(">", self, other)
+
+    def __ge__(self, other: Any) -> Traced:
+        return self._new(">=", self, other)
+
+    def __lt__(self, other: Any) -> Traced:
+        return self._new("<", self, other)
+
+    def __and__(self, other: Any) -> Traced:
+        return self._new("and", self, other)
+
+    def to(self, dtype: None) -> Traced:
+        """A truth value as a number."""
+        return self._new("where", self, 1.0, 0.0)
+
+    def sqrt(self) -> Traced:
+        return self._new("sqrt", self)
+
+    def clamp(self, low: Any = None, high: Any = None) -> Traced:
+        return clip(self, low, high)
+
+    def copy_(self, other: Traced) -> Traced:
+        return self._set(other)
+
+    def add_(self, other: Any) -> Traced:
+        return self._set(self + other)
+
+    def sub_(self, other: Any) -> Traced:
+        return self._set(self - other)
+
+    def mul_(self, other: Any) -> Traced:
+        return self._set(self * other)
+
+    def div_(self, other: Any) -> Traced:
+        return self._set(self / other)
+
+    def sign_(self) -> Traced:
+        return self._set(sign(self))
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Traced:
+        return self._set(clip(self, min, max))
+
+    def rsqrt_(self) -> Traced:
+        return self._set(self._new("/", 1.0, self._new("root", self)))
+
+    def addcmul_(self, one: Any, two: Any) -> Traced:
+        return self._set(fma(one, two, self))
+
+    def addcdiv_(self, one: Any, two: Any, value: float) -> Traced:
+        return self._set(self + (one * value) / two)
+
+    def lerp_(self, end: Any, weight: Any) -> Traced:
+        gap = end - self
+        return self._set(where(weight < 0.5, fma(weight, gap, self), fma(-gap, 1.0 - weight, end)))
+
+
+def reachable(results: Iterable[Traced]) -> list[Node]:
+    """The nodes that the results are made of."""
+    found: dict[Node, None] = {}
+    pending = [result.node for result in results]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found[node] = None
+            pending.extend(arg for arg in node.args if isinstance(arg, Node))
+    return list(found)
+
+
+def fma(one: Traced, two: Any, three: Any) -> Traced:
+    """one * two + three, rounded once."""
+    return one._new("fma", one, two, three)
+
+
+def where(condition: Traced, yes: Any, no: Any) -> Traced:
+    """yes where the condition holds, else no."""
+    return condition._new("where", condition, yes, no)
+
+
+def clip(z: Traced, low: Any, high: Any) -> Traced:
+    """z cut to low..high; not-a-number stays what it is."""
+    if low is not None:
+        z = where(z < low, low, z)
+    return z if high is None else where(z > high, high, z)
+
+
+def sign(z: Traced) -> Traced:
+    """-1, 0 or 1."""
+    return (z > 0.0).to(None) - (z < 0.0).to(None)
+
+
+def total(terms: Iterable[Traced]) -> Traced:
+    """Terms added up in torch's order: sixteen at a time, then those sums in sixteens, and so on."""
+    sums: list[Traced | None] = [None] * 4
+    for count, term in enumerate(terms, 1):
+        sums[0] = _plus(sums[0], term)
+        level = 1
+        while level < 4 and count % 16**level == 0:
+            sums[level] = _plus(sums[level], sums[level - 1])
+            sums[level - 1] = None
+            level += 1
+    result = None
+    for part in sums:
+        result = _plus(result, part) if part is not None else result
+    assert result is not None
+    return result
+
+
+def _plus(sum_: Traced | None, term: Traced | None) -> Traced:
+    assert term is not None
+    return term + 0.0 if sum_ is None else sum_ + term  # torch starts from 0, which makes 0 of -0
+
+
+class GraphMaths:
+    """The namespace ``xp`` of a formula that is traced."""
+
+    clip, where, sign = staticmethod(clip), staticmethod(where), staticmethod(sign)
+
+    @staticmethod
+    def mask(condition: Traced, like: Traced) -> Traced:
+        """1 where the condition holds, else 0."""
+        return condition.to(None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in (*LIBRARY, *PRIMITIVES):
+            return lambda z: z._new(name, z)
+        raise Untraceable(f"{name} in a formula")
