@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_name("schema.sql")
 SCRIPT_VERSIONS = frozenset({"3.17.2"})  # the MLflow versions that would make exactly this schema
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 4
-_DRIVERS = {"postgresql": "'psycopg[binary]'", "mysql": "pymysql and write mysql+pymysql://", "mssql": "pyodbc"}
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}  # others are named as their driver
 
 
 class Tables(NamedTuple):
@@ -119,7 +119,8 @@ def _engine(location: Location) -> Engine:
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
         return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        remedy = f"pip install {_DRIVERS.get(location.kind, 'its driver')}"
+        driver = location.absolute.partition("://")[0].partition("+")[2].lower()
+        remedy = f"pip install {_PACKAGES.get(driver, driver)}"
         raise refuse(f"must be a database whose driver is installed ({error})", location.uri, remedy) from None
 
 
