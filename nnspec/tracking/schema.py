@@ -89,9 +89,12 @@ def connect(location: Location) -> tuple[Engine, str]:
             _create_fast(location.file)
         engine = _engine(location)
         found = revision(engine)
-        if found is None:
-            _create_by_mlflow(location)
-            found = revision(engine)
+        if found not in KNOWN_REVISIONS:
+            with _alone(location):  # another process may be making the tables: MySQL shows them half made
+                found = revision(engine)
+                if found is None:
+                    _create_by_mlflow(location)
+                    found = revision(engine)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise unreachable(location, getattr(error, "orig", None) or error) from error
     if found is None:
@@ -166,20 +169,28 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+@contextlib.contextmanager
+def _alone(location: Location) -> Iterator[None]:
+    """One process of this machine at a time: two that make MLflow's tables at once trip over each other."""
+    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
+    file = Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock"
+    if not file.exists():
+        file.touch()
+    with file.open() as lock:  # which may be another user's: to read is enough
+        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _create_by_mlflow(location: Location) -> None:
-    """Let MLflow make its tables, one process of this machine at a time: two at once trip over each other."""
     if find_spec("mlflow") is None:
         raise TrackingError("tracking needs MLflow, which is not installed; pip install mlflow, or train with tracking=off")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock").open("w") as lock:
-        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            MlflowClient(tracking_uri=location.absolute).search_experiments(max_results=1)
-        except MlflowException as error:
-            raise unreachable(location, error) from error
+    try:
+        MlflowClient(tracking_uri=location.absolute).search_experiments(max_results=1)
+    except MlflowException as error:
+        raise unreachable(location, error) from error
