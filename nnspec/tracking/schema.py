@@ -120,7 +120,8 @@ def _engine(location: Location) -> Engine:
         if location.file is not None:
             return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
-        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True)
+        # MySQL's own level shows a transaction what was there when it began, not what another process has filed since.
+        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True, isolation_level="READ COMMITTED")
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = location.absolute.partition("://")[0].partition("+")[2].lower()
         remedy = f"pip install {_PACKAGES.get(driver, driver)}"
