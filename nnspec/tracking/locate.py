@@ -20,7 +20,8 @@ from nnspec.settings import Tracking
 DEFAULT_URI = "sqlite:///mlflow.db"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
-POSTGRESQL_DRIVERS = ("psycopg", "psycopg2")  # the first that is installed
+# Of those that SQLAlchemy knows, the first that is installed.
+DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb"), "mssql": ("pyodbc",)}
 REACH_SECONDS = 4.0
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
@@ -37,15 +38,17 @@ class Location:
     @property
     def shown(self) -> str:
         """The URI without its password."""
-        return _PASSWORD.sub(r"\1:***@", self.uri)
+        return _masked(self.uri)
 
     @property
     def absolute(self) -> str:
-        """The URI as SQLAlchemy needs it: SQLite's file as an absolute path, the same from every working folder; PostgreSQL's
-        driver by name, because which one SQLAlchemy takes unasked depends on its version."""
-        if self.kind == "postgresql" and self.uri.partition("://")[0].lower() == "postgresql":
-            driver = next((name for name in POSTGRESQL_DRIVERS if find_spec(name)), POSTGRESQL_DRIVERS[0])
-            return f"postgresql+{driver}://{self.uri.partition('://')[2]}"
+        """The URI as SQLAlchemy needs it: SQLite's file as an absolute path, the same from every working folder; a server's
+        driver by name, because SQLAlchemy takes one unasked, whether it is installed or not."""
+        scheme, _, rest = self.uri.partition("://")
+        names = DRIVERS.get(scheme.lower())
+        if names is not None:
+            driver = next((name for name in names if find_spec(name)), names[0])
+            return f"{scheme}+{driver.lower()}://{rest}"
         if self.file is None:
             return self.uri
         from sqlalchemy import URL  # which versions of it decode %20 in a path, it knows best
@@ -128,9 +131,14 @@ def ui_command(location: Location, experiment_id: str | None = None, run_id: str
         page = f"#/experiments/{experiment_id}" + (f"/runs/{run_id}" if run_id else "") if experiment_id else ""
         return shlex.join([_python(), "-m", "webbrowser", f"{location.uri.rstrip('/')}/{page}"])
     secret = location.shown != location.uri
-    uri = '"$MLFLOW_TRACKING_URI"' if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri else shlex.quote(location.shown)
+    shown = location.shown if location.file else _masked(location.absolute)
+    uri = '"$MLFLOW_TRACKING_URI"' if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri else shlex.quote(shown)
     mlflow = "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
     return f"{mlflow} ui --backend-store-uri {uri}"
+
+
+def _masked(uri: str) -> str:
+    return _PASSWORD.sub(r"\1:***@", uri)
 
 
 def _python() -> str:

@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_name("schema.sql")
 SCRIPT_VERSIONS = frozenset({"3.17.2"})  # the MLflow versions that would make exactly this schema
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 4
-_DRIVERS = {"postgresql": "'psycopg[binary]'", "mysql": "pymysql and write mysql+pymysql://", "mssql": "pyodbc"}
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}  # others are named as their driver
 
 
 class Tables(NamedTuple):
@@ -89,9 +89,12 @@ def connect(location: Location) -> tuple[Engine, str]:
             _create_fast(location.file)
         engine = _engine(location)
         found = revision(engine)
-        if found is None:
-            _create_by_mlflow(location)
-            found = revision(engine)
+        if found not in KNOWN_REVISIONS:
+            with _alone(location):  # another process may be making the tables: MySQL shows them half made
+                found = revision(engine)
+                if found is None:
+                    _create_by_mlflow(location)
+                    found = revision(engine)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise unreachable(location, getattr(error, "orig", None) or error) from error
     if found is None:
@@ -117,9 +120,11 @@ def _engine(location: Location) -> Engine:
         if location.file is not None:
             return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
-        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True)
+        # MySQL's own level shows a transaction what was there when it began, not what another process has filed since.
+        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True, isolation_level="READ COMMITTED")
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        remedy = f"pip install {_DRIVERS.get(location.kind, 'its driver')}"
+        driver = location.absolute.partition("://")[0].partition("+")[2].lower()
+        remedy = f"pip install {_PACKAGES.get(driver, driver)}"
         raise refuse(f"must be a database whose driver is installed ({error})", location.uri, remedy) from None
 
 
@@ -165,20 +170,28 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+@contextlib.contextmanager
+def _alone(location: Location) -> Iterator[None]:
+    """One process of this machine at a time: two that make MLflow's tables at once trip over each other."""
+    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
+    file = Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock"
+    if not file.exists():
+        file.touch()
+    with file.open() as lock:  # which may be another user's: to read is enough
+        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _create_by_mlflow(location: Location) -> None:
-    """Let MLflow make its tables, one process of this machine at a time: two at once trip over each other."""
     if find_spec("mlflow") is None:
         raise TrackingError("tracking needs MLflow, which is not installed; pip install mlflow, or train with tracking=off")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock").open("w") as lock:
-        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            MlflowClient(tracking_uri=location.absolute).search_experiments(max_results=1)
-        except MlflowException as error:
-            raise unreachable(location, error) from error
+    try:
+        MlflowClient(tracking_uri=location.absolute).search_experiments(max_results=1)
+    except MlflowException as error:
+        raise unreachable(location, error) from error

@@ -17,7 +17,7 @@ DOWN_SECONDS = 60.0  # how long a database server may take to come back
 LONGEST_PAUSE = 1.0
 # SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
 _AGAIN = ("40001", "40P01", "55P03")
-_MYSQL_AGAIN = (1205, 1213)
+_MYSQL_AGAIN = (1205, 1213, 1305)  # the last: a deadlock has taken the savepoint with it that SQLAlchemy would go back to
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
-"""Real servers on loopback for tests and for trying things out: PostgreSQL from Debian's package, ``mlflow server``, a bad proxy.
+"""Real servers on loopback for tests and for trying things out: PostgreSQL and MariaDB from Debian's packages, ``mlflow server``, a bad
+proxy.
 
-python tests/faults/servers.py [postgresql | sqlite]    starts one with an MLflow server on it and says its address
+python tests/faults/servers.py [postgresql | mysql | sqlite]    starts one with an MLflow server on it and says its address
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+# MLflow's, in which runs are filed: each after those that it refers to.
+TABLES = ("experiments", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
 READY_SECONDS = 120.0  # MLflow imports for 10 s on an idle machine
 
 
@@ -102,32 +106,126 @@ def postgresql() -> Iterator[tuple[str, Server]]:
     """A new, empty PostgreSQL and the URI of its only database; the server can be stopped and started."""
     bin = postgresql_bin()
     assert bin is not None, "PostgreSQL is not installed: apt-get install postgresql"
+    port = free_port()
+    asked = [str(bin / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-U", "nnspec", "-d", "postgres"]
+    with _home("postgres") as (root, as_user):
+        initdb = [bin / "initdb", "-D", root / "data", "-U", "nnspec", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        _made(initdb, as_user)
+        words = [str(bin / "postgres"), "-D", str(root / "data"), "-p", str(port)]
+        for option in (f"listen_addresses={HOST}", f"unix_socket_directories={root}", "max_connections=100"):
+            words += ["-c", option]
+        server = Server("PostgreSQL", words, root / "log", lambda: subprocess.run(asked).returncode == 0, **as_user)
+        with _running(server):
+            yield f"postgresql://nnspec@{HOST}:{port}/postgres", server
+
+
+def mariadb_bin() -> Path | None:
+    """The MariaDB server on this machine; None without one."""
+    found = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return Path(found) if found else None
+
+
+@contextmanager
+def mysql() -> Iterator[tuple[str, Server]]:
+    """As ``postgresql``, of MariaDB, which speaks MySQL's protocol."""
+    mariadbd = mariadb_bin()
+    assert mariadbd is not None, "MariaDB is not installed: apt-get install mariadb-server"
+    port = free_port()
+    with _home("mysql") as (root, as_user):
+        _made(["mariadb-install-db", "--no-defaults", f"--datadir={root / 'data'}", "--skip-test-db"], as_user)
+        statements = (
+            "CREATE DATABASE IF NOT EXISTS nnspec",
+            f"CREATE USER IF NOT EXISTS nnspec@'{HOST}'",
+            f"GRANT ALL ON *.* TO nnspec@'{HOST}'",
+        )
+        (root / "init.sql").write_text("".join(f"{statement};\n" for statement in statements))
+        options = {"datadir": root / "data", "socket": root / "socket", "bind-address": HOST, "port": port, "init-file": root / "init.sql"}
+        # As Debian and MySQL 8 have it; and no waiting for the disk, which no test pulls the plug of.
+        options |= {"character-set-server": "utf8mb4", "innodb-flush-method": "nosync", "innodb-flush-log-at-trx-commit": 2}
+        words = [str(mariadbd), "--no-defaults", *(f"--{key}={value}" for key, value in options.items())]
+        server = Server("MariaDB", words, root / "log", lambda: _answers(port), **as_user)
+        with _running(server):
+            yield f"mysql://nnspec@{HOST}:{port}/nnspec", server
+
+
+@contextmanager
+def _home(user: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder for a database server, and how to start processes there as a user that it consents to run as, which root is not."""
     # Below /tmp, for its own user must get there, and a test's folder is closed to others.
-    root = Path(tempfile.mkdtemp(prefix="nnspec-pg-"))
+    root = Path(tempfile.mkdtemp(prefix=f"nnspec-{user}-"))
     try:
         as_user: dict[str, Any] = {"cwd": root}
-        if os.geteuid() == 0:  # which PostgreSQL refuses to run as
-            shutil.chown(root, "postgres", "postgres")
-            as_user |= {"user": "postgres", "group": "postgres", "extra_groups": []}
-        data, port = root / "data", free_port()
-        initdb = [bin / "initdb", "-D", data, "-U", "nnspec", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        made = subprocess.run(initdb, capture_output=True, text=True, **as_user)
-        if made.returncode:
-            raise RuntimeError(f"initdb: {made.stderr[-2000:]}")
-        options = {"listen_addresses": HOST, "unix_socket_directories": str(root), "max_connections": "100"}
-        words = [str(bin / "postgres"), "-D", str(data), "-p", str(port)]
-        for key, value in options.items():
-            words += ["-c", f"{key}={value}"]
-        asked = [str(bin / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-U", "nnspec", "-d", "postgres"]
-        log = root / "log"
-        server = Server("PostgreSQL", words, log, lambda: subprocess.run(asked).returncode == 0, **as_user)
-        server.start()
-        try:
-            yield f"postgresql://nnspec@{HOST}:{port}/postgres", server
-        finally:
-            server.stop(signal.SIGQUIT)
+        if os.geteuid() == 0:
+            shutil.chown(root, user, user)
+            as_user |= {"user": user, "group": user, "extra_groups": []}
+        yield root, as_user
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _made(command: list[Any], as_user: dict[str, Any]) -> None:
+    made = subprocess.run(command, capture_output=True, text=True, **as_user)
+    if made.returncode:
+        raise RuntimeError(f"{command[0]}: {made.stdout[-2000:]}{made.stderr[-2000:]}")
+
+
+@contextmanager
+def _running(server: Server) -> Iterator[None]:
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(signal.SIGQUIT)
+
+
+def _answers(port: int) -> bool:
+    """Whether a MySQL server greets: while it recovers, it may take connections already."""
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=2) as probe:
+        return len(probe.recv(5)) == 5
+    return False
+
+
+DATABASES: dict[str, Callable[[], AbstractContextManager[tuple[str, Server]]]] = {"postgresql": postgresql, "mysql": mysql}
+
+
+def missing(kind: str) -> str | None:
+    """What this machine lacks for a server of ``DATABASES`` and for nnspec to reach it."""
+    if kind == "postgresql":
+        found, package, driver, extra = postgresql_bin(), "postgresql", "psycopg", "postgres"
+    else:
+        found, package, driver, extra = mariadb_bin(), "mariadb-server", "pymysql", "mysql"
+    if found is None:
+        return f"there is no database server of this kind: apt-get install {package}"
+    return None if find_spec(driver) else f"{driver} is not installed: pip install 'nnspec[{extra}]'"
+
+
+def with_driver(uri: str) -> str:
+    """The URI as MLflow needs it, which would take SQLAlchemy's default driver."""
+    scheme, mark, rest = uri.partition(":")
+    return {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}.get(scheme, scheme) + mark + rest
+
+
+def query(uri: str, statement: str) -> list[tuple[Any, ...]]:
+    """What the statement returns, committed at once, on a connection of its own."""
+    from sqlalchemy import NullPool, create_engine
+
+    with create_engine(with_driver(uri), poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        result = connection.exec_driver_sql(statement)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def delete_runs(uri: str) -> None:
+    """Empty MLflow's tables, but for the experiment that it makes itself."""
+    for table in reversed(TABLES):
+        query(uri, f"DELETE FROM {table}" + (" WHERE experiment_id <> 0" if table == "experiments" else ""))
+
+
+def new_database(uri: str, name: str) -> str:
+    """The URI of a new, empty database on the server of ``uri``."""
+    from sqlalchemy import make_url
+
+    query(uri, f"CREATE DATABASE {name}")
+    return make_url(uri).set(database=name).render_as_string(hide_password=False)
 
 
 @contextmanager
@@ -246,7 +344,7 @@ class BadProxy:
 
 def main(words: list[str]) -> int:
     kind = words[0] if words else "postgresql"
-    if len(words) > 1 or kind not in ("postgresql", "sqlite"):
+    if len(words) > 1 or kind not in (*DATABASES, "sqlite"):
         print(__doc__, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="nnspec-servers-") as name:
@@ -254,8 +352,8 @@ def main(words: list[str]) -> int:
         if kind == "sqlite":
             _serve(f"sqlite:///{folder / 'mlflow.db'}", folder)
         else:
-            with postgresql() as (uri, _):
-                _serve(uri.replace("postgresql:", "postgresql+psycopg:"), folder)
+            with DATABASES[kind]() as (uri, _):
+                _serve(with_driver(uri), folder)
     return 0
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import servers
 
 from nnspec.result import NEVER, CellResult
 from nnspec.spec import Member, RunSpec, Train
@@ -93,3 +94,25 @@ def started() -> Callable[..., RunStart]:
 @pytest.fixture(scope="session")
 def ended() -> Callable[..., RunEnd]:
     return make_end
+
+
+@pytest.fixture(scope="session", params=["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in servers.DATABASES)])
+def database(request: pytest.FixtureRequest) -> Iterator[Callable[[Path, str], str]]:
+    """``database(folder, name)`` is the URI of a database without runs: a file in the folder, or of this name on a server."""
+    if request.param == "sqlite":
+        yield lambda folder, name: f"sqlite:///{folder}/mlflow.db"
+        return
+    why_not = servers.missing(request.param)
+    if why_not:
+        pytest.skip(why_not)
+    with servers.DATABASES[request.param]() as (uri, _):
+        made: dict[str, str] = {}
+
+        def empty(_folder: Path, name: str) -> str:
+            if name in made:
+                servers.delete_runs(made[name])  # to make MLflow's tables anew would take seconds
+            else:
+                made[name] = servers.new_database(uri, f"nnspec_{name}")
+            return made[name]
+
+        yield empty

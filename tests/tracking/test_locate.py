@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
-from nnspec.tracking.locate import Location, locate, ui_command
+from nnspec.tracking.locate import DRIVERS, Location, locate, ui_command
 from nnspec.tracking.store import open_store
 
 
@@ -77,11 +79,37 @@ def test_the_writer_must_fit(folder: Path) -> None:
         open_store(Tracking(uri="http://host", writer="sql"))
 
 
-def test_a_missing_driver_is_named(folder: Path) -> None:
-    with pytest.raises(
-        TrackingError, match=r"must be a database whose driver is installed .*mssql://me:\*\*\*@host/db.*; pip install pyodbc"
-    ):
-        open_store(Tracking(uri="mssql://me:secret@host/db"))
+@pytest.mark.parametrize(
+    ("scheme", "package"),
+    [
+        ("mssql", "pyodbc"),
+        ("mysql", "pymysql"),
+        ("mysql+mysqldb", "mysqlclient"),
+        ("postgresql", r"'psycopg\[binary\]'"),
+        ("postgresql+psycopg2", "psycopg2-binary"),
+    ],
+)
+def test_a_missing_driver_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, package: str) -> None:
+    for names in DRIVERS.values():
+        for name in names:
+            monkeypatch.setitem(sys.modules, name, None)
+    rule = (
+        rf"must be a database whose driver is installed \(.*\), but got '{re.escape(scheme)}://me:\*\*\*@host/db'; pip install {package}$"
+    )
+    with pytest.raises(TrackingError, match=rule):
+        open_store(Tracking(uri=f"{scheme}://me:secret@host/db"))
+
+
+@pytest.mark.parametrize(
+    ("installed", "scheme"),
+    [({"pymysql", "MySQLdb"}, "mysql+pymysql"), ({"MySQLdb"}, "mysql+mysqldb"), (set(), "mysql+pymysql")],
+)
+def test_the_driver_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch, installed: set[str], scheme: str) -> None:
+    monkeypatch.setattr("nnspec.tracking.locate.find_spec", lambda name: name if name in installed else None)
+    location = locate(Tracking(uri="mysql://me:secret@host/db"), {})
+    assert location.absolute == f"{scheme}://me:secret@host/db"
+    assert ui_command(location).endswith(f"mlflow ui --backend-store-uri '{scheme}://me:***@host/db'")
+    assert locate(Tracking(uri="mysql+mysqldb://host/db"), {}).absolute == "mysql+mysqldb://host/db"
 
 
 def test_the_ui_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

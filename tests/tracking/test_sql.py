@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import servers
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
@@ -103,6 +104,19 @@ def test_an_unknown_schema_is_left_to_the_client(folder: Path, monkeypatch: pyte
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         open_store(Tracking(writer="client")).close()
+
+
+def test_tables_that_another_process_is_making_are_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MySQL shows each step of MLflow's migrations to everyone; whoever makes them holds the lock until they are done."""
+    fcntl = pytest.importorskip("fcntl")
+    open_store(Tracking()).close()
+    [revision] = KNOWN_REVISIONS
+    servers.query("sqlite:///mlflow.db", "UPDATE alembic_version SET version_num = 'elder'")
+    done = f"UPDATE alembic_version SET version_num = '{revision}'"
+    monkeypatch.setattr(fcntl, "flock", lambda _file, _how: servers.query("sqlite:///mlflow.db", done))
+    store = open_store(Tracking())
+    assert type(store).__name__ == "SqlStore"
+    store.close()
 
 
 def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:

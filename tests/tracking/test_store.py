@@ -1,9 +1,8 @@
-"""The contract of ``Store``, over both writers, read back through MLflow's public client."""
+"""The contract of ``Store``, over both writers and every kind of database, read back through MLflow's public client."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import servers
 
 from nnspec.errors import TrackingError
 from nnspec.result import CellResult
@@ -19,10 +19,10 @@ from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.store import Store, open_store
 
 WRITERS = ("sql", "client")
-TABLES = ("experiments", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
 ODD = {"inf": math.inf, "low": -math.inf, "nan": math.nan, "tiny": 5e-324, "third": 1 / 3}
 
 Make = Callable[..., Any]
+Database = Callable[[Path, str], str]
 
 
 class Filed(NamedTuple):
@@ -37,11 +37,11 @@ class Filed(NamedTuple):
     ids: list[str]
 
 
-def file_everything(writer: str, folder: Path, make_cell: Make, make_start: Make, make_end: Make) -> Filed:
+def file_everything(uri: str, writer: str, folder: Path, make_cell: Make, make_start: Make, make_end: Make) -> Filed:
     """A sweep of three cells (finished, with history filed on the way; failed with odd numbers; running) and a single run."""
     from mlflow import MlflowClient
 
-    store = open_store(Tracking(uri=f"sqlite:///{folder}/mlflow.db", writer=writer))
+    store = open_store(Tracking(uri=uri, writer=writer))
     experiment_id = store.experiment("nnspec-xor")
     sweep = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"}, start_time=500)], experiment_id)[0]
     cells = [make_cell(seed=seed, steps=steps) for seed, steps in enumerate((5, 400, 2, 3))]
@@ -56,15 +56,21 @@ def file_everything(writer: str, folder: Path, make_cell: Make, make_start: Make
     store.finish([ends[0], replace(ends[1], status="FAILED", history={**ends[1].history, **odd}, tags={"mlflow.user": "eve"})])
     store.finish([ends[3]])
     store.finish([ends[3]])  # a second try after a lost answer
-    return Filed(store, MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db"), folder, experiment_id, sweep, cells, ids)
+    return Filed(store, MlflowClient(tracking_uri=store.location.absolute), folder, experiment_id, sweep, cells, ids)
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, cell: Make, started: Make, ended: Make) -> Iterator[dict[str, Filed]]:
+def both(
+    database: Database, tmp_path_factory: pytest.TempPathFactory, cell: Make, started: Make, ended: Make
+) -> Iterator[dict[str, Filed]]:
+    made = {}
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("sql", "client"):
-            patch.setattr(f"nnspec.tracking.{module}.now_ms", lambda: 1_500)
-        made = {name: file_everything(name, tmp_path_factory.mktemp(name), cell, started, ended) for name in WRITERS}
+        for name in WRITERS:
+            patch.setattr(f"nnspec.tracking.{name}.now_ms", lambda: 1_500)
+        for name in WRITERS:
+            folder = tmp_path_factory.mktemp(name)
+            patch.chdir(folder)  # where the artifacts go that have no file of a database to lie beside
+            made[name] = file_everything(database(folder, name), name, folder, cell, started, ended)
     yield made
     for filed in made.values():
         filed.store.close()
@@ -77,11 +83,13 @@ def filed(request: pytest.FixtureRequest, both: dict[str, Filed]) -> Filed:
 
 def rows(filed: Filed) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of MLflow's tables, with what is drawn at random put as what it stands for."""
-    connection = sqlite3.connect(filed.folder / "mlflow.db")
-    connection.text_factory = str
-    names = dict(connection.execute("SELECT run_uuid, name FROM runs"))
-    names |= {one: f"data {name}" for one, name in connection.execute("SELECT dataset_uuid, name FROM datasets")}
-    names |= {one: f"input of {names[run]}" for one, run in connection.execute("SELECT input_uuid, destination_id FROM inputs")}
+
+    def query(statement: str) -> list[tuple[Any, ...]]:
+        return servers.query(filed.store.location.absolute, statement)
+
+    names = dict(query("SELECT run_uuid, name FROM runs"))
+    names |= {one: f"data {name}" for one, name in query("SELECT dataset_uuid, name FROM datasets")}
+    names |= {one: f"input of {names[run]}" for one, run in query("SELECT input_uuid, destination_id FROM inputs")}
 
     def plain(value: Any) -> Any:
         if not isinstance(value, str):
@@ -90,14 +98,14 @@ def rows(filed: Filed) -> dict[str, list[tuple[Any, ...]]]:
         return next((value.replace(one, name) for one, name in names.items() if one in value), value)
 
     found = {}
-    for table in TABLES:
+    for table in servers.TABLES:
         skip = "name, artifact_location, lifecycle_stage, workspace" if table == "experiments" else "*"
         where = " WHERE experiment_id <> 0" if table == "experiments" else ""
-        found[table] = sorted((tuple(map(plain, row)) for row in connection.execute(f"SELECT {skip} FROM {table}{where}")), key=repr)
+        found[table] = sorted((tuple(map(plain, row)) for row in query(f"SELECT {skip} FROM {table}{where}")), key=repr)
     return found
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", servers.TABLES)
 def test_both_writers_leave_the_same_rows(both: dict[str, Filed], table: str) -> None:
     sql, client = rows(both["sql"])[table], rows(both["client"])[table]
     assert sql == client
@@ -225,9 +233,9 @@ def test_facts_are_those_of_the_client(filed: Filed) -> None:
 
 
 @pytest.fixture(params=WRITERS)
-def fresh(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
-    """A store of its own, named as a user would."""
-    store = open_store(Tracking(writer=request.param))
+def fresh(request: pytest.FixtureRequest, database: Database, folder: Path) -> Iterator[Store]:
+    """A store of its own."""
+    store = open_store(Tracking(uri=database(folder, "fresh"), writer=request.param))
     yield store
     store.close()
 
@@ -251,12 +259,12 @@ def test_taking_up_and_deleting(fresh: Store) -> None:
 def test_another_process_files_only_the_rest(fresh: Store) -> None:
     run_id = fresh.start([RunStart("a", {}, {}, start_time=1)], fresh.experiment("one"))[0]
     fresh.progress([(run_id, {"loss": Series(np.arange(3), np.ones(3))})])
-    other = open_store(Tracking(writer="sql" if type(fresh).__name__ == "SqlStore" else "client"))
+    other = open_store(Tracking(uri=fresh.location.uri, writer="sql" if type(fresh).__name__ == "SqlStore" else "client"))
     other.finish([RunEnd(run_id, "FINISHED", {"loss": Series(np.arange(5), np.full(5, 2.0))}, end_time=2)])
     other.close()
-    connection = sqlite3.connect("mlflow.db")
-    assert connection.execute("SELECT step, value FROM metrics ORDER BY step").fetchall() == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
-    assert connection.execute("SELECT step, value FROM latest_metrics").fetchall() == [(4, 2)]
+    uri = fresh.location.uri
+    assert servers.query(uri, "SELECT step, value FROM metrics ORDER BY step") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
+    assert servers.query(uri, "SELECT step, value FROM latest_metrics") == [(4, 2)]
 
 
 def test_bad_names_are_refused_before_anything_is_filed(fresh: Store) -> None:
@@ -275,9 +283,7 @@ def test_bad_names_are_refused_before_anything_is_filed(fresh: Store) -> None:
 
 def test_a_deleted_experiment_is_refused(fresh: Store) -> None:
     fresh.experiment("one")
-    connection = sqlite3.connect("mlflow.db")
-    connection.execute("UPDATE experiments SET lifecycle_stage = 'deleted'")
-    connection.commit()
+    servers.query(fresh.location.uri, "UPDATE experiments SET lifecycle_stage = 'deleted'")
     with pytest.raises(TrackingError, match=r"tracking.experiment must not be deleted, but got 'one'; restore it or name another"):
         fresh.experiment("one")
 
