@@ -45,8 +45,8 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
     """
     shape = architecture(spec)
     entry = ACTIVATIONS[spec.activation.name]
-    if shape.output.name == SOFTMAX or entry.learned:
-        raise Untraceable("softmax, or an activation that learns")
+    if shape.output.name == SOFTMAX:
+        raise Untraceable(SOFTMAX)
     graph = Graph()
     data, loss, output = DATA[spec.data.name].make(dict(spec.data.params)), LOSSES[spec.loss.name], ACTIVATIONS[shape.output.name]
     targets = loss.targets(data.labels, data.classes)
@@ -55,10 +55,14 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         np.array([[graph.leaf("weight", b.start + i * b.fan_out + o) for o in range(b.fan_out)] for i in range(b.fan_in + 1)], dtype=object)
         for b in blocks(shape)
     ]
-    params = _Numbers(graph, "param", {k: v for k, v in spec.activation.params if isinstance(v, str)})
+    words = {k: v for k, v in spec.activation.params if isinstance(v, str)}
+    params = []  # of the activation behind each layer: what it learns are weights
+    for block in blocks(shape):
+        learned = {name: graph.leaf("weight", block.stop) for name in entry.learned.values() if block.learned}
+        params.append(_Numbers(graph, "param", words | learned))
     pre, post = [_product(inputs, layers[0], fused[0])], []
-    for layer in layers[1:]:
-        post.append(_each(lambda z: entry.value(XP, z, params), pre[-1]))
+    for number, layer in enumerate(layers[1:]):
+        post.append(_each(lambda z, p=params[number]: entry.value(XP, z, p), pre[-1]))  # type: ignore[misc]
         pre.append(_linear(post[-1], layer))
 
     output_params, loss_params = dict(shape.output.params), dict(spec.loss.params)
@@ -72,16 +76,20 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         dz[place] = (gradient if loss.fused else gradient * output.slope(XP, z, p, output_params)) * scale
     rows = [_all(distance < tolerance for distance in row) for row in distances]
 
-    gradients = []
-    for layer, z, h in zip(reversed(layers[1:]), reversed(pre[:-1]), reversed(post), strict=True):
-        own, dh = _back(h, layer, dz)
-        gradients.append(own)
+    gradients: list[Traced] = []
+    for number in range(len(layers) - 1, 0, -1):
+        z, h, p = pre[number - 1], post[number - 1], params[number - 1]
+        own, dh = _back(h, layers[number], dz)
+        gradients[:0] = own.ravel()
+        if entry.learned_slope is not None:
+            learned_slope = entry.learned_slope
+            gradients.insert(0, total(dh[place] * learned_slope(XP, z[place], p) for place in np.ndindex(*dh.shape)))
         dz = np.empty_like(dh)
         for place in np.ndindex(*dh.shape):
-            dz[place] = dh[place] * entry.slope(XP, z[place], h[place], params)
-    gradients.append(_product(inputs.T, dz, fused[1]))
+            dz[place] = dh[place] * entry.slope(XP, z[place], h[place], p)
+    gradients[:0] = _product(inputs.T, dz, fused[1]).ravel()
     return Pass(
-        [g for own in reversed(gradients) for g in own.ravel()],
+        gradients,
         list(distances.ravel()),
         _all(rows),
         total(elements.ravel()) * scale,

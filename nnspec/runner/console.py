@@ -52,7 +52,7 @@ def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> st
     if len(plan.stacks) > 1:
         lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
     if seconds_a_network is not None:
-        lines.append(f"about {seconds_a_network * plan.networks / min(workers, cores()):.1f} s of training")
+        lines.append(f"up to {seconds_a_network * plan.networks / min(workers, cores()):.1f} s of training")
     return "\n".join(lines)
 
 

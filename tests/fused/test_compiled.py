@@ -71,8 +71,7 @@ def both(monkeypatch: pytest.MonkeyPatch, crowd: Crowd, differing: Differing, ad
 @pytest.mark.parametrize("entry", TRAINABLE, ids=lambda entry: entry.name)
 def test_every_activation(entry: Any, spec_of: SpecOf, both: Both) -> None:
     made = both([spec_of(activation=entry.name, init=init, replicates=70, train=TRAIN) for init in ("kaiming_uniform", "normal")])
-    if KNOWN:
-        assert bool(made) == (not entry.learned)
+    assert made or not KNOWN
 
 
 @pytest.mark.parametrize("optimizer", UPDATES, ids=str)
@@ -118,7 +117,7 @@ def test_networks_that_diverge_stay_as_they_were(spec_of: SpecOf, both: Both, cr
 def test_a_crowd_of_all_activations_is_each_network_alone(
     spec_of: SpecOf, crowd: Crowd, differing: Differing, monkeypatch: pytest.MonkeyPatch, advances: list[Stretch]
 ) -> None:
-    names = [entry.name for entry in TRAINABLE if not entry.learned]
+    names = [entry.name for entry in TRAINABLE]
     specs = [
         spec_of(activation=name, replicates=3, optimizer={"name": "adam", "lr": lr}, train=TRAIN) for name in names for lr in (0.1, 1.0)
     ]
