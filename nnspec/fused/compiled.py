@@ -8,7 +8,6 @@ Where networks become non-finite, or a formula has no compiled form, or the work
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,8 +25,7 @@ from nnspec.spec import RunSpec
 Tensor = torch.Tensor
 PRODUCTS = ((True, True), (True, False), (False, True), (False, False))  # how torch may make its matrix products, see ``trace_pass``
 
-
-_machines: dict[object, Machine | None] = {}
+_machines: dict[object, Machine | None] = {}  # those made in this process: None for a step that has no compiled form
 
 
 class Compiled:
@@ -79,7 +77,8 @@ class Compiled:
             if len(machines) < len(self.segments):
                 break
             reached = at.clone()
-            if not self._run(machines, tuple(before), self.other, reached, self.scratch, 0, replace(stretch, looks=1)):
+            whole = Stretch(stretch.step, 1, stretch.updates)
+            if not self._run(machines, tuple(before), self.other, reached, self.scratch, 0, whole):
                 return  # something became non-finite: perhaps the next updates prove it
             ours, theirs = [*self.other, reached], [*self.eager, self.first.at]
             if row is not None:

@@ -120,8 +120,8 @@ class Traced:
     def sqrt(self) -> Traced:
         return self._new("sqrt", self)
 
-    def clamp(self, low: Any = None, high: Any = None) -> Traced:
-        return clip(self, low, high)
+    def clamp(self, min: Any = None, max: Any = None) -> Traced:
+        return clip(self, min, max)
 
     def copy_(self, other: Traced) -> Traced:
         return self._set(other)

@@ -17,6 +17,7 @@ from nnspec.fused import compiled, machine, stretch
 from nnspec.fused.compiled import Compiled
 from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, total
 from nnspec.fused.stretch import Stretch, stretches
+from nnspec.fused.traced import Pass
 from nnspec.result import NEVER
 from nnspec.spec import RunSpec
 
@@ -146,6 +147,61 @@ def test_a_function_that_this_torch_has_not_trains_eagerly(spec_of: SpecOf, both
     monkeypatch.setattr(compiled, "_machines", {})
     monkeypatch.setitem(machine._ARRAYS, "tanh", "vmsTanhOfAnotherVersion")
     assert both([spec_of(activation="tanh", train=TRAIN)]) == 0
+
+
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "exp": torch.exp,
+    "expm1": torch.expm1,
+    "log1p": torch.log1p,
+    "tanh": torch.tanh,
+    "erf": torch.erf,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "abs": torch.abs,
+    "sign": torch.sign,
+}
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "sqrt": lambda z: z.sqrt(),
+    "root of one": lambda z: (z + 0.0).rsqrt_(),
+    "reciprocal": lambda z: 2.0 / z,
+    "fused": lambda z: (z + 1.0).addcmul_(z, z * 0.3),
+    "divided": lambda z: (z + 1.0).addcdiv_(z, z * 0.3, value=-1),
+    "between": lambda z: (z + 1.0).lerp_(z, abs_(z) * 1e-3),
+    "clipped": lambda z: z.clamp(min=-0.5, max=2.0),
+    "negative": lambda z: -z,
+}
+
+
+def abs_(z: Any) -> Any:
+    return torch.abs(z) if isinstance(z, torch.Tensor) else GraphMaths().abs(z)
+
+
+def numbers() -> torch.Tensor:
+    """Single-precision numbers of every size: any bits that are a number, and many around 1."""
+    rng = np.random.default_rng(0)
+    edges = np.array([0.0, -0.0, 104, -104, 104.5, -104.5, 88.8, -88.8, 1e-45, -1e-45], np.float32)
+    bits = rng.integers(0, 2**32, 60_000, dtype=np.uint32).view(np.float32)
+    found = np.concatenate([edges, bits[np.isfinite(bits)], rng.normal(0, 20, 60_000).astype(np.float32)])
+    return torch.from_numpy(found[: len(found) // 64 * 64])
+
+
+@pytest.mark.skipif(not KNOWN, reason="torch's functions are others here")
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+def test_a_primitive_is_that_of_torch_to_the_last_bit(name: str) -> None:
+    graph, update = Graph(), Graph()
+    z, nothing = graph.leaf("weight", 0), graph.number(0.0)
+    result = getattr(GraphMaths(), name)(z) if name in FUNCTIONS else METHODS[name](z)
+    made = machine.build(Pass([result], [nothing], nothing < 1.0, nothing, nothing, []), [update.leaf("gradient", None)], lambda key: False)
+    before = numbers()
+    after, at, lost = torch.empty_like(before), torch.zeros(len(before), dtype=torch.int32), torch.zeros(len(before), dtype=torch.int32)
+    unused = torch.empty(3, len(before))
+    table = np.array([t.data_ptr() for t in (before, after, at, lost, *unused)], np.int64)
+    assert made.call(0, len(before), len(before), 0, 0, 1, 1, 0, table.ctypes.data) == 1
+    expected = (FUNCTIONS.get(name) or METHODS[name])(before)
+    number = ~torch.isnan(expected)  # which not-a-number it is does not matter
+    assert torch.equal(torch.isnan(after), ~number)
+    assert after[number].numpy().tobytes() == expected[number].numpy().tobytes()
 
 
 @pytest.mark.parametrize("rows", [1, 4, 16, 17, 40, 200, 300])
