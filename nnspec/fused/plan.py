@@ -129,7 +129,8 @@ def network_bytes(spec: RunSpec) -> int:
     shape = architecture(spec)
     item = 4 if spec.dtype == "float32" else 8
     rows = logged_rows(spec)
-    kept = 2 + (spec.train.epochs // spec.train.snapshot_every if spec.train.snapshot_every else 0)
+    # initial and final weights, and the second set of weights and state that compiled code writes to
+    kept = 5 + (spec.train.epochs // spec.train.snapshot_every if spec.train.snapshot_every else 0)
     return _hot_bytes(spec) + item * (kept * shape.parameters + rows * (2 + len(shape.dense))) + rows
 
 
