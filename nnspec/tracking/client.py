@@ -336,9 +336,9 @@ def _dataset_input(info: DatasetInfo) -> Any:
 
 def _facts(run: Run) -> RunFacts:
     info, data = run.info, run.data
-    return RunFacts(
-        info.run_id, info.experiment_id, info.run_name, info.status, data.tags, data.params, data.metrics, info.start_time, info.end_time
-    )
+    times = info.start_time, info.end_time
+    about = info.run_id, info.experiment_id, info.run_name, info.status
+    return RunFacts(*about, data.tags, data.params, data.metrics, *times, info.lifecycle_stage == "deleted")
 
 
 def _tag_is(key: str, value: str) -> str:
