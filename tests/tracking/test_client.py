@@ -28,15 +28,6 @@ Make = Callable[..., Any]
 LOCATION = Location("http://host:5000", "http")
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that only sleeping moves on; the list is what was slept."""
-    slept: list[float] = []
-    monkeypatch.setattr("nnspec.tracking.patience.sleep", slept.append)
-    monkeypatch.setattr("nnspec.tracking.patience.monotonic", lambda: sum(slept))
-    return slept
-
-
 class Failing:
     """A call that fails so many times with an error, then returns."""
 
