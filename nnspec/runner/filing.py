@@ -205,8 +205,10 @@ def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:
             return spool(place, experiment, runs)
         except TrackingError as error:
             refused.append(str(error))
-    count = f"{len(runs)} trained run" + "s" * (len(runs) != 1)
-    raise TrackingError(f"{count} are lost, for neither the store nor any folder took them: {'; '.join(refused)}; then train them again")
+    lost = "1 trained run is lost, for neither the store nor any folder took it"
+    if len(runs) != 1:
+        lost = f"{len(runs)} trained runs are lost, for neither the store nor any folder took them"
+    raise TrackingError(f"{lost}: {'; '.join(refused)}, and train again what is missing")
 
 
 def places() -> Iterator[Path]:
