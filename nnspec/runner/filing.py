@@ -199,16 +199,15 @@ def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:
     Raises:
         TrackingError: none of them does: these runs are lost.
     """
-    refused = []
+    refused: dict[str, str] = {}
     for place in places():
         try:
             return spool(place, experiment, runs)
         except TrackingError as error:
-            refused.append(str(error))
-    lost = "1 trained run is lost, for neither the store nor any folder took it"
-    if len(runs) != 1:
-        lost = f"{len(runs)} trained runs are lost, for neither the store nor any folder took them"
-    raise TrackingError(f"{lost}: {'; '.join(refused)}, and train again what is missing")
+            refused[str(place)] = str(error)
+    count, them = (f"{len(runs)} trained runs are", "them") if len(runs) != 1 else ("1 trained run is", "it")
+    why = f"neither the store nor any folder ({', '.join(refused)}) took {them}: {next(reversed(refused.values()))}"
+    raise TrackingError(f"{count} lost, for {why}, and train {them} again")
 
 
 def places() -> Iterator[Path]:

@@ -62,9 +62,10 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
         making.replace(target)
     except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
-        if not isinstance(error, OSError):
+        why = error if isinstance(error, OSError) else error.__cause__  # which write_files raises as an error of its own
+        if not isinstance(why, OSError):
             raise
-        fault = Fault(f"the folder {folder}", "must take the runs that the store did not", error.strerror or str(error), "free some space")
+        fault = Fault(f"the folder {folder}", "must take the runs that the store did not", why.strerror or str(why), "free some space")
         raise TrackingError(str(fault)) from error
     return target
 

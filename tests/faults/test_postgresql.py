@@ -110,5 +110,5 @@ def test_a_database_that_restarts_during_a_sweep(tmp_path: Path, undisturbed: sw
         servers.until(begun, "a cell is filed")
         server.stop()  # SIGKILL: connections break in the middle of what they do
         server.start()
-        assert sweeps.ended(sweep) == 0, (tmp_path / "output").read_text()
+        assert sweeps.ended(sweep) == 0, sweeps.output(tmp_path)
         sweeps.check_complete(sweeps.filed(uri.replace("postgresql:", "postgresql+psycopg:")), undisturbed)
