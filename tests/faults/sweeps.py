@@ -24,6 +24,9 @@ PRELOAD = [
     "nnspec.runner.run",
     "nnspec.runner.sweep_result",
     "nnspec.tracking.sql",
+    "nnspec.tracking.client",
+    "pyarrow.pandas_compat",
+    "scipy.special",
 ]
 AXES = ["activation=relu,tanh,gelu,sigmoid,elu", "init=kaiming_uniform,orthogonal", "seed=range(0,20)"]
 CELLS = 200
@@ -123,13 +126,13 @@ class Filed:
         return Counter(run.data.tags["nnspec.fingerprint"] for run in self.children)
 
 
-def filed(uri: str) -> Filed:
-    """Everything in a store that is not deleted, through MLflow's public client."""
+def filed(uri: str, experiment: str | None = None) -> Filed:
+    """Everything in a store, or in one experiment of it, that is not deleted, through MLflow's public client."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
     runs, token = [], None
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    ids = [found.experiment_id for found in client.search_experiments() if experiment in (None, found.name)]
     while True:
         page = client.search_runs(ids, max_results=1000, page_token=token)
         runs += page
