@@ -141,7 +141,9 @@ def filed(uri: str, experiment: str | None = None) -> Filed:
             break
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    return Filed(children, parents, {run.data.tags["nnspec.fingerprint"]: digest(client, run) for run in children})
+    return Filed(
+        children, parents, {run.data.tags["nnspec.fingerprint"]: digest(client, run) for run in children if run.info.status == "FINISHED"}
+    )
 
 
 def digest(client: Any, run: Any) -> str:
