@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,11 +12,13 @@ import numpy as np
 
 from nnspec.errors import TrackingError
 from nnspec.result import NEVER
+from nnspec.runner.filing import places
 from nnspec.runner.table import OUTCOME
 from nnspec.spec import RunSpec
-from nnspec.tracking import Store
+from nnspec.tracking import Store, file_spool
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.store import RunFacts
+from nnspec.tracking.unspool import unfiled_of
 
 LAST = "last"
 DIGEST_TAG = "nnspec.sweep"
@@ -38,8 +41,8 @@ def sweep_digest(specs: Iterable[RunSpec]) -> str:
 def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
     """The sweep to resume ('last': the youngest of the same cells) and its finished cells.
 
-    Runs that a dead process left RUNNING are closed as KILLED, and these cells' unfinished runs are deleted, for they
-    are run again.
+    What of it was spooled is filed first. Runs that a dead process left RUNNING are closed as KILLED, and these cells'
+    unfinished runs are deleted, for they are run again.
 
     Raises:
         TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
@@ -48,6 +51,7 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
     _refuse_unfit(store.get(parent))
+    file_kept(store, parent)
     children = store.find_children(parent)
     by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
     finished = {i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint}
@@ -56,6 +60,15 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     left = [child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours]
     store.delete(left)  # a cell must not be there twice
     return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
+
+
+def file_kept(store: Store, sweep: str) -> None:
+    """File what an earlier process of the sweep trained and could not file; what still cannot be is trained again."""
+    for spool in unfiled_of(sweep, places()):
+        try:
+            file_spool(spool, store)
+        except TrackingError as error:
+            print(f"nnspec: {error}; the cells in {spool} are trained again", file=sys.stderr)
 
 
 def _refuse_unfit(sweep: RunFacts) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import queue
 import statistics
+import tempfile
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +66,8 @@ Interval = Callable[[int, int], tuple[float, float]]  # (solved, networks) -> li
 class Filer:
     """Files cells as they come: ``put`` hands one over, ``finish`` waits until all are filed or spooled.
 
-    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs.
+    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs, which
+    are ``spooled`` in all.
     """
 
     store: Store
@@ -76,12 +79,14 @@ class Filer:
     ids: dict[int, str] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     unfiled: list[Path] = field(default_factory=list)
-    broken: TrackingError | None = None
+    spooled: int = 0
+    broken: Exception | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._queue: queue.Queue[Item | None] = queue.Queue(ROOM)
         self._crash: BaseException | None = None
+        self._starts: dict[int, RunStart] = {}  # as they were sent: a run whose beginning went unanswered is known by them
         self._thread = threading.Thread(target=self._work, name="nnspec-filer", daemon=True)
         self._thread.start()
 
@@ -167,19 +172,57 @@ class Filer:
                 self.store.progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
             if ends:
                 self.store.finish([self.end_of(item) for item in ends])
-        except TrackingError as error:
+        except (TrackingError, OSError) as error:  # an OSError is this machine's: no room for a temporary file, say
             self.broken = error
             self._spool(ends)
-        self.done.update(item.index for item in ends)
+        for item in ends:
+            self.done.add(item.index)
+            self._starts.pop(item.index, None)
 
     def _begin(self, cells: Sequence[int]) -> None:
         if cells:
-            self.ids.update(zip(cells, self.store.start([self.start_of(cell) for cell in cells], self.experiment_id), strict=True))
+            starts = {cell: self.start_of(cell) for cell in cells}
+            self._starts |= starts
+            self.ids.update(zip(cells, self.store.start(list(starts.values()), self.experiment_id), strict=True))
 
     def _spool(self, ends: Sequence[TrainedCell | Failed]) -> None:
         if ends:
-            runs = [Unfiled(self.start_of(item.index), self.end_of(item), begun=item.index in self.ids) for item in ends]
-            self.unfiled.append(spool(UNFILED, self.experiment, runs))
+            starts = [self._starts.get(item.index) or self.start_of(item.index) for item in ends]
+            ended = [(start, self.end_of(item), item.index in self.ids) for start, item in zip(starts, ends, strict=True)]
+            self.unfiled.append(keep(self.experiment, [Unfiled(*parts) for parts in ended]))
+            self.spooled += len(ends)
+
+
+def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:
+    """Spool the runs in the first of the ``places`` that takes them, and return the folder.
+
+    Raises:
+        TrackingError: none of them does: these runs are lost.
+    """
+    refused: dict[str, str] = {}
+    for place in places():
+        try:
+            return spool(place, experiment, runs)
+        except TrackingError as error:
+            refused[str(place)] = str(error)
+    count, them = (f"{len(runs)} trained runs are", "them") if len(runs) != 1 else ("1 trained run is", "it")
+    why = f"neither the store nor any folder ({', '.join(refused)}) took {them}: {next(reversed(refused.values()))}"
+    raise TrackingError(f"{count} lost, for {why}, and train {them} again")
+
+
+def places() -> Iterator[Path]:
+    """Where runs are spooled: in the working folder, else at home, else where temporary files are: one disk may be full."""
+    yield UNFILED
+    with suppress(RuntimeError):  # a user without a home
+        yield Path.home() / UNFILED
+    with suppress(OSError):  # no folder for temporary files takes any
+        yield _temporary()
+
+
+@cache
+def _temporary() -> Path:
+    """A folder of this process's own: others can write where temporary files are, and must not foresee its name."""
+    return Path(tempfile.gettempdir(), f"{UNFILED}-{uuid.uuid4().hex}")
 
 
 def failure(cell: TrainedCell) -> str | None:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from nnspec.errors import TrackingError
 from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
-from nnspec.runner.filing import UNFILED, Filer, Interval, now
+from nnspec.runner.filing import Filer, Interval, keep, now
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.reporting import SweepReport, spec_text
 from nnspec.runner.table import axis_column
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store, spool
+from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import run_name
+from nnspec.tracking.spool import kept_message
 
 if TYPE_CHECKING:
     from nnspec.runner.run import Outcome
@@ -102,10 +103,10 @@ class Parent:
         end = RunEnd(self.run_id, status, metrics=sweep_metrics(outcome), artifacts=sweep_artifacts(outcome) | report, end_time=now())
         try:
             self.store.finish([end])
-        except TrackingError as error:
+        except (TrackingError, OSError) as error:
             outcome.unfiled = True
-            folder = spool(UNFILED, self.experiment, [Unfiled(self.start, end, begun=True)])
-            print(f"nnspec: {error}; the sweep's results are in {folder}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
+            folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
+            print("nnspec:", kept_message("the sweep's own run", [folder.parent], error), file=sys.stderr)
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""

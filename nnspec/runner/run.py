@@ -13,7 +13,7 @@ import numpy as np
 from nnspec.catalog import INITS
 from nnspec.runner import console
 from nnspec.runner.adaptive import AdaptiveTraining, trainer
-from nnspec.runner.filing import UNFILED, Failed, Filer, Interval, failure
+from nnspec.runner.filing import Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.interrupts import Interrupts
 from nnspec.runner.parent import Parent, Say
@@ -22,6 +22,7 @@ from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
+from nnspec.tracking.spool import kept_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,8 +166,8 @@ def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
     outcome.seconds["file"] = filer.seconds
     outcome.unfiled = bool(filer.unfiled)
     if filer.unfiled:
-        why = f"{len(filer.done)} runs trained, but some could not be filed: {filer.broken}"
-        print(f"nnspec: {why}; they are in {UNFILED}, file them later with: nnspec file {UNFILED}", file=sys.stderr)
+        what = f"{filer.spooled} of {console.count(len(filer.done), 'trained run')}"
+        print("nnspec:", kept_message(what, [spool.parent for spool in filer.unfiled], filer.broken), file=sys.stderr)
 
 
 def _say_duplicates(say: Say, duplicates: int) -> None:

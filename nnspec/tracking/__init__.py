@@ -8,7 +8,7 @@ from nnspec.tracking.records import RunEnd as RunEnd
 from nnspec.tracking.records import RunStart as RunStart
 from nnspec.tracking.records import Series as Series
 from nnspec.tracking.spool import Unfiled as Unfiled
-from nnspec.tracking.spool import file_spool as file_spool
 from nnspec.tracking.spool import spool as spool
 from nnspec.tracking.store import Store as Store
 from nnspec.tracking.store import open_store as open_store
+from nnspec.tracking.unspool import file_spool as file_spool

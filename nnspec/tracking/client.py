@@ -134,7 +134,7 @@ class ClientStore:
         return run_id
 
     def _log_dataset(self, run_id: str, experiment_id: str, info: DatasetInfo) -> None:
-        """File the data set. MLflow fails where two runs bring a new one at once, so the first goes alone."""
+        """File the data set. MLflow fails one of two runs that bring a new one at once, so the first goes alone."""
 
         def log() -> None:
             self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(info)]))
@@ -143,12 +143,7 @@ class ClientStore:
             log()
             return
         with self._dataset_lock:
-            try:
-                log()
-            except TrackingError as error:
-                if getattr(error.__cause__, "error_code", "") != "BAD_REQUEST":
-                    raise
-                log()  # another process was first: now it is there
+            log()
             self._datasets.add((experiment_id, info))
 
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
@@ -336,9 +331,9 @@ def _dataset_input(info: DatasetInfo) -> Any:
 
 def _facts(run: Run) -> RunFacts:
     info, data = run.info, run.data
-    return RunFacts(
-        info.run_id, info.experiment_id, info.run_name, info.status, data.tags, data.params, data.metrics, info.start_time, info.end_time
-    )
+    times = info.start_time, info.end_time
+    about = info.run_id, info.experiment_id, info.run_name, info.status
+    return RunFacts(*about, data.tags, data.params, data.metrics, *times, info.lifecycle_stage == "deleted")
 
 
 def _tag_is(key: str, value: str) -> str:

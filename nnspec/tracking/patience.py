@@ -14,6 +14,8 @@ from nnspec.tracking.locate import Location, unreachable
 PATIENCE_SECONDS = 60.0
 IMPATIENCE_SECONDS = 2.0
 LONGEST_PAUSE = 4.0
+# MLflow calls it a bad request if another brings the same row at once: another process, or what we asked before a server hung.
+_RACES = ("IntegrityError", "UniqueViolation")  # of SQLite and MySQL, of PostgreSQL
 
 T = TypeVar("T")
 
@@ -67,7 +69,9 @@ def _either(first: Callable[[], T | None], then: Callable[[], T]) -> Callable[[]
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether a failed call is worth repeating: no answer, a server's own fault, or too many requests."""
+    """Whether a failed call is worth repeating: no answer, a server's own fault, too many requests, or two for the same row."""
+    if getattr(error, "error_code", "") == "BAD_REQUEST":
+        return any(name in str(error) for name in _RACES)
     status = getattr(error, "get_http_status_code", None)
     if status is not None:
         return bool(status() >= 500 or status() in (408, 429))

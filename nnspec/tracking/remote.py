@@ -12,12 +12,21 @@ from nnspec.tracking.locate import Location
 
 
 def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Send a run's artifacts to wherever its store keeps them."""
+    """Send a run's artifacts to wherever its store keeps them.
+
+    Raises:
+        TrackingError: if it does not take them.
+    """
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
         write_files(Path(folder), files)
-        MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
+        try:
+            MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
+        except Exception as error:  # every artifact store has exceptions of its own
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            remedy = "mend the artifact store and file the run again"
+            raise TrackingError(str(Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy))) from error
 
 
 def download(location: Location, run_id: str, path: str, artifact_uri: str) -> bytes:

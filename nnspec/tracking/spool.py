@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,7 @@ from nnspec.spec import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
 from nnspec.tracking.files import checked_path, write_file, write_files
 from nnspec.tracking.records import FINGERPRINT_TAG, DatasetInfo, RunEnd, RunStart, Series
-from nnspec.tracking.store import RunFacts, Store
 
-SPOOL_TAG = "nnspec.spool_id"
-ITEM_TAG = "nnspec.spool_item"
 MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
@@ -62,74 +60,20 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
         manifest = {"format": FORMAT, "spool_id": spool_id, "experiment": experiment, "runs": entries}
         write_file(making / MANIFEST, json.dumps(manifest, indent=1).encode())
         making.replace(target)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
-        fault = Fault(f"the folder {folder}", "must take the runs that the store did not", error.strerror or str(error), "free some space")
+        why = error if isinstance(error, OSError) else error.__cause__  # which write_files raises as an error of its own
+        if not isinstance(why, OSError):
+            raise
+        fault = Fault(f"the folder {folder}", "must take the runs that the store did not", why.strerror or str(why), "free some space")
         raise TrackingError(str(fault)) from error
     return target
 
 
-def spooled_message(folder: Path, count: int, why: object) -> str:
-    """What to tell the user: nothing is lost, where it is, and how to file it."""
-    runs = "1 run" if count == 1 else f"{count} runs"
-    return f"{runs} trained but not filed ({why}); kept in {folder}, file with: nnspec file {folder}"
-
-
-def file_spool(folder: Path, store: Store) -> list[str]:
-    """File what a spooled folder holds and return the run ids in order. Safe to repeat: each run is filed once.
-
-    A run is recognised by its tags ``nnspec.spool_id`` and ``nnspec.spool_item``, or by the id it already had in the store.
-
-    Raises:
-        TrackingError: if the folder is not as ``spool`` left it, or the store fails; then simply call it again.
-    """
-    manifest, runs = read_spool(folder)
-    experiment_id = store.experiment(manifest["experiment"])
-    there = {facts.tags.get(ITEM_TAG, ""): facts for facts in store.tagged(experiment_id, SPOOL_TAG, manifest["spool_id"])}
-    ids: dict[str, str] = {}  # the id in the folder -> the id in the store
-    for generation in _parents_first(runs):
-        marked = {number: _marked(runs[number], number, manifest["spool_id"], ids) for number in generation}
-        found = {number: there.get(str(number)) or _begun(store, run) for number, run in marked.items()}
-        new = [number for number, facts in found.items() if facts is None]
-        begun = dict(zip(new, store.start([marked[number].start for number in new], experiment_id), strict=True))
-        ids |= {runs[number].end.run_id: facts.run_id if facts else begun[number] for number, facts in found.items()}
-        rest = [number for number, facts in found.items() if facts is None or not _complete(facts, manifest["spool_id"])]
-        store.finish([replace(marked[number].end, run_id=ids[runs[number].end.run_id]) for number in rest])
-    filed = [ids[run.end.run_id] for run in runs]
-    write_file(folder / FILED, json.dumps(filed).encode())
-    return filed
-
-
-def _marked(run: Unfiled, number: int, spool_id: str, ids: Mapping[str, str]) -> Unfiled:
-    """The run with the tags by which it is known again, and its parent as the store knows it."""
-    tags = {SPOOL_TAG: spool_id, ITEM_TAG: str(number)}
-    parent = run.start.parent and ids.get(run.start.parent, run.start.parent)
-    start = replace(run.start, parent=parent, tags={**run.start.tags, **tags})
-    return replace(run, start=start, end=replace(run.end, tags={**run.end.tags, **tags}))
-
-
-def _complete(facts: RunFacts, spool_id: str) -> bool:
-    return facts.status != "RUNNING" and facts.tags.get(SPOOL_TAG) == spool_id
-
-
-def _begun(store: Store, run: Unfiled) -> RunFacts | None:
-    """The run as the store knows it, if it had begun there before it was spooled."""
-    if not run.begun:
-        return None
-    facts = store.get(run.end.run_id)
-    mark = run.start.tags.get(FINGERPRINT_TAG)
-    if facts.tags.get(FINGERPRINT_TAG) != mark:
-        rule = f"must be the one that was spooled ({mark})"
-        remedy = "set tracking.uri to the store it began in"
-        raise TrackingError(str(Fault(f"run {run.end.run_id}", rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy)))
-    return facts
-
-
-def _parents_first(runs: Sequence[Unfiled]) -> list[list[int]]:
-    """The numbers of the runs whose parent is not among them, then those of the others: a sweep has two levels."""
-    own = {run.end.run_id for run in runs}
-    children = [number for number, run in enumerate(runs) if run.start.parent in own]
-    return [[number for number in range(len(runs)) if number not in set(children)], children]
+def kept_message(what: str, folders: Iterable[Path], why: object) -> str:
+    """What to tell the user of runs that were spooled below ``folders``: nothing is lost, where it is, and how to file it."""
+    places = " ".join(shlex.quote(str(folder)) for folder in dict.fromkeys(folders))
+    return f"{what} could not be filed ({why}); kept in {places}, file later with: nnspec file {places}"
 
 
 def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:

@@ -158,7 +158,8 @@ class SqlStore:
             raise _missing(run_id, self.location)
         run = rows[0]
         tags, params, metrics = pairs(every.tags), pairs(every.params), pairs(every.latest)
-        return RunFacts(run_id, str(run.experiment_id), run.name, run.status, tags, params, metrics, run.start_time, run.end_time)
+        about = run_id, str(run.experiment_id), run.name, run.status
+        return RunFacts(*about, tags, params, metrics, run.start_time, run.end_time, run.lifecycle_stage == "deleted")
 
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
         """See ``Store.set_status``."""

@@ -28,6 +28,7 @@ class RunFacts:
     metrics: Mapping[str, float]
     start_time: int
     end_time: int | None
+    deleted: bool = False
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_what_was_filed_in_part_is_filed_once(spooled, nnspec, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no flock")
 def test_two_commands_do_not_file_one_folder(spooled, nnspec, tmp_path):
-    wait = f"import time; from pathlib import Path; from nnspec.cli.file import _alone; folder = Path({str(spooled[0])!r})"
+    wait = f"import time; from pathlib import Path; from nnspec.tracking.unspool import _alone; folder = Path({str(spooled[0])!r})"
     holder = f"{wait}\nwith _alone(folder):\n    print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline()

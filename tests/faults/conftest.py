@@ -22,7 +22,7 @@ def no_store_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> sweeps.Filed:
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert sweeps.ended(sweeps.begin(folder, HERE)) == 0, (folder / "output").read_text()
+    assert sweeps.ended(sweeps.begin(folder, HERE)) == 0, sweeps.output(folder)
     found = sweeps.filed(f"sqlite:///{folder}/mlflow.db")
     sweeps.check_complete(found)
     return found

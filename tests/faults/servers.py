@@ -82,6 +82,13 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
 
+    def revive(self) -> None:
+        """It serves, whatever was done to it."""
+        if self._process is None:
+            self.start()
+        else:
+            self.go_on()
+
     def pause(self) -> None:
         """It takes connections and says nothing: it hangs."""
         assert self._process is not None

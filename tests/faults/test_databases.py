@@ -112,7 +112,7 @@ def test_three_sweeps_at_once(database: str, tmp_path: Path, undisturbed: sweeps
     """They make the tables together, and the experiment, and the data set."""
     running = [sweeps.begin(tmp_path / name, f"tracking.uri={database}", "tracking.writer=sql", "train.memory=1") for name in "abc"]
     for name, sweep in zip("abc", running, strict=True):
-        assert sweeps.ended(sweep, 300) == 0, (tmp_path / name / "output").read_text()
+        assert sweeps.ended(sweep, 300) == 0, sweeps.output(tmp_path / name)
     found = sweeps.filed(servers.with_driver(database))
     assert found.statuses == {"FINISHED": 3 * sweeps.CELLS}
     assert found.fingerprints == dict.fromkeys(undisturbed.fingerprints, 3)
@@ -132,9 +132,9 @@ def test_a_restart_during_a_sweep(
     _, server = running
     server.stop(signal.SIGKILL if how == "killed" else SHUT_DOWN[server.name])
     server.start()
-    assert sweeps.ended(sweep) == 0, (tmp_path / "output").read_text()
+    assert sweeps.ended(sweep) == 0, sweeps.output(tmp_path)
     sweeps.check_complete(sweeps.filed(servers.with_driver(database)), undisturbed)
-    assert "Traceback" not in (tmp_path / "output").read_text()
+    assert "Traceback" not in sweeps.output(tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""kill -9 at random moments, and resume until done."""
+"""kill -9 at random moments: of sweeps, resumed until done, and of the command that files what was spooled."""
 
 from __future__ import annotations
 
@@ -6,51 +6,112 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sweeps
 
+from nnspec.runner.filing import UNFILED
+
 pytestmark = pytest.mark.slow
-ROUNDS = 12
+ROUNDS = 50
+AT_ONCE = 2
+TRIES = 30  # more than any round has needed; the last of them is let alone
+FILINGS = 8
 HERE = "tracking.uri=sqlite:///mlflow.db"
+MANY_CHUNKS = "train.memory=1"  # so that cells come to be filed in many batches
+
+
+def timed(process: Any) -> float:
+    """How long a process takes that nobody kills."""
+    started = time.monotonic()
+    assert sweeps.ended(process) == 0
+    return time.monotonic() - started
+
+
+def until_done(begin: Callable[[], Any], folder: Path, whole: float, chance: random.Random, state: Callable[[Path], str]) -> Counter[str]:
+    """Begin a command again and again, and kill it at a random moment of its life, until it has ended by itself; the states
+    in which its kills left the store."""
+    kills = Counter[str]()
+    for attempt in range(TRIES):
+        process = begin()
+        process.join(chance.uniform(0, 1.2 * whole) if attempt < TRIES - 1 else 120)
+        if not process.is_alive():
+            assert sweeps.ended(process) == 0, sweeps.output(folder)
+            return kills
+        process.kill()
+        sweeps.ended(process)
+        kills[state(folder / "mlflow.db")] += 1
+    raise AssertionError("the last try, which nobody kills, has not ended")
 
 
 def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
-    started = time.monotonic()
-    sweeps.ended(sweeps.begin(tmp_path / "timed", HERE))
-    whole = time.monotonic() - started
-    chance = random.Random(4)
-    kills = Counter[str]()
-    for number in range(ROUNDS):
+    whole = timed(sweeps.begin(tmp_path / "timed", HERE, MANY_CHUNKS))
+
+    def one_round(number: int) -> Counter[str]:
         folder = tmp_path / str(number)
-        for attempt in range(30):
-            process = sweeps.begin(folder, HERE, "resume=last")
-            process.join(chance.uniform(0, 1.2 * whole) if attempt < 29 else 120)
-            if not process.is_alive():
-                assert sweeps.ended(process) == 0, (folder / "output").read_text()
-                break
-            process.kill()
-            sweeps.ended(process)
-            kills[state(folder / "mlflow.db")] += 1
+        begin = lambda: sweeps.begin(folder, HERE, MANY_CHUNKS, "resume=last")  # noqa: E731
+        kills = until_done(begin, folder, whole, random.Random(number), progress)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
-    print(f"{ROUNDS} sweeps, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= ROUNDS // 2
-    assert kills["some cells done"] + kills["cells begun"] >= ROUNDS // 4  # else the moments are not what they should be
+        return kills
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        kills = sum(pool.map(one_round, range(ROUNDS)), Counter())
+    print(f"{ROUNDS} sweeps of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
+    assert kills.total() >= ROUNDS
+    for moment in ("no cell yet", "cells begun", "some cells done"):  # else the moments are not what they should be
+        assert kills[moment] >= ROUNDS // 10
 
 
-def state(database: Path) -> str:
+def progress(database: Path) -> str:
     """How far a killed sweep had come."""
     if not database.exists() or not database.stat().st_size:
         return "no store yet"
-    with closing(sqlite3.connect(database)) as connection:
-        child = "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId'"
-        query = f"SELECT count(*), sum(status = 'FINISHED') FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN ({child})"
-        try:
-            begun, done = connection.execute(query).fetchone()
-        except sqlite3.OperationalError as error:  # killed while the tables were being made: they are rolled back
-            if "no such table" not in str(error):
-                raise
-            return "no store yet"
+    child = "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId'"
+    query = f"SELECT count(*), sum(status = 'FINISHED') FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN ({child})"
+    try:
+        begun, done = asked(database, query)
+    except sqlite3.OperationalError as error:  # killed while the tables were being made: they are rolled back
+        if "no such table" not in str(error):
+            raise
+        return "no store yet"
     return "all cells done" if done == sweeps.CELLS else "some cells done" if done else "cells begun" if begun else "no cell yet"
+
+
+def asked(database: Path, query: str) -> tuple[Any, ...]:
+    with closing(sqlite3.connect(database)) as connection:
+        found: tuple[Any, ...] = connection.execute(query).fetchone()
+        return found
+
+
+def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
+    def spooled(folder: Path) -> Path:
+        """A sweep whose database may not grow: its cells are in folders beside it."""
+        sweep = sweeps.begin(folder, HERE, MANY_CHUNKS, under=sweeps.Circumstances(largest_file=sweeps.SMALL_DATABASE))
+        assert sweeps.ended(sweep) == 1, sweeps.output(folder)
+        assert f"file later with: nnspec file {UNFILED}" in sweeps.output(folder)
+        return folder
+
+    def file(folder: Path) -> Any:
+        return sweeps.command(folder, "file", str(UNFILED), "--uri", "sqlite:///mlflow.db")
+
+    whole = timed(file(spooled(tmp_path / "timed")))
+    kills = Counter[str]()
+    for number in range(FILINGS):
+        folder = spooled(tmp_path / str(number))
+        kills += until_done(lambda folder=folder: file(folder), folder, whole, random.Random(number), filing)  # type: ignore[misc]
+        sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
+    print(f"{FILINGS} filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
+    assert kills.total() >= FILINGS
+    assert kills["in the middle"] >= FILINGS // 2
+
+
+def filing(database: Path) -> str:
+    """How far a killed ``nnspec file`` had come."""
+    tagged = "SELECT run_uuid FROM tags WHERE key = 'nnspec.spool_id'"
+    begun, running = asked(database, f"SELECT count(*), sum(status = 'RUNNING') FROM runs WHERE run_uuid IN ({tagged})")
+    return "nothing begun" if not begun else "in the middle" if running or begun < sweeps.CELLS else "all filed"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nnspec.errors import TrackingError
 from nnspec.fused.train import Rows
 from nnspec.result import NEVER
+from nnspec.runner import filing
 from nnspec.runner.filing import FAILURE_TAG, UNFILED, VERDICT_TAG, Begun, Failed, Filer, Live, failure, most_common, verdict_metrics
 from nnspec.runner.gather import TrainedCell, partial_history
 from nnspec.settings import Tracking
@@ -193,3 +196,87 @@ def test_verdicts_are_shares_and_numbers_medians_of_what_is_known(cells: list[Tr
     assert sum(value for key, value in metrics.items() if key.startswith("verdict.")) == 1
     assert most_common(verdict) == "solved"
     assert most_common(np.array(["dead_units", "diverged"])) == "diverged"  # a tie: the earlier in VERDICTS
+
+
+def no_room(monkeypatch: pytest.MonkeyPatch, *taken: str) -> None:
+    """Let every place be full but those whose path has one of these in it."""
+    spooling = import_module("nnspec.tracking.spool")  # the package has a function of this name
+    real = spooling.write_files
+
+    def write(root: Path, files: Any) -> None:
+        if not any(word in str(root.absolute()) for word in taken):
+            raise TrackingError("artifacts must be written") from OSError(28, "No space left on device")
+        real(root, files)
+
+    monkeypatch.setattr(spooling, "write_files", write)
+
+
+@pytest.mark.parametrize("place", ["work", "home", "temporary"])
+def test_a_full_disk_is_left_for_another(
+    folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    for name in ("work", "home", "temporary"):
+        (folder / name).mkdir()
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "temporary"))
+    monkeypatch.chdir(folder / "work")
+    filing._temporary.cache_clear()
+    no_room(monkeypatch, f"/{place}/")
+    experiment_id = store.experiment("nnspec-xor")
+    filer = filer_on(failing_store(3, real=store), cells, experiment_id)
+    hand_over(filer, everything(cells))
+    assert filer.spooled == CELLS - 1
+    assert {path.absolute().relative_to(folder).parts[0] for path in filer.unfiled} == {place}
+    assert list(folder.rglob(".spool-*")) == []
+    for path in filer.unfiled:
+        file_spool(path, store)
+    check_all_there(store, experiment_id, cells)
+    filing._temporary.cache_clear()
+
+
+def test_no_room_anywhere_is_said_plainly(
+    folder: Path, cells: list[TrainedCell], failing_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_room(monkeypatch)
+    filer = filer_on(failing_store(1), cells)
+    filer.put(cells[0])
+    with pytest.raises(
+        TrackingError,
+        match=r"^1 trained run is lost, for neither .* \(nnspec-unfiled, .*\) took it: the folder .* No space left .*, and train it again$",
+    ):
+        filer.finish()
+    assert list(folder.rglob("*spool-*")) == []
+
+
+def test_no_room_for_a_temporary_file_spools(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+    class Full(failing_store):  # type: ignore[misc]
+        def finish(self, ends: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+    filer = filer_on(Full(), cells)
+    filer.put(cells[0])
+    filer.finish()
+    assert filer.spooled == 1
+    assert "No space left" in str(filer.broken)
+
+
+def test_a_run_is_spooled_as_it_was_begun(
+    folder: Path, cells: list[TrainedCell], failing_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its beginning was answered or not: by name and time it is known again in the store."""
+    from nnspec.tracking.spool import read_spool
+
+    class Seen(failing_store):  # type: ignore[misc]
+        def start(self, runs: Any, experiment_id: str) -> list[str]:
+            sent.extend(runs)
+            return super().start(runs, experiment_id)
+
+    for fails_at in (1, 2):
+        sent: list[Any] = []
+        times = iter(range(1_000, 2_000))
+        monkeypatch.setattr(filing, "now", lambda times=times: next(times))
+        filer = filer_on(Seen(fails_at), cells)
+        hand_over(filer, [Begun((0, 1)), cells[0], cells[1]])
+        spooled = [run.start for path in filer.unfiled for run in read_spool(path)[1]]
+        assert spooled == sent
+        assert len(spooled) == 2

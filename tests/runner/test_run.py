@@ -373,6 +373,68 @@ def test_a_store_that_fails_later_loses_nothing(
     assert children_by_fingerprint(outcome.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
 
 
+@pytest.mark.parametrize("when", ["resumed first", "filed after"])
+def test_what_was_spooled_and_resumed_is_there_once(
+    spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], when: str
+) -> None:
+    """resume=last files what an earlier process trained and could not file; where the folder was out of its reach, it trains
+    these cells again, and the folder is not filed a second time."""
+    from nnspec.cli.main import main
+    from nnspec.tracking.sql import SqlStore
+
+    cells = sweep_of(spec_of)
+    with monkeypatch.context() as patch:
+
+        def gone(self: Any, *_: Any) -> None:
+            raise TrackingError("the store is gone")
+
+        patch.setattr(SqlStore, "finish", gone)
+        first = swept(cells)
+    assert first.parent is not None
+    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})  # as if that process were dead
+    away = folder / "away"
+    if when == "filed after":
+        (folder / UNFILED).rename(away)
+    else:
+        no_training(monkeypatch)
+    second = swept(cells, replace(PLAIN, resume="last"))
+    assert second.parent == first.parent
+    assert second.exit_status == 0
+    once = {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+    assert children_by_fingerprint(first.parent) == once
+    assert (second.run_ids == first.run_ids) == (when == "resumed first")
+    capsys.readouterr()
+    assert main(["file", str(away if when == "filed after" else folder / UNFILED), "--uri", "sqlite:///mlflow.db"]) == 0
+    said = capsys.readouterr().out
+    assert ("0 runs filed from" in said and "3 had been filed before" in said) if when == "filed after" else "nothing left to file" in said
+    assert children_by_fingerprint(first.parent) == once
+    assert store().get(first.parent).status == "FINISHED"
+
+
+def test_a_spool_that_cannot_be_filed_is_trained_again(
+    spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nnspec.tracking.sql import SqlStore
+
+    cells = sweep_of(spec_of)
+    with monkeypatch.context() as patch:
+
+        def gone(self: Any, *_: Any) -> None:
+            raise TrackingError("the store is gone")
+
+        patch.setattr(SqlStore, "finish", gone)
+        first = swept(cells)
+    assert first.parent is not None
+    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})
+    for spec in (folder / UNFILED).rglob("spec.yaml"):
+        spec.write_text("changed: by hand")
+    assert swept(cells, replace(PLAIN, resume="last")).exit_status == 0
+    said = capsys.readouterr().err
+    assert "must be as it was spooled" in said
+    assert "are trained again" in said
+    assert children_by_fingerprint(first.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
+
+
 def test_duplicates_are_said(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     run(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER), ["optimizer.lr"], sweep=True, duplicates=2)
     assert "2 cells stated twice: trained once" in capsys.readouterr().out

@@ -81,6 +81,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that only sleeping moves on; the list is what was slept."""
+    slept: list[float] = []
+    monkeypatch.setattr("nnspec.tracking.patience.sleep", slept.append)
+    monkeypatch.setattr("nnspec.tracking.patience.monotonic", lambda: sum(slept))
+    return slept
+
+
 @pytest.fixture(scope="session")
 def cell() -> Callable[..., CellResult]:
     return make_cell

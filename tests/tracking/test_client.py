@@ -28,15 +28,6 @@ Make = Callable[..., Any]
 LOCATION = Location("http://host:5000", "http")
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that only sleeping moves on; the list is what was slept."""
-    slept: list[float] = []
-    monkeypatch.setattr("nnspec.tracking.patience.sleep", slept.append)
-    monkeypatch.setattr("nnspec.tracking.patience.monotonic", lambda: sum(slept))
-    return slept
-
-
 class Failing:
     """A call that fails so many times with an error, then returns."""
 
@@ -99,6 +90,22 @@ def test_what_may_pass() -> None:
     assert not may_pass(ValueError("a bug"))
 
 
+RACE = "sqlite3.IntegrityError"
+
+
+@pytest.mark.parametrize(("why", "passes"), [(RACE, True), ("psycopg.errors.UniqueViolation", True), ("sqlite3.DataError", False)])
+def test_two_requests_for_one_row_are_made_again(clock: list[float], why: str, passes: bool) -> None:
+    """As a server does that hung, and goes on with what it was asked first and with its repetition at once."""
+    from mlflow.exceptions import RestException
+
+    work = Failing(1, RestException({"error_code": "BAD_REQUEST", "message": f"({why}) UNIQUE constraint failed: params.key"}))
+    if passes:
+        assert Patience(LOCATION).call(work) == "done"
+    else:
+        with pytest.raises(TrackingError, match="refuses: BAD_REQUEST"):
+            Patience(LOCATION).call(work)
+
+
 @pytest.fixture
 def store(folder: Path, clock: list[float]) -> Iterator[ClientStore]:
     opened = open_store(Tracking(writer="client"))
@@ -157,7 +164,7 @@ def test_a_data_set_that_another_process_brings_at_once(
     def racing(run_id: str, datasets: Any) -> None:
         calls.append(run_id)
         if len(calls) == 1:  # what MLflow 3.17 answers to the slower of the two
-            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest", BAD_REQUEST)
+            raise MlflowException(f"({RACE}) UNIQUE constraint failed: datasets.experiment_id, datasets.name", BAD_REQUEST)
         real(run_id, datasets)
 
     monkeypatch.setattr(store._client, "log_inputs", racing)

@@ -19,8 +19,9 @@ from nnspec.errors import TrackingError
 from nnspec.result import CellResult
 from nnspec.settings import Tracking
 from nnspec.tracking.records import RunEnd, RunStart, Series
-from nnspec.tracking.spool import MANIFEST, Unfiled, file_spool, read_spool, spool, spooled_message
+from nnspec.tracking.spool import MANIFEST, Unfiled, kept_message, read_spool, spool
 from nnspec.tracking.store import Store, open_store
+from nnspec.tracking.unspool import FiledSpool, file_spool
 
 Make = Callable[..., Any]
 
@@ -60,17 +61,16 @@ def test_a_spool_holds_everything(folder: Path, unfiled: list[Unfiled]) -> None:
     assert len(runs) == 4
     assert all(same(one, other) for one, other in zip(runs, unfiled, strict=True))
     assert [path.name for path in (folder / "unfiled").iterdir()] == [made.name]
-    assert (
-        spooled_message(made, 4, "disk full") == f"4 runs trained but not filed (disk full); kept in {made}, file with: nnspec file {made}"
-    )
+    said = "4 runs could not be filed (disk full); kept in a 'b c', file later with: nnspec file a 'b c'"
+    assert kept_message("4 runs", [Path("a"), Path("b c"), Path("a")], "disk full") == said
 
 
 @pytest.mark.parametrize("writer", ["sql", "client"])
 def test_it_is_filed_once(folder: Path, unfiled: list[Unfiled], cells: list[CellResult], writer: str) -> None:
     made = spool(folder, "nnspec-xor", unfiled)
     store = open_store(Tracking(writer=writer))
-    ids = file_spool(made, store)
-    assert file_spool(made, store) == ids
+    ids = file_spool(made, store).ids
+    assert file_spool(made, store) == FiledSpool(ids, before=4)
     children = store.find_children(ids[3])
     assert [(child.run_id, child.fingerprint, child.status) for child in children] == [
         (run_id, cell.spec.fingerprint, "FINISHED") for run_id, cell in zip(ids, cells, strict=False)
@@ -116,7 +116,7 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
             made = spool(folder, f"cut-{calls}-{after}", unfiled)
             with pytest.raises(KeyboardInterrupt):
                 file_spool(made, Dying(store, calls, after))  # type: ignore[arg-type]
-            ids = file_spool(made, store)
+            ids = file_spool(made, store).ids
             found = store.tagged(
                 store.experiment(f"cut-{calls}-{after}"), "nnspec.spool_id", json.loads((made / MANIFEST).read_text())["spool_id"]
             )
@@ -132,7 +132,8 @@ def test_a_run_that_had_begun_is_completed_not_doubled(folder: Path, cells: list
     run_id = store.start([started(cells[0])], experiment_id)[0]
     store.progress([(run_id, {"loss": Series(np.array([0]), np.array([0.5]))})])
     made = spool(folder, "nnspec-xor", [Unfiled(started(cells[0]), ended(cells[0], run_id), begun=True)])
-    assert file_spool(made, store) == [run_id] == file_spool(made, store)
+    assert file_spool(made, store) == FiledSpool([run_id], before=0)
+    assert file_spool(made, store) == FiledSpool([run_id], before=1)
     assert store.get(run_id).status == "FINISHED"
     assert list(store.finished(experiment_id, [cells[0].spec.fingerprint]).values()) == [run_id]
     other = open_store(Tracking(uri="sqlite:///other.db"))

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.schema import KNOWN_REVISIONS, SCRIPT_VERSIONS
 from nnspec.tracking.store import open_store
 from nnspec.tracking.transact import transact
+
+Make = Callable[..., Any]
 
 WRITE = """
 import sys
@@ -199,3 +202,24 @@ def test_more_runs_than_a_transaction_holds(
     connection = sqlite3.connect("mlflow.db")
     assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (240,)
     assert connection.execute("SELECT count(*) FROM datasets").fetchone() == (1,)
+
+
+def test_an_artifact_store_that_refuses_is_said_and_the_run_stays_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make, ended: Make
+) -> None:
+    """Whatever it raises: an error of another kind would not be spooled."""
+    import mlflow
+
+    def refuse(*_: Any) -> None:
+        raise LookupError("no such bucket\nand a long story")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_artifacts", refuse)
+    store = open_store(Tracking())
+    experiment_id = store.experiment("nnspec-xor")
+    with closing(sqlite3.connect("mlflow.db")) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = 's3://gone/away'")
+        connection.commit()
+    (run_id,) = store.start([started(cell())], experiment_id)
+    with pytest.raises(TrackingError, match=f"the artifacts of run {run_id} must be taken by their store, but got no such bucket; mend"):
+        store.finish([ended(cell(), run_id)])
+    assert store.get(run_id).status == "RUNNING"
