@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from nnspec.errors import Fault, TrackingError
@@ -109,3 +110,17 @@ def local_path(uri: str) -> Path | None:
     if split.scheme == "file":
         return Path(unquote(split.path)) if split.netloc in ("", "localhost") else None
     return Path(uri) if "://" not in uri and ":/" not in uri else None
+
+
+def lock(file: IO[Any], wait: bool = True) -> None:
+    """Keep other processes that lock this open file out until it is closed, which the system sees to if this one dies. Windows has
+    no such locks: nobody is kept out there.
+
+    Raises:
+        OSError: another process has it, and not ``wait``.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.errors import TrackingError
+from nnspec.tracking.files import lock
 from nnspec.tracking.locate import Location, refuse, unreachable
 
 if TYPE_CHECKING:
@@ -24,6 +23,11 @@ KNOWN_REVISIONS = frozenset({"dc11669786a5"})
 SCRIPT = Path(__file__).with_name("schema.sql")
 SCRIPT_VERSIONS = frozenset({"3.17.2"})  # the MLflow versions that would make exactly this schema
 BUSY_SECONDS = 60
+# Locks of the database that a connection is to; MySQL's are the server's, so they are named after the database.
+_LOCKS = {
+    "postgresql": "SELECT pg_advisory_lock(7308332183884161125)",
+    "mysql": "SELECT GET_LOCK(CONCAT('nnspec-', MD5(DATABASE())), 600)",
+}
 CONNECT_SECONDS = 4
 _PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}  # others are named as their driver
 
@@ -90,7 +94,7 @@ def connect(location: Location) -> tuple[Engine, str]:
         engine = _engine(location)
         found = revision(engine)
         if found not in KNOWN_REVISIONS:
-            with _alone(location):  # another process may be making the tables: MySQL shows them half made
+            with _alone(location, engine):  # another process may be making the tables: MySQL shows them half made
                 found = revision(engine)
                 if found is None:
                     _create_by_mlflow(location)
@@ -171,17 +175,18 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _alone(location: Location) -> Iterator[None]:
-    """One process of this machine at a time: two that make MLflow's tables at once trip over each other."""
-    name = hashlib.sha256(location.absolute.encode()).hexdigest()[:16]
-    file = Path(tempfile.gettempdir()) / f"nnspec-schema-{name}.lock"
-    if not file.exists():
-        file.touch()
-    with file.open() as lock:  # which may be another user's: to read is enough
-        with contextlib.suppress(ImportError):  # no fcntl on Windows: there the second process may have to try again
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
+def _alone(location: Location, engine: Engine) -> Iterator[None]:
+    """One process at a time, wherever it runs: two that make MLflow's tables at once trip over each other. A server holds the lock
+    as long as the connection lasts; for a file it is a file beside it."""
+    if location.file is not None:
+        with Path(f"{location.file}-schema.lock").open("a") as file:
+            lock(file)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.detach()  # else the pool would keep the connection, and so the lock
+        if location.kind in _LOCKS:
+            connection.exec_driver_sql(_LOCKS[location.kind])
         yield
 
 

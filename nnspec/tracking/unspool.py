@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
-from nnspec.tracking.files import write_file
+from nnspec.tracking.files import lock, write_file
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, RunStart
 from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_spool
@@ -202,17 +202,12 @@ def _parents_first(runs: Sequence[Unfiled]) -> list[list[int]]:
 def _alone(spool: Path) -> Iterator[None]:
     """Keep a second command off the same folder: both would find its runs unfiled. The system lets go if this process dies."""
     try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    try:
-        lock = (spool / LOCK).open("w")
+        file = (spool / LOCK).open("w")
     except OSError as error:
         raise _no_room(spool, error) from error
-    with lock:
+    with file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, wait=False)
         except OSError as error:
             raise TrackingError(f"a folder must be filed by one command at a time, but another files {spool}; wait for it") from error
         yield
