@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from nnspec.tracking.schema import tables
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-IDS_A_QUERY = 500  # SQLite's oldest limit is 999 bound values a statement
+VALUES_A_STATEMENT = 999  # SQLite's oldest limit
+IDS_A_QUERY = 500
 ARTIFACT_URI_LIMIT = 200  # the column's width: SQLite ignores it, PostgreSQL does not
 NAME_TAG = "mlflow.runName"
 CONTEXT_TAG = "mlflow.data.context"
 
-Rows = list[tuple[Any, ...]]  # in the order of the table's columns
+Columns = Sequence[list[Any]]  # in the order of the table's columns
 
 
 class StartRows:
@@ -33,13 +35,10 @@ class StartRows:
         self.ids, self.experiment = ids, experiment
         self.sqlite = False
         self.starts = list(zip(ids, starts, strict=True))
-        self.params: Rows = []
-        self.tags: Rows = []
-        for run_id, start in self.starts:
-            params, tags = clipped(start)
-            tags[NAME_TAG] = start.name[:NAME_LIMIT]
-            self.params += _pairs(run_id, params)
-            self.tags += _pairs(run_id, tags)
+        pairs = [clipped(start) for start in starts]
+        self.params = _pairs({run_id: params for run_id, (params, _) in zip(ids, pairs, strict=True)})
+        names = ({NAME_TAG: start.name[:NAME_LIMIT]} for start in starts)
+        self.tags = _pairs({run_id: tags | name for run_id, (_, tags), name in zip(ids, pairs, names, strict=True)})
 
     def file(self, connection: Connection) -> None:
         """Insert everything, unless a try whose connection was lost had been committed after all."""
@@ -51,7 +50,7 @@ class StartRows:
         folder = connection.execute(query).scalar()
         if folder is None:
             raise TrackingError(f"the experiment {self.experiment} must exist, but is not in the store; ask for it by name first")
-        _insert(connection, every.runs, [self._run(run_id, start, folder) for run_id, start in self.starts])
+        _insert(connection, every.runs, _columns([self._run(run_id, start, folder) for run_id, start in self.starts]))
         _insert(connection, every.params, self.params)
         _insert(connection, every.tags, self.tags)
         self._inputs(connection)
@@ -85,8 +84,8 @@ class StartRows:
             input_uuid = uuid.uuid4().hex
             inputs.append((input_uuid, "DATASET", known[start.dataset], "RUN", run_id))
             tags.append((input_uuid, CONTEXT_TAG, "training"))
-        _insert(connection, tables().inputs, inputs)
-        _insert(connection, tables().input_tags, tags)
+        _insert(connection, tables().inputs, _columns(inputs))
+        _insert(connection, tables().input_tags, _columns(tags))
 
 
 def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
@@ -120,30 +119,39 @@ def file_points(connection: Connection, histories: Mapping[str, tuple[Mapping[st
     """File the points of each run's series that lie behind the last one filed, and the last of each in latest_metrics."""
     every = tables()
     filed = _last_steps(connection, list(histories))
-    points: Rows = []
-    fresh: Rows = []
-    moved: Rows = []
-    for run_id, (history, timestamp) in histories.items():
-        for key, series in history.items():
-            rows = _point_rows(run_id, checked_key(key), series, timestamp, filed.get((run_id, key)))
-            if rows:
-                points += rows
-                (moved if (run_id, key) in filed else fresh).append(rows[-1])
+    lines = [
+        (checked_key(key), timestamp, run_id, series, _first_new(series, filed.get((run_id, key))))
+        for run_id, (history, timestamp) in histories.items()
+        for key, series in history.items()
+    ]
+    lines = [line for line in lines if line[4] < len(line[3].steps)]
+    if not lines:
+        return
+    points = _points(lines)
     _insert(connection, every.metrics, points)
-    _insert(connection, every.latest, fresh)
+    ends = itertools.accumulate(len(series.steps) - first for *_, series, first in lines)
+    latest = [tuple(column[end - 1] for column in points) for end in ends]
+    _insert(connection, every.latest, _columns([row for row in latest if (row[5], row[0]) not in filed]))
+    moved = [row for row in latest if (row[5], row[0]) in filed]
     if moved:
-        latest = every.latest
-        change = update(latest).where(latest.c.run_uuid == bindparam("b_run"), latest.c.key == bindparam("b_key"))
+        change = update(every.latest).where(every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key"))
         change = change.values({name: bindparam(f"b_{name}") for name in ("value", "timestamp", "step", "is_nan")})
         names = ("b_key", "b_value", "b_timestamp", "b_step", "b_is_nan", "b_run")
         connection.execute(change, [dict(zip(names, row, strict=True)) for row in moved])
 
 
-def _point_rows(run_id: str, key: str, series: Series, timestamp: int, last: int | None) -> Rows:
-    first = 0 if last is None else int(np.searchsorted(series.steps, last, side="right"))
-    values, isnan = sanitized(series.values[first:])
-    triples = zip(series.steps[first:].tolist(), values.tolist(), isnan.tolist(), strict=True)
-    return [(key, value, timestamp, step, nan, run_id) for step, value, nan in triples]
+def _first_new(series: Series, last: int | None) -> int:
+    """The place of the first point behind the last step filed."""
+    return 0 if last is None else int(np.searchsorted(series.steps, last, side="right"))
+
+
+def _points(lines: Sequence[tuple[str, int, str, Series, int]]) -> Columns:
+    """The points of (key, timestamp, run id, series, first point), line after line; all at once, for a row must cost a microsecond."""
+    values, isnan = sanitized(np.concatenate([series.values[first:] for *_, series, first in lines]))
+    steps = np.concatenate([series.steps[first:] for *_, series, first in lines])
+    counts = [len(series.steps) - first for *_, series, first in lines]
+    keys, timestamps, ids = (np.repeat(np.array([line[part] for line in lines], object), counts).tolist() for part in range(3))
+    return keys, values.tolist(), timestamps, steps.tolist(), isnan.tolist(), ids
 
 
 def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
@@ -161,24 +169,44 @@ def merge_tags(connection: Connection, tags: Mapping[str, Mapping[str, str]]) ->
     for batch in batches(list(tags), IDS_A_QUERY):
         query = select(table.c.run_uuid, table.c.key).where(table.c.run_uuid.in_(batch))
         there.update((run_id, key) for run_id, key in connection.execute(query))
-    rows = [row for run_id, pairs in tags.items() for row in _pairs(run_id, pairs)]
-    _insert(connection, table, [row for row in rows if (row[2], row[0]) not in there])
+    rows = [(key, value, run_id) for run_id, pairs in tags.items() for key, value in pairs.items()]
+    _insert(connection, table, _columns([row for row in rows if (row[2], row[0]) not in there]))
     old = [{"b_key": key, "b_value": value, "b_run": run_id} for key, value, run_id in rows if (run_id, key) in there]
     if old:
         change = update(table).where(table.c.run_uuid == bindparam("b_run"), table.c.key == bindparam("b_key"))
         connection.execute(change.values(value=bindparam("b_value")), old)
 
 
-def _insert(connection: Connection, table: Table, rows: Rows) -> None:
-    if not rows:
+def _insert(connection: Connection, table: Table, columns: Columns) -> None:
+    if not columns or not columns[0]:
         return
-    if connection.dialect.name == "sqlite":
-        # Straight to the driver: SQLAlchemy's work on each row takes longer than SQLite's.
-        connection.exec_driver_sql(str(insert(table).compile(dialect=connection.dialect)), rows)
+    if connection.dialect.name != "sqlite":
+        names = table.columns.keys()
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
         return
-    names = table.columns.keys()
-    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+    # Straight to the driver, and many rows a statement: SQLAlchemy's work on each row, and the driver's on each statement, take
+    # longer than SQLite's. OR FAIL, or SQLite would journal each statement to take its first rows back if a later one
+    # fails: here the transaction takes all of them back.
+    single = str(insert(table).prefix_with("OR FAIL").compile(dialect=connection.dialect))
+    width, rows = len(columns), len(columns[0])
+    values: list[Any] = [None] * (width * rows)
+    for place, column in enumerate(columns):
+        values[place::width] = column
+    together = VALUES_A_STATEMENT // width
+    whole = rows - rows % together
+    if whole:
+        many = single + f", ({', '.join('?' * width)})" * (together - 1)
+        connection.exec_driver_sql(many, [tuple(batch) for batch in batches(values[: whole * width], together * width)])
+    if whole < rows:
+        connection.exec_driver_sql(single, [tuple(batch) for batch in batches(values[whole * width :], width)])
 
 
-def _pairs(run_id: str, pairs: Mapping[str, str]) -> Rows:
-    return [(key, value, run_id) for key, value in pairs.items()]
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _pairs(pairs: Mapping[str, Mapping[str, str]]) -> Columns:
+    """Key, value and run id of the pairs of each run."""
+    keys = [key for some in pairs.values() for key in some]
+    values = [value for some in pairs.values() for value in some.values()]
+    return keys, values, [run_id for run_id, some in pairs.items() for _ in some]

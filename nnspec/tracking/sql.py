@@ -73,7 +73,7 @@ class SqlStore:
         """See ``Store.start``."""
         ids: list[str] = []
         for batch in batches(runs, RUNS_A_TRANSACTION):
-            new = [_run_id() for _ in batch]
+            new = sorted(_run_id() for _ in batch)  # those of one millisecond rise, too
             rows = StartRows(batch, new, int(experiment_id))
             transact(self._engine, rows.file)
             ids += new
