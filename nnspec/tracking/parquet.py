@@ -73,6 +73,8 @@ def _plain(values: np.ndarray) -> bytes:
     """Numbers in parquet's PLAIN encoding."""
     if values.dtype.kind == "b":
         return np.packbits(values, bitorder="little").tobytes()
+    if values.dtype.kind in "iu" and values.dtype.itemsize < 4:
+        values = values.astype(np.int32)
     return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nnspec.tracking.parquet import SMALL, parquet_file
 
-NUMBERS = ["float64", "float32", "float16", "int64", "int32", "uint8", "bool"]
+NUMBERS = ["float64", "float32", "float16", "int64", "int32", "int16", "uint64", "uint32", "uint8", "bool"]
 WORDS = ["solved", "", "sehr l\N{LATIN SMALL LETTER A WITH DIAERESIS}nglich", "dead_units"]
 
 
