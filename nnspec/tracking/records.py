@@ -81,8 +81,7 @@ class RunEnd:
     def all_history(self) -> dict[str, Series]:
         """The history with each final metric as a series of one point."""
         step = np.array([self.last_step], np.int64)
-        values = np.array(list(self.metrics.values()), np.float64)[:, None]
-        return {**self.history, **{key: Series(step, value) for key, value in zip(self.metrics, values, strict=True)}}
+        return {**self.history, **{key: Series(step, np.array([value], np.float64)) for key, value in self.metrics.items()}}
 
 
 def dataset_info(name: str, inputs: np.ndarray, targets: np.ndarray) -> DatasetInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.tracking.limits import batches, checked_key, clipped, clipped_tags, sanitized
-from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart, Series
+from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.schema import tables
 
 if TYPE_CHECKING:
@@ -108,50 +107,61 @@ def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
 
 
 def file_ends(connection: Connection, ends: Sequence[RunEnd]) -> None:
-    file_points(connection, {end.run_id: (end.all_history(), end.end_time) for end in ends})
+    file_points(connection, ends)
     merge_tags(connection, {end.run_id: clipped_tags(end.tags) for end in ends if end.tags})
     run = tables().runs
     change = update(run).where(run.c.run_uuid == bindparam("ended")).values(status=bindparam("how"), end_time=bindparam("at"))
     connection.execute(change, [{"ended": end.run_id, "how": end.status, "at": end.end_time} for end in ends])
 
 
-def file_points(connection: Connection, histories: Mapping[str, tuple[Mapping[str, Series], int]]) -> None:
-    """File the points of each run's series that lie behind the last one filed, and the last of each in latest_metrics."""
+def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
+    """File the points of each run that lie behind the last one filed of their series, and the last of each in latest_metrics.
+
+    A run that still trains has no metrics yet; its ``end_time`` is that of the points.
+    """
     every = tables()
-    filed = _last_steps(connection, list(histories))
-    lines = [
-        (checked_key(key), timestamp, run_id, series, _first_new(series, filed.get((run_id, key))))
-        for run_id, (history, timestamp) in histories.items()
-        for key, series in history.items()
-    ]
-    lines = [line for line in lines if line[4] < len(line[3].steps)]
-    if not lines:
+    filed = _last_steps(connection, [run.run_id for run in runs])
+    points, last = _points(runs, filed)
+    if not last:
         return
-    points = _points(lines)
     _insert(connection, every.metrics, points)
-    ends = itertools.accumulate(len(series.steps) - first for *_, series, first in lines)
-    latest = [tuple(column[end - 1] for column in points) for end in ends]
-    _insert(connection, every.latest, _columns([row for row in latest if (row[5], row[0]) not in filed]))
-    moved = [row for row in latest if (row[5], row[0]) in filed]
+    moved = [place for place in last if (points[5][place], points[0][place]) in filed]
+    fresh = [place for place in last if place not in set(moved)] if moved else last
+    _insert(connection, every.latest, [[column[place] for place in fresh] for column in points])
     if moved:
         change = update(every.latest).where(every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key"))
         change = change.values({name: bindparam(f"b_{name}") for name in ("value", "timestamp", "step", "is_nan")})
         names = ("b_key", "b_value", "b_timestamp", "b_step", "b_is_nan", "b_run")
-        connection.execute(change, [dict(zip(names, row, strict=True)) for row in moved])
+        connection.execute(change, [{name: column[place] for name, column in zip(names, points, strict=True)} for place in moved])
 
 
-def _first_new(series: Series, last: int | None) -> int:
-    """The place of the first point behind the last step filed."""
-    return 0 if last is None else int(np.searchsorted(series.steps, last, side="right"))
-
-
-def _points(lines: Sequence[tuple[str, int, str, Series, int]]) -> Columns:
-    """The points of (key, timestamp, run id, series, first point), line after line; all at once, for a row must cost a microsecond."""
-    values, isnan = sanitized(np.concatenate([series.values[first:] for *_, series, first in lines]))
-    steps = np.concatenate([series.steps[first:] for *_, series, first in lines])
-    counts = [len(series.steps) - first for *_, series, first in lines]
-    keys, timestamps, ids = (np.repeat(np.array([line[part] for line in lines], object), counts).tolist() for part in range(3))
-    return keys, values.tolist(), timestamps, steps.tolist(), isnan.tolist(), ids
+def _points(runs: Sequence[RunEnd], filed: Mapping[tuple[str, str], int]) -> tuple[Columns, list[int]]:
+    """The columns of the points to file, and the place of the last one of each series. A point must not cost a microsecond."""
+    keys: list[str] = []
+    timestamps: list[int] = []
+    steps: list[int] = []
+    ids: list[str] = []
+    values: list[np.ndarray] = []
+    last: list[int] = []
+    for run in runs:
+        start = len(keys)
+        for key, series in run.history.items():
+            before = filed.get((run.run_id, key))
+            first = 0 if before is None else int(np.searchsorted(series.steps, before, side="right"))
+            if first < len(series.steps) and key not in run.metrics:
+                keys += [checked_key(key)] * (len(series.steps) - first)
+                steps += series.steps[first:].tolist()
+                values.append(series.values[first:])
+                last.append(len(keys) - 1)
+        new = {checked_key(key): value for key, value in run.metrics.items() if filed.get((run.run_id, key), -1) < run.last_step}
+        last += range(len(keys), len(keys) + len(new))
+        keys += new
+        steps += [run.last_step] * len(new)
+        values.append(np.array(list(new.values()), np.float64))
+        timestamps += [run.end_time] * (len(keys) - start)
+        ids += [run.run_id] * (len(keys) - start)
+    numbers, isnan = sanitized(np.concatenate(values))
+    return (keys, numbers.tolist(), timestamps, steps, isnan.tolist(), ids), last
 
 
 def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
@@ -191,7 +201,7 @@ def _insert(connection: Connection, table: Table, columns: Columns) -> None:
     width, rows = len(columns), len(columns[0])
     values: list[Any] = [None] * (width * rows)
     for place, column in enumerate(columns):
-        values[place::width] = column
+        values[place::width] = map(int, column) if isinstance(column[0], bool) else column  # the driver is slow to adapt a bool
     together = VALUES_A_STATEMENT // width
     whole = rows - rows % together
     if whole:
