@@ -238,7 +238,7 @@ def verdict_metrics(cell: TrainedCell) -> dict[str, float]:
     counts = Counter(cell.verdict.tolist())
     metrics = {f"verdict.{name}": counts[name] / len(cell.verdict) for name in VERDICTS}
     for name, values in cell.numbers.items():
-        known = sorted(value for value in values.tolist() if not math.isnan(value))
+        known = [value for value in values.tolist() if not math.isnan(value)]
         if known:
             metrics[name] = statistics.median(known)
     return metrics

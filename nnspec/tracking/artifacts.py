@@ -6,15 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nnspec.result import NEVER, CellResult
 from nnspec.spec import RunSpec
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from nnspec.tracking.parquet import parquet_file
 
 INITIAL = "weights/initial.safetensors"
 FINAL = "weights/final.safetensors"
@@ -42,8 +40,8 @@ def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = 
         INITIAL: weights_file(_stacked(result.initial, result), metadata),
         FINAL: weights_file(_stacked(result.final, result), metadata),
         SPEC: spec_yaml(result.spec),
-        RESULTS: _parquet(result_columns(result, extra)),
-        HISTORY: _parquet(history_columns(result, extra.get("verdict"))),
+        RESULTS: parquet_file(result_columns(result, extra)),
+        HISTORY: parquet_file(history_columns(result, extra.get("verdict"))),
     }
     if result.snapshots:
         kept = {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
@@ -93,34 +91,14 @@ def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> di
 def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One row a replicate: seed, final_loss, final_accuracy, solved, solved_at (null unless solved), then ``extra``."""
     columns: dict[str, Any] = {"seed": result.seeds, "final_loss": result.final_loss, "final_accuracy": result.final_accuracy}
-    columns |= {"solved": result.solved, "solved_at": np.ma.masked_equal(np.asarray(result.solved_at, np.int64), NEVER)}
+    solved_at = np.asarray(result.solved_at, np.int64)
+    columns |= {"solved": result.solved, "solved_at": np.ma.MaskedArray(solved_at, solved_at == NEVER)}
     for name, values in extra.items():
         if name in columns or len(values) != len(result.seeds):
             rule = f"must have a new name and one value a replicate ({len(result.seeds)})"
             raise ValueError(f"an extra column {rule}, but got '{name}' of {len(values)}")
         columns[name] = values
     return columns
-
-
-def _parquet(columns: Mapping[str, np.ndarray]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.table({name: _arrow(values) for name, values in columns.items()})
-    sink = pa.BufferOutputStream()
-    # Dictionaries and statistics cost more than they save: floats rarely repeat and nobody filters a file this small.
-    pq.write_table(table, sink, compression="zstd" if table.num_rows > 1000 else "none", use_dictionary=False, write_statistics=False)
-    return bytes(sink.getvalue())
-
-
-def _arrow(values: np.ndarray) -> pa.Array:
-    import pyarrow as pa
-
-    if isinstance(values, np.ma.MaskedArray):
-        return pa.array(values.data, mask=np.ma.getmaskarray(values))
-    if values.dtype.kind == "U":  # straight from NumPy is ten times as slow
-        return pa.array(values.tolist(), pa.string())
-    return pa.array(np.ascontiguousarray(values))
 
 
 def spec_yaml(spec: RunSpec) -> bytes:

@@ -48,7 +48,7 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     contents = {checked_path(path): content for path, content in files.items()}
     making = f"{root.parent}/.{root.name}.{uuid.uuid4().hex}.tmp"
     try:
-        Path(making).mkdir(parents=True)
+        os.makedirs(making)  # noqa: PTH103  pathlib takes as long as the disk
         _fill(making, contents)
         if not _moved(making, root):
             for path in contents:
@@ -68,7 +68,7 @@ def _fill(folder: str, contents: Mapping[str, bytes]) -> None:
         target = f"{folder}/{path}"
         parent = target.rpartition("/")[0]
         if parent not in made:
-            Path(parent).mkdir(parents=True, exist_ok=True)
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
             made.add(parent)
         _write_new(target, content)
 

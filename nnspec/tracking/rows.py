@@ -12,18 +12,19 @@ from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.tracking.limits import batches, checked_key, clipped, clipped_tags, sanitized
-from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart, Series
+from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.schema import tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-IDS_A_QUERY = 500  # SQLite's oldest limit is 999 bound values a statement
+VALUES_A_STATEMENT = 999  # SQLite's oldest limit
+IDS_A_QUERY = 500
 ARTIFACT_URI_LIMIT = 200  # the column's width: SQLite ignores it, PostgreSQL does not
 NAME_TAG = "mlflow.runName"
 CONTEXT_TAG = "mlflow.data.context"
 
-Rows = list[tuple[Any, ...]]  # in the order of the table's columns
+Columns = Sequence[list[Any]]  # in the order of the table's columns
 
 
 class StartRows:
@@ -33,13 +34,10 @@ class StartRows:
         self.ids, self.experiment = ids, experiment
         self.sqlite = False
         self.starts = list(zip(ids, starts, strict=True))
-        self.params: Rows = []
-        self.tags: Rows = []
-        for run_id, start in self.starts:
-            params, tags = clipped(start)
-            tags[NAME_TAG] = start.name[:NAME_LIMIT]
-            self.params += _pairs(run_id, params)
-            self.tags += _pairs(run_id, tags)
+        pairs = [clipped(start) for start in starts]
+        self.params = _pairs({run_id: params for run_id, (params, _) in zip(ids, pairs, strict=True)})
+        names = ({NAME_TAG: start.name[:NAME_LIMIT]} for start in starts)
+        self.tags = _pairs({run_id: tags | name for run_id, (_, tags), name in zip(ids, pairs, names, strict=True)})
 
     def file(self, connection: Connection) -> None:
         """Insert everything, unless a try whose connection was lost had been committed after all."""
@@ -51,7 +49,7 @@ class StartRows:
         folder = connection.execute(query).scalar()
         if folder is None:
             raise TrackingError(f"the experiment {self.experiment} must exist, but is not in the store; ask for it by name first")
-        _insert(connection, every.runs, [self._run(run_id, start, folder) for run_id, start in self.starts])
+        _insert(connection, every.runs, _columns([self._run(run_id, start, folder) for run_id, start in self.starts]))
         _insert(connection, every.params, self.params)
         _insert(connection, every.tags, self.tags)
         self._inputs(connection)
@@ -85,8 +83,8 @@ class StartRows:
             input_uuid = uuid.uuid4().hex
             inputs.append((input_uuid, "DATASET", known[start.dataset], "RUN", run_id))
             tags.append((input_uuid, CONTEXT_TAG, "training"))
-        _insert(connection, tables().inputs, inputs)
-        _insert(connection, tables().input_tags, tags)
+        _insert(connection, tables().inputs, _columns(inputs))
+        _insert(connection, tables().input_tags, _columns(tags))
 
 
 def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
@@ -109,41 +107,61 @@ def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
 
 
 def file_ends(connection: Connection, ends: Sequence[RunEnd]) -> None:
-    file_points(connection, {end.run_id: (end.all_history(), end.end_time) for end in ends})
+    file_points(connection, ends)
     merge_tags(connection, {end.run_id: clipped_tags(end.tags) for end in ends if end.tags})
     run = tables().runs
     change = update(run).where(run.c.run_uuid == bindparam("ended")).values(status=bindparam("how"), end_time=bindparam("at"))
     connection.execute(change, [{"ended": end.run_id, "how": end.status, "at": end.end_time} for end in ends])
 
 
-def file_points(connection: Connection, histories: Mapping[str, tuple[Mapping[str, Series], int]]) -> None:
-    """File the points of each run's series that lie behind the last one filed, and the last of each in latest_metrics."""
+def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
+    """File the points of each run that lie behind the last one filed of their series, and the last of each in latest_metrics.
+
+    A run that still trains has no metrics yet; its ``end_time`` is that of the points.
+    """
     every = tables()
-    filed = _last_steps(connection, list(histories))
-    points: Rows = []
-    fresh: Rows = []
-    moved: Rows = []
-    for run_id, (history, timestamp) in histories.items():
-        for key, series in history.items():
-            rows = _point_rows(run_id, checked_key(key), series, timestamp, filed.get((run_id, key)))
-            if rows:
-                points += rows
-                (moved if (run_id, key) in filed else fresh).append(rows[-1])
+    filed = _last_steps(connection, [run.run_id for run in runs])
+    points, last = _points(runs, filed)
+    if not last:
+        return
     _insert(connection, every.metrics, points)
-    _insert(connection, every.latest, fresh)
+    moved = [place for place in last if (points[5][place], points[0][place]) in filed]
+    fresh = [place for place in last if place not in set(moved)] if moved else last
+    _insert(connection, every.latest, [[column[place] for place in fresh] for column in points])
     if moved:
-        latest = every.latest
-        change = update(latest).where(latest.c.run_uuid == bindparam("b_run"), latest.c.key == bindparam("b_key"))
+        change = update(every.latest).where(every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key"))
         change = change.values({name: bindparam(f"b_{name}") for name in ("value", "timestamp", "step", "is_nan")})
         names = ("b_key", "b_value", "b_timestamp", "b_step", "b_is_nan", "b_run")
-        connection.execute(change, [dict(zip(names, row, strict=True)) for row in moved])
+        connection.execute(change, [{name: column[place] for name, column in zip(names, points, strict=True)} for place in moved])
 
 
-def _point_rows(run_id: str, key: str, series: Series, timestamp: int, last: int | None) -> Rows:
-    first = 0 if last is None else int(np.searchsorted(series.steps, last, side="right"))
-    values, isnan = sanitized(series.values[first:])
-    triples = zip(series.steps[first:].tolist(), values.tolist(), isnan.tolist(), strict=True)
-    return [(key, value, timestamp, step, nan, run_id) for step, value, nan in triples]
+def _points(runs: Sequence[RunEnd], filed: Mapping[tuple[str, str], int]) -> tuple[Columns, list[int]]:
+    """The columns of the points to file, and the place of the last one of each series. A point must not cost a microsecond."""
+    keys: list[str] = []
+    timestamps: list[int] = []
+    steps: list[int] = []
+    ids: list[str] = []
+    values: list[np.ndarray] = []
+    last: list[int] = []
+    for run in runs:
+        start = len(keys)
+        for key, series in run.history.items():
+            before = filed.get((run.run_id, key))
+            first = 0 if before is None else int(np.searchsorted(series.steps, before, side="right"))
+            if first < len(series.steps) and key not in run.metrics:
+                keys += [checked_key(key)] * (len(series.steps) - first)
+                steps += series.steps[first:].tolist()
+                values.append(series.values[first:])
+                last.append(len(keys) - 1)
+        new = {checked_key(key): value for key, value in run.metrics.items() if filed.get((run.run_id, key), -1) < run.last_step}
+        last += range(len(keys), len(keys) + len(new))
+        keys += new
+        steps += [run.last_step] * len(new)
+        values.append(np.array(list(new.values()), np.float64))
+        timestamps += [run.end_time] * (len(keys) - start)
+        ids += [run.run_id] * (len(keys) - start)
+    numbers, isnan = sanitized(np.concatenate(values))
+    return (keys, numbers.tolist(), timestamps, steps, isnan.tolist(), ids), last
 
 
 def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
@@ -161,24 +179,44 @@ def merge_tags(connection: Connection, tags: Mapping[str, Mapping[str, str]]) ->
     for batch in batches(list(tags), IDS_A_QUERY):
         query = select(table.c.run_uuid, table.c.key).where(table.c.run_uuid.in_(batch))
         there.update((run_id, key) for run_id, key in connection.execute(query))
-    rows = [row for run_id, pairs in tags.items() for row in _pairs(run_id, pairs)]
-    _insert(connection, table, [row for row in rows if (row[2], row[0]) not in there])
+    rows = [(key, value, run_id) for run_id, pairs in tags.items() for key, value in pairs.items()]
+    _insert(connection, table, _columns([row for row in rows if (row[2], row[0]) not in there]))
     old = [{"b_key": key, "b_value": value, "b_run": run_id} for key, value, run_id in rows if (run_id, key) in there]
     if old:
         change = update(table).where(table.c.run_uuid == bindparam("b_run"), table.c.key == bindparam("b_key"))
         connection.execute(change.values(value=bindparam("b_value")), old)
 
 
-def _insert(connection: Connection, table: Table, rows: Rows) -> None:
-    if not rows:
+def _insert(connection: Connection, table: Table, columns: Columns) -> None:
+    if not columns or not columns[0]:
         return
-    if connection.dialect.name == "sqlite":
-        # Straight to the driver: SQLAlchemy's work on each row takes longer than SQLite's.
-        connection.exec_driver_sql(str(insert(table).compile(dialect=connection.dialect)), rows)
+    if connection.dialect.name != "sqlite":
+        names = table.columns.keys()
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
         return
-    names = table.columns.keys()
-    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+    # Straight to the driver, and many rows a statement: SQLAlchemy's work on each row, and the driver's on each statement, take
+    # longer than SQLite's. OR FAIL, or SQLite would journal each statement to take its first rows back if a later one
+    # fails: here the transaction takes all of them back.
+    single = str(insert(table).prefix_with("OR FAIL").compile(dialect=connection.dialect))
+    width, rows = len(columns), len(columns[0])
+    values: list[Any] = [None] * (width * rows)
+    for place, column in enumerate(columns):
+        values[place::width] = map(int, column) if isinstance(column[0], bool) else column  # the driver is slow to adapt a bool
+    together = VALUES_A_STATEMENT // width
+    whole = rows - rows % together
+    if whole:
+        many = single + f", ({', '.join('?' * width)})" * (together - 1)
+        connection.exec_driver_sql(many, [tuple(batch) for batch in batches(values[: whole * width], together * width)])
+    if whole < rows:
+        connection.exec_driver_sql(single, [tuple(batch) for batch in batches(values[whole * width :], width)])
 
 
-def _pairs(run_id: str, pairs: Mapping[str, str]) -> Rows:
-    return [(key, value, run_id) for key, value in pairs.items()]
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _pairs(pairs: Mapping[str, Mapping[str, str]]) -> Columns:
+    """Key, value and run id of the pairs of each run."""
+    keys = [key for some in pairs.values() for key in some]
+    values = [value for some in pairs.values() for value in some.values()]
+    return keys, values, [run_id for run_id, some in pairs.items() for _ in some]

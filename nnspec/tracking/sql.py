@@ -73,7 +73,7 @@ class SqlStore:
         """See ``Store.start``."""
         ids: list[str] = []
         for batch in batches(runs, RUNS_A_TRANSACTION):
-            new = [_run_id() for _ in batch]
+            new = sorted(_run_id() for _ in batch)  # those of one millisecond rise, too
             rows = StartRows(batch, new, int(experiment_id))
             transact(self._engine, rows.file)
             ids += new
@@ -83,8 +83,8 @@ class SqlStore:
         """See ``Store.progress``."""
         now = now_ms()
         for batch in _by_points(items, lambda item: sum(len(series.steps) for series in item[1].values())):
-            histories = {run_id: (history, now) for run_id, history in batch}
-            transact(self._engine, lambda connection, histories=histories: file_points(connection, histories))  # type: ignore[misc]
+            runs = [RunEnd(run_id, history=history, end_time=now) for run_id, history in batch]
+            transact(self._engine, lambda connection, runs=runs: file_points(connection, runs))  # type: ignore[misc]
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
         """See ``Store.finish``."""
