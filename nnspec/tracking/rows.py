@@ -125,8 +125,9 @@ def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
     if not last:
         return
     _insert(connection, every.metrics, points)
-    moved = [place for place in last if (points[5][place], points[0][place]) in filed]
-    fresh = [place for place in last if place not in set(moved)] if moved else last
+    fresh, moved = [], []
+    for place in last:
+        (moved if (points[5][place], points[0][place]) in filed else fresh).append(place)
     _insert(connection, every.latest, [[column[place] for place in fresh] for column in points])
     if moved:
         change = update(every.latest).where(every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key"))
