@@ -125,7 +125,8 @@ def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
     if not last:
         return
     _insert(connection, every.metrics, points)
-    fresh, moved = [], []
+    fresh: list[int] = []
+    moved: list[int] = []
     for place in last:
         (moved if (points[5][place], points[0][place]) in filed else fresh).append(place)
     _insert(connection, every.latest, [[column[place] for place in fresh] for column in points])
