@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
 RUNS_A_TRANSACTION = 500
-POINTS_A_TRANSACTION = 100_000
+POINTS_A_TRANSACTION = 125_000
 WORKSPACE = "default"
 
 
