@@ -10,6 +10,7 @@ artifacts and rows of a run are made beforehand and are the same for every conte
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -110,6 +111,7 @@ def database(folder: Path) -> None:
     """The bulk writer into SQLite beside the client, each into a database of its own; then ten times as many."""
     jobs = [job(seed) for seed in range(1000)]
     many = [job(seed) for seed in range(10_000)]
+    gc.freeze()  # a sweep files its runs as they come: Python's collector must not go over all of these again and again
     before = by_us(f"sqlite:///{folder}/before/ours.db", jobs)
     ten = by_us(f"sqlite:///{folder}/many/ours.db", many)
     theirs = by_client(f"sqlite:///{folder}/theirs.db", jobs[:BY_CLIENT]) * len(jobs) / BY_CLIENT
