@@ -7,7 +7,8 @@ compiled from the graph gives torch's very bits. What has no such form raises ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
@@ -16,6 +17,15 @@ LIBRARY = ("exp", "expm1", "log1p", "tanh", "erf", "sin", "cos", "sqrt")  # func
 
 class Untraceable(Exception):
     """A formula uses what a graph cannot hold; the eager trainer can."""
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Where formulas run on ``Traced`` values: what these do not offer is untraceable."""
+    try:
+        yield
+    except (AttributeError, TypeError) as error:
+        raise Untraceable(str(error)) from error
 
 
 class Node:
@@ -76,8 +86,7 @@ class Traced:
     def __add__(self, other: Any) -> Traced:
         return self._new("+", self, other)
 
-    def __radd__(self, other: Any) -> Traced:
-        return self._new("+", self, other)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Traced:
         return self._new("-", self, other)
@@ -88,8 +97,7 @@ class Traced:
     def __mul__(self, other: Any) -> Traced:
         return self._new("*", self, other)
 
-    def __rmul__(self, other: Any) -> Traced:
-        return self._new("*", self, other)
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Traced:
         return self._new("/", self, other)

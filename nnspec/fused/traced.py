@@ -14,7 +14,7 @@ import numpy as np
 
 from nnspec.architecture import SOFTMAX, architecture
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
-from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, fma, total
+from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, fma, total, tracing
 from nnspec.fused.params import blocks
 from nnspec.spec import RunSpec
 
@@ -34,6 +34,7 @@ class Pass:
     norms: list[Traced]
 
 
+@tracing()
 def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
     """One pass of one network of ``spec``.
 
@@ -98,6 +99,7 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
     )
 
 
+@tracing()
 def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Sequence[str]) -> list[Traced]:
     """One weight and each slot of its state after an update by the optimizer's rule. ``flags`` are the hyperparameters that are
     the same for all networks of a stack, ``pairs`` those that are two numbers.
@@ -110,10 +112,7 @@ def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Seq
     state = tuple(graph.leaf("state", slot) for slot in range(slots))
     two = {name: tuple(graph.leaf("number", ("hyper", name, place)) for place in range(2)) for name in pairs}
     hyper = _Numbers(graph, "hyper", {**flags, **two}, None)
-    try:
-        OPTIMIZERS[spec.optimizer.name].update(weight, gradient, state, spare, hyper, _Numbers(graph, "coefficient", {}))
-    except (AttributeError, TypeError) as error:
-        raise Untraceable(str(error)) from error
+    OPTIMIZERS[spec.optimizer.name].update(weight, gradient, state, spare, hyper, _Numbers(graph, "coefficient", {}))
     return [weight, *state]
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nnspec.catalog import ACTIVATIONS, OPTIMIZERS
-from nnspec.fused import compiled, machine, stretch
+from nnspec.fused import compiled, machine, stretch, traced
 from nnspec.fused.compiled import Compiled
 from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, total
 from nnspec.fused.stretch import Stretch, stretches
@@ -141,6 +141,16 @@ def test_code_that_is_wrong_in_the_last_bit_is_not_used(
     monkeypatch.setattr(machine, "EXP_SERIES", (1.5 * first, *others))
     advances.clear()
     assert both([spec]) == 0
+
+
+@pytest.mark.parametrize("formula", [lambda xp, z, p: z**2, lambda xp, z, p: z.cube()], ids=["operator", "method"])
+def test_a_formula_that_has_no_compiled_form_trains_eagerly(
+    formula: Any, spec_of: SpecOf, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {entry.name: entry for entry in ACTIVATIONS}
+    monkeypatch.setattr(compiled, "_machines", {})
+    monkeypatch.setattr(traced, "ACTIVATIONS", entries | {"tanh": replace(entries["tanh"], value=formula)})
+    assert both([spec_of(activation="tanh", train=TRAIN)]) == 0
 
 
 def test_a_function_that_this_torch_has_not_trains_eagerly(spec_of: SpecOf, both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
