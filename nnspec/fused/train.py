@@ -1,6 +1,7 @@
 """The trainer: one chunk of networks from initial to final weights. There is no other, not even for one network.
 
-Large chunks are trained by compiled code (see ``compiled``), whose results are the same to the last bit."""
+Large chunks are trained by compiled code (see ``compiled``), whose results are the same to the last bit.
+"""
 
 from __future__ import annotations
 

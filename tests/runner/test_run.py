@@ -346,20 +346,30 @@ def test_a_store_that_cannot_be_reached_stops_before_anything_trains(spec_of: Sp
         run(sweep_of(spec_of), Settings(Tracking(uri="http://127.0.0.1:1"), ONE_WORKER), sweep=True)
 
 
+def swept_without_store(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """A sweep whose store begins runs and completes none."""
+    from nnspec.tracking.sql import SqlStore
+
+    def gone(self: Any, *_: Any) -> None:
+        raise TrackingError("the store is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "finish", gone)
+        return swept(cells)
+
+
+def its_process_died(sweep: str) -> None:
+    """Make a sweep of this process look as if it were that of a dead one."""
+    store().set_tags(sweep, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})
+
+
 def test_a_store_that_fails_later_loses_nothing(
     spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from nnspec.tracking import file_spool
-    from nnspec.tracking.sql import SqlStore
 
     cells = sweep_of(spec_of)
-    with monkeypatch.context() as patch:
-
-        def gone(self: Any, *_: Any) -> None:
-            raise TrackingError("the store is gone")
-
-        patch.setattr(SqlStore, "finish", gone)
-        outcome = swept(cells)
+    outcome = swept_without_store(cells, monkeypatch)
     assert outcome.exit_status == 1
     assert outcome.unfiled
     assert len(outcome.outcomes) == 3
@@ -380,18 +390,11 @@ def test_what_was_spooled_and_resumed_is_there_once(
     """resume=last files what an earlier process trained and could not file; where the folder was out of its reach, it trains
     these cells again, and the folder is not filed a second time."""
     from nnspec.cli.main import main
-    from nnspec.tracking.sql import SqlStore
 
     cells = sweep_of(spec_of)
-    with monkeypatch.context() as patch:
-
-        def gone(self: Any, *_: Any) -> None:
-            raise TrackingError("the store is gone")
-
-        patch.setattr(SqlStore, "finish", gone)
-        first = swept(cells)
+    first = swept_without_store(cells, monkeypatch)
     assert first.parent is not None
-    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})  # as if that process were dead
+    its_process_died(first.parent)
     away = folder / "away"
     if when == "filed after":
         (folder / UNFILED).rename(away)
@@ -414,18 +417,10 @@ def test_what_was_spooled_and_resumed_is_there_once(
 def test_a_spool_that_cannot_be_filed_is_trained_again(
     spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nnspec.tracking.sql import SqlStore
-
     cells = sweep_of(spec_of)
-    with monkeypatch.context() as patch:
-
-        def gone(self: Any, *_: Any) -> None:
-            raise TrackingError("the store is gone")
-
-        patch.setattr(SqlStore, "finish", gone)
-        first = swept(cells)
+    first = swept_without_store(cells, monkeypatch)
     assert first.parent is not None
-    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})
+    its_process_died(first.parent)
     for spec in (folder / UNFILED).rglob("spec.yaml"):
         spec.write_text("changed: by hand")
     assert swept(cells, replace(PLAIN, resume="last")).exit_status == 0
