@@ -8,6 +8,7 @@ Where networks become non-finite, or a formula has no compiled form, or the work
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nnspec.fused.params import Columns, Segment
 from nnspec.fused.plan import segment_key, stack_key
 from nnspec.fused.stretch import Stretch
 from nnspec.fused.traced import trace_pass, trace_update
-from nnspec.spec import RunSpec
+from nnspec.spec import RunSpec, Train
 
 Tensor = torch.Tensor
 PRODUCTS = ((True, True), (True, False), (False, True), (False, False))  # how torch may make its matrix products, see ``trace_pass``
@@ -105,7 +106,7 @@ class Compiled:
 
     def _machine(self, segment: Segment, fused: tuple[bool, bool]) -> Machine | None:
         spec = self.layout.specs[self.layout.source[segment.start]]
-        key = (stack_key(spec), segment_key(spec), fused)
+        key = (stack_key(replace(spec, train=Train())), segment_key(spec), fused)  # an update does not know how many there are
         if key not in _machines:
             _machines[key] = self._build(spec, fused)
         return _machines[key]

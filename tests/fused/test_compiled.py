@@ -90,6 +90,14 @@ def test_shapes_and_data(hidden: list[int] | None, data: Any, spec_of: SpecOf, b
     assert bool(made) == (hidden != [8, 8] or data == "xor") or not KNOWN  # 129 weights times 32 rows are too much
 
 
+def test_trainings_of_any_length_share_a_step(spec_of: SpecOf, both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_machines", {})
+    both([spec_of(train=TRAIN)])
+    made = dict(compiled._machines)
+    both([spec_of(train={"epochs": 90, "log_every": 9})])
+    assert compiled._machines == made
+
+
 def test_softmax_and_double_precision_train_eagerly(spec_of: SpecOf, both: Both) -> None:
     assert both([spec_of(loss="cross_entropy", train=TRAIN)]) == 0
     assert both([spec_of(dtype="float64", train=TRAIN)]) == 0
