@@ -44,6 +44,7 @@ PRELOAD = (
 MEMORY = (
     6 * 2**30
 )  # bytes of address space that a child may have beyond its parent's: a bug must not take the machine down
+PATIENCE = 2.0  # seconds with a store that does not answer, in place of a minute: none here ever will
 PROGRAMS = ("git", "uname", "ldconfig", "gcc")  # that provenance, platform and ctypes ask
 DEVICES = ("/dev/null", "/dev/full", "/dev/zero", "/dev/tty", "/dev/stdout", "/dev/stderr")
 CREATES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -79,8 +80,10 @@ def warm_up() -> None:
     import nnspec
     import torch
     from nnspec.compose import find_plugin
+    from nnspec.tracking import patience
 
     torch.set_num_threads(1)
+    patience.PATIENCE_SECONDS = PATIENCE
     find_plugin()
     nnspec.spec()
 

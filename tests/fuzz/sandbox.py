@@ -121,7 +121,7 @@ class Sandbox:
             stderr=subprocess.PIPE,
         ) as process:
             try:
-                out, err = process.communicate(timeout=self.seconds)
+                out, err = process.communicate(timeout=3 * self.seconds)  # it has to import everything
                 hung = False
             except subprocess.TimeoutExpired:
                 process.kill()

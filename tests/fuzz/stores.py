@@ -249,7 +249,7 @@ def spoil_database(chance: Random, work: Path, known: Ids) -> None:
 
 
 def artifacts(work: Path, known: Ids) -> list[Path]:
-    """The files of the sweep, its first cell and the single run, by name; what reading needs most stands there thrice."""
+    """The files of the sweep, its first cell and the single run, by name; what reading needs most is there thrice."""
     found: list[Path] = []
     for run_id in (known.sweep, known.cell, known.single):
         files = sorted(path for path in (work / "mlartifacts").glob(f"*/{run_id}/artifacts/**/*") if path.is_file())
