@@ -192,7 +192,7 @@ def written(event: str, arguments: tuple) -> Iterator[str]:
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & CREATES:
         yield from absolute(arguments[0], None, follow=True)
     elif event == "sqlite3.connect" and arguments[0] not in ("", ":memory:"):
-        yield from absolute(str(arguments[0]).removeprefix("file:").partition("?")[0], None, follow=True)
+        yield from absolute(str(arguments[0]).removeprefix("file:").partition("?")[0], None, follow=False)
     for path, base in WRITES.get(event, ()):
         yield from absolute(arguments[path], None if base is None else arguments[base], follow=False)
 

@@ -85,7 +85,7 @@ def case(seed: int, sandbox: Sandbox, template: Path) -> Iterator[tuple[Said, li
         chance.choice(TAMPERINGS)(chance, victim)
     for _ in range(2):
         said = sandbox.run("file", UNFILED)
-        yield said, [*faults(said), *misfiled(sandbox, intact), *unnamed(victim, said)]
+        yield said, [*faults(said), *misfiled(sandbox, intact), *unnamed(victim, said), *unsound(sandbox.work)]
 
 
 def misfiled(sandbox: Sandbox, intact: dict[Path, dict[str, Any]]) -> Iterator[str]:
@@ -117,9 +117,34 @@ def unnamed(victim: Path, said: Said) -> Iterator[str]:
         yield f"{victim.name} is not filed, but exit status {said.status} and stderr do not say so"
 
 
+# What nnspec never files, whatever a spool says: each query finds what is wrong in the store.
+UNSOUND = {
+    "a run without times as numbers": """SELECT name FROM runs WHERE typeof(start_time) != 'integer'
+        OR start_time < 0 OR typeof(end_time) NOT IN ('integer', 'null')""",
+    "a run without a name": "SELECT run_uuid FROM runs WHERE typeof(name) != 'text' OR name = ''",
+    "a cell without a sweep": """SELECT value FROM tags JOIN runs USING (run_uuid) WHERE key = 'mlflow.parentRunId'
+        AND lifecycle_stage = 'active' AND value NOT IN (SELECT run_uuid FROM runs)""",
+    "a tag that is no text": "SELECT key FROM tags WHERE typeof(value) != 'text' OR typeof(key) != 'text'",
+    "a param that is no text": "SELECT key FROM params WHERE typeof(value) != 'text' OR typeof(key) != 'text'",
+    "a metric that is no number": """SELECT key FROM metrics WHERE typeof(value) NOT IN ('real', 'integer')
+        OR typeof(step) != 'integer' OR typeof(timestamp) != 'integer'""",
+    "an experiment without a name": "SELECT experiment_id FROM experiments WHERE typeof(name) != 'text' OR name = ''",
+}
+
+
+def unsound(work: Path) -> Iterator[str]:
+    """What was filed that no store should hold."""
+    with closing(sqlite3.connect(work / stores.DATABASE)) as database:
+        for what, query in UNSOUND.items():
+            for (name,) in database.execute(f"{query} LIMIT 1"):
+                yield f"the store has {what}: {name!r:.100}"
+
+
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the manifest; one that is broken already stays so."""
     try:
+        if not stores.plain(folder / MANIFEST):
+            return
         manifest = manifest_of(folder)
         change(manifest)
         (folder / MANIFEST).write_text(json.dumps(manifest))
@@ -232,7 +257,7 @@ def change_whole(chance: Random, folder: Path) -> None:
 def change_text(chance: Random, folder: Path) -> None:
     """The manifest's text: cut off, deep, binary, or no plain file."""
     file = folder / MANIFEST
-    if not file.is_file():
+    if not stores.plain(file):
         return
     content = file.read_bytes()
     deep = b'{"format": 1, "spool_id": "a", "experiment": "b", "runs": ' + b"[" * 100_000
@@ -245,13 +270,13 @@ def change_text(chance: Random, folder: Path) -> None:
 
 def change_file(chance: Random, folder: Path) -> None:
     """A file of a run is spoiled, with its right checksum in the manifest or not."""
-    file = chance.choice(sorted(path for path in (folder / "runs").glob("*/**/*") if path.is_file()))
+    file = chance.choice(sorted(path for path in (folder / "runs").glob("*/**/*") if stores.plain(path)))
     if file.name == "spec.yaml" and chance.random() < 0.5:
         file.write_bytes(spec_files.spoiled(chance, file.read_bytes()))
     else:
         content = file.read_bytes()
         stores.replace_file(chance, file, [content[: len(content) // 2], content[:-1] + b"\0", b"\x80\x04N."])
-    if file.is_file() and file.stat().st_size < 10**7 and not file.is_symlink():
+    if stores.plain(file):
         claim(folder, file)
 
 

@@ -7,11 +7,13 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from safetensors import SafetensorError
 
 import values
 from oracle import faults
@@ -68,11 +70,12 @@ TEXTS = ("runs", "params", "tags", "experiments", "latest_metrics", "metrics", "
 
 @dataclass(frozen=True)
 class Ids:
-    """The runs of the store: a sweep of 2 x 2 cells, its first cell, and a single run."""
+    """The runs of the store: a sweep of 2 x 2 cells, its first cell, a single run; ``focus`` is the one that a case is about."""
 
     sweep: str
     cell: str
     single: str
+    focus: str = ""
 
     def into(self, words: tuple[str, ...] | list[str]) -> list[str]:
         """The words with the ids in place of their names."""
@@ -111,9 +114,14 @@ def case(seed: int, sandbox: Sandbox, template: Path) -> Iterator[tuple[Said, li
     chance = Random(f"store {seed}")
     sandbox.empty(template)
     known = ids(sandbox.work)
+    focus = chance.choice(("@SWEEP@", "@SWEEP@", "@SINGLE@", "@SINGLE@", "@CELL@"))
+    known = replace(known, focus=known.into([focus])[0])
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        chance.choice(TAMPERINGS)(chance, sandbox.work, known)
-    for words in readings(chance):
+        with suppress(
+            IndexError, OSError, ValueError, sqlite3.Error, SafetensorError
+        ):  # what an earlier one left is no such file
+            chance.choice(TAMPERINGS)(chance, sandbox.work, known)
+    for words in readings(chance, focus):
         said = (
             sandbox.run(*known.into(words))
             if words[0] != "python"
@@ -122,27 +130,26 @@ def case(seed: int, sandbox: Sandbox, template: Path) -> Iterator[tuple[Said, li
         yield said, list(faults(said))
 
 
-def readings(chance: Random) -> list[list[str]]:
-    """Some commands that read runs, the one that deletes them last."""
-    run = chance.choice(("last", "@SWEEP@", "@SINGLE@", "@CELL@"))
+def readings(chance: Random, run: str) -> list[list[str]]:
+    """Some commands that read the run, the one that deletes it last."""
+    command = SINGLE if run == "@SINGLE@" else SWEEP
     commands = [
         ["table", run],
+        ["table", "last"],
         ["table", run, "--csv", "t.csv", "--parquet", "t.parquet"],
-        ["compare", "@SWEEP@"],
+        ["compare", run],
         ["compare", "@SWEEP@", "--by", chance.choice(("activation", "seed", "optimizer.lr", "nosuch"))],
-        ["diff", "@SWEEP@", "@SINGLE@"],
-        ["diff", "@SINGLE@", "@CELL@"],
-        [*SWEEP, "resume=last"],
-        [*SWEEP, f"resume={run}"],
-        [*SWEEP, "reuse=true"],
-        [*SINGLE, "reuse=true"],
+        ["diff", run, "@SINGLE@"],
+        ["diff", "@SWEEP@", run],
+        [*SWEEP, f"resume={chance.choice(('last', '@SWEEP@', run))}"],
+        [*command, "reuse=true"],
         ["python", "load", run],
         ["python", "table", run],
     ]
-    chosen = chance.sample(commands, 4)
-    if chance.random() < 0.2:
+    chosen = chance.sample(commands, 5)
+    if chance.random() < 0.15:
         chosen.append(["report", run])
-    return [*chosen, ["delete", chance.choice(("@SWEEP@", "last", "@SINGLE@")), "--yes"]]
+    return [*chosen, ["delete", run, "--yes"]]
 
 
 def columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -154,8 +161,15 @@ def columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
     return found
 
 
+def plain(path: Path) -> bool:
+    """Whether it can be read here: an earlier tampering may have left a pipe, a link or 20 GiB of nothing."""
+    return path.is_file() and not path.is_symlink() and path.stat().st_size < 10**7
+
+
 def altered(work: Path, change: Callable[[sqlite3.Connection], None]) -> None:
     """Change the database without what keeps it whole."""
+    if not plain(work / DATABASE):
+        return
     with closing(sqlite3.connect(work / DATABASE)) as database, database:
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("PRAGMA ignore_check_constraints = ON")
@@ -242,19 +256,24 @@ def change_schema(chance: Random, work: Path, known: Ids) -> None:
 def spoil_database(chance: Random, work: Path, known: Ids) -> None:
     """The file itself: cut off, overwritten, replaced."""
     file = work / DATABASE
+    if not plain(file):
+        return
     content = file.read_bytes()
     replace_file(
         chance, file, [content[: chance.randrange(len(content))], content[:100] + b"\0" * 5000 + content[5100:]]
     )
 
 
-def artifacts(work: Path, known: Ids) -> list[Path]:
-    """The files of the sweep, its first cell and the single run, by name; what reading needs most is there thrice."""
-    found: list[Path] = []
-    for run_id in (known.sweep, known.cell, known.single):
-        files = sorted(path for path in (work / "mlartifacts").glob(f"*/{run_id}/artifacts/**/*") if path.is_file())
-        found += [file for file in files for _ in range(3 if file.name.startswith(("results", "spec", "final")) else 1)]
-    return found
+def artifacts(work: Path, known: Ids, suffix: str = "") -> list[Path]:
+    """The files of the run that the case is about, those that reading needs most three times; or all of a kind."""
+    runs = [known.focus] if not suffix else [known.focus, known.sweep, known.cell, known.single]
+    for run_id in runs:
+        found = sorted(
+            path for path in (work / "mlartifacts").glob(f"*/{run_id}/artifacts/**/*{suffix}") if plain(path)
+        )
+        if found:
+            break
+    return [file for file in found for _ in range(3 if file.name.startswith(("results", "spec", "final")) else 1)]
 
 
 def spoil_artifact(chance: Random, work: Path, known: Ids) -> None:
@@ -297,7 +316,7 @@ def change_parquet(chance: Random, work: Path, known: Ids) -> None:
     """A results table or a history with columns or rows that do not belong there."""
     import pandas as pd
 
-    file = chance.choice([path for path in artifacts(work, known) if path.suffix == ".parquet"])
+    file = chance.choice(artifacts(work, known, ".parquet"))
     frame = pd.read_parquet(file)
     column = chance.choice(list(frame.columns))
     odd: Any = chance.choice(
@@ -328,7 +347,7 @@ def change_weights(chance: Random, work: Path, known: Ids) -> None:
     import numpy as np
     from safetensors.numpy import load_file, save
 
-    file = chance.choice([path for path in artifacts(work, known) if path.suffix == ".safetensors"])
+    file = chance.choice(artifacts(work, known, ".safetensors"))
     tensors = load_file(file)
     name = chance.choice(sorted(tensors))
     header = json.dumps({name: {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}).encode()
@@ -350,7 +369,7 @@ def change_spec(chance: Random, work: Path, known: Ids) -> None:
     """A spec.yaml of a run that says something else."""
     import spec_files
 
-    file = chance.choice([path for path in artifacts(work, known) if path.name == "spec.yaml"])
+    file = chance.choice(artifacts(work, known, "spec.yaml"))
     file.write_bytes(spec_files.spoiled(chance, file.read_bytes()))
 
 
