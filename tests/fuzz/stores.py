@@ -70,7 +70,7 @@ TEXTS = ("runs", "params", "tags", "experiments", "latest_metrics", "metrics", "
 
 @dataclass(frozen=True)
 class Ids:
-    """The runs of the store: a sweep of 2 x 2 cells, its first cell, a single run; ``focus`` is the one that a case is about."""
+    """The runs of the store: a sweep of 2 x 2 cells, its first cell, a single run, and the one of them to look at."""
 
     sweep: str
     cell: str
