@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Glob, Override, QuotedString, Sweep, ValueType
@@ -17,7 +17,7 @@ from nnspec.check import examine
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.errors import Fault, nearest, unknown
 from nnspec.settings import Settings, examine_settings, split
-from nnspec.spec import RunSpec, parse, targets, text
+from nnspec.spec import RunSpec, parse, text
 
 GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
 MOST_VALUES = 1_000_000  # of one axis, and cells of a sweep: what is more is a slip of the pen
@@ -52,24 +52,6 @@ def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
     if config is not None:
         faults.extend(examine_config(config)[2])
     return list(dict.fromkeys(faults))
-
-
-def hydra_targets(composer: Composer, overrides: Iterable[str]) -> list[Fault]:
-    """A fault for each ``_target_`` that an override would put into Hydra's own node, where it would be called."""
-    faults: list[Fault] = []
-    for line in overrides:
-        if "_target_" not in line:
-            continue
-        try:
-            override = composer.parse(line)
-        except COMPOSE_ERRORS:
-            continue  # Hydra refuses it too
-        if override.is_hydra_override():
-            value = override.value()
-            key = override.key_or_group
-            node: object = {key: value} if not key.endswith("._target_") else {key.removesuffix("._target_"): {"_target_": value}}
-            faults.extend(targets(node))
-    return faults
 
 
 def one_line(error: BaseException) -> str:
