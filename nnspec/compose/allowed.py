@@ -91,10 +91,11 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
     """What Hydra's node, interpolations as they are written, says beside the launcher and the sweeper."""
     said = dict(_flat(written))
     for key, (rule, remedy) in _NEVER.items():
-        for name in [name for name in said if f"{name}.".startswith(f"{key}.")]:
-            value = said.pop(name)
-            if value:
-                yield Fault(f"hydra.{name}", rule, text(value), remedy)
+        held = {name: said.pop(name) for name in list(said) if f"{name}.".startswith(f"{key}.")}
+        if any(held.values()):
+            name = max(held, key=lambda name: name.endswith("_target_"))  # the one that says most
+            shown = text(held[name]) if name.endswith("_target_") else ""  # what the environment holds may be a secret
+            yield Fault(f"hydra.{name}", rule, shown, remedy)
     for group in LOGGING:
         if written.get(group) not in _shipped(group).values():
             remedy = f"choose one with hydra/{group}=...: {', '.join(_shipped(group))}"
@@ -104,7 +105,7 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
     free = (*OPEN, *HYDRAS, *LOGGING, *PLUGINS)
     for key, value in said.items():
         known = _hydras_own().get(key, _NOWHERE)
-        settled = value is None or value == known or any(f"{key}.".startswith(f"{name}.") for name in free)
+        settled = value in (None, "???", known) or any(f"{key}.".startswith(f"{name}.") for name in free)
         if not settled and not _is_typed(f"hydra.{key}", typed):
             yield _by_file(f"hydra.{key}", value)
 
