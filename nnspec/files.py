@@ -16,7 +16,7 @@ YAML_BYTES = 256 * 2**10  # of a spec, an experiment or a config: PyYAML takes s
 JSON_BYTES = 2**30  # of a spool's list of files: a few KiB a run
 ARTIFACT_BYTES = 16 * 2**30  # of a file that a run filed: snapshots of a million networks
 _DEPTH = 30  # mappings and lists inside each other; ours have three
-_CHARACTERS = 2000  # of a number or word without quotes: int() takes minutes for a million digits
+_CHARACTERS = 2000  # of a number: int() takes minutes for a million digits
 _TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "map", "null", "seq", "str"))})
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
@@ -116,8 +116,12 @@ def _require_plain(words: str) -> None:
             raise ValueError(f"{line} has an anchor or alias (& or *); write the value out")
         if (tag := getattr(event, "tag", None)) is not None and tag not in _TAGS:
             raise ValueError(f"{line} has the tag {tag}; leave it out")
-        if isinstance(event, yaml.ScalarEvent) and not event.style and len(event.value) > _CHARACTERS:
-            raise ValueError(f"{line} has a value of more than {_CHARACTERS} characters")
+        if isinstance(event, yaml.ScalarEvent) and _may_be_number(event) and len(event.value) > _CHARACTERS:
+            raise ValueError(f"{line} has a number of more than {_CHARACTERS} characters")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH:
             raise ValueError(f"{line} is nested deeper than {_DEPTH}")
+
+
+def _may_be_number(scalar: yaml.ScalarEvent) -> bool:
+    return not scalar.style and scalar.value[:1] in "+-.0123456789"

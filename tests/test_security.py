@@ -13,11 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from nnspec.cli import main
-from nnspec.compose import Composer, spec
-from nnspec.errors import Fault, SpecError
+from nnspec.compose import spec
+from nnspec.errors import SpecError
 
 RAN = "ran"  # a file that an attack makes if it gets to run
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"

@@ -56,8 +56,10 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """
     hydra = config.hydra
     written = OmegaConf.to_container(hydra, resolve=False)
+    assert isinstance(written, dict)
     typed = typed_keys(overrides)
-    if not isinstance(written, dict) or sorted([*hydra.overrides.hydra, *hydra.overrides.task]) != sorted(overrides):
+    # before anything is trusted as typed: a cell gets the overrides that stand here
+    if sorted([*written["overrides"]["hydra"], *written["overrides"]["task"]]) != sorted(overrides):
         raise SpecError([Fault("hydra.overrides", "is not allowed in a config: it is what the command line says", remedy="remove it")])
     faults = [*_own_faults(written, typed), *_csv_faults(config, typed)]
     for kind in PLUGINS:
@@ -102,6 +104,11 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
             yield Fault(f"hydra.{group}", "is not allowed unless it is one that Hydra comes with", remedy=remedy)
     if said.get("job.name") == JobRuntime.instance().get("name"):
         del said["job.name"]  # Hydra writes it there where nobody does
+    if not isinstance(verbose := said["verbose"], (bool, str, list)):
+        yield Fault("hydra.verbose", "must be true, false or the names of loggers", text(verbose), "try hydra.verbose=true")
+    for key in typed:
+        if any(f"{key}.".startswith(f"hydra.{name}.") for name in HYDRAS):
+            yield Fault(key, "cannot be set: Hydra writes it itself", remedy="leave it out")
     free = (*OPEN, *HYDRAS, *LOGGING, *PLUGINS)
     for key, value in said.items():
         known = _hydras_own().get(key, _NOWHERE)

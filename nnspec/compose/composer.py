@@ -53,7 +53,9 @@ class Composer:
     @classmethod
     def of_job(cls, loader: ConfigLoader, master: DictConfig) -> Composer:
         """The composer of the cells of a running multirun."""
-        return cls(loader, master.hydra.job.config_name, list(master.hydra.overrides.hydra), master)
+        typed = OmegaConf.to_container(master.hydra.overrides, resolve=False)
+        assert isinstance(typed, dict)
+        return cls(loader, master.hydra.job.config_name, typed["hydra"], master)
 
     @cached_property
     def parser(self) -> OverridesParser:
