@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pickle
 import subprocess
@@ -13,16 +14,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+import nnspec
 from nnspec.cli import main
-from nnspec.compose import spec
+from nnspec.compose import Composer, spec
+from nnspec.compose.interpolations import RESOLVERS
 from nnspec.errors import SpecError
 
 RAN = "ran"  # a file that an attack makes if it gets to run
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 MKDIR = "{_target_: os.mkdir, path: @/ran}"
 GLOBAL = "# @package _global_\n"
-FACTORY = "{version: 1, root: {handlers: [x]}, handlers: {x: {(): os.mkdir, path: @/ran}}}"
+HANDLER = "{version: 1, root: {handlers: [x]}, handlers: {x: {class: os.mkdir, path: @/ran}}}"
+FACTORY = "{version: 1, root: {handlers: [x]}, handlers: {x: {'()': os.mkdir, path: @/ran}}}"
+
+
+LAUGHS = "".join(f"a{i}: '" + f"${{a{i - 1}}}" * 10 + "'\n" for i in range(1, 8))
+LISTS = "".join(f"a{i}: [" + f"'${{a{i - 1}}}', " * 10 + "]\n" for i in range(1, 8))
 
 
 class Opens:
@@ -68,8 +77,8 @@ ATTACKS = {
     "callbacks by interpolation": Attack(("+foo={x: " + MKDIR + "}", "hydra.callbacks=${foo}")),
     "hydra itself by interpolation": Attack(("+foo={callbacks: {x: " + MKDIR + "}}", "++hydra=${foo}")),
     "hydra itself": Attack(("++hydra={callbacks: {x: " + MKDIR + "}}",)),
-    "callback by the environment": Attack(("+hydra.callbacks.x=${oc.create:${oc.decode:${oc.env:EVIL}}}",), environment={"EVIL": MKDIR}),
-    "sweeper": Attack(("-m", "seed=1,2", "hydra.sweeper={_target_: os.mkdir, path: @/ran}")),
+    "callback by the environment": Attack(("+hydra.callbacks.x='${oc.create:${oc.decode:${oc.env:EVIL}}}'",), environment={"EVIL": MKDIR}),
+    "sweeper": Attack(("-m", "seed=1,2", "++hydra.sweeper={_target_: os.mkdir, path: @/ran}")),
     "sweeper's class": Attack(("-m", "seed=1,2", "hydra.sweeper._target_=pathlib.Path")),
     "launcher by interpolation": Attack(("-m", "seed=1,2", "hydra/sweeper=basic", "+foo=" + MKDIR, "hydra.launcher=${foo}")),
     "launcher's class by interpolation": Attack(
@@ -80,8 +89,9 @@ ATTACKS = {
             "-m",
             "seed=1,2",
             "hydra/sweeper=basic",
-            "hydra.launcher={_target_: hydra._internal.core_plugins.structured_config_source.StructuredConfigSource, "
+            "+foo={_target_: hydra._internal.core_plugins.structured_config_source.StructuredConfigSource, "
             "provider: x, path: 'structured://evilpkg'}",
+            "hydra.launcher=${foo}",
         )
     ),
     "inside a launcher": Attack(("-m", "seed=1,2", "hydra/launcher=joblib", "+hydra.launcher.x=" + MKDIR)),
@@ -89,14 +99,14 @@ ATTACKS = {
         ("-m", "seed=1,2", "hydra/launcher=joblib", "+foo=" + MKDIR, "+hydra.launcher.x=${foo}"),
     ),
     "inside a launcher by a resolver": Attack(
-        ("-m", "seed=1,2", "hydra/launcher=joblib", "+hydra.launcher.x=${oc.create:${oc.decode:${oc.env:EVIL}}}"),
+        ("-m", "seed=1,2", "hydra/launcher=joblib", "+hydra.launcher.x='${oc.create:${oc.decode:${oc.env:EVIL}}}'"),
         environment={"EVIL": MKDIR},
     ),
     "inside a sweeper": Attack(("-m", "seed=1,2", "+hydra.sweeper.params.x=" + MKDIR)),
-    "logging": Attack(("hydra.job_logging=" + FACTORY.replace("()", "'()'"),)),
-    "hydra's logging": Attack(("hydra.hydra_logging=" + FACTORY.replace("()", "'()'"),)),
-    "logging, to show help": Attack(("--help", "hydra.hydra_logging=" + FACTORY.replace("()", "'()'"))),
-    "logging, to show hydra's help": Attack(("--hydra-help", "hydra.hydra_logging=" + FACTORY.replace("()", "'()'"))),
+    "logging": Attack(("++hydra.job_logging=" + HANDLER,)),
+    "hydra's logging": Attack(("++hydra.hydra_logging=" + HANDLER,)),
+    "logging, to show help": Attack(("--help", "++hydra.hydra_logging=" + HANDLER)),
+    "logging, to show hydra's help": Attack(("--hydra-help", "++hydra.hydra_logging=" + HANDLER)),
     "environment of the job": Attack(("+hydra.job.env_set.PATH=@/evilpkg",)),
     "environment that is copied": Attack(("hydra.job.env_copy=[PATH]",)),
     "package on the search path": Attack(("hydra.searchpath=[pkg://evilpkg]",)),
@@ -132,10 +142,8 @@ ATTACKS = {
         ("-m", "--config-dir=@/cd", "hydra/sweeper=basic", "hydra/launcher=evil", "seed=1,2"),
         files={"cd/hydra/launcher/evil.yaml": f"_target_: {JOBLIB}\nx: {MKDIR}"},
     ),
-    "logging in a file": Attack(
-        ("--config-dir=@/cd", "hydra/job_logging=evil"), files={"cd/hydra/job_logging/evil.yaml": FACTORY.replace("()", "'()'")}
-    ),
-    "logging in an experiment": Attack(experiment="hydra:\n  job_logging: " + FACTORY.replace("()", "'()'")),
+    "logging in a file": Attack(("--config-dir=@/cd", "hydra/job_logging=evil"), files={"cd/hydra/job_logging/evil.yaml": FACTORY}),
+    "logging in an experiment": Attack(experiment="hydra:\n  job_logging: " + FACTORY),
     "a class in logging": Attack(
         experiment="hydra:\n  job_logging: {version: 1, handlers: {x: {class: os.mkdir, path: @/ran}}, root: {handlers: [x]}}"
     ),
@@ -164,7 +172,8 @@ ATTACKS = {
         experiment="hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', '+hydra.callbacks.x': '{_target_: os.mkdir, path: @/ran}'}}}"
     ),
     "a folder in a cell": Attack(
-        experiment="defaults: [override /hydra/sweeper: basic]\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', hydra.run.dir: @/ran}}}"
+        experiment="defaults: [override /hydra/sweeper: basic]\n"
+        "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', hydra.run.dir: @/ran}}}"
     ),
     "a package in a cell": Attack(
         experiment="hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', '+experiment@hydra.callbacks.x': code}}}",
@@ -201,7 +210,7 @@ ATTACKS = {
     "a default above": Attack(experiment="defaults:\n  - ../../other/evil\n", files={"other/evil.yaml": "seed: 5"}),
     "an absolute default": Attack(experiment="defaults:\n  - /@/other/evil\n", files={"other/evil.yaml": "seed: 5"}),
     "a default of a group above": Attack(experiment="defaults:\n  - override /model: ../data/xor\n"),
-    "a default by interpolation": Attack(experiment="defaults:\n  - override /model: ../data/${name}\nname: xor\n"),
+    "a default by interpolation": Attack(experiment="defaults:\n  - override /model: ../data/${data}\n"),
     # data that are more than they look like
     "a class in a spec": Attack(("spec=@/spec.yaml",), files={"spec.yaml": "model: " + MKDIR}),
     "an object in a spec": Attack(("spec=@/spec.yaml",), files={"spec.yaml": "!!python/object/apply:os.mkdir ['@/ran']"}),
@@ -212,10 +221,17 @@ ATTACKS = {
     "a deep experiment": Attack(experiment="seed: " + "[" * 10_000),
     "a long number in an experiment": Attack(experiment="seed: " + "1" * 100_000),
     "a large experiment": Attack(experiment="seed: '" + "1" * 1_000_000 + "'"),
+    "laughs by interpolation": Attack(experiment="a0: '" + "x" * 1000 + "'\n" + LAUGHS),
+    "lists by interpolation": Attack(experiment="a0: [1, 1]\n" + LISTS),
+    "laughs by a resolver": Attack(experiment="a: ${oc.create:'a&colon; &a [1]'}"),
+    "a resolver by interpolation": Attack(experiment="a: ${oc.${b}:x}\nb: create"),
+    "hydra by interpolation in an experiment": Attack(experiment="foo: {callbacks: {x: " + MKDIR + "}}\nhydra: ${foo}"),
+    "no verbosity": Attack(("hydra.verbose=3",)),
+    "what Hydra writes": Attack(("hydra.runtime.output_dir=@/ran",)),
     "a long number": Attack(("seed=" + "1" * 100_000,)),
     "a long name": Attack(("activation=" + "x" * 100_000,)),
     "a deep value": Attack(("+seed2=" + "[" * 1000 + "]" * 1000,)),
-    "many faults": Attack(tuple(f"nonsense{i}=1" for i in range(200))),
+    "many faults": Attack(tuple(f"nonsense{i}=1" for i in range(40))),
     "auto": Attack(("auto=true",)),
     "auto, added": Attack(("+auto=true",)),
     "auto in an experiment": Attack(experiment="auto: true"),
@@ -282,3 +298,69 @@ def test_attacks_on_a_real_process(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; from nnspec.cli import main; sys.exit(main())", "run", *words]
     done = subprocess.run(command, cwd=tmp_path / "a/b/c", env=environment, capture_output=True, text=True, check=False, timeout=60)
     require_refused(name, done.returncode, done.stdout, done.stderr, tmp_path)
+
+
+# what stays possible
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hydra.run.dir=elsewhere/run", "hydra.output_subdir=null", "seed=1"],
+        ["hydra/job_logging=stdout", "hydra.verbose=[nnspec]", "seed=1"],
+        ["hydra.searchpath=[@/cd]", "experiment=mine"],
+        ["--config-dir=@/cd", "experiment=mine", "hydra.sweep.dir=elsewhere"],
+        ["--config-dir=@/cd", "--config-name=primary"],
+        ["-m", "seed=1,2", "hydra/sweeper=basic", "hydra.sweep.subdir=job${hydra.job.num}", "hydra.sweeper.max_batch_size=1"],
+        ["-m", "seed=1,2", "hydra.sweep.subdir=job${hydra.job.num}", "sweep.csv=@/table.csv"],
+        ["train.workers='${oc.decode:${oc.env:WORKERS}}'", "seed=${replicates}"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("logging_put_back")
+def test_what_is_allowed(words: list[str], runs: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    mine = GLOBAL + "seed: ${replicates}\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}"
+    files = {"cd/experiment/mine.yaml": mine, "cd/primary.yaml": "defaults: [config, _self_]\nseed: 3"}
+    assert main(["run", *Attack(tuple(words), files=files).made(tmp_path)]) == 0
+    assert {cell.spec.seed for cell in runs} <= {1, 2, 3}
+    assert runs
+
+
+def test_a_launchers_settings_are_taken_from_the_command_line_only() -> None:
+    lines = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    launcher = Composer().config(lines).hydra.launcher
+    assert (launcher._target_, launcher.n_jobs) == (JOBLIB, 2)
+
+
+@pytest.mark.parametrize("line", ["+hydra.callbacks.x=" + MKDIR, "hydra.sweeper._target_=os.mkdir", "hydra.searchpath=['pkg://evilpkg']"])
+def test_python_is_no_way_around(line: str) -> None:
+    with pytest.raises(SpecError, match="hydra"):
+        spec([line])
+
+
+def test_a_class_in_a_config_stays_a_word() -> None:
+    with pytest.raises(SpecError, match=r"activation\.deep\._target_ is not allowed"):
+        spec(["+activation.deep={_target_: os.mkdir}"])
+
+
+def test_no_resolver_runs_code() -> None:
+    """The resolvers of data, each of which is there, and whatever an installed package has registered beside them is refused."""
+    assert all(OmegaConf.has_resolver(name) for name in RESOLVERS)
+    OmegaConf.register_new_resolver("evil", lambda: Path(RAN).mkdir())
+    try:
+        with pytest.raises(SpecError, match="must use one of Hydra's resolvers of data"):
+            spec(["seed=${evil:}"])
+    finally:
+        OmegaConf.clear_resolver("evil")
+
+
+PICKLES = {"pickle.load", "pickle.loads", "torch.load", "np.load", "numpy.load", "joblib.load", "pd.read_pickle", "marshal.loads"}
+LOADERS = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.safe_load", "OmegaConf.load", "eval", "exec"}
+SOURCE = Path(nnspec.__file__).parent
+
+
+def test_no_pickle_is_read_and_yaml_in_one_place() -> None:
+    trees = {path: ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
+    calls = {(path.name, ast.unparse(node.func)) for path, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert {(path, name) for path, name in calls if name in PICKLES | LOADERS} == {("files.py", "yaml.load")}

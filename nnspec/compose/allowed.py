@@ -28,6 +28,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from nnspec.compose.interpolations import interpolation_faults
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.spec import text
 
@@ -55,13 +56,16 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         SpecError: with every fault of Hydra's own node.
     """
     hydra = config.hydra
-    written = OmegaConf.to_container(hydra, resolve=False)
-    assert isinstance(written, dict)
+    written: Any = OmegaConf.to_container(hydra, resolve=False)
+    job: Any = OmegaConf.to_container(config, resolve=False)
+    job["hydra"] = {kind: written.get(kind) for kind in PLUGINS}  # the rest of it is Hydra's, or typed
+    if faults := list(interpolation_faults(job)):
+        raise SpecError(faults)
     typed = typed_keys(overrides)
     # before anything is trusted as typed: a cell gets the overrides that stand here
     if sorted([*written["overrides"]["hydra"], *written["overrides"]["task"]]) != sorted(overrides):
         raise SpecError([Fault("hydra.overrides", "is not allowed in a config: it is what the command line says", remedy="remove it")])
-    faults = [*_own_faults(written, typed), *_csv_faults(config, typed)]
+    faults += [*_own_faults(written, typed), *_csv_faults(config, typed)]
     for kind in PLUGINS:
         node = hydra.get(kind)
         plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
@@ -157,7 +161,7 @@ def _csv_faults(config: DictConfig, typed: Sequence[str]) -> Iterator[Fault]:
 
 
 def _by_file(key: str, value: object) -> Fault:
-    rule = "must be said on the command line, where it is not as usual: a config file cannot decide it"
+    rule = "may be changed on the command line only, not by a config file"
     return Fault(key, rule, text(value), f"remove it from the file, or type {key}=...")
 
 

@@ -93,7 +93,9 @@ class Composer:
     def options(self, group: str) -> list[str]:
         """The names in a config group; empty where there is no such group."""
         if group not in self._groups:
-            self._groups[group] = self.loader.get_group_options(group) if self.is_group(group) else []
+            overrides = self.hydra_overrides  # which may add to the search path
+            found = self.loader.get_group_options(group, config_name=self.config_name, overrides=overrides) if self.is_group(group) else []
+            self._groups[group] = found
         return self._groups[group]
 
     def is_group(self, key: str) -> bool:

@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Glob, Override, QuotedString, Sweep
 
 from nnspec.check import examine
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.errors import Fault, nearest, unknown
+from nnspec.errors import SHOWN_FAULTS, Fault, nearest, unknown
 from nnspec.settings import Settings, examine_settings, split
 from nnspec.spec import RunSpec, parse, text
 
@@ -144,11 +144,11 @@ def _names(override: Override) -> list[object]:
 def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dict[str, Any] | None, list[tuple[Override | None, Fault]]]:
     """What the overrides compose once those with faults are dropped, and which were dropped for what.
 
-    The config is None, and the last fault nobody's, where the config files themselves do not compose.
+    The config is None, and the last fault nobody's, where the config files themselves do not compose, or the faults are many.
     """
     kept = list(overrides)
     dropped: list[tuple[Override | None, Fault]] = []
-    while True:
+    while len(dropped) < SHOWN_FAULTS:  # each takes several compositions
         try:
             return composer.mapping([str(o.input_line) for o in kept]), dropped
         except COMPOSE_ERRORS as error:
@@ -159,6 +159,7 @@ def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dic
             culprit, found = blamed
             dropped.append((culprit, found or _other(culprit, error)))
             kept = [override for override in kept if override is not culprit]
+    return None, [*dropped, (None, Fault("the command line", "may have more faults", remedy="mend these first"))]
 
 
 def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fault | None] | None:
@@ -178,7 +179,7 @@ def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fa
 
 def _key_fault(composer: Composer, override: Override, before: list[str], config: dict[str, Any] | None) -> Fault | None:
     key = override.key_or_group
-    if override.is_hydra_override() or override.is_force_add():
+    if override.is_hydra_override() or override.is_force_add() or composer.is_group(key):
         return None
     try:
         config = composer.mapping(before) if config is None else config
