@@ -364,3 +364,20 @@ def test_no_pickle_is_read_and_yaml_in_one_place() -> None:
     trees = {path: ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
     calls = {(path.name, ast.unparse(node.func)) for path, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert {(path, name) for path, name in calls if name in PICKLES | LOADERS} == {("files.py", "yaml.load")}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["run", "--mult", "seed=1,2"], "--multirun"),
+        (["run", "seed=1", "--config-d=x"], "--config-dir"),
+        (["run", "--config"], "--config-path or --config-name or --config-dir"),
+        (["run", "--pl"], "--plan"),
+        (["table", "--ur=sqlite:///x.db", "last"], "--uri"),
+        (["compare", "last", "--b", "seed"], "--by"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_flags_are_written_whole(words: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert f"write the flag whole: {meant}\n" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nnspec.errors import Fault, NnspecError, cut
+from nnspec.errors import NnspecError, cut
 
 _SHOWN = 5  # flags that a beginning may stand for
 
@@ -30,15 +30,15 @@ class Flags(argparse.ArgumentParser):
             UsageError: a flag that there is not, as an abbreviated one, or another fault.
         """
         found, unknown = self.parse_known_intermixed_args(words)
-        for word in unknown:
-            raise UsageError(str(self._fault(word)))
+        if unknown:
+            self._refuse(unknown)
         return found
 
-    def _fault(self, word: str) -> Fault:
-        flag = word.split("=", 1)[0]
+    def _refuse(self, words: Sequence[str]) -> NoReturn:
+        flag = words[0].split("=", 1)[0]
         meant = [option for option in self._option_string_actions if len(flag) > 2 and option.startswith(flag)]
-        remedy = f"write it whole: {' or '.join(meant[:_SHOWN])}" if meant else self._usage()
-        return Fault("an argument", "must be one of this command's", f"'{word}'", remedy)
+        remedy = f"write the flag whole: {' or '.join(meant[:_SHOWN])}" if meant else self._usage()
+        raise UsageError(f"unrecognized arguments: {cut(' '.join(words), 300)}; {remedy}")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{cut(message, 300)}; {self._usage()}")
