@@ -10,14 +10,16 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 from nnspec.architecture import SOFTMAX, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, MODELS, REGISTRIES
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
+from nnspec.files import read_bytes
 from nnspec.params import Value
 from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
+
+_WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
 
 
 def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
@@ -163,17 +165,21 @@ def _stored(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     said = spec.init["path"]
     if said is None:
         return spec, [Fault("init.path", "must be given with init=from_file", remedy="try init.path=weights.safetensors")]
-    path = Path(str(said))
     try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a path that no file can have, as with a null byte
-        reason = getattr(error, "strerror", None) or error
-        return spec, [Fault("init.path", f"must be a readable file ({reason})", repr(str(path)), "check the path")]
+        content = read_bytes(str(said), most_bytes(spec))
+    except OSError as error:
+        return spec, [Fault("init.path", f"must be a readable file ({error.strerror})", repr(str(said)), "check the path")]
     digest = hashlib.sha256(content).hexdigest()
     if spec.init["digest"] not in (None, digest):
         return spec, [Fault("init.digest", "must be the SHA-256 of init.path", text(spec.init["digest"]), f"the file has {digest}")]
     faults = list(_misfits(spec, content))
     return replace(spec, init=spec.init.with_params(digest=digest)), faults
+
+
+def most_bytes(spec: RunSpec) -> int:
+    """The size of the largest file that may hold the weights of a spec's networks: in double precision, with room for its head
+    and, so that the tensors that do not fit can be named, for some more."""
+    return max(_WEIGHTS_BYTES, 2 * 8 * architecture(spec).parameters * spec.replicates)
 
 
 def _misfits(spec: RunSpec, content: bytes) -> Iterator[Fault]:

@@ -6,11 +6,18 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SHOWN_FAULTS = 20  # of one error: what is more is said by its number
+_SHOWN_CHARACTERS = {"where": 120, "rule": 400, "value": 200, "remedy": 600}  # of a fault: a value may have millions
+_LINE = 1500  # characters of a line of an error, which the longest fault has not
+
 
 class NnspecError(Exception):
-    """Base of every error meant for a user: shown as one clear line, never as a traceback."""
+    """Base of every error meant for a user: shown as one clear line, never as a traceback, and never longer than a screen."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return "\n".join(cut(line, _LINE) for line in super().__str__().split("\n"))
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,11 @@ class Fault:
     remedy: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.where} {self.rule}"
-        if self.value:
-            text += f", but got {self.value}"
-        return f"{text}; {self.remedy}" if self.remedy else text
+        where, rule, value, remedy = (cut(getattr(self, name), most) for name, most in _SHOWN_CHARACTERS.items())
+        text = f"{where} {rule}"
+        if value:
+            text += f", but got {value}"
+        return f"{text}; {remedy}" if remedy else text
 
 
 class SpecError(NnspecError):
@@ -36,7 +44,9 @@ class SpecError(NnspecError):
 
     def __init__(self, faults: Iterable[Fault]):
         self.faults = tuple(dict.fromkeys(faults))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        more = len(self.faults) - SHOWN_FAULTS
+        said = [str(fault) for fault in self.faults[:SHOWN_FAULTS]] + ([f"and {more} more"] if more > 0 else [])
+        super().__init__("\n".join(said))
 
     def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Fault, ...]]]:
         return type(self), (self.faults,)  # an exception travels by its arguments, and its only one is the text
@@ -54,10 +64,18 @@ class TrainingError(NnspecError):
     """Networks that could not be trained, with the reason."""
 
 
+def cut(text: str, most: int) -> str:
+    """``text``, or its beginning and its end where it has more than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 3]}...{text[-end:]}"
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest option, if one is near, and all of them."""
     names = sorted(options)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(cut(name, 100), names, n=1)  # which takes long for a long name
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}available: {', '.join(names)}"
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,9 @@ from torch import Tensor
 from nnspec.architecture import Dense, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, Init
 from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
+from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
+from nnspec.files import read_bytes
 from nnspec.params import Value
 from nnspec.spec import Member, RunSpec
 
@@ -109,7 +110,7 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
     rows = seeds - spec.seed
     weights: Weights = {}
     shapes = architecture(spec).tensors()
-    stored = _read(Path(str(spec.init["path"])))
+    stored = _read(str(spec.init["path"]), most_bytes(spec))
     if stored.keys() != shapes.keys():
         raise WeightsError(f"init.path must hold the tensors {', '.join(shapes)}, but got {', '.join(stored)}; check the spec again")
     for name, shape in shapes.items():
@@ -123,12 +124,12 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
     return weights
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: str, limit: int) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file, which may be gone or changed since the spec was checked."""
     import safetensors
     from safetensors.numpy import load
 
     try:
-        return load(path.read_bytes())
+        return load(read_bytes(path, limit))
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise WeightsError(f"init.path must be a readable safetensors file, but {path} is not ({error}); check the path") from error

@@ -124,9 +124,8 @@ def split(config: Mapping[str, object]) -> tuple[dict[str, object], dict[str, ob
     if isinstance(train, Mapping):
         spec["train"] = {key: value for key, value in train.items() if key not in _RUNTIME_KEYS}
         rest["train"] = {key: value for key, value in train.items() if key in _RUNTIME_KEYS}
-    rest[AUTO] = spec.get("replicates") == AUTO
-    if rest[AUTO]:
-        spec["replicates"] = AUTO_START
+    if spec.get("replicates") == AUTO:
+        rest["replicates"], spec["replicates"] = AUTO, AUTO_START
     return spec, rest
 
 
@@ -145,7 +144,7 @@ def settings_from(config: Mapping[str, object]) -> Settings:
 def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]:
     """The settings of the second mapping of ``split`` and every fault found; meaningless where there are faults."""
     faults = list(targets(rest))
-    known = SETTINGS_KEYS | {"train", AUTO}
+    known = SETTINGS_KEYS | {"train", "replicates"}
     for key in rest:
         if key not in known and key != "_target_":
             faults.append(Fault(str(key), "is not a known key", remedy=nearest(str(key), SPEC_KEYS | SETTINGS_KEYS)))
@@ -153,7 +152,7 @@ def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]
         "tracking": Tracking(**_section("tracking", TRACKING, rest, faults)),
         "runtime": Runtime(**_section("train", RUNTIME, rest, faults)),
         "sweep": Sweep(**_section("sweep", SWEEP, rest, faults)),
-        "auto": bool(rest.get(AUTO, False)),
+        "auto": rest.get("replicates") == AUTO,
     }
     values.update(parse_params("", COMMAND, {p.name: rest[p.name] for p in COMMAND if p.name in rest}, faults))
     return Settings(**values), faults  # type: ignore[arg-type]

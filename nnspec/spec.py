@@ -28,6 +28,7 @@ SCALARS = (
     Param("dtype", "float32", Choice(("float32", "float64")), "precision of weights and arithmetic"),
     Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
 )
+_BITS = 10_000  # of a number that is written out: Python refuses to from some 14,000 on
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,8 @@ def text(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(text(item) for item in value) + "]"
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return f"a number of {value.bit_length()} bits"
     return str(value) if not isinstance(value, str) else value or "''"
 
 

@@ -269,7 +269,7 @@ def test_a_file_that_is_no_safetensors(spec_of: SpecOf, tmp_path: Path, content:
 
 
 def test_a_folder_is_no_file(spec_of: SpecOf, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"init.path must be a readable file \(Is a directory\)"):
+    with pytest.raises(SpecError, match=r"init.path must be a readable file \(it is a folder, not a regular file\)"):
         from_file(spec_of, tmp_path)
 
 

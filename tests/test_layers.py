@@ -14,7 +14,7 @@ from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "errors",
+    "errors files",
     "params",
     "registry",
     "spec",

@@ -17,7 +17,7 @@ def compare(arguments: Sequence[str]) -> int:
     parser.run("sweep")
     parser.add_argument("--by", action="append", metavar="AXIS", help="axis to compare, as activation or optimizer.lr; may be repeated")
     parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.runner.readback import networks, read_axes
 

@@ -20,7 +20,7 @@ def delete(arguments: Sequence[str]) -> int:
     parser = Parser("delete", "Deletes a sweep with its cells. They leave the MLflow UI; 'mlflow gc' frees their disk space.")
     parser.run("sweep")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         run_id = find_run(store, asked.sweep)
         what = described(store, run_id)

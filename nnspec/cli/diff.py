@@ -22,7 +22,7 @@ def diff(arguments: Sequence[str]) -> int:
     parser = Parser("diff", "What differs between two specs, or two sweeps, and between their results.")
     parser.run("a")
     parser.run("b")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.runner.readback import networks, read_axes
 

@@ -22,7 +22,7 @@ def file(arguments: Sequence[str]) -> int:
         "file", "Files runs that were kept in a folder because their store failed. Each is filed once, however often this runs."
     )
     parser.add_argument("folder", nargs="+", help="nnspec-unfiled, or one folder spool-* in it")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     spools = [spool for folder in asked.folder for spool in spools_in(Path(folder)) if not is_filed(spool)]
     if not spools:
         print(f"nothing left to file in {' '.join(asked.folder)}")

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from nnspec.errors import Fault, NnspecError
+from nnspec.cli.flags import Flags
+from nnspec.cli.flags import UsageError as UsageError
+from nnspec.errors import Fault
 from nnspec.settings import Tracking
 
 if TYPE_CHECKING:
@@ -23,26 +25,16 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"[0-9a-f]{3,31}")
 
 
-class UsageError(NnspecError):
-    """Arguments that a command cannot take."""
-
-    exit_status = 2
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with errors in one line, told like every other error."""
+class Parser(Flags):
+    """The flags of a command on filed runs."""
 
     def __init__(self, command: str, doc: str):
-        super().__init__(prog=f"nnspec {command}", description=doc, allow_abbrev=False)
+        super().__init__(command, doc)
         self.add_argument("--uri", help="MLflow store; by default where the command line files")
 
     def run(self, name: str = "run") -> None:
         """Add an argument that names a run."""
         self.add_argument(name, help=RUN)
-
-    def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split())
-        raise UsageError(f"{message}; {usage}")
 
 
 def share(value: str) -> float:

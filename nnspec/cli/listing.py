@@ -8,6 +8,7 @@ from typing import Any
 from nnspec.catalog import REGISTRIES
 from nnspec.catalog.inits import bias_param
 from nnspec.errors import NnspecError, nearest
+from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.params import Param
 from nnspec.spec import text
 
@@ -48,7 +49,7 @@ def _experiments() -> Iterator[str]:
     files = sorted((conf_dir() / "experiment").glob("*.yaml"))
     width = max((len(file.stem) for file in files), default=0)
     for file in files:
-        yield f"  {file.stem:<{width}}  {_question(file.read_text('utf-8'))}"
+        yield f"  {file.stem:<{width}}  {_question(read_bytes(file, YAML_BYTES).decode())}"
 
 
 def _question(content: str) -> str:

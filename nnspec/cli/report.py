@@ -18,7 +18,7 @@ def report(arguments: Sequence[str]) -> int:
     parser.run()
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.runner.reporting import PAGE, filed_at
         from nnspec.runner.run_reporting import filed_report

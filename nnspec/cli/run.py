@@ -1,78 +1,127 @@
 """``nnspec run``: Hydra's application, with its errors translated.
 
-Hydra owns the command line (-m, --cfg, --info, --help, --config-dir, hydra.*). It is told to raise its errors
-(HYDRA_FULL_ERROR) instead of printing them, and whatever the job raises passes through it as a ``Carried``, which is
-no ``Exception``, so that Hydra adds no text of its own.
+Hydra's flags (-m, --cfg, --info, --help, --config-dir, ...) are parsed here, once, and its commands called with a loader of ours,
+which checks whatever is composed before Hydra instantiates anything. Whatever the job raises passes through Hydra as a ``Carried``,
+which is no ``Exception``, so that Hydra adds no text of its own.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from nnspec.cli.flags import Flags, UsageError
 from nnspec.compose.carried import Carried, carried
 from nnspec.errors import NnspecError, SpecError
 
 if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+
     from nnspec.compose.composer import Composer
 
-FLAGS = {"--plan": "sweep.plan_only=true", "--timings": "timings=true"}
+CONFIG = "config"
+FLAGS = {"plan": "sweep.plan_only=true", "timings": "timings=true"}
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run Hydra's application with ``arguments`` and return the exit status."""
     from nnspec.cli.main import full_errors
-    from nnspec.compose import find_plugin, with_archived
+    from nnspec.compose import loader, with_archived
+    from nnspec.compose.composer import COMPOSE_ERRORS
 
-    find_plugin()
-    words = opened(with_archived(ordered([FLAGS.get(word, word) for word in arguments])))
-    show_all = full_errors()
-    _refuse_pickles(words)
-    refuse_targets(words)
+    parser = _parser()
     try:
-        with _environment(words):
-            _application()()
+        flags = parser.parsed(arguments)
+        _require_one_command(flags)
+        said = [override for flag, override in FLAGS.items() if getattr(flags, flag)]
+        overrides = opened([*with_archived(flags.overrides), *said], flags.multirun)
+        configs = loader(flags.config_path, flags.config_dir)
+        try:
+            _call(parser, flags, overrides, configs)
+        except COMPOSE_ERRORS as error:
+            if full_errors():
+                raise
+            raise translated(flags, overrides, configs, error) from None
     except Carried as carried:
         raise carried.error from None
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except NnspecError:
-        raise
-    except Exception as error:
-        if show_all:
-            raise
-        raise translated(words, error) from None
     return 0
 
 
-def _refuse_pickles(words: Sequence[str]) -> None:
-    if any(word.startswith("--experimental-rerun") for word in words):
+def _parser() -> Flags:
+    """Hydra's flags and ours."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = Flags("run", "Trains a spec or a sweep.", parents=[get_args_parser()], add_help=False)
+    parser.add_argument("--plan", action="store_true", help="Show what would train together and train nothing")
+    parser.add_argument("--timings", action="store_true", help="Say where the time went")
+    return parser
+
+
+def _require_one_command(flags: argparse.Namespace) -> None:
+    if flags.experimental_rerun is not None:
         raise NnspecError("--experimental-rerun reads a pickle, which can run any code; give spec=spec.yaml of the run instead")
+    commands = (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion)
+    if sum(command is not None and command is not False for command in commands) > 1:
+        raise UsageError("only one of --run, --multirun, --cfg, --info and --shell-completion can be given; keep one of them")
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise UsageError("--resolve goes with --cfg or --help; add one of them, or leave it out")
 
 
-def ordered(words: Sequence[str]) -> list[str]:
-    """``words`` with the overrides behind the flags: Hydra's argparse takes them in one piece only."""
-    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word.startswith("~"))]
-    return [*(word for word in words if word not in overrides), *overrides]
+def _call(parser: Flags, flags: argparse.Namespace, overrides: list[str], configs: Any) -> None:
+    """Call the command of Hydra's that the flags name."""
+    from hydra import version
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    version.setbase(None)
+    hydra, name = Hydra("nnspec", configs), flags.config_name or CONFIG
+    flags.overrides = overrides
+    GlobalHydra.instance().clear()
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        if flags.help:
+            hydra.app_help(config_name=name, args_parser=parser, args=flags)
+        elif flags.hydra_help:
+            hydra.hydra_help(config_name=name, args_parser=parser, args=flags)
+        elif flags.cfg:
+            hydra.show_cfg(name, overrides, flags.cfg, flags.package, flags.resolve)
+        elif flags.shell_completion:
+            hydra.shell_completion(config_name=name, overrides=overrides)
+        elif flags.info:
+            hydra.show_info(flags.info, config_name=name, overrides=overrides)
+        else:
+            _train(hydra, name, overrides, flags.multirun)
+    finally:
+        GlobalHydra.instance().clear()
 
 
-def opened(words: Sequence[str]) -> list[str]:
-    """``words`` with ``activation.negative_slope=0.2`` as a choice of one where ``activation`` is swept.
+def _train(hydra: Hydra, name: str, overrides: list[str], multirun: bool) -> None:
+    """One job, or a sweep where the flag, an override or an experiment says so."""
+    from hydra.types import RunMode
+
+    sweeping = multirun or hydra.get_mode(name, overrides) == RunMode.MULTIRUN
+    mode = RunMode.MULTIRUN if sweeping else RunMode.RUN
+    start = hydra.multirun if sweeping else hydra.run
+    start(config_name=name, task_function=lambda config: carried(lambda: job(config)), overrides=[*overrides, f"hydra.mode={mode.name}"])
+
+
+def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
+    """``overrides`` with ``activation.negative_slope=0.2`` as a choice of one where ``activation`` is swept.
 
     Hydra composes a multirun once with none of its sweeps, where that key need not exist; a choice waits for the cells.
     """
-    if not {"-m", "--multirun"} & set(words):
-        return list(words)
+    if not multirun:
+        return list(overrides)
     from hydra.core.override_parser.types import OverrideType
 
     from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 
     composer, parsed = Composer(), {}
-    for word in words:
+    for word in overrides:
         with suppress(*COMPOSE_ERRORS):
             parsed[word] = composer.parse(word)
     swept = {override.key_or_group for override in parsed.values() if override.is_sweep_override()}
@@ -80,37 +129,21 @@ def opened(words: Sequence[str]) -> list[str]:
         key = override.key_or_group
         waits = override.type == OverrideType.CHANGE and not override.is_sweep_override() and "." in key and key.split(".")[0] in swept
         parsed[word] = composer.parse(f"{key}=choice({override.get_value_element_as_str()})") if waits else override
-    return [str(parsed[word].input_line) if word in parsed else word for word in words]
+    return [str(parsed[word].input_line) if word in parsed else word for word in overrides]
 
 
-def refuse_targets(words: Sequence[str]) -> None:
-    """Refuse a ``_target_`` for Hydra's own node: Hydra would call it before any check of ours."""
-    from nnspec.compose import Composer, hydra_targets
-
-    if any("_target_" in word for word in words):
-        faults = hydra_targets(Composer(), [word for word in words if not word.startswith("-")])
-        if faults:
-            raise SpecError(faults)
-
-
-def translated(words: Sequence[str], error: Exception) -> Exception:
-    """What was wrong with the command line, if Hydra refused it; otherwise the error itself."""
-    from hydra._internal.utils import get_args_parser
-
+def translated(flags: argparse.Namespace, overrides: Sequence[str], configs: Any, error: Exception) -> NnspecError:
+    """What was wrong with the command line, which Hydra refused."""
     from nnspec.compose import Composer, explain
-    from nnspec.compose.composer import COMPOSE_ERRORS
     from nnspec.compose.explain import one_line
     from nnspec.sweep import plan
 
-    if not isinstance(error, COMPOSE_ERRORS):
-        return error
-    known, _ = get_args_parser().parse_known_args(list(words))
-    composer = Composer(_loader(known), known.config_name or "config")
-    if not known.multirun and not _multirun(composer, known.overrides):
-        faults = explain(composer, known.overrides)
+    composer = Composer(configs, flags.config_name or CONFIG)
+    if not flags.multirun and not _multirun(composer, overrides):
+        faults = explain(composer, overrides)
         return SpecError(faults) if faults else NnspecError(one_line(error))
     try:
-        plan(known.overrides, composer)
+        plan(overrides, composer)
     except SpecError as refused:
         return refused
     return NnspecError(one_line(error))
@@ -130,49 +163,6 @@ def _multirun(composer: Composer, overrides: Sequence[str]) -> bool:
             except COMPOSE_ERRORS:
                 continue
     return False
-
-
-def _loader(flags: Any) -> Any:
-    """Hydra's loader for the search path that the flags state."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.config_search_path import SearchPathQuery
-
-    from nnspec.compose import conf_dir
-
-    search_path = create_config_search_path(flags.config_path or str(conf_dir()))
-    if flags.config_dir is not None:
-        extra = f"file://{Path(flags.config_dir).resolve()}"
-        search_path.prepend("command-line", extra, SearchPathQuery(provider="schema", path=None))
-    return ConfigLoaderImpl(search_path)
-
-
-@contextmanager
-def _environment(words: Sequence[str]) -> Iterator[None]:
-    """The arguments and the environment that Hydra's entry reads; both are put back."""
-    argv, before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [argv[0], *words]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        if before is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = before
-
-
-def _application() -> Any:
-    import hydra
-
-    from nnspec.compose import conf_dir
-
-    @hydra.main(version_base=None, config_path=str(conf_dir()), config_name="config")
-    def application(config: Any) -> float | None:
-        return carried(lambda: job(config))
-
-    return application
 
 
 def job(config: Any) -> float | None:

@@ -22,7 +22,7 @@ def table(arguments: Sequence[str]) -> int:
     parser.add_argument("--csv", metavar="FILE", help="write all of it as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write all of it as parquet")
     parser.add_argument("--rows", type=count, default=ROWS, metavar="N", help=f"rows to print, 0 for all (default {ROWS})")
-    asked = parser.parse_args(arguments)
+    asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.runner.readback import networks
 

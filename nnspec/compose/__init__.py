@@ -9,7 +9,7 @@ from nnspec.compose.archived import with_archived as with_archived
 from nnspec.compose.command import command_line as command_line
 from nnspec.compose.composer import Composer as Composer
 from nnspec.compose.explain import explain as explain
-from nnspec.compose.explain import hydra_targets as hydra_targets
 from nnspec.compose.folders import conf_dir as conf_dir
+from nnspec.compose.loader import loader as loader
 from nnspec.compose.plugin import find_plugin as find_plugin
 from nnspec.settings import settings_from as settings_from

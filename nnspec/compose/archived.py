@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
+from nnspec.files import read_yaml
 from nnspec.spec import MEMBERS, RunSpec, text
 
 KEY = "spec="
@@ -23,12 +23,11 @@ def load_spec(path: str | Path) -> RunSpec:
         SpecError: the file cannot be read, is no mapping, or states a spec with faults.
     """
     try:
-        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
+        mapping = read_yaml(path)
     except OSError as error:
         raise SpecError([Fault("spec", f"must be a readable file ({error.strerror})", f"'{path}'", "check the path")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SpecError([Fault("spec", f"must be a YAML file ({reason})", f"'{path}'", "give the spec.yaml of a run")]) from None
+    except ValueError as error:
+        raise SpecError([Fault("spec", f"must be a YAML file ({error})", f"'{path}'", "give the spec.yaml of a run")]) from None
     if not isinstance(mapping, Mapping):
         raise SpecError([Fault("spec", "must hold a mapping of a spec's fields", text(mapping), "give the spec.yaml of a run")])
     return checked_mapping({str(key): value for key, value in mapping.items()})

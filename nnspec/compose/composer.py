@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir, version
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from packaging.version import Version
 
-from nnspec.compose.folders import conf_dir
+from nnspec.compose.loader import loader
 
 CONFIG = "config"
 # What Hydra and OmegaConf raise on bad input; ValueError and the like come out of Hydra's grammar and defaults list.
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, KeyError, AssertionError, RecursionError, OSError)
 
-
-@cache
-def _own_loader(folder: str) -> ConfigLoader:
-    with _hydras_state_kept(), initialize_config_dir(folder, job_name="nnspec", version_base=None):
-        return GlobalHydra.instance().config_loader()
-
-
-@contextmanager
-def _hydras_state_kept() -> Iterator[None]:
-    """Put Hydra's process-wide state back: this may run inside somebody's own Hydra application."""
-    hydra, job, base = GlobalHydra.instance().hydra, JobRuntime.instance().get("name"), version.getbase()
-    GlobalHydra.instance().clear()
-    try:
-        yield
-    finally:
-        GlobalHydra.instance().hydra = hydra
-        JobRuntime.instance().set("name", job)
-        if isinstance(base, Version):  # else nobody had set one, and ours serves
-            version.VersionBase.instance().setbase(base)
+_own_loader = cache(loader)
 
 
 class Composer:
@@ -61,7 +38,7 @@ class Composer:
         hydra_overrides: Sequence[str] = (),
         master: DictConfig | None = None,
     ):
-        self.loader = loader or _own_loader(str(conf_dir()))
+        self.loader = loader or _own_loader()
         self.config_name = config_name
         self.hydra_overrides = list(hydra_overrides)
         self.master = master
@@ -76,7 +53,9 @@ class Composer:
     @classmethod
     def of_job(cls, loader: ConfigLoader, master: DictConfig) -> Composer:
         """The composer of the cells of a running multirun."""
-        return cls(loader, master.hydra.job.config_name, list(master.hydra.overrides.hydra), master)
+        typed = OmegaConf.to_container(master.hydra.overrides, resolve=False)
+        assert isinstance(typed, dict)
+        return cls(loader, master.hydra.job.config_name, typed["hydra"], master)
 
     @cached_property
     def parser(self) -> OverridesParser:
@@ -114,7 +93,9 @@ class Composer:
     def options(self, group: str) -> list[str]:
         """The names in a config group; empty where there is no such group."""
         if group not in self._groups:
-            self._groups[group] = self.loader.get_group_options(group) if self.is_group(group) else []
+            overrides = self.hydra_overrides  # which may add to the search path
+            found = self.loader.get_group_options(group, config_name=self.config_name, overrides=overrides) if self.is_group(group) else []
+            self._groups[group] = found
         return self._groups[group]
 
     def is_group(self, key: str) -> bool:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Glob, Override, QuotedString, Sweep, ValueType
 
 from nnspec.check import examine
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.errors import Fault, nearest, unknown
+from nnspec.errors import SHOWN_FAULTS, Fault, nearest, unknown
 from nnspec.settings import Settings, examine_settings, split
-from nnspec.spec import RunSpec, parse, targets, text
+from nnspec.spec import RunSpec, parse, text
 
 GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
 MOST_VALUES = 1_000_000  # of one axis, and cells of a sweep: what is more is a slip of the pen
@@ -52,24 +52,6 @@ def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
     if config is not None:
         faults.extend(examine_config(config)[2])
     return list(dict.fromkeys(faults))
-
-
-def hydra_targets(composer: Composer, overrides: Iterable[str]) -> list[Fault]:
-    """A fault for each ``_target_`` that an override would put into Hydra's own node, where it would be called."""
-    faults: list[Fault] = []
-    for line in overrides:
-        if "_target_" not in line:
-            continue
-        try:
-            override = composer.parse(line)
-        except COMPOSE_ERRORS:
-            continue  # Hydra refuses it too
-        if override.is_hydra_override():
-            value = override.value()
-            key = override.key_or_group
-            node: object = {key: value} if not key.endswith("._target_") else {key.removesuffix("._target_"): {"_target_": value}}
-            faults.extend(targets(node))
-    return faults
 
 
 def one_line(error: BaseException) -> str:
@@ -162,11 +144,11 @@ def _names(override: Override) -> list[object]:
 def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dict[str, Any] | None, list[tuple[Override | None, Fault]]]:
     """What the overrides compose once those with faults are dropped, and which were dropped for what.
 
-    The config is None, and the last fault nobody's, where the config files themselves do not compose.
+    The config is None, and the last fault nobody's, where the config files themselves do not compose, or the faults are many.
     """
     kept = list(overrides)
     dropped: list[tuple[Override | None, Fault]] = []
-    while True:
+    while len(dropped) < SHOWN_FAULTS:  # each takes several compositions
         try:
             return composer.mapping([str(o.input_line) for o in kept]), dropped
         except COMPOSE_ERRORS as error:
@@ -177,6 +159,7 @@ def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dic
             culprit, found = blamed
             dropped.append((culprit, found or _other(culprit, error)))
             kept = [override for override in kept if override is not culprit]
+    return None, [*dropped, (None, Fault("the command line", "may have more faults", remedy="mend these first"))]
 
 
 def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fault | None] | None:
@@ -196,7 +179,7 @@ def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fa
 
 def _key_fault(composer: Composer, override: Override, before: list[str], config: dict[str, Any] | None) -> Fault | None:
     key = override.key_or_group
-    if override.is_hydra_override() or override.is_force_add():
+    if override.is_hydra_override() or override.is_force_add() or composer.is_group(key):
         return None
     try:
         config = composer.mapping(before) if config is None else config

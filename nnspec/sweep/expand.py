@@ -210,9 +210,8 @@ def _unlike(rest: Mapping[str, object], first: Mapping[str, object]) -> list[Fau
     """A fault for each setting that differs between cells."""
     flat, base = _flat(rest), _flat(first)
     differ = sorted(key for key in {*flat, *base} if flat.get(key) != base.get(key))
-    names = ["replicates" if key == "auto" else key for key in differ]
     rule = "must be the same in all cells: it belongs to the command, not to a run"
-    return [Fault(name, rule, remedy="give one value") for name in names]
+    return [Fault(name, rule, remedy="give one value") for name in differ]
 
 
 def _flat(rest: Mapping[str, object]) -> dict[str, object]:

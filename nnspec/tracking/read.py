@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.errors import Fault, TrackingError, WeightsError
+from nnspec.files import load_yaml
 from nnspec.settings import Tracking
 from nnspec.tracking.artifacts import FINAL, RESULTS, SPEC
 from nnspec.tracking.records import SWEEP_TAG
@@ -24,11 +25,13 @@ def read_spec(run_id: str, store: Store | Tracking) -> dict[str, Any]:
     Raises:
         TrackingError: if the run has none, as a sweep's parent.
     """
-    import yaml
-
-    mapping = yaml.safe_load(_opened(store).artifact(run_id, SPEC))
+    where = f"{SPEC} of run {run_id}"
+    try:
+        mapping = load_yaml(_opened(store).artifact(run_id, SPEC))
+    except ValueError as error:
+        raise TrackingError(str(Fault(where, "must be the YAML of a spec", str(error), "look at the run in the MLflow UI"))) from error
     if not isinstance(mapping, dict):
-        raise TrackingError(f"{SPEC} of run {run_id} must be a mapping, but got {type(mapping).__name__}; look at the run in the MLflow UI")
+        raise TrackingError(f"{where} must be a mapping, but got {type(mapping).__name__}; look at the run in the MLflow UI")
     return mapping
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
+from nnspec.files import ARTIFACT_BYTES, read_bytes
 from nnspec.tracking.files import checked_path, local_path, write_files
 from nnspec.tracking.locate import Location
 
@@ -39,7 +40,7 @@ def download(location: Location, run_id: str, path: str, artifact_uri: str) -> b
     root = local_path(artifact_uri)
     try:
         if root is not None:
-            return (root / path).read_bytes()
+            return read_bytes(root / path, ARTIFACT_BYTES)
         return _fetch(location, run_id, path)
     except Exception as error:  # every artifact store has exceptions of its own
         why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -51,4 +52,5 @@ def _fetch(location: Location, run_id: str, path: str) -> bytes:
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
-        return Path(MlflowClient(tracking_uri=location.absolute).download_artifacts(run_id, path, folder)).read_bytes()
+        file = MlflowClient(tracking_uri=location.absolute).download_artifacts(run_id, path, folder)
+        return read_bytes(file, ARTIFACT_BYTES)

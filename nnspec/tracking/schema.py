@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.errors import TrackingError
+from nnspec.files import open_note
 from nnspec.tracking.files import lock
 from nnspec.tracking.locate import Location, refuse, unreachable
 
@@ -179,7 +180,7 @@ def _alone(location: Location, engine: Engine) -> Iterator[None]:
     """One process at a time, wherever it runs: two that make MLflow's tables at once trip over each other. A server holds the lock
     as long as the connection lasts; for a file it is a file beside it."""
     if location.file is not None:
-        with Path(f"{location.file}-schema.lock").open("a") as file:
+        with open_note(f"{location.file}-schema.lock") as file:
             lock(file)
             yield
         return

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nnspec.errors import Fault, NnspecError, TrackingError
+from nnspec.files import ARTIFACT_BYTES, JSON_BYTES, load_yaml, read_bytes
 from nnspec.spec import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
 from nnspec.tracking.files import checked_path, write_file, write_files
@@ -96,7 +97,7 @@ def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
             kind of file that nnspec does not write, or a spec that has not the fingerprint it claims.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = read_manifest(folder)
         if manifest["format"] != FORMAT or not isinstance(manifest["spool_id"], str) or not isinstance(manifest["experiment"], str):
             raise ValueError(f"format {manifest['format']}")
         runs = [_read_run(folder / "runs" / str(number), entry) for number, entry in enumerate(manifest["runs"])]
@@ -105,6 +106,19 @@ def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _refuse(folder, "must be a folder that nnspec spooled", f"{type(error).__name__}: {error}") from error
     return manifest, runs
+
+
+def read_manifest(folder: Path) -> Any:
+    """What the list of a spooled folder's files says, unchecked.
+
+    Raises:
+        OSError: it cannot be read, is no regular file or is larger than 1 GiB.
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(read_bytes(folder / MANIFEST, JSON_BYTES))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _read_run(home: Path, entry: Mapping[str, Any]) -> Unfiled:
@@ -125,7 +139,7 @@ def _read_file(home: Path, path: str, digest: str) -> bytes:
     target = home / checked_path(path)
     if target.is_symlink() or not target.resolve().is_relative_to(home.resolve()):
         raise _refuse(target, "must be a file inside its folder", "a link")
-    content = target.read_bytes()
+    content = read_bytes(target, ARTIFACT_BYTES)
     if hashlib.sha256(content).hexdigest() != digest:
         raise _refuse(target, "must be as it was spooled", "a changed file")
     return content
@@ -168,11 +182,9 @@ def _check_fingerprint(home: Path, start: RunStart, artifacts: Mapping[str, byte
         if claimed is not None:
             raise _refuse(home, f"must hold the {SPEC} of the fingerprint that it claims", claimed)
         return
-    import yaml
-
     try:
-        actual = RunSpec.from_mapping(yaml.safe_load(artifacts[SPEC])).fingerprint
-    except (NnspecError, yaml.YAMLError, AttributeError, TypeError) as error:
+        actual = RunSpec.from_mapping(load_yaml(artifacts[SPEC])).fingerprint
+    except (NnspecError, ValueError, AttributeError, TypeError) as error:
         raise _refuse(home / SPEC, "must be a spec", str(error).splitlines()[0]) from error
     if actual != claimed:
         raise _refuse(home, f"must have the fingerprint of its spec ({actual})", str(claimed))

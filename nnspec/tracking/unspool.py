@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
+from nnspec.files import open_note
 from nnspec.tracking.files import lock, write_file
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, RunStart
-from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_spool
+from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_manifest, read_spool
 from nnspec.tracking.store import Child, RunFacts, Store
 
 SPOOL_TAG = "nnspec.spool_id"
@@ -72,7 +73,7 @@ def unfiled_of(sweep: str, folders: Iterable[Path]) -> list[Path]:
 
 def _holds(spool: Path, sweep: str) -> bool:
     try:
-        runs = json.loads((spool / MANIFEST).read_text())["runs"]
+        runs = read_manifest(spool)["runs"]
         return any(sweep in (run["start"]["parent"], run["end"]["run_id"]) for run in runs)
     except (OSError, ValueError, KeyError, TypeError):
         return False  # whoever files it is told
@@ -201,11 +202,11 @@ def _parents_first(runs: Sequence[Unfiled]) -> list[list[int]]:
 @contextmanager
 def _alone(spool: Path) -> Iterator[None]:
     """Keep a second command off the same folder: both would find its runs unfiled. The system lets go if this process dies."""
-    try:
-        file = (spool / LOCK).open("w")
-    except OSError as error:
-        raise _no_room(spool, error) from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_note(spool / LOCK))
+        except OSError as error:
+            raise _no_room(spool, error) from error
         try:
             lock(file, wait=False)
         except OSError as error:

@@ -1,0 +1,47 @@
+"""Command-line flags: written whole, faults in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from nnspec.errors import NnspecError, cut
+
+_SHOWN = 5  # flags that a beginning may stand for
+
+
+class UsageError(NnspecError):
+    """Arguments that a command cannot take."""
+
+    exit_status = 2
+
+
+class Flags(argparse.ArgumentParser):
+    """argparse that tells errors in one line and takes no abbreviated flag: what a flag does hangs on one spelling."""
+
+    def __init__(self, command: str, doc: str, **options: Any):
+        super().__init__(prog=f"nnspec {command}", description=doc, allow_abbrev=False, **options)
+
+    def parsed(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments, flags and others in any order.
+
+        Raises:
+            UsageError: a flag that there is not, as an abbreviated one, or another fault.
+        """
+        found, unknown = self.parse_known_intermixed_args(words)
+        if unknown:
+            self._refuse(unknown)
+        return found
+
+    def _refuse(self, words: Sequence[str]) -> NoReturn:
+        flag = words[0].split("=", 1)[0]
+        meant = [option for option in self._option_string_actions if len(flag) > 2 and option.startswith(flag)]
+        remedy = f"write the flag whole: {' or '.join(meant[:_SHOWN])}" if meant else self._usage()
+        raise UsageError(f"unrecognized arguments: {cut(' '.join(words), 300)}; {remedy}")
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{cut(message, 300)}; {self._usage()}")
+
+    def _usage(self) -> str:
+        return " ".join(self.format_usage().split())

@@ -1,0 +1,148 @@
+"""Hydra's loader of configs, for configs that may be a stranger's.
+
+Their files are read safely, and what they say of Hydra itself is checked at every composition (of a command, of each cell, of each
+job), before Hydra gets to see it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement, SearchPathQuery
+from hydra.core.object_type import ObjectType
+from hydra.core.utils import setup_globals
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
+from packaging.version import Version
+
+from nnspec.compose.allowed import in_cells, is_hydras, settled, typed_keys
+from nnspec.compose.folders import conf_dir
+from nnspec.compose.plugin import find_plugin
+from nnspec.errors import Fault, SpecError
+from nnspec.files import YAML_BYTES, load_yaml, read_bytes
+
+
+def loader(config_path: str | None = None, config_dir: str | None = None) -> Loader:
+    """A loader of nnspec's configs, or of those in the folder ``config_path``; it looks in ``config_dir`` too.
+
+    Raises:
+        SpecError: one of them is no folder.
+    """
+    if not isinstance(version.getbase(), Version):
+        version.setbase(None)
+    find_plugin()
+    setup_globals()  # Hydra's resolvers: now, hydra, python_version
+    main = conf_dir() if config_path is None else _folder("--config-path", config_path)
+    path = create_config_search_path(str(main))
+    if config_dir is not None:
+        extra = f"file://{_folder('--config-dir', config_dir)}"
+        path.prepend("command-line", extra, SearchPathQuery(provider="schema", path=None))
+    return Loader(path)
+
+
+def _folder(flag: str, path: str) -> Path:
+    try:
+        if path and Path(path).is_dir():
+            return Path(path).resolve()
+    except (OSError, ValueError):  # too long, or with a null byte
+        pass
+    raise SpecError([Fault(flag, "must be a folder", f"'{path}'", "check the path")])
+
+
+class Loader(ConfigLoaderImpl):
+    """Composes as Hydra does and refuses what a config must not say.
+
+    Whoever composes gets there: Hydra's commands, the sweepers and launchers, and ``Composer``.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath):
+        self.config_search_path = search_path
+        self.repository = Repository(search_path)
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """The composed config, with the launcher and the sweeper as they were when they were checked.
+
+        Raises:
+            SpecError: it would run code, or a file decides what the command line alone may decide.
+            HydraException and others of ``COMPOSE_ERRORS``: it does not compose.
+        """
+        config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        return settled(config, overrides)
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """The config of one cell, to which no override may say anything about Hydra: it would pass for the command line's."""
+        keys = [key for key in typed_keys(sweep_overrides) if is_hydras(key)]
+        if keys:
+            raise SpecError(in_cells(key) for key in keys)
+        return super().load_sweep_config(master_config, sweep_overrides)
+
+
+class Repository(ConfigRepository):
+    """Hydra's repository of configs, in which no name leads out of its folder."""
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Open the places of a search path."""
+        self.sources = [self._source(element) for element in config_search_path.get_path()]
+
+    def _source(self, element: SearchPathElement) -> ConfigSource:
+        provider, path = str(element.provider), str(element.path)
+        if self._get_scheme(path) == Files.scheme():
+            return Files(provider, path)
+        if provider.startswith("hydra.searchpath"):  # pkg:// and structured:// import the package that they name
+            remedy = "give a path, or file:// and a path"
+            raise SpecError([Fault("hydra.searchpath", "must name folders only", f"'{path}'", remedy)])
+        found: ConfigSource = SourcesRegistry.instance().resolve(self._get_scheme(path))(provider, path)
+        return found
+
+    def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
+        return super()._find_object_source(_inside(config_path), object_type)
+
+    def get_group_options(self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG) -> list[str]:
+        """The names in a group."""
+        return super().get_group_options(_inside(group_name), results_filter)
+
+
+class Files(FileConfigSource):
+    """A folder of config files, each a small YAML file of plain data."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The content of a file.
+
+        Raises:
+            SpecError: it is not such a file.
+        """
+        path = Path(self.path, self._normalize_file_name(config_path))
+        try:
+            content = read_bytes(path, YAML_BYTES)
+            data = load_yaml(content, get_yaml_loader())
+            if data is not None and not isinstance(data, dict):
+                raise ValueError("it holds no mapping")
+            header = self._get_header_dict(content.decode()[:512])
+        except (OSError, ValueError) as error:
+            rule = f"must be a plain YAML file ({getattr(error, 'strerror', None) or error})"
+            raise SpecError([Fault(f"the config '{config_path}'", rule, f"'{path}'", "mend the file")]) from None
+        config = OmegaConf.create(data or {})
+        return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
+
+
+def _inside(config_path: str) -> str:
+    parts = config_path.split("/")
+    if config_path and ("" in parts or ".." in parts or "\\" in config_path or "\0" in config_path):
+        rule = "must be that of a file in its group's folder"
+        raise SpecError([Fault("the name of a config", rule, f"'{config_path}'", "put the file there, or see --config-dir")])
+    return config_path
