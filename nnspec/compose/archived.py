@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from nnspec.catalog import MODELS
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
 from nnspec.spec import MEMBERS, RunSpec, text
@@ -53,15 +54,17 @@ def with_archived(arguments: Sequence[str]) -> list[str]:
 
 
 def _overrides(spec: RunSpec, chosen: set[str]) -> Iterator[str]:
+    one_activation = MODELS[spec.model.name].between is None  # said once, so that another one on top replaces it
     for key, value in spec.to_mapping().items():
         if not isinstance(value, dict):
             yield f"{key}={grammar(value)}"
             continue
         if key in MEMBERS:
-            if key in chosen:
+            if key in chosen or (key == "activation" and one_activation and "model.output" in chosen):
                 continue
             yield f"{key}={value['name']}"
-        yield from (f"{key}.{name}={grammar(item)}" for name, item in value.items() if name != "name")
+        left_out = ("name", "output") if key == "model" and one_activation else ("name",)
+        yield from (f"{key}.{name}={grammar(item)}" for name, item in value.items() if name not in left_out)
 
 
 def grammar(value: object) -> str:
