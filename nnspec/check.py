@@ -83,15 +83,14 @@ def _member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
 def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fault, ...]]:
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
     registry = REGISTRIES[group]
+    faults: list[Fault] = []
     if member.name in _WORDS.get(group, ()):
-        faults = []
         parse_params(f"{group}.", (), dict(member.params), faults)
         return Member(member.name), tuple(faults)
     if member.name not in registry:
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
     params = entry.params + (bias_param(entry) if group == "init" else ())
-    faults: list[Fault] = []
     values = parse_params(f"{group}.", params, dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     for rule in entry.rules:

@@ -44,6 +44,8 @@ MODELS: Registry[Model] = Registry(
             "relu",
             (Param("hidden", (4,), Many(Integer(1, 65536)), "units of each hidden layer, input side first"), OUTPUT),
         ),
-        Model("perceptron", "one linear layer and its activation, y = activation(w x + b) (Rosenblatt 1958)", lambda p: (), None, (OUTPUT,)),
+        Model(
+            "perceptron", "one linear layer and its activation, y = activation(w x + b) (Rosenblatt 1958)", lambda p: (), None, (OUTPUT,)
+        ),
     ),
 )

@@ -12,4 +12,6 @@ from nnspec.compose.explain import explain as explain
 from nnspec.compose.explain import hydra_targets as hydra_targets
 from nnspec.compose.folders import conf_dir as conf_dir
 from nnspec.compose.plugin import find_plugin as find_plugin
+from nnspec.compose.said import heed as heed
+from nnspec.compose.said import refuse_choices as refuse_choices
 from nnspec.settings import settings_from as settings_from
