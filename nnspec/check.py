@@ -13,13 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from nnspec.architecture import SOFTMAX, architecture, at_defaults
-from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, REGISTRIES
+from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, REGISTRIES, STAND_INS
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.params import Value
 from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
 
-_WORDS = {"activation": (AUTO, SOFTMAX)}  # what may stand for a member: the one that the model and the loss take, and a perceptron's
 
 OUTPUT_WHERE = "model.output"
 
@@ -61,7 +60,7 @@ def examine(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     resolved = replace(spec, **canonical)  # type: ignore[arg-type]
     faults.extend(_seed_faults(resolved))
     # a refused parameter stands at its default here, so that only an unknown name leaves a rule nothing to judge
-    unnamed = {group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_WORDS.get(group, ()))}
+    unnamed = {group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_stand_ins(group))}
     if not unnamed & {"model", "activation", "loss"}:
         resolved, found_activations = _with_activations(resolved)
         faults.extend(found_activations)
@@ -79,12 +78,17 @@ def _member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
     return _examined(group, member, repr(member.params))
 
 
+def _stand_ins(group: str) -> Mapping[str, str]:
+    """The names of a group that are no entries of its registry."""
+    return STAND_INS if group == "activation" else {}
+
+
 @lru_cache(maxsize=16384)
 def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fault, ...]]:
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
     registry = REGISTRIES[group]
     faults: list[Fault] = []
-    if member.name in _WORDS.get(group, ()):
+    if member.name in _stand_ins(group):
         parse_params(f"{group}.", (), dict(member.params), faults)
         return Member(member.name), tuple(faults)
     if member.name not in registry:

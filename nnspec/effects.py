@@ -118,8 +118,13 @@ def _draws(spec: RunSpec) -> bool:
     return bool(entry.noise) or (bias != BIAS_SAME and bool(INITS[bias].noise))
 
 
+def _whole(command: Command) -> bool:
+    """Whether all cells are known: another sweeper's job sees its own, and a field may have its effect in the others."""
+    return bool(command.specs) and command.kind != JOB
+
+
 def _no_seed_matters(command: Command) -> bool:
-    return bool(command.specs) and not any(_draws(spec) for spec in command.specs)
+    return _whole(command) and not any(_draws(spec) for spec in command.specs)
 
 
 def _all_alike(command: Command) -> bool:
@@ -129,7 +134,7 @@ def _all_alike(command: Command) -> bool:
 
 def _never(name: str) -> Callable[[Command], bool]:
     """Whether nothing is written down every ``train.<name>`` updates."""
-    return lambda c: bool(c.specs) and all(getattr(s.train, name) > s.train.epochs for s in c.specs)
+    return lambda c: _whole(c) and all(getattr(s.train, name) > s.train.epochs for s in c.specs)
 
 
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)

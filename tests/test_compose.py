@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.catalog import REGISTRIES
+from nnspec.catalog import REGISTRIES, STAND_INS
 from nnspec.catalog.inits import bias_param
 from nnspec.compose import Composer, checked_config, command_line, conf_dir, explain, load_spec, settings_from, spec, with_archived
 from nnspec.compose.archived import grammar
@@ -44,7 +44,7 @@ def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer)
 
 def test_every_yaml_is_an_entrys() -> None:
     for group, registry in REGISTRIES.items():
-        words = ["auto", "softmax"] if group == "activation" else []  # for the model's own, and for a perceptron's alone
+        words = STAND_INS if group == "activation" else ()
         assert sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")) == sorted([*registry.names(), *words])
 
 

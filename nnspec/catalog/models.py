@@ -10,6 +10,10 @@ from nnspec.registry import Registry
 
 OUTPUT = Param("output", None, Optional(Text()), "output activation; null lets the loss decide")
 AUTO = "auto"  # activation=auto: not said
+STAND_INS = {  # what may stand where an activation's name does, and is no entry
+    AUTO: "the model's own: relu between the layers of an mlp; that of a perceptron is what the loss takes",
+    "softmax": "of a perceptron's outputs with loss=cross_entropy: the one activation that is not elementwise",
+}
 
 
 @dataclass(frozen=True)
