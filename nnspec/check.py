@@ -19,7 +19,6 @@ from nnspec.errors import Fault, SpecError, unknown
 from nnspec.params import Value
 from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
 
-
 OUTPUT_WHERE = "model.output"
 
 
