@@ -180,12 +180,12 @@ def job(config: Any) -> float | None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    from nnspec.compose import Composer, checked_config, command_line, heed, refuse_choices, resolved
+    from nnspec.compose import Composer, checked_config, command_line, heed, refuse_choices, resolved, stated
     from nnspec.sweep import Cell
 
     hydra: Any = HydraConfig.get()
     composer = Composer(GlobalHydra.instance().config_loader())
-    refuse_choices(composer, hydra.overrides.task)
+    refuse_choices(composer, stated(hydra.overrides.task))
     spec, settings = checked_config(resolved(config))
     heed(hydra, composer, [spec], settings)
     from nnspec import runner

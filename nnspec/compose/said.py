@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import choice_faults
@@ -32,9 +33,9 @@ def heed(
     """
     mode = JOB if hydra.mode == RunMode.MULTIRUN else RUN
     kind = mode if overrides is None else SWEEPS
-    lines = list(hydra.overrides.task if overrides is None else overrides)
+    lines = stated(hydra.overrides.task) if overrides is None else overrides
     parsed = [composer.parse(line) for line in lines]
-    hydras = [composer.parse(line) for line in hydra.overrides.hydra]
+    hydras = [composer.parse(line) for line in stated(hydra.overrides.hydra)]
     said = {override.key_or_group: _typed(override) for override in [*parsed, *hydras]} | _hydras(hydra)
     archived = said.get("spec", "null") != "null"
     command = Command(specs, settings, kind, {key: said[key] for key in said if not archived or key not in _FIELDS}, archived)
@@ -43,6 +44,11 @@ def heed(
         raise SpecError(refused)
     if kind != JOB or hydra.job.num == 0:  # once, not in each of its jobs
         tell([*told, *_repeated(parsed)])
+
+
+def stated(overrides: ListConfig) -> list[str]:
+    """Overrides as they were written: read one by one, OmegaConf would resolve what they interpolate."""
+    return cast(list[str], OmegaConf.to_container(overrides, resolve=False))
 
 
 def refuse_choices(composer: Composer, lines: Sequence[str]) -> None:
