@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, MODELS
-from nnspec.params import Value
 from nnspec.spec import Member, RunSpec
 
 SOFTMAX = "softmax"  # the one output activation that is not elementwise
@@ -80,17 +79,17 @@ def architecture(spec: RunSpec) -> Architecture:
 def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
     inputs = DATA[data.name].inputs(dict(data.params))
     classes = 2
-    widths = (inputs, *MODELS[model.name].hidden(dict(model.params)), LOSSES[loss].columns(classes))
+    entry = MODELS[model.name]
+    widths = (inputs, *entry.hidden(dict(model.params)), LOSSES[loss].columns(classes))
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
-    learned = ACTIVATIONS[activation.name].learned
+    learned = ACTIVATIONS[activation.name].learned if len(dense) > 1 else ()
     after = [Pointwise(str(2 * i + 1), activation, tuple(f"{2 * i + 1}.{name}" for name in learned)) for i in range(len(dense) - 1)]
-    output = Member(str(model["output"]), output_params(str(model["output"])))
+    output = activation if entry.between is None else at_defaults(str(model["output"]))
     after.append(Pointwise(str(2 * len(dense) - 1), output))
     return Architecture(dense, tuple(after))
 
 
-def output_params(name: str) -> tuple[tuple[str, Value], ...]:
-    """An output activation's parameters: its defaults, for ``model.output`` is a name only."""
-    if name == SOFTMAX:
-        return ()
-    return tuple(sorted((p.name, p.default) for p in ACTIVATIONS[name].params))
+def at_defaults(name: str) -> Member:
+    """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
+    params = () if name == SOFTMAX else ACTIVATIONS[name].params
+    return Member(name, tuple(sorted((p.name, p.default) for p in params)))

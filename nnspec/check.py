@@ -1,7 +1,7 @@
 """Everything that must hold before anything trains: each member's parameters and the rules across fields.
 
-All faults of a spec are reported at once. A checked spec is canonical: parameters complete and of one type, the output
-activation said, the digest of a weights file filled in.
+All faults of a spec are reported at once. A checked spec is canonical: parameters complete and of one type, both
+activations said, the digest of a weights file filled in.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.architecture import SOFTMAX, architecture
-from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, MODELS, REGISTRIES
+from nnspec.architecture import SOFTMAX, architecture, at_defaults
+from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, REGISTRIES, STAND_INS
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
@@ -20,6 +20,7 @@ from nnspec.params import Value
 from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
 
 _WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
+OUTPUT_WHERE = "model.output"
 
 
 def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
@@ -58,15 +59,12 @@ def examine(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
         faults.extend(found)
     resolved = replace(spec, **canonical)  # type: ignore[arg-type]
     faults.extend(_seed_faults(resolved))
-    broken = {fault.where.split(".")[0] for fault in faults}
     # a refused parameter stands at its default here, so that only an unknown name leaves a rule nothing to judge
-    unnamed = {group for group in MEMBERS if canonical[group].name not in REGISTRIES[group]}
-    if not unnamed & {"model", "loss"}:
-        resolved, found_output = _resolve_output(resolved)
-        faults.extend(found_output)
-        broken |= {fault.where.split(".")[0] for fault in found_output}
-    if not unnamed & {"model", "activation"}:
-        faults.extend(_gradient_faults(resolved))
+    unnamed = {group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_stand_ins(group))}
+    if not unnamed & {"model", "activation", "loss"}:
+        resolved, found_activations = _with_activations(resolved)
+        faults.extend(found_activations)
+    broken = {fault.where.split(".")[0] for fault in faults}
     if "init" not in unnamed:
         faults.extend(_bias_faults(resolved.init))
         if INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
@@ -80,15 +78,23 @@ def _member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
     return _examined(group, member, repr(member.params))
 
 
+def _stand_ins(group: str) -> Mapping[str, str]:
+    """The names of a group that are no entries of its registry."""
+    return STAND_INS if group == "activation" else {}
+
+
 @lru_cache(maxsize=16384)
 def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fault, ...]]:
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
     registry = REGISTRIES[group]
+    faults: list[Fault] = []
+    if member.name in _stand_ins(group):
+        parse_params(f"{group}.", (), dict(member.params), faults)
+        return Member(member.name), tuple(faults)
     if member.name not in registry:
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
     params = entry.params + (bias_param(entry) if group == "init" else ())
-    faults: list[Fault] = []
     values = parse_params(f"{group}.", params, dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     for rule in entry.rules:
@@ -110,41 +116,54 @@ class _Read(dict[str, Value]):
         return super().__getitem__(name)
 
 
-def _resolve_output(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
-    loss, said = LOSSES[spec.loss.name], spec.model["output"]
-    if said is None:
-        return replace(spec, model=spec.model.with_params(output=loss.output)), []
-    fault = _output_fault(loss.name, str(said))
-    return spec, [fault] if fault else []
+def _with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
+    """The spec with the activations that it leaves to its model and its loss, and what is wrong with those that it states."""
+    model, loss = MODELS[spec.model.name], LOSSES[spec.loss.name]
+    named, said = spec.activation.name != AUTO, spec.model["output"]
+    output = str(loss.output if said is None else said)
+    if model.between is None and named:  # the activation is the output's
+        if said not in (None, spec.activation.name):
+            rule = f"must be model.output ({said}): a {model.name} has one activation"
+            return spec, [Fault("activation.name", rule, f"'{spec.activation.name}'", "say one of the two")]
+        output = spec.activation.name
+    where = "activation.name" if model.between is None and named else OUTPUT_WHERE
+    faults = [fault] if (fault := _output_fault(where, loss.name, output)) else []
+    if model.between is not None:
+        activation = spec.activation if named else at_defaults(model.between)
+        faults += _between_faults(activation)
+    else:
+        activation = spec.activation if named or faults else at_defaults(output)
+    return replace(spec, model=spec.model.with_params(output=output), activation=activation), faults
 
 
 @lru_cache(maxsize=1024)
-def _output_fault(loss_name: str, output: str) -> Fault | None:
+def _output_fault(where: str, loss_name: str, output: str) -> Fault | None:
     loss = LOSSES[loss_name]
     if output != SOFTMAX and output not in ACTIVATIONS:
-        return unknown("model.output", "output activation", output, [SOFTMAX, *ACTIVATIONS.names()])
+        return unknown(where, "output activation", output, [SOFTMAX, *ACTIVATIONS.names()])
     fitting = loss.outputs or tuple(a.name for a in ACTIVATIONS if a.trainable and not a.learned)
     if output in fitting:
         return None
     rule = f"must be {' or '.join(fitting)} with loss={loss_name}" if loss.outputs else "must be elementwise, fixed and differentiable"
-    return Fault("model.output", rule, f"'{output}'", f"leave it out for {loss.output}, or choose another loss")
+    remedy = "leave it out" if where == OUTPUT_WHERE else f"try activation={AUTO}"
+    return Fault(where, rule, f"'{output}'", f"{remedy} for {loss.output}, or choose another loss")
+
+
+def _between_faults(activation: Member) -> list[Fault]:
+    """What is wrong with the activation of hidden layers."""
+    if activation.name == SOFTMAX:
+        remedy = "try activation=sigmoid, or model.output=softmax"
+        return [Fault("activation.name", "must be elementwise between layers", f"'{SOFTMAX}'", remedy)]
+    if not ACTIVATIONS[activation.name].trainable:
+        rule = "must have a derivative that is not 0 everywhere, for every optimizer here follows the gradient"
+        return [Fault("activation.name", rule, f"'{activation.name}'", "try activation=sigmoid, its smooth form")]
+    return []
 
 
 def _seed_faults(spec: RunSpec) -> Iterator[Fault]:
     if spec.seed + spec.replicates > SEEDS:
         remedy = "lower seed: from there on torch's generator repeats the draws of seed 0, 1, ..."
         yield Fault("seed", f"+ replicates must be at most {SEEDS}", f"{spec.seed} + {spec.replicates}", remedy)
-
-
-def _gradient_faults(spec: RunSpec) -> Iterator[Fault]:
-    entry = ACTIVATIONS[spec.activation.name]
-    if not entry.trainable and MODELS[spec.model.name].hidden(dict(spec.model.params)):
-        yield Fault(
-            "activation.name",
-            "must have a derivative that is not 0 everywhere, for every optimizer here follows the gradient",
-            f"'{entry.name}'",
-            "try activation=sigmoid, its smooth form",
-        )
 
 
 def _bias_faults(init: Member) -> Iterator[Fault]:

@@ -60,6 +60,10 @@ class TrackingError(NnspecError):
     """The tracking store cannot be reached or refused what was sent."""
 
 
+class NoSuchRun(TrackingError):
+    """The store answers, and has no such run, or another one in its place."""
+
+
 class TrainingError(NnspecError):
     """Networks that could not be trained, with the reason."""
 

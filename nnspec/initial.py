@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnspec.architecture import Dense, architecture
+from nnspec.architecture import SOFTMAX, Dense, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, Init
 from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
 from nnspec.check import most_bytes
@@ -35,7 +35,7 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     if INITS[spec.init.name].stored:
         return _stored(spec, np.asarray(seeds))
     shape, kind = architecture(spec), np.dtype(spec.dtype)
-    gain = hidden_gain(spec.activation)
+    gain = activation_gain(spec.activation)
     fillers = {name: filler for dense in shape.dense for name, filler in _fillers(spec.init, dense, gain)}
     noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind)
     weights: Weights = {}
@@ -51,9 +51,11 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
 
 
 @lru_cache(maxsize=1024)
-def hidden_gain(activation: Member) -> float:
-    """The gain of the hidden activation; it scales every layer, as the textbook's ``init_weights`` does."""
-    return ACTIVATIONS[activation.name].gain_for(dict(activation.params))
+def activation_gain(activation: Member) -> float:
+    """The gain of the spec's activation: the hidden one, whose gain scales every layer, as the textbook's ``init_weights``
+    does, or a perceptron's own. Softmax has none, for it keeps no variance: 1.
+    """
+    return 1.0 if activation.name == SOFTMAX else ACTIVATIONS[activation.name].gain_for(dict(activation.params))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 TEXTBOOK: dict[str, Any] = {
     "model": {"name": "mlp"},
-    "activation": {"name": "relu"},
+    "activation": {"name": "auto"},
     "init": {"name": "kaiming_uniform"},
     "optimizer": {"name": "adam"},
     "loss": {"name": "bce"},

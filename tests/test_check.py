@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from nnspec.architecture import architecture
-from nnspec.catalog import REGISTRIES
+from nnspec.catalog import ACTIVATIONS, REGISTRIES
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
-from nnspec.spec import RunSpec
+from nnspec.spec import Member, RunSpec
 
 MappingOf = Callable[..., dict[str, Any]]
 SpecOf = Callable[..., RunSpec]
@@ -95,6 +95,18 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"model": member("mlp", output="sigmod")},
         r"model.output must be a known output activation, but got 'sigmod'; did you mean 'sigmoid'\?",
     ),
+    ({"model": "perceptron", "activation": "tanh"}, "activation.name must be sigmoid with loss=bce, but got 'tanh'; try activation=auto"),
+    ({"model": "perceptron", "activation": "relu", "loss": "hinge"}, "activation.name must be identity or tanh or .* with loss=hinge"),
+    ({"model": "perceptron", "activation": "identity", "loss": "cross_entropy"}, "activation.name must be softmax with loss=cross_entropy"),
+    ({"model": "perceptron", "activation": "prelu", "loss": "mse"}, "activation.name must be elementwise, fixed and differentiable"),
+    ({"model": "perceptron", "activation": "heaviside", "loss": "mse"}, "activation.name must be elementwise, fixed and differentiable"),
+    (
+        {"model": member("perceptron", output="sigmoid"), "activation": "tanh", "loss": "mse"},
+        r"activation.name must be model.output \(sigmoid\): a perceptron has one activation, but got 'tanh'; say one of the two",
+    ),
+    ({"model": member("perceptron", output="sigmod")}, "model.output must be a known output activation, but got 'sigmod'"),
+    ({"activation": "softmax"}, "activation.name must be elementwise between layers, but got 'softmax'"),
+    ({"activation": member("auto", alpha=1)}, "activation.alpha is not a known key; it takes no parameters"),
     ({"init": member("uniform", low=2)}, "init.low must be below high, but got 2.0"),
     ({"init": member("truncated_normal", low=7, high=9)}, "init.low to high must hold at least a millionth of the normal distribution"),
     ({"init": member("normal", bias="onse")}, "init.bias must be a known bias scheme, but got 'onse'; .*available: constant, "),
@@ -210,8 +222,33 @@ def test_every_entry_checks_at_its_defaults(spec_of: SpecOf, group: str) -> None
             assert getattr(spec_of(**{group: entry.name}), group).name == entry.name
 
 
-def test_heaviside_is_fine_where_no_hidden_layer_uses_it(spec_of: SpecOf) -> None:
-    assert spec_of(model="perceptron", activation="heaviside").activation.name == "heaviside"
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [("bce", "sigmoid"), ("mse", "sigmoid"), ("cross_entropy", "softmax"), ("hinge", "identity"), ("huber", "sigmoid")],
+)
+def test_the_loss_decides_the_activation_of_a_perceptron_unless_it_is_said(spec_of: SpecOf, loss: str, activation: str) -> None:
+    spec = spec_of(model="perceptron", loss=loss)
+    assert (spec.activation.name, spec.model["output"]) == (activation, activation)
+    assert spec_of(model="perceptron", activation=activation, loss=loss) == spec
+    assert spec_of(model=member("perceptron", output=activation), loss=loss) == spec
+    assert checked_mapping(spec.to_mapping()) == spec
+
+
+@pytest.mark.parametrize("activation", [a.name for a in ACTIVATIONS if a.trainable and not a.learned])
+def test_a_perceptrons_activation_is_that_of_its_output(spec_of: SpecOf, activation: str) -> None:
+    spec = spec_of(model="perceptron", activation=activation, loss="mse")
+    assert spec.model["output"] == activation
+    assert architecture(spec).output == spec.activation
+    assert spec_of(model=member("perceptron", output=activation), loss="mse") == spec
+
+
+def test_a_perceptrons_activation_has_its_parameters(spec_of: SpecOf) -> None:
+    spec = spec_of(model="perceptron", activation=member("leaky_relu", negative_slope=0.3), loss="mse")
+    assert architecture(spec).output == Member("leaky_relu", (("negative_slope", 0.3),))
+
+
+def test_activation_unsaid_is_relu_between_layers(spec_of: SpecOf) -> None:
+    assert spec_of(activation="auto") == spec_of(activation="relu")
 
 
 # --- weights from a file

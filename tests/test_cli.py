@@ -150,7 +150,7 @@ def test_hydras_flags_work(calls: list, capfd: Any) -> None:
     assert main(["run", "--cfg", "job", "activation=gelu"]) == 0
     assert "name: gelu" in capfd.readouterr().out
     assert main(["run", "--info", "defaults"]) == 0
-    assert "activation/relu" in capfd.readouterr().out
+    assert "activation/auto" in capfd.readouterr().out
     assert main(["run", "--help"]) == 0
     assert "kaiming_uniform" in capfd.readouterr().out
     assert calls == []

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.catalog import REGISTRIES
+from nnspec.catalog import REGISTRIES, STAND_INS
 from nnspec.catalog.inits import bias_param
 from nnspec.compose import Composer, checked_config, command_line, conf_dir, explain, load_spec, settings_from, spec, with_archived
 from nnspec.compose.archived import grammar
@@ -44,7 +44,8 @@ def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer)
 
 def test_every_yaml_is_an_entrys() -> None:
     for group, registry in REGISTRIES.items():
-        assert sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")) == sorted(registry.names())
+        words = STAND_INS if group == "activation" else ()
+        assert sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")) == sorted([*registry.names(), *words])
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,13 @@ def archive(found: RunSpec, folder: Path) -> Path:
 ARCHIVED = [
     ["activation=leaky_relu", "activation.negative_slope=0.3", "seed=7", "replicates=5", "optimizer.eps=1e-12"],
     ["model=perceptron", "loss=hinge", "data=parity", "data.bits=4", "dtype=float64"],
+    ["model=perceptron", "loss=cross_entropy"],
+    ["model=perceptron", "loss=huber", "activation=leaky_relu", "activation.negative_slope=0.3"],
     ["optimizer=rprop", "init=truncated_normal", "init.low=-0.1", "train.epochs=3", "train.snapshot_every=2", "solved.tolerance=0.1"],
 ]
 
 
-@pytest.mark.parametrize("overrides", ARCHIVED, ids=["leaky", "perceptron", "rprop"])
+@pytest.mark.parametrize("overrides", ARCHIVED, ids=["leaky", "perceptron", "softmax", "slope", "rprop"])
 def test_archived_spec_is_the_same_spec(overrides: list[str], tmp_path: Path) -> None:
     found = spec(overrides)
     path = archive(found, tmp_path)
@@ -172,6 +175,13 @@ def test_what_else_is_said_goes_on_top_of_an_archived_spec(tmp_path: Path) -> No
     assert spec(["seed=8", f"spec={path}"]) == spec([*ARCHIVED[0], "seed=8"])
     assert spec([f"spec={path}", "activation=gelu"]) == spec(["activation=gelu", *ARCHIVED[0][2:]])
     assert with_archived(["-m", "seed=1,2", f"spec={path}"])[0] == "-m"
+
+
+def test_another_activation_goes_on_top_of_an_archived_perceptron(tmp_path: Path) -> None:
+    path = archive(spec(ARCHIVED[1]), tmp_path)
+    assert spec([f"spec={path}", "activation=tanh"]) == spec([*ARCHIVED[1], "activation=tanh"])
+    assert spec([f"spec={path}", "model.output=tanh"]) == spec([*ARCHIVED[1], "activation=tanh"])
+    assert spec([f"spec={path}", "activation=auto", "loss=cross_entropy"]).activation.name == "softmax"
 
 
 @pytest.mark.parametrize(

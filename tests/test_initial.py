@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from nnspec.architecture import architecture
 from nnspec.errors import WeightsError
-from nnspec.initial import hidden_gain, initial_weights
+from nnspec.initial import activation_gain, initial_weights
 from nnspec.spec import Member, RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -28,9 +28,10 @@ def test_tensors_are_drawn_in_state_dict_order_from_one_generator(spec_of: SpecO
 
 
 def test_the_gain_is_the_hidden_activation_s() -> None:
-    assert hidden_gain(Member("relu")) == np.sqrt(2)
-    assert hidden_gain(Member("leaky_relu", (("negative_slope", 1.0),))) == 1.0
-    assert hidden_gain(Member("heaviside")) == pytest.approx(np.sqrt(2), rel=1e-9)  # E[f^2] = 1/2; midpoints of a grid split at 0
+    assert activation_gain(Member("relu")) == np.sqrt(2)
+    assert activation_gain(Member("leaky_relu", (("negative_slope", 1.0),))) == 1.0
+    assert activation_gain(Member("softmax")) == 1.0
+    assert activation_gain(Member("heaviside")) == pytest.approx(np.sqrt(2), rel=1e-9)  # E[f^2] = 1/2; midpoints of a grid split at 0
 
 
 def test_a_seed_is_read_to_its_last_bit(spec_of: SpecOf) -> None:

@@ -21,7 +21,7 @@ RANKS = [
     "result settings intervals",
     "catalog",
     "architecture torch_maths",
-    "check",
+    "check effects",
     "initial",
     "builder reference fused diagnostics tracking",
     "compose",

@@ -256,13 +256,20 @@ def test_exclude_leaves_out_what_matches_all_items(own: Composer) -> None:
 
 
 def test_include_adds_cells(own: Composer) -> None:
-    added = "sweep.include=[{activation:sine,optimizer.lr:0.01},{model:perceptron,model.output:sigmoid}]"
+    added = "sweep.include=[{activation:sine,optimizer.lr:0.01},{model:perceptron,activation:sigmoid}]"
     got, _ = plan(["activation=relu,tanh", "seed=3,4", added], own)
     assert len(got.cells) == 6
     assert got.cells[4].spec.activation.name == "sine"
     assert got.cells[4].choices == (("activation", "sine"), ("seed", "3"))
     assert got.cells[4].spec.optimizer["lr"] == 0.01
     assert got.cells[5].spec.model.name == "perceptron"
+
+
+def test_the_activations_of_a_perceptron_are_different_cells(own: Composer) -> None:
+    got, _ = plan(["model=perceptron", "activation=auto,tanh,leaky_relu", "loss=mse"], own)
+    assert [cell.spec.model["output"] for cell in got.cells] == ["sigmoid", "tanh", "leaky_relu"]
+    with pytest.raises(SpecError, match=r"activation.name must be sigmoid with loss=bce, but got 'tanh'; .* \(1 of 4 cells\)"):
+        plan(["model=mlp,perceptron", "activation=sigmoid,tanh"], own)
 
 
 def test_duplicates_run_once_and_are_counted(own: Composer) -> None:

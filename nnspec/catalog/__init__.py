@@ -13,7 +13,9 @@ from nnspec.catalog.inits import INITS as INITS
 from nnspec.catalog.inits import Init as Init
 from nnspec.catalog.losses import LOSSES as LOSSES
 from nnspec.catalog.losses import Loss as Loss
+from nnspec.catalog.models import AUTO as AUTO
 from nnspec.catalog.models import MODELS as MODELS
+from nnspec.catalog.models import STAND_INS as STAND_INS
 from nnspec.catalog.models import Model as Model
 from nnspec.catalog.optimizers import OPTIMIZERS as OPTIMIZERS
 from nnspec.catalog.optimizers import Optimizer as Optimizer

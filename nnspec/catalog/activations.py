@@ -50,6 +50,7 @@ class Activation:
     learned: Mapping[str, str] = field(default_factory=dict)
     learned_slope: Formula | None = None
     trainable: bool = True
+    span: tuple[float, float] | None = None  # between which its values lie; None: not bounded on both sides, or not looked up
     rules: tuple[Rule, ...] = ()
 
     def gain_for(self, p: P) -> float:
@@ -182,6 +183,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.sigmoid(z),
             slope=lambda xp, z, h, p: h * (1 - h),
             gain=lambda p: 1.0,
+            span=(0, 1),
         ),
         Activation(
             "tanh",
@@ -190,6 +192,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.tanh(z),
             slope=lambda xp, z, h, p: 1 - h * h,
             gain=lambda p: 5 / 3,
+            span=(-1, 1),
         ),
         Activation("relu", "max(0, z) (Nair and Hinton 2010)", "ReLU", _relu, _positive, gain=lambda p: math.sqrt(2)),
         Activation(
@@ -292,6 +295,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Softsign",
             value=lambda xp, z, p: z / (1 + xp.abs(z)),
             slope=_softsign_slope,
+            span=(-1, 1),
         ),
         Activation(
             "logsigmoid",
@@ -306,6 +310,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Hardsigmoid",
             value=lambda xp, z, p: xp.clip(z / 6 + 0.5, 0, 1),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) < 3, z) / 6,
+            span=(0, 1),
         ),
         Activation(
             "hardtanh",
@@ -366,6 +371,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Sine",
             value=lambda xp, z, p: xp.sin(z),
             slope=lambda xp, z, h, p: xp.cos(z),
+            span=(-1, 1),
         ),
         Activation(
             "heaviside",

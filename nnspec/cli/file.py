@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,13 +49,16 @@ def spools_in(folder: Path) -> list[Path]:
 
 def filed(spool: Path, store: Store) -> bool:
     """File one folder; whether that went well. The others do not suffer if not."""
+    from nnspec.cli.main import refuse
     from nnspec.tracking import file_spool
+    from nnspec.tracking.unspool import PartlyFiled
 
     try:
         done = file_spool(spool, store)
     except NnspecError as error:
-        print(f"nnspec: {error}", file=sys.stderr)
-        return False
+        if isinstance(error, PartlyFiled):
+            print(f"{error.filed} run{'s' * (error.filed != 1)} filed from {spool}, and not:")
+        return not refuse(error, 1)
     count = len(done.ids) - done.before
     before = f", {done.before} had been filed before" if done.before else ""
     print(f"{count} run{'s' * (count != 1)} filed from {spool}{before}; it can be removed now")

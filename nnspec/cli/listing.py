@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnspec.catalog import REGISTRIES
+from nnspec.catalog import REGISTRIES, STAND_INS
 from nnspec.catalog.inits import bias_param
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
@@ -35,6 +35,8 @@ def _members(group: str) -> Iterator[str]:
         yield f"  {entry.name:<{width}}  {entry.summary}"
         for param in parameters(group, entry):
             yield f"  {'':<{width}}    {group}.{param.name}={text(param.default)}  {param.doc}"
+    if group == "activation":
+        yield from (f"  {name:<{width}}  {summary}" for name, summary in STAND_INS.items())
 
 
 def parameters(group: str, entry: Any) -> tuple[Param, ...]:

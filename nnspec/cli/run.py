@@ -167,10 +167,17 @@ def _multirun(composer: Composer, overrides: Sequence[str]) -> bool:
 
 def job(config: Any) -> float | None:
     """One job of Hydra: one cell, trained and filed. Returns the median final loss, for sweepers that optimise."""
-    from nnspec.compose import checked_config, command_line, resolved
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from nnspec.compose import Composer, checked_config, command_line, heed, refuse_choices, resolved, stated
     from nnspec.sweep import Cell
 
+    hydra: Any = HydraConfig.get()
+    composer = Composer(GlobalHydra.instance().config_loader())
+    refuse_choices(composer, stated(hydra.overrides.task))
     spec, settings = checked_config(resolved(config))
+    heed(hydra, composer, [spec], settings)
     from nnspec import runner
 
     outcome = runner.run([Cell(spec)], settings, axes=(), sweep=False, command=command_line())

@@ -49,12 +49,12 @@ def init_lines(spec: RunSpec) -> Iterator[str]:
     if INITS[spec.init.name].stored:
         yield f"weights and biases are those of {spec.init['path']}"
         return
-    from nnspec.initial import hidden_gain, initial_weights
+    from nnspec.initial import activation_gain, initial_weights
 
     shape = architecture(spec)
     seeds = max(1, min(SEEDS, _NUMBERS // shape.parameters))
     weights = initial_weights(spec, np.arange(seeds))
-    gain = hidden_gain(spec.activation)
+    gain = activation_gain(spec.activation)
     rows = []
     for dense in shape.dense:
         promised = INITS[spec.init.name].std

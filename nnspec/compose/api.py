@@ -11,6 +11,7 @@ from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
 from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.compose.said import refuse_choices
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
@@ -33,6 +34,7 @@ def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> 
         config = composer.mapping(lines)
     except COMPOSE_ERRORS as error:
         raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
+    refuse_choices(composer, lines)
     return checked_config(config)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from nnspec.catalog import MODELS
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
 from nnspec.files import read_yaml
@@ -44,23 +45,28 @@ def with_archived(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     if len(given) > 1:
         raise SpecError([Fault("spec", "must be given once", ", ".join(given), "keep one of them")])
-    spec = load_spec(_unquoted(given[0].removeprefix(KEY)))
+    path = _unquoted(given[0].removeprefix(KEY))
     others = [a for a in arguments if a != given[0]]
     chosen = {a.split("=", 1)[0] for a in others}
+    others.append(f"{KEY}{grammar(path)}")  # which says that the spec is a file's
     flags = [a for a in others if a.startswith("-")]
-    return [*flags, *_overrides(spec, chosen), *(a for a in others if not a.startswith("-"))]
+    return [*flags, *_overrides(load_spec(path), chosen), *(a for a in others if not a.startswith("-"))]
 
 
 def _overrides(spec: RunSpec, chosen: set[str]) -> Iterator[str]:
+    one_activation = MODELS[spec.model.name].between is None  # said once, so that another one on top replaces it
     for key, value in spec.to_mapping().items():
         if not isinstance(value, dict):
-            yield f"{key}={grammar(value)}"
+            if key not in chosen:
+                yield f"{key}={grammar(value)}"
             continue
         if key in MEMBERS:
-            if key in chosen:
+            if key in chosen or (key == "activation" and one_activation and "model.output" in chosen):
                 continue
             yield f"{key}={value['name']}"
-        yield from (f"{key}.{name}={grammar(item)}" for name, item in value.items() if name != "name")
+        left_out = ("name", "output") if key == "model" and one_activation else ("name",)
+        kept = {name: item for name, item in value.items() if name not in left_out and f"{key}.{name}" not in chosen}
+        yield from (f"{key}.{name}={grammar(item)}" for name, item in kept.items())
 
 
 def grammar(value: object) -> str:

@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Glob, Override, QuotedString, Sweep
 
 from nnspec.check import examine
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
+from nnspec.effects import idle_fields
 from nnspec.errors import SHOWN_FAULTS, Fault, nearest, unknown
 from nnspec.settings import Settings, examine_settings, split
 from nnspec.spec import RunSpec, parse, text
@@ -30,9 +31,15 @@ def examine_config(config: Mapping[str, object]) -> tuple[RunSpec | None, Settin
     settings, faults = examine_settings(rest)
     spec, found = parse(stated)
     if spec is not None:
-        spec, more = examine(spec)
+        spec, more = examine_fields(spec, archived=config.get("spec") is not None)
         found += more
     return spec, settings, found + faults
+
+
+def examine_fields(spec: RunSpec, archived: bool = False) -> tuple[RunSpec, list[Fault]]:
+    """``check.examine``, and the fields that have no effect: an archived spec has what it has."""
+    spec, faults = examine(spec)
+    return spec, faults if faults or archived else list(idle_fields(spec))
 
 
 def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
@@ -102,6 +109,10 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
         return [fault]
     if not composer.is_group(key) or override.is_delete():
         return []
+    said = elements(override) if override.is_sweep_override() else [override.value()]
+    if any(isinstance(value, (Mapping, list)) and not any(targets(value)) for value in said):
+        value, remedy = override.get_value_string(), f"choose one with {key}=NAME, and change its parameters with {key}.KEY=VALUE"
+        return [Fault(key, "must be a name", value, remedy)]
     return [fault for name in _names(override) if (fault := unknown_option(composer, key, name))]
 
 

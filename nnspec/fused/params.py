@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnspec.architecture import Architecture, architecture
+from nnspec.architecture import Architecture, architecture, at_defaults
 from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
 from nnspec.fused.plan import Chunk, is_wide, padded, segment_key
 from nnspec.initial import Weights, initial_weights
 from nnspec.spec import Member, RunSpec
+
+NOTHING = at_defaults("identity")
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ def _bounds(keys: Sequence[object]) -> list[int]:
 
 
 def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
-    """The slices of one activation each, with its parameters one value a network; without the spare columns of wide ones."""
+    """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of wide
+    ones. Without hidden layers it is one slice, whose formula nobody asks for."""
     source = layout.source[: len(layout.specs)] if layout.wide else layout.source
-    members = [layout.specs[j].activation for j in source]
+    hidden = bool(architecture(layout.specs[0]).hidden)
+    members = [layout.specs[j].activation if hidden else NOTHING for j in source]
     found = []
     for start, stop in itertools.pairwise(_bounds([segment_key(layout.specs[j]) for j in source])):
         entry = ACTIVATIONS[members[start].name]

@@ -45,9 +45,9 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         Untraceable: if a formula has no form for one network at a time.
     """
     shape = architecture(spec)
-    entry = ACTIVATIONS[spec.activation.name]
     if shape.output.name == SOFTMAX:
         raise Untraceable(SOFTMAX)
+    entry = ACTIVATIONS[spec.activation.name]
     graph = Graph()
     data, loss, output = DATA[spec.data.name].make(dict(spec.data.params)), LOSSES[spec.loss.name], ACTIVATIONS[shape.output.name]
     targets = loss.targets(data.labels, data.classes)

@@ -34,10 +34,9 @@ def summary(spec: RunSpec) -> str:
     """A spec in a line: sizes, activation, initialisation, optimizer, loss, data, length."""
     shape = architecture(spec)
     sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
-    hidden = f" {spec.activation.name}" if shape.hidden else ""
     lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
     problem = f"{spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
-    return f"{spec.model.name} {sizes}{hidden}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
+    return f"{spec.model.name} {sizes} {spec.activation.name}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
 
 
 def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> str:

@@ -17,6 +17,7 @@ from nnspec.runner.filing import Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.interrupts import Interrupts
 from nnspec.runner.parent import Parent, Say
+from nnspec.runner.sweep_result import refuse_unwritable
 from nnspec.runner.table import outcome_rows, sweep_table
 from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Settings
@@ -92,6 +93,7 @@ def run(
         say(console.plan_report(planned.plan, planned.workers, _seconds_a_network(outcome.specs)))
         _say_duplicates(say, duplicates)
         return outcome
+    refuse_unwritable(settings.sweep.csv)
     with Interrupts() as interrupts:
         parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
         if parent is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.errors import Fault, NnspecError
 from nnspec.intervals import wilson_interval
 from nnspec.runner.table import axis_column
 from nnspec.settings import Settings
@@ -42,6 +45,22 @@ def sweep_artifacts(outcome: Outcome) -> dict[str, bytes]:
 def table_axes(outcome: Outcome) -> list[str]:
     """The columns of the axes, seeds aside: they are replicates, not a choice."""
     return [axis_column(axis) for axis in outcome.axes if axis != "seed"]
+
+
+def refuse_unwritable(csv: str | None) -> None:
+    """Refuse a ``sweep.csv`` that nothing can be written to, before anything trains.
+
+    Raises:
+        NnspecError: it is a folder, or below something that is no folder, or in one that takes no files.
+    """
+    if csv is None:
+        return
+    path = Path(csv)
+    above = next((folder for folder in path.absolute().parents if folder.exists()), path.absolute().parent)
+    reason = "it is a folder" if path.is_dir() else "" if above.is_dir() else f"{above} is no folder"
+    reason = reason or ("" if os.access(path if path.exists() else above, os.W_OK) else "permission denied")
+    if reason:
+        raise NnspecError(str(Fault("sweep.csv", f"must be a file that can be written ({reason})", f"'{csv}'", "name another")))
 
 
 def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object]) -> None:

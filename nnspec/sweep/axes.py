@@ -132,18 +132,25 @@ def _value(composer: Composer, key: str, element: object, typed: str) -> object:
 def layout(axes: Sequence[Axis], sweep: Sweep) -> tuple[list[Row], list[Fault]]:
     """The rows of the product of the axes, zipped ones moving together, excluded ones left out; and every fault."""
     groups, faults = _zipped(axes, sweep.zip)
+    faults += _table_faults(axes, sweep.table or ())
     excluded = [_exclusion(axes, item, faults) for item in sweep.exclude]
     steps = [[tuple(zip(group, [i] * len(group), strict=True)) for i in range(len(axes[group[0]].texts))] for group in groups]
     count = math.prod(len(step) for step in steps)
     if count > MOST_VALUES:
         return [], [*faults, Fault("the sweep", f"must have at most {MOST_VALUES} cells", str(count), "sweep over less at once")]
     rows: list[Row] = []
+    used: set[int] = set()  # the items of sweep.exclude that match something
     in_order = [axis for group in groups for axis in group] == list(range(len(axes)))
     for combination in itertools.product(*steps):
         pairs = itertools.chain.from_iterable(combination)
         row = tuple(i for _, i in pairs) if in_order else tuple(i for _, i in sorted(pairs))
-        if not any(all(row[axis] in places for axis, places in item.items()) for item in excluded):
+        matched = [place for place, item in enumerate(excluded) if all(row[axis] in places for axis, places in item.items())]
+        used.update(matched)
+        if not matched:
             rows.append(row)
+    idle = [item for place, item in enumerate(sweep.exclude) if place not in used]
+    if not faults:
+        faults += [Fault("sweep.exclude", "must match a cell", _item(item), "remove it, or change what it names") for item in idle]
     if not rows and not faults:
         faults.append(Fault("sweep.exclude", "must leave a cell", "none", "exclude fewer"))
     return rows, faults
@@ -171,6 +178,19 @@ def _zipped(axes: Sequence[Axis], wanted: Sequence[Sequence[str]]) -> tuple[list
         if group not in groups:
             groups.append(group)
     return groups, faults
+
+
+def _item(item: Mapping[str, object]) -> str:
+    return "{" + ", ".join(f"{name}: {text(value)}" for name, value in item.items()) + "}"
+
+
+def _table_faults(axes: Sequence[Axis], names: Sequence[str]) -> list[Fault]:
+    """What is wrong with the axes that the result table is to have."""
+    faults: list[Fault] = []
+    found = [_place(axes, name, "sweep.table", faults) for name in names]
+    if not faults and len(set(found)) < len(found):
+        faults.append(Fault("sweep.table", "must name each axis once", text(list(names)), "remove the second mention"))
+    return faults
 
 
 def _exclusion(axes: Sequence[Axis], item: Mapping[str, object], faults: list[Fault]) -> dict[int, set[int]]:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from nnspec.check import examine
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.compose.explain import compose_rest, examine_config, explain, one_line
+from nnspec.compose.explain import compose_rest, examine_config, examine_fields, explain, one_line
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings, examine_settings, split
 from nnspec.spec import RunSpec, parse
@@ -64,6 +63,9 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer) -> 
     distinct = _distinct(cells)
     shard = settings.shard
     mine = distinct if shard is None else distinct[shard[0] :: shard[1]]
+    if shard is not None and not mine:
+        rule, remedy = f"must have a cell to train, but the sweep has {len(distinct)} in all", "take fewer parts, or leave this one out"
+        raise SpecError([Fault("shard", rule, f"{shard[0]}/{shard[1]}", remedy)])
     return SweepPlan(tuple(mine), tuple(names), len(cells) - len(distinct), shard)
 
 
@@ -139,6 +141,7 @@ def _by_section(product: Product, rows: Sequence[Row]) -> Iterator[Found]:
     base, faults = parse(stated)
     if base is None:
         raise NotPlain
+    archived = rest.get("spec") is not None
     sections = [(axes, _Section(product, key, rest)) for key, axes in product.sections.items()]
     shared = [f for f in (*faults, *examine_settings(rest)[1]) if _section_of(f) not in product.sections]
     known = {field.name: getattr(base, field.name) for field in fields(RunSpec)}
@@ -150,7 +153,7 @@ def _by_section(product: Product, rows: Sequence[Row]) -> Iterator[Found]:
         if any(values[key] is None for key in known):
             yield None, found
         else:
-            spec, wrong = examine(RunSpec(**values))
+            spec, wrong = examine_fields(RunSpec(**values), archived)
             yield spec, [*found, *wrong]
 
 

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.tracking import locate
 from nnspec.tracking.files import local_path, write_files
 from nnspec.tracking.limits import (
-    EXPERIMENT_LIMIT,
     METRICS_A_BATCH,
     PARAMS_A_BATCH,
     TAGS_A_BATCH,
     batches,
+    checked_experiment,
     checked_key,
     clip,
     clipped,
@@ -77,9 +77,7 @@ class ClientStore:
 
     def experiment(self, name: str) -> str:
         """See ``Store.experiment``."""
-        if not name or len(name) > EXPERIMENT_LIMIT:
-            rule = f"must have 1 to {EXPERIMENT_LIMIT} characters"
-            raise TrackingError(str(Fault("tracking.experiment", rule, f"'{clip(name, 80)}'", "shorten it")))
+        checked_experiment(name)
         found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
             raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
@@ -280,7 +278,7 @@ class ClientStore:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
                 fault = Fault(f"a run in {self.location.shown}", "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")
-                raise TrackingError(str(fault)) from error
+                raise NoSuchRun(str(fault)) from error
             raise
 
     def _search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:

@@ -59,6 +59,18 @@ def checked_key(key: str) -> str:
     raise TrackingError(str(Fault("the name of a param, metric or tag", rule, f"'{clip(key, 80)}'", "rename it")))
 
 
+def checked_experiment(name: str) -> str:
+    """The name of an experiment, if MLflow and a terminal take it.
+
+    Raises:
+        TrackingError: for one that is blank, too long, or has characters that do not print.
+    """
+    if name.strip() and len(name) <= EXPERIMENT_LIMIT and name.isprintable():
+        return name
+    rule = f"must have 1 to {EXPERIMENT_LIMIT} characters that print, and not only spaces"
+    raise TrackingError(str(Fault("tracking.experiment", rule, repr(clip(name, 80)), "name it otherwise")))
+
+
 def sanitized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(values, is_nan) as MLflow keeps them: NaN as 0 with the mark, infinity as the biggest number of its sign."""
     numbers = np.asarray(values, np.float64)

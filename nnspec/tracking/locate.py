@@ -22,6 +22,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
 # Of those that SQLAlchemy knows, the first that is installed.
 DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb"), "mssql": ("pyodbc",)}
+# What may follow a scheme's +: whatever else SQLAlchemy has, as sqlite+pysqlcipher, nobody has seen filing our runs.
+KNOWN_DRIVERS = {name: {driver.lower() for driver in drivers} for name, drivers in DRIVERS.items()} | {"sqlite": {"pysqlite"}}
 REACH_SECONDS = 4.0
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
@@ -67,27 +69,38 @@ def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Locat
     """The store that is meant: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the working folder.
 
     Raises:
-        TrackingError: for a scheme that is no store, a SQLite database in memory, or a file store that MLflow refuses.
+        TrackingError: for a scheme or a driver that is no store, a SQLite database in memory, with parameters or in a folder that is
+            not there, or a file store that MLflow refuses.
     """
     uri = settings.uri or environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     scheme, mark, rest = uri.partition("://")
-    dialect = scheme.lower().partition("+")[0]
+    dialect, plus, driver = scheme.lower().partition("+")
+    known = KNOWN_DRIVERS.get(dialect, set())
+    if mark and plus and dialect in (*DATABASES, *SERVERS) and driver not in known:
+        rule = f"must be {' or '.join([dialect, *(f'{dialect}+{name}' for name in sorted(known))])}, for no other driver is known"
+        raise refuse(rule, uri, f"try {dialect}://{rest}")
     if mark and dialect in SERVERS:
         return Location(uri, "http")
     if mark and dialect in DATABASES:
         if dialect == "sqlite" and (not rest.startswith("/") or rest.strip("/") in ("", ":memory:")):
             raise refuse("must name a file of its own", uri, f"try tracking.uri={DEFAULT_URI}")
-        return Location(uri, dialect, _sqlite_file(uri) if dialect == "sqlite" else None)
+        return Location(uri, dialect, _sqlite_file(uri, rest) if dialect == "sqlite" else None)
     if not mark or dialect == "file":
         return _file_store(uri, environ)
     schemes = ", ".join((*DATABASES, *SERVERS))
     raise refuse(f"must start with one of {schemes}", uri, f"try tracking.uri={DEFAULT_URI} or tracking=off")
 
 
-def _sqlite_file(uri: str) -> Path:
+def _sqlite_file(uri: str, rest: str) -> Path:
     from sqlalchemy import make_url
 
-    return Path.cwd() / (make_url(uri).database or "")
+    if "?" in rest:
+        rule = f"must have no parameters, because none is obeyed (?{rest.partition('?')[2]})"
+        raise refuse(rule, uri, f"try tracking.uri={uri.partition('?')[0]}")
+    file = Path.cwd() / (make_url(uri).database or "")
+    if not file.parent.exists():
+        raise refuse(f"must lie in a folder that exists ({file.parent} does not)", uri, "make the folder, or name another")
+    return file
 
 
 def _file_store(uri: str, environ: Mapping[str, str]) -> Location:

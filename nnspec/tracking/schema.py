@@ -90,7 +90,6 @@ def connect(location: Location) -> tuple[Engine, str]:
 
     try:
         if location.file is not None:
-            location.file.parent.mkdir(parents=True, exist_ok=True)
             _create_fast(location.file)
         engine = _engine(location)
         found = revision(engine)

@@ -18,12 +18,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnspec.errors import Fault, NnspecError, TrackingError
 from nnspec.files import ARTIFACT_BYTES, JSON_BYTES, load_yaml, read_bytes
 from nnspec.spec import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
+from nnspec.tracking.fields import checked_run, checked_series
 from nnspec.tracking.files import checked_path, write_file, write_files
 from nnspec.tracking.records import FINGERPRINT_TAG, DatasetInfo, RunEnd, RunStart, Series
 
@@ -31,6 +30,7 @@ MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
 _SUFFIXES = frozenset({".safetensors", ".parquet", ".yaml", ".json", ".csv", ".txt", ".md", ".html", ".svg", ".png"})
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what the reading of a foreign file may end in
 _MAGIC = {".parquet": b"PAR1", ".png": b"\x89PNG"}
 
 
@@ -90,22 +90,49 @@ def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:
 
 
 def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
-    """The manifest and the runs of a spooled folder, every file checked.
+    """The manifest and the runs of a spooled folder, every field and file checked.
 
     Raises:
-        TrackingError: for a folder that is none, a file that was changed, a path that leads outside, a pickle or any other
-            kind of file that nnspec does not write, or a spec that has not the fingerprint it claims.
+        TrackingError: for a folder that is none, or the first of its runs that is not as nnspec spooled it; see ``read_runs``.
+    """
+    manifest, runs, refused = read_runs(folder)
+    for error in refused.values():
+        raise error
+    return manifest, list(runs.values())
+
+
+def read_runs(folder: Path) -> tuple[dict[str, Any], dict[int, Unfiled], dict[int, TrackingError]]:
+    """The manifest of a spooled folder and its runs by number: those that can be filed, and what is wrong with the others.
+
+    A run is refused for a field of the wrong type or out of range, a file that was changed, a path that leads outside, a pickle
+    or any other kind of file that nnspec does not write, or a spec that has not the fingerprint it claims.
+
+    Raises:
+        TrackingError: for a folder that is none.
     """
     try:
         manifest = read_manifest(folder)
         if manifest["format"] != FORMAT or not isinstance(manifest["spool_id"], str) or not isinstance(manifest["experiment"], str):
             raise ValueError(f"format {manifest['format']}")
-        runs = [_read_run(folder / "runs" / str(number), entry) for number, entry in enumerate(manifest["runs"])]
-    except TrackingError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = list(enumerate(manifest["runs"]))
+    except _NOT_OURS as error:
         raise _refuse(folder, "must be a folder that nnspec spooled", f"{type(error).__name__}: {error}") from error
-    return manifest, runs
+    runs: dict[int, Unfiled] = {}
+    ids: set[str] = set()
+    refused: dict[int, TrackingError] = {}
+    for number, entry in entries:
+        home = folder / "runs" / str(number)
+        try:
+            run = _read_run(home, checked_run(entry, str(home)))
+            if run.end.run_id in ids:
+                raise _refuse(home, "must have an id of its own", run.end.run_id)
+            ids.add(run.end.run_id)
+            runs[number] = run
+        except TrackingError as error:
+            refused[number] = error
+        except _NOT_OURS as error:
+            refused[number] = _refuse(home, "must be a folder that nnspec spooled", f"{type(error).__name__}: {error}")
+    return manifest, runs, refused
 
 
 def read_manifest(folder: Path) -> Any:
@@ -123,7 +150,7 @@ def read_manifest(folder: Path) -> Any:
 
 def _read_run(home: Path, entry: Mapping[str, Any]) -> Unfiled:
     contents = {path: _read_file(home, path, digest) for path, digest in entry["files"].items()}
-    history = _read_history(contents.pop("history.safetensors"))
+    history = _read_history(home, contents.pop("history.safetensors"))
     artifacts = {path.removeprefix("artifacts/"): content for path, content in contents.items()}
     for path, content in artifacts.items():
         _check_kind(home / path, content)
@@ -145,14 +172,14 @@ def _read_file(home: Path, path: str, digest: str) -> bytes:
     return content
 
 
-def _read_history(content: bytes) -> dict[str, Series]:
+def _read_history(home: Path, content: bytes) -> dict[str, Series]:
     if not content:
         return {}
     from safetensors.numpy import load
 
     tensors = load(content)
     keys = dict.fromkeys(name.partition("/")[2] for name in tensors)
-    return {key: Series(tensors[f"steps/{key}"].astype(np.int64), tensors[f"values/{key}"].astype(np.float64)) for key in keys}
+    return {key: checked_series(key, tensors[f"steps/{key}"], tensors[f"values/{key}"], str(home)) for key in keys}
 
 
 def _check_kind(path: Path, content: bytes) -> None:

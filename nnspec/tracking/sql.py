@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.tracking import locate
 from nnspec.tracking.files import local_path, write_files
-from nnspec.tracking.limits import EXPERIMENT_LIMIT, batches, clip, clipped_tags
+from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
 from nnspec.tracking.remote import download, upload
@@ -53,9 +53,7 @@ class SqlStore:
         return str(number)
 
     def _new_experiment(self, connection: Connection, name: str) -> tuple[int, str, str]:
-        if not name or len(name) > EXPERIMENT_LIMIT:
-            rule = f"must have 1 to {EXPERIMENT_LIMIT} characters"
-            raise TrackingError(str(Fault("tracking.experiment", rule, f"'{clip(name, 80)}'", "shorten it")))
+        checked_experiment(name)
         table, now = tables().experiments, now_ms()
         folder = self.location.artifact_folder(name)
         row = {"name": name, "workspace": WORKSPACE, "artifact_location": folder, "lifecycle_stage": "active"}
@@ -235,6 +233,6 @@ def _run_id() -> str:
     return f"{now_ms():012x}{uuid.uuid4().hex[:20]}"
 
 
-def _missing(run_id: str, location: Location) -> TrackingError:
+def _missing(run_id: str, location: Location) -> NoSuchRun:
     where = f"a run in {location.shown}"
-    return TrackingError(str(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")))
+    return NoSuchRun(str(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")))

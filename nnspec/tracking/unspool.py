@@ -9,17 +9,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.files import open_note
 from nnspec.tracking.files import lock, write_file
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, RunStart
-from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_manifest, read_spool
+from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_manifest, read_runs
 from nnspec.tracking.store import Child, RunFacts, Store
 
 SPOOL_TAG = "nnspec.spool_id"
 ITEM_TAG = "nnspec.spool_item"
 LOCK = ".filing"
+
+
+class PartlyFiled(TrackingError):
+    """Some runs of a folder could not be filed, a line each; ``filed`` of them were."""
+
+    def __init__(self, errors: Iterable[TrackingError], filed: int):
+        self.filed = filed
+        super().__init__("\n".join(map(str, errors)))
 
 
 @dataclass(frozen=True)
@@ -38,16 +46,22 @@ def file_spool(folder: Path, store: Store) -> FiledSpool:
     What a lost answer or a kill left of these runs in the store is deleted.
 
     Raises:
+        PartlyFiled: if some of the runs are not as ``spool`` left them; the others are filed.
         TrackingError: if the folder is not as ``spool`` left it, another command files it or resumes its sweep, or the store
             fails; then simply call it again.
     """
-    manifest, runs = read_spool(folder)
+    manifest, runs, refused = read_runs(folder)
     with _alone(folder):
         filing = _Filing(store, store.experiment(manifest["experiment"]), manifest["spool_id"])
         for generation in _parents_first(runs):
-            filing.file({number: runs[number] for number in generation})
+            unfit = filing.unfit({number: runs[number] for number in generation})
+            for number, (field, error) in unfit.items():
+                refused[number] = TrackingError(f"spooled {folder / 'runs' / str(number)}: {field}: {error}")
+            filing.file({number: runs[number] for number in generation if number not in unfit})
         filing.delete_strays()
-        filed = [filing.ids[run.end.run_id] for run in runs]
+        if refused:
+            raise PartlyFiled([refused[number] for number in sorted(refused)], len(filing.ids))
+        filed = [filing.ids[run.end.run_id] for run in runs.values()]
         try:
             write_file(folder / FILED, json.dumps(filed).encode())
         except OSError as error:
@@ -94,6 +108,25 @@ class _Filing:
         self._tries: dict[str, list[RunFacts]] = defaultdict(list)
         for facts in self.store.tagged(self.experiment_id, SPOOL_TAG, self.spool_id):
             self._tries[facts.tags.get(ITEM_TAG, "")].append(facts)
+
+    def unfit(self, runs: Mapping[int, Unfiled]) -> dict[int, tuple[str, NoSuchRun]]:
+        """The field that keeps a run from being filed, and why: the store has not its parent, or not the run that had begun in it."""
+        parents = {run.start.parent for run in runs.values() if run.start.parent is not None}
+        missing = {parent: self._missing(parent) for parent in parents if parent not in self.ids}
+        found: dict[int, tuple[str, NoSuchRun]] = {}
+        for number, run in runs.items():
+            if (error := missing.get(run.start.parent or "")) is not None:
+                found[number] = "start.parent", error
+            elif run.begun and not _is_cell(run.start) and (error := self._missing(run)) is not None:
+                found[number] = "end.run_id", error
+        return found
+
+    def _missing(self, run: str | Unfiled) -> NoSuchRun | None:
+        try:
+            self.store.get(run) if isinstance(run, str) else self._begun(run)
+        except NoSuchRun as error:
+            return error
+        return None
 
     def file(self, runs: Mapping[int, Unfiled]) -> None:
         """File runs whose parents are in the store."""
@@ -161,9 +194,9 @@ class _Filing:
         if facts.tags.get(FINGERPRINT_TAG) != mark:
             rule = f"must be the one that was spooled ({mark})"
             remedy = "set tracking.uri to the store it began in"
-            raise TrackingError(str(Fault(where, rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy)))
+            raise NoSuchRun(str(Fault(where, rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy)))
         if facts.deleted:
-            raise TrackingError(str(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder")))
+            raise NoSuchRun(str(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder")))
         return facts
 
 
@@ -192,11 +225,11 @@ def _twin(facts: RunFacts, start: RunStart) -> bool:
     return same and facts.tags.get(PROCESS_TAG) == start.tags.get(PROCESS_TAG) and SPOOL_TAG not in facts.tags
 
 
-def _parents_first(runs: Sequence[Unfiled]) -> list[list[int]]:
+def _parents_first(runs: Mapping[int, Unfiled]) -> list[list[int]]:
     """The numbers of the runs whose parent is not among them, then those of the others: a sweep has two levels."""
-    own = {run.end.run_id for run in runs}
-    children = [number for number, run in enumerate(runs) if run.start.parent in own]
-    return [[number for number in range(len(runs)) if number not in set(children)], children]
+    own = {run.end.run_id for run in runs.values()}
+    children = [number for number, run in runs.items() if run.start.parent in own]
+    return [[number for number in runs if number not in set(children)], children]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from scipy import stats
 from nnspec.architecture import architecture
 from nnspec.catalog import INITS
 from nnspec.catalog.inits import Layer
-from nnspec.initial import hidden_gain, initial_weights
+from nnspec.initial import activation_gain, initial_weights
 from nnspec.spec import RunSpec
 
 SeedSpec = Callable[..., RunSpec]
@@ -60,7 +60,7 @@ def test_draws_are_torch_s_given_the_same_generator(spec_of: SeedSpec, name: str
         generator = torch.Generator().manual_seed(seed)
         for dense in architecture(spec).dense:
             expected = torch.empty(dense.fan_out, dense.fan_in, dtype=getattr(torch, kind))
-            SAME[name](expected, generator, hidden_gain(spec.activation))
+            SAME[name](expected, generator, activation_gain(spec.activation))
             # LAPACK may differ between the libraries: a QR of up to 16 columns is off by some tens of roundings
             slack = near(kind) if name != "orthogonal" else {"rtol": 0, "atol": 100 * float(np.finfo(kind).eps)}
             np.testing.assert_allclose(weights[f"{dense.name}.weight"][0], expected.numpy(), **slack)
@@ -100,7 +100,7 @@ def test_standard_deviation_is_the_promised_one(spec_of: SeedSpec, entry: Any) -
         w = weights[f"{dense.name}.weight"].astype(np.float64)
         if entry.std is None:
             continue
-        std = entry.std(Layer(dense.fan_in, dense.fan_out, hidden_gain(spec.activation)), params)
+        std = entry.std(Layer(dense.fan_in, dense.fan_out, activation_gain(spec.activation)), params)
         if std == 0:
             assert (w == w[0]).all()
             continue

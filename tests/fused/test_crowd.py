@@ -53,8 +53,9 @@ def sampled(count: int) -> Iterator[Case]:
 
 
 def crowd_of(spec_of: SpecOf, case: Case, epochs: int | None = None) -> list[RunSpec]:
-    """A cell for every trainable activation and learning rate, two replicates each."""
+    """A cell for every trainable activation (of a perceptron: that the loss takes) and learning rate, two replicates each."""
     hidden, optimizer, loss, dtype = case
+    activations = TRAINABLE if hidden is not None else LOSSES[loss].outputs or [a for a in TRAINABLE if not ACTIVATIONS[a].learned]
     epochs = epochs or (10 if sum(hidden or []) > 50 else 20)
     model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
     return [
@@ -69,7 +70,7 @@ def crowd_of(spec_of: SpecOf, case: Case, epochs: int | None = None) -> list[Run
             replicates=2,
             train={"epochs": epochs, "log_every": 7, "snapshot_every": 9},
         )
-        for i, (activation, lr) in enumerate(itertools.product(TRAINABLE, RATES))
+        for i, (activation, lr) in enumerate(itertools.product(activations, RATES))
     ]
 
 

@@ -186,8 +186,9 @@ def test_every_loss_and_optimizer(number: int, optimizer: dict[str, Any], float6
 def test_every_shape(model: dict[str, Any], float64_spec: SpecOf) -> None:
     # 0.3 keeps 30 inputs a unit out of saturation; cross-entropy has two outputs
     init, data = {**NORMAL, "std": 0.3}, {"name": "parity", "bits": 3, "encoding": "bipolar"}
+    activation = "silu" if "hidden" in model else "auto"
     specs = [
-        float64_spec(model=model, data=data, activation="silu", init=init, loss=loss, optimizer={"name": "adam", "lr": 0.01})
+        float64_spec(model=model, data=data, activation=activation, init=init, loss=loss, optimizer={"name": "adam", "lr": 0.01})
         for loss in ("bce", "cross_entropy")
     ]
     found = by_cell(plan(specs))
@@ -202,6 +203,15 @@ OUTPUT_SEED = 4  # one for which none of them is flat over all the data, where n
 def test_every_output_activation(output: str, float64_spec: SpecOf) -> None:
     model = {"name": "mlp", "hidden": [3], "output": output}
     spec = float64_spec(model=model, activation="tanh", loss={"name": "huber", "delta": 0.3}, optimizer=PLAIN[0], seed=OUTPUT_SEED)
+    assert_is_the_loop(spec, *by_cell(plan([spec]))[0])
+
+
+FIXED = [activation for activation in PARAMETERS if not ACTIVATIONS[activation["name"]].learned]
+
+
+@pytest.mark.parametrize("activation", FIXED, ids=lambda a: "-".join(map(str, a.values())))
+def test_a_perceptrons_activation_has_its_parameters(activation: dict[str, Any], float64_spec: SpecOf) -> None:
+    spec = float64_spec(model="perceptron", activation=activation, loss="mse", optimizer=PLAIN[0], seed=OUTPUT_SEED)
     assert_is_the_loop(spec, *by_cell(plan([spec]))[0])
 
 

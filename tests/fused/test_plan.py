@@ -83,6 +83,11 @@ def by_name(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from(names).map(lambda name: {"name": name})
 
 
+def fitting(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with the activation that the loss takes where the model is a perceptron."""
+    return fields if "hidden" in fields["model"] else {**fields, "activation": {"name": "auto"}}
+
+
 MIXTURES = st.lists(
     st.fixed_dictionaries(
         {
@@ -104,7 +109,9 @@ MIXTURES = st.lists(
             "replicates": st.integers(1, 3000),
             "dtype": st.sampled_from(["float32", "float64"]),
         }
-    ).map(checked_mapping),
+    )
+    .map(fitting)
+    .map(checked_mapping),
     min_size=1,
     max_size=12,
 )

@@ -18,8 +18,9 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.result import CellResult
 from nnspec.settings import Tracking
+from nnspec.tracking.artifacts import weights_file
 from nnspec.tracking.records import RunEnd, RunStart, Series
-from nnspec.tracking.spool import MANIFEST, Unfiled, kept_message, read_spool, spool
+from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, kept_message, read_spool, spool
 from nnspec.tracking.store import Store, open_store
 from nnspec.tracking.unspool import FiledSpool, file_spool
 
@@ -210,13 +211,13 @@ FORGERIES = {
     "no manifest": (lambda made: (made / MANIFEST).unlink(), "must be a folder that nnspec spooled"),
     "a status of its own": (
         lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["end"].update(status="DONE")),
-        "must be a folder that nnspec spooled",
+        "end.status must be one of FINISHED, FAILED, KILLED, but got 'DONE'",  # it names the field now
     ),
 }
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_forged_folders_are_refused(folder: Path, unfiled: list[Unfiled], name: str) -> None:
+def test_forged_runs_are_refused_and_the_others_filed(folder: Path, cells: list[CellResult], unfiled: list[Unfiled], name: str) -> None:
     forge, text = FORGERIES[name]
     made = spool(folder / "deep" / "er", "one", unfiled)
     forge(made)
@@ -224,7 +225,90 @@ def test_forged_folders_are_refused(folder: Path, unfiled: list[Unfiled], name: 
     with pytest.raises(TrackingError, match=text) as caught:
         file_spool(made, store)
     assert len(str(caught.value).splitlines()) == 1
-    assert store.latest_sweep(store.experiment("one")) is None
+    sweep = store.latest_sweep(store.experiment("one"))
+    if name in ("another format", "no manifest"):
+        assert sweep is None
+    else:  # the other runs do not suffer: only the forged one is missing
+        assert sweep is not None
+        assert [child.fingerprint for child in store.find_children(sweep)] == [cell.spec.fingerprint for cell in cells[1:]]
+    assert not (made / FILED).exists()
+
+
+FIELDS = [
+    (("start", "start_time"), "abc", "start.start_time must be a whole number at least 0 and at most .*, but got 'abc'"),
+    (("start", "start_time"), -1, "start.start_time must be a whole number"),
+    (("start", "start_time"), 10**30, "start.start_time must be a whole number"),
+    (("start", "start_time"), True, "start.start_time must be a whole number"),
+    (("start", "name"), 5, "start.name must be a text"),
+    (("start", "name"), "", "start.name must be a text"),
+    (("start", "name"), "a\x1b[31m", "start.name must be a text"),
+    (("start", "params"), [], "start.params must be a mapping of names to texts, but got"),
+    (("start", "params"), {"lr": 0.1}, "start.params must be a mapping of names to texts"),
+    (("start", "params"), {"../lr": "0.1"}, "start.params must have names of at most 250"),
+    (("start", "tags"), {"nnspec.fingerprint": None}, "start.tags must be a mapping of names to texts"),
+    (("start", "tags"), {"mlflow.parentRunId": "x"}, "start.tags must not have mlflow.parentRunId"),
+    (("start", "parent"), 7, "start.parent must be a text"),
+    (("start", "parent"), "f" * 32, "start.parent: a run in .* must exist, but got 'f*'"),
+    (("start", "parent"), "local-0", "start.parent: a run in .* must exist, but got 'local-0'"),  # itself
+    (("start", "dataset"), "xor", "start.dataset must be a mapping"),
+    (("start", "dataset", "digest"), "d" * 37, "start.dataset.digest must be a text of 1 to 36"),
+    (("start", "extra"), 1, "start.extra is not a field"),
+    (("end", "status"), "RUNNING", "end.status must be one of FINISHED, FAILED, KILLED"),
+    (("end", "status"), ["FINISHED"], "end.status must be one of"),
+    (("end", "metrics"), {"loss": 0.5}, "end.metrics must be a mapping of names to numbers as float.hex"),
+    (("end", "metrics"), {"loss": "half"}, "end.metrics must have numbers as float.hex writes them: loss has 'half'"),
+    (("end", "metrics"), {"a\nb": "0x0p0"}, "end.metrics must have names"),
+    (("end", "end_time"), None, "end.end_time must be a whole number"),
+    (("end", "last_step"), 2**63, "end.last_step must be a whole number"),
+    (("end", "last_step"), 1.5, "end.last_step must be a whole number"),
+    (("end", "run_id"), "local-1", "must have an id of its own, but got local-1"),
+    (("end",), [], "end must be a mapping"),
+    (("begun",), "yes", "begun must be true or false"),
+    (("files",), {"artifacts/spec.yaml": 5}, "files must be a mapping of paths to SHA-256 sums"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "text"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else str(v)[:20])
+def test_every_field_is_checked_and_the_other_runs_are_filed(
+    folder: Path, cells: list[CellResult], unfiled: list[Unfiled], place: tuple[str, ...], value: object, text: str
+) -> None:
+    made = spool(folder, "one", unfiled)
+    number = 2 if value == "local-1" else 0  # an id that an earlier run has
+
+    def forge(manifest: dict[str, Any]) -> None:
+        node = manifest["runs"][number]
+        for part in place[:-1]:
+            node = node[part]
+        node[place[-1]] = value
+
+    rewrite(made, forge)
+    store = open_store(Tracking())
+    with pytest.raises(TrackingError, match=f"runs/{number}.*{text}") as caught:
+        file_spool(made, store)
+    assert len(str(caught.value).splitlines()) == 1
+    experiment_id = store.experiment("one")
+    sweep = store.latest_sweep(experiment_id)
+    assert sweep is not None
+    kept = [cell.spec.fingerprint for place_, cell in enumerate(cells) if place_ != number]
+    assert [child.fingerprint for child in store.find_children(sweep)] == kept
+    assert store.tagged(experiment_id, "nnspec.fingerprint", cells[number].spec.fingerprint) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "values", "text"),
+    [
+        (np.array([0.5, 1.5]), np.array([1.0, 2.0]), "must have steps that are whole numbers from 0, rising"),
+        (np.array([3, 1]), np.array([1.0, 2.0]), "must have steps that are whole numbers from 0, rising"),
+        (np.array([-1, 1]), np.array([1.0, 2.0]), "must have steps that are whole numbers from 0, rising"),
+        (np.array([0, 1]), np.array([1, 2]), "must have one number a step"),
+        (np.array([0, 1]), np.array([1.0]), "must have one number a step"),
+    ],
+)
+def test_a_history_is_checked(folder: Path, unfiled: list[Unfiled], steps: np.ndarray, values: np.ndarray, text: str) -> None:
+    made = spool(folder, "one", unfiled)
+    plant(made, "history.safetensors", weights_file({"steps/loss": steps, "values/loss": values}, {}))
+    with pytest.raises(TrackingError, match=rf"runs/0: history.safetensors: loss {text}"):
+        read_spool(made)
 
 
 def test_a_link_out_of_the_folder_is_refused(folder: Path, unfiled: list[Unfiled]) -> None:

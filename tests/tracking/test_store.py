@@ -276,7 +276,7 @@ def test_bad_names_are_refused_before_anything_is_filed(fresh: Store) -> None:
         fresh.finish([RunEnd(run_id, artifacts={"fine.txt": b"a", "../../x": b"b"})])
     assert fresh.get(run_id).status == "RUNNING"
     assert not list(Path().rglob("fine.txt"))
-    for name in ("", "x" * 257):
+    for name in ("", " ", "a\nb", "a\x1b[31m", "x" * 257):
         with pytest.raises(TrackingError, match=r"tracking.experiment must have 1 to 256 characters"):
             fresh.experiment(name)
 

@@ -37,19 +37,21 @@ class FusedSweeper(Sweeper):
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self._config, folder / "multirun.yaml")
-        outcome = carried(lambda: self._run([f"{key}={value}" for key, value in self.params.items()] + arguments))
+        outcome = carried(lambda: self._run([f"{key}={value}" for key, value in self.params.items()], arguments))
         if outcome.exit_status:
             raise SystemExit(outcome.exit_status)
         return outcome
 
-    def _run(self, overrides: list[str]) -> Any:
-        from nnspec.compose import Composer, command_line, resolved
+    def _run(self, axes: list[str], arguments: list[str]) -> Any:
+        from nnspec.compose import Composer, command_line, heed, resolved
         from nnspec.settings import settings_from
         from nnspec.sweep import expand
 
         start = time.perf_counter()
         settings = settings_from(resolved(self._config))
-        plan = expand(overrides, settings, Composer.of_job(self._context.config_loader, self._config))
+        composer = Composer.of_job(self._context.config_loader, self._config)
+        plan = expand([*axes, *arguments], settings, composer)
+        heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
         from nnspec import runner
 

@@ -1,0 +1,208 @@
+"""Keys without an effect: what a user says and nothing listens to is refused or told, never dropped.
+
+One table for the fields of a spec and one for the settings, each row a key and when it takes effect. A field is judged by its
+value: where it has no effect, another value than the default would be another spec with the same networks. A setting is judged
+where it was said: by the command line, or by a file, where it is then not at its default.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from nnspec.architecture import SOFTMAX, architecture
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES
+from nnspec.catalog.inits import BIAS_SAME
+from nnspec.errors import Fault
+from nnspec.params import Param, Value
+from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
+from nnspec.spec import SCALARS, TRAIN, RunSpec, text
+
+RUN, JOB, SWEEPS = "a single run", "a job of another sweeper", "a sweep"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What one command does: ``kind`` is one of RUN, JOB and SWEEPS, ``said`` are its overrides, key -> value as typed.
+
+    ``archived`` says that the spec is that of a file (``spec=``).
+    """
+
+    specs: Sequence[RunSpec]
+    settings: Settings
+    kind: str = RUN
+    said: Mapping[str, str] = field(default_factory=dict)
+    archived: bool = False
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A key that has no effect where ``idle(command)``; ``why`` follows 'has no effect'."""
+
+    key: str
+    why: str
+    idle: Callable[[Command], bool]
+    remedy: str
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class IdleField:
+    """A field of a spec that has no effect beyond a value: ``rule(spec)`` is what must hold, or None if all is well."""
+
+    key: str
+    rule: Callable[[RunSpec], str | None]
+    remedy: str
+
+
+def _dampening(spec: RunSpec) -> str | None:
+    idle = "dampening" in spec.optimizer and spec.optimizer["dampening"] != 0 and spec.optimizer["momentum"] == 0
+    return "must be 0 without optimizer.momentum, whose share of the gradient it is" if idle else None
+
+
+def _first_step(spec: RunSpec) -> str | None:
+    if "step_sizes" not in spec.optimizer:
+        return None
+    shortest, longest = (float(str(step)) for step in cast(tuple[Value, ...], spec.optimizer["step_sizes"]))
+    return (
+        None if shortest <= spec.optimizer.number("lr") <= longest else "must lie within optimizer.step_sizes, to which every step is cut"
+    )
+
+
+def _learned_start(spec: RunSpec) -> str | None:
+    entry = ACTIVATIONS[spec.activation.name] if architecture(spec).hidden else None
+    if entry is None or not entry.learned or not INITS[spec.init.name].stored:
+        return None
+    (name,) = entry.learned.values()
+    default = next(param.default for param in entry.params if param.name == name)
+    idle = spec.activation[name] != default
+    return f"must be left at {text(default)} with init={spec.init.name}, whose file has what it is" if idle else None
+
+
+def _delta(spec: RunSpec) -> str | None:
+    output = architecture(spec).output.name
+    span = None if output == SOFTMAX else ACTIVATIONS[output].span
+    if "delta" not in spec.loss or span is None:
+        return None
+    off = LOSSES[spec.loss.name].off
+    widest = max(span[1] - off, 1 - span[0])
+    idle = spec.loss.number("delta") > widest
+    return f"must be at most {widest:g} with outputs of {output}, whose errors are no larger" if idle else None
+
+
+FIELDS = (
+    IdleField("optimizer.dampening", _dampening, "leave it out, or try optimizer.momentum=0.9"),
+    IdleField("optimizer.lr", _first_step, "change one of them"),
+    IdleField("activation.init", _learned_start, "leave it out"),
+    IdleField("loss.delta", _delta, "lower it, or choose another model.output"),
+)
+
+
+def idle_fields(spec: RunSpec) -> Iterator[Fault]:
+    """A fault for each field of a checked spec whose value changes nothing."""
+    for row in FIELDS:
+        rule = row.rule(spec)
+        if rule is not None:
+            group, name = row.key.split(".")
+            yield Fault(row.key, rule, text(getattr(spec, group)[name]), row.remedy)
+
+
+def _draws(spec: RunSpec) -> bool:
+    """Whether the networks of a spec differ by their seeds."""
+    entry = INITS[spec.init.name]
+    if entry.stored:
+        return False
+    bias = str(spec.init["bias"])
+    return bool(entry.noise) or (bias != BIAS_SAME and bool(INITS[bias].noise))
+
+
+def _whole(command: Command) -> bool:
+    """Whether all cells are known: another sweeper's job sees its own, and a field may have its effect in the others."""
+    return bool(command.specs) and command.kind != JOB
+
+
+def _no_seed_matters(command: Command) -> bool:
+    return _whole(command) and not any(_draws(spec) for spec in command.specs)
+
+
+def _all_alike(command: Command) -> bool:
+    """Whether every cell has several networks, all of them equal; a file's are as different as it has them."""
+    return _no_seed_matters(command) and all(s.replicates > 1 and not INITS[s.init.name].stored for s in command.specs)
+
+
+def _never(name: str) -> Callable[[Command], bool]:
+    """Whether nothing is written down every ``train.<name>`` updates."""
+    return lambda c: _whole(c) and all(getattr(s.train, name) > s.train.epochs for s in c.specs)
+
+
+_OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
+_SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
+_FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
+_PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
+_ADD_M = "add -m, or leave it out"
+_OWN = "take hydra/sweeper=nnspec, or leave it out"
+
+SETTINGS = (
+    Idle("train.precision", "without replicates=auto", lambda c: not c.settings.auto, "add replicates=auto, or leave it out"),
+    Idle("train.log_every", "beyond train.epochs: the first and the last row are always there", _never("log_every"), "lower it"),
+    Idle("train.snapshot_every", "beyond train.epochs", _never("snapshot_every"), "lower it"),
+    Idle("seed", "where no weight is drawn", _no_seed_matters, "choose an init that draws weights"),
+    Idle("replicates", "where no weight is drawn: all networks are equal", _all_alike, "choose an init that draws weights"),
+    *(Idle(f"tracking.{name}", *_OFF, "leave one of them out") for name in ("uri", "experiment", "writer")),
+    *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
+    Idle("sweep.report", *_OFF, "leave it out"),
+    *(Idle(f"sweep.{name}", *_SINGLE, _ADD_M, refused=True) for name in ("zip", "exclude", "include", "table", "csv")),
+    Idle("sweep.report", *_SINGLE, "leave it out; make one with: nnspec report last"),
+    *(Idle(key, *_SINGLE, _ADD_M, refused=True) for key in ("shard", "resume", "reuse")),
+    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include")),
+    *(Idle(key, *_FOREIGN, _OWN, refused=True) for key in ("shard", "resume", "reuse")),
+    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN) for name in ("table", "csv", "report")),
+    Idle("reuse", "beside resume, which takes the cells of its sweep", lambda c: c.settings.resume is not None, "leave one out", True),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
+    Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
+    Idle("hydra/launcher", *_SINGLE, _ADD_M),
+    Idle("hydra/sweeper", *_SINGLE, _ADD_M),
+    Idle("hydra.sweep.dir", *_SINGLE, _ADD_M),
+    Idle("hydra.sweep.subdir", *_SINGLE, _ADD_M),
+    Idle("hydra.run.dir", "on a sweep", lambda c: c.kind == SWEEPS, "say hydra.sweep.dir"),
+)
+
+
+def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
+    """What must be refused of what a command says, and what its user must be told: keys that have no effect on it."""
+    said = {**_of_files(command), **command.said}
+    refused: dict[str, Fault] = {}
+    told: dict[str, Fault] = {}
+    for row in SETTINGS:
+        if row.key in said and row.idle(command):
+            fault = Fault(f"{row.key}={said[row.key]}", f"has no effect {row.why}", remedy=row.remedy)
+            (refused if row.refused else told).setdefault(row.key, fault)
+    return list(refused.values()), [fault for key, fault in told.items() if key not in refused]
+
+
+def _of_files(command: Command) -> dict[str, str]:
+    """The keys that are not at their defaults, with their values: whatever the command line left, a file has changed."""
+    settings = command.settings
+    sections: list[tuple[str, object, Iterable[Param]]] = [
+        ("tracking.", settings.tracking, TRACKING),
+        ("train.", settings.runtime, RUNTIME),
+        ("sweep.", settings.sweep, SWEEP),
+        ("", settings, COMMAND),
+    ]
+    if not command.archived:  # an archived spec says every field, whether its run needed it or not
+        sections += [section for spec in command.specs[:1] for section in (("train.", spec.train, TRAIN), ("", spec, SCALARS))]
+    changed = {}
+    for prefix, section, params in sections:
+        for param in params:
+            value = getattr(section, param.name)
+            if value != param.default:
+                changed[f"{prefix}{param.name}"] = text(value)
+    return changed
+
+
+def tell(faults: Iterable[Fault]) -> None:
+    """Print what a user must know and need not mend."""
+    for fault in faults:
+        print(f"nnspec: {fault}", file=sys.stderr)
