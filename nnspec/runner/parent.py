@@ -18,6 +18,7 @@ from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
+from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import run_name
 from nnspec.tracking.spool import kept_message
@@ -131,9 +132,9 @@ class Parent:
         name = self.start.name if self.start is not None else run_name(outcome.specs[0])
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
-            say(f"look at it  {self.store.ui_command(self.experiment_id, run_id)}")
-            if self.store.location.kind != "http":  # the command starts a server of its own, at MLflow's usual port
-                say(f"            http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{run_id}")
+            location = self.store.location
+            command = [] if location.kind == "http" else [ui_command(location)]
+            say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ from nnspec.result import NEVER
 from nnspec.runner import Outcome, run
 from nnspec.runner.filing import FAILURE_TAG, UNFILED, Begun
 from nnspec.runner.gather import TrainedCell
+from nnspec.runner.parent import Parent
 from nnspec.runner.training import Training
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import Store, open_store, read_table
+from nnspec.tracking.locate import Location
 from nnspec.tracking.provenance import PROCESS_TAG
 from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG
 
@@ -56,6 +59,21 @@ def children_by_fingerprint(parent: str) -> dict[str, list[str]]:
     return found
 
 
+def links(said: str) -> list[str]:
+    return [word for word in said.split() if word.startswith("http")]
+
+
+def test_the_link_to_a_sweep_is_its_own_page_also_on_a_server(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = sweep_of(spec_of)
+    outcome = run(cells, PLAIN, ["optimizer.lr"], sweep=True, command="nnspec run -m")
+    page = f"/#/experiments/1/runs/{outcome.parent}?workflowType=machine_learning"
+    assert links(capsys.readouterr().out) == ["http://127.0.0.1:5000" + page]
+    on_server = Parent(SimpleNamespace(location=Location("https://host/", "http")), "nnspec-xor", "1", cells, None, outcome.parent)  # type: ignore[arg-type]
+    said: list[str] = []
+    on_server.show(outcome, said.append)
+    assert said[1] == "look at it  https://host" + page
+
+
 def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     spec = spec_of(activation="gelu", replicates=3, train={"epochs": 200})
     outcome = run([Cell(spec)], PLAIN, command="nnspec run")
@@ -81,6 +99,7 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
         assert part in said
     assert f"{facts.name} in experiment nnspec-xor" in said
     assert "ui --backend-store-uri sqlite:///mlflow.db" in said
+    assert links(said) == [f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"]
     np.testing.assert_array_equal(read_table(outcome.run_ids[0], store())["final_loss"], outcome.table()["final_loss"])
 
 
