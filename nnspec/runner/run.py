@@ -32,7 +32,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.OUTCOME``; ``cells`` what it trained itself,
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it trained itself,
     kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]
@@ -152,7 +152,7 @@ def _train(
 
 
 def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
-    outcome.outcomes[index] = outcome_rows(cell.result, cell.verdict)
+    outcome.outcomes[index] = outcome_rows(cell.result, cell.columns())
     reason = failure(cell)
     if reason:
         outcome.failed[index] = reason
