@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nnspec.analysis.drawing import Drawer
 from nnspec.errors import TrackingError
 from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.runner.filing import Filer, Interval, keep, now
@@ -45,7 +46,9 @@ class Parent:
     report: SweepReport | None = None
 
     @classmethod
-    def open(cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str) -> Parent:
+    def open(
+        cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str, drawer: Drawer | None = None
+    ) -> Parent:
         """Reach the store, find what is there already, and file the sweep's own run as RUNNING."""
         store = open_store(settings.tracking)
         specs = [cell.spec for cell in cells]
@@ -65,7 +68,7 @@ class Parent:
             store.set_tags(self.run_id, process_tags())
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
             by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
-            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name)
+            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
         return self
 
     def take_earlier(self, outcome: Outcome, say: Say) -> None:

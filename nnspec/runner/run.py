@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.analysis.drawing import Drawer
 from nnspec.catalog import INITS
 from nnspec.runner import console
 from nnspec.runner.adaptive import AdaptiveTraining, trainer
@@ -74,11 +75,13 @@ def run(
     quiet: bool = False,
     keep: bool = False,
     carry: Carry | None = None,
+    drawer: Drawer | None = None,
 ) -> Outcome:
     """Train, diagnose and file checked cells, and show how it goes.
 
     A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
-    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere. Interruption files what is done and is told by
+    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the caller has started
+    one already and stops it. Interruption files what is done and is told by
     the exit status.
 
     Raises:
@@ -93,7 +96,7 @@ def run(
         _say_duplicates(say, duplicates)
         return outcome
     with Interrupts() as interrupts:
-        parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
+        parent = Parent.open(cells, settings, axes, sweep, command, drawer) if settings.tracking.enabled else None
         if parent is not None:
             parent.take_earlier(outcome, say)
         missing = [index for index in range(len(cells)) if index not in outcome.outcomes]

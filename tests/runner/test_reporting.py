@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from nnspec import runner
+from nnspec.analysis.drawing import Drawer, Material, ReportError, draw
 from nnspec.analysis.report_run import typical
 from nnspec.runner import collecting
 from nnspec.runner.collecting import Collector, plan
-from nnspec.runner.drawing import Drawer, ReportError
 from nnspec.runner.notebook import result_html
-from nnspec.runner.reporting import Material, draw, material_of
+from nnspec.runner.reporting import material_of
 from nnspec.runner.showing import Shown, activation_curves, surface, unit_lines
 from nnspec.runner.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
 from nnspec.runner.table import outcome_rows, sweep_table
