@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from nnspec import runner
-from nnspec.analysis.drawing import Drawer, Material, ReportError, draw
+from nnspec.analysis.drawing import Drawer, Material, ReportError, draw, started
 from nnspec.analysis.report_run import typical
 from nnspec.runner import collecting
 from nnspec.runner.collecting import Collector, plan
@@ -223,6 +225,46 @@ def test_a_drawer_ends_with_its_parent():
     drawer._here.close()
     drawer._process.join(20)
     assert drawer._process.exitcode == 0
+
+
+def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
+    settings = Settings(tracking=Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    with started() as drawer:
+        monkeypatch.setattr("nnspec.runner.reporting.Drawer", None)  # a second one would be an error, said and counted
+        outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
+    assert artifacts(open_store(settings.tracking), outcome.parent)
+    assert not drawer._process.is_alive()
+    with pytest.raises(RuntimeError, match="the store is down"), started() as drawer:
+        raise RuntimeError("the store is down")
+    assert not drawer._process.is_alive()
+
+
+def test_no_drawer_is_started_where_none_is_wanted_or_can_be(monkeypatch):
+    def no_more(*_):
+        raise OSError("Resource temporarily unavailable")
+
+    with started(wanted=False) as drawer:
+        assert drawer is None
+    monkeypatch.setattr("nnspec.analysis.drawing.Drawer", no_more)
+    with started() as drawer:
+        assert drawer is None
+
+
+def test_a_sweeps_drawer_is_there_before_torch_is_imported(tmp_path):
+    """In a process of its own, as this one has torch; only what Hydra's sweeper calls is watched."""
+    code = """
+import sys
+import nnspec.analysis.drawing as drawing
+from nnspec.cli import main
+class Watched(drawing.Drawer):
+    def __init__(self, *parts):
+        print("torch" in sys.modules)
+        super().__init__(*parts)
+drawing.Drawer = Watched
+sys.exit(main(["run", "-m", "activation=relu,gelu", "train.epochs=2"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "False")
 
 
 def test_material_crosses_a_process(specs, cells):
