@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from html import escape
 
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Choice, Integer, Param, Real, Refused, Value
+from nnspec.yaml_text import yaml_text
 
 MEMBERS = ("model", "activation", "init", "optimizer", "loss", "data")
 TRAIN = (
@@ -128,6 +130,18 @@ class RunSpec:
         """Sixteen hexadecimal digits that are the same for the same spec, on every machine and in every version."""
         text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def yaml(self) -> str:
+        """The spec as YAML, which ``from_mapping`` takes back once it is loaded."""
+        return yaml_text(self.to_mapping())
+
+    def __repr__(self) -> str:
+        return self.yaml().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, a row a field."""
+        rows = (f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in self.flat().items())
+        return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
     def flat(self) -> dict[str, str]:
         """Every field by its dotted name, as text: what a tracker files as params."""

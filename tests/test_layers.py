@@ -16,9 +16,9 @@ ROOT = Path(nnspec.__file__).parent
 RANKS = [
     "errors files",
     "params",
-    "registry",
+    "registry yaml_text intervals",
     "spec",
-    "result settings intervals",
+    "result settings",
     "catalog",
     "architecture torch_maths",
     "check effects",

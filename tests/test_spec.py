@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,3 +141,24 @@ def test_a_fault_found_twice_is_told_once() -> None:
 def test_a_spec_needs_no_torch() -> None:
     code = "import sys, nnspec.spec, nnspec.check, nnspec.catalog; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_spec_prints_as_its_yaml(spec_of: SpecOf) -> None:
+    spec = spec_of(optimizer={"name": "adam", "lr": 1e-5}, replicates=200)
+    assert str(spec) == repr(spec)
+    assert RunSpec.from_mapping(yaml.safe_load(repr(spec))) == spec
+    assert "optimizer:\n  name: adam\n" in repr(spec)
+
+
+def test_a_spec_in_a_notebook_is_a_table_of_its_fields(spec_of: SpecOf) -> None:
+    html = spec_of()._repr_html_()
+    assert html.startswith("<table>")
+    assert "<tr><th>optimizer.lr</th><td>0.1</td></tr>" in html
+    assert "<b>" not in replace(spec_of(), activation=Member("<b>"))._repr_html_()
+
+
+def test_a_spec_that_was_never_checked_can_be_printed() -> None:
+    odd: Any = Member("x", (("y", Path("here")),))  # type: ignore[arg-type]
+    broken = RunSpec("mlp", odd, odd, odd, odd, odd, seed=odd)  # type: ignore[arg-type]
+    assert "model: mlp\n" in repr(broken)
+    assert "<table" in broken._repr_html_()

@@ -17,7 +17,6 @@ from nnspec.analysis.report_run import own_lines as own_lines
 from nnspec.analysis.report_run import run_report as run_report
 from nnspec.analysis.report_run import table_of as table_of
 from nnspec.analysis.report_run import typical as typical
-from nnspec.analysis.report_sweep import brief_html as brief_html
 from nnspec.analysis.report_sweep import sweep_report as sweep_report
 from nnspec.analysis.sequential import Looks as Looks
 from nnspec.analysis.sequential import exact_interval as exact_interval

@@ -61,6 +61,11 @@ def new_figure(width: float = 7.2, height: float = 4.2, layout: Literal["constra
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as a PNG file."""
+    layout = figure.get_layout_engine()
+    if layout is not None:  # savefig would lay out by drawing all of it once for nothing
+        figure.set_dpi(dpi)
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     # A fixed 'Software' makes equal figures equal bytes across matplotlib's versions of its own name.
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "nnspec"}, pil_kwargs={"compress_level": 4})

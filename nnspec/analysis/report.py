@@ -68,11 +68,6 @@ def report_html(title: str, command: str, spec_yaml: str, sections: Sequence[Sec
     )
 
 
-def fragment_html(sections: Sequence[Section]) -> str:
-    """The sections alone, to be shown inside a page that is already there, as by a notebook."""
-    return "".join(_section(f"nnspec-{section.name or 'part'}-{i}", section) for i, section in enumerate(sections))
-
-
 def table_html(frame: pd.DataFrame, caption: str = "") -> str:
     """A frame as an HTML table; values read as in the terminal (``tables.cell_text``)."""
     shown = frame.head(MOST_ROWS)

@@ -13,7 +13,7 @@ from nnspec.analysis.layer_figures import ActivationCurve
 from nnspec.analysis.levels import AnalysisError, Levels, axes_of, levels_of, short, widest
 from nnspec.analysis.pairs import compare
 from nnspec.analysis.plane_figures import UnitLines
-from nnspec.analysis.report import Section, fragment_html, pngs_of, report_html
+from nnspec.analysis.report import Section, pngs_of, report_html
 from nnspec.analysis.report_networks import activations_section, lines_section, surfaces_section
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
@@ -93,16 +93,6 @@ def sweep_report(
     sweep = _Sweep(table, _varied(table, axes), curves or {}, surfaces, lines, activations, by, tolerance)
     sections = list(_sections(sweep))
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
-
-
-def brief_html(table: pd.DataFrame, axes: Sequence[str] | None = None, by: Sequence[str] | None = None) -> str:
-    """What a notebook shows of a sweep: the summary and the heat map (one axis: its rates; none: the bar of verdicts).
-
-    Raises:
-        AnalysisError: as ``sweep_report``.
-    """
-    sweep = _Sweep(table, _varied(table, axes), {}, (), (), (), by, 0.4)
-    return fragment_html([_summary(sweep), *(list(_heatmap(sweep)) or [_verdicts(sweep, None)])])
 
 
 def _varied(table: pd.DataFrame, axes: Sequence[str] | None) -> list[str]:

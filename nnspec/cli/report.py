@@ -20,7 +20,8 @@ def report(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.runner.reporting import PAGE, filed_at
+        from nnspec.analysis.drawing import PAGE
+        from nnspec.runner.reporting import filed_at
         from nnspec.runner.run_reporting import filed_report
         from nnspec.tracking.remote import upload
 

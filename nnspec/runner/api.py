@@ -12,7 +12,9 @@ from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.check import checked
 from nnspec.errors import NnspecError, TrainingError
-from nnspec.result import CellResult
+from nnspec.result import NEVER, CellResult, result_lines, verdict_text
+from nnspec.runner import console
+from nnspec.runner.notebook import result_html
 from nnspec.runner.run import Outcome, run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.spec import RunSpec
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 class TrainResult:
     """What training one or several specs gave: ``results`` has the arrays of each, ``table`` one row a network.
 
-    ``run_ids`` are the MLflow runs of the specs, empty without tracking. A notebook shows solve rates and the main figure.
+    ``run_ids`` are the MLflow runs of the specs, empty without tracking. It prints as what became of the networks; a notebook
+    shows solve rates and the main figure.
     """
 
     results: tuple[CellResult, ...]
@@ -48,8 +51,22 @@ class TrainResult:
         result = self.results[cell]
         return with_weights(result.spec, {name: tensor[replicate] for name, tensor in result.final.items()})
 
+    def __repr__(self) -> str:
+        from nnspec.analysis import solve_rates
+
+        rate = solve_rates(self.table, ()).iloc[0]  # cells may share seeds: then they count for less than as many networks
+        solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
+        cells = console.summary(self.results[0].spec) if len(self.results) == 1 else console.count(len(self.results), "cell")
+        return "\n".join(
+            [
+                f"{cells}: {console.count(len(self.table), 'network')}",
+                *result_lines(self.table["final_loss"].to_numpy(), solved, at, (rate["low"], rate["high"])),
+                f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
+            ]
+        )
+
     def _repr_html_(self) -> str:
-        return str(self.table._repr_html_())
+        return result_html(self.results, self.table)
 
 
 def train(

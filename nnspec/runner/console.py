@@ -11,8 +11,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES
 from nnspec.fused.plan import Plan, differences
 from nnspec.fused.workers import cores
-from nnspec.intervals import wilson_interval
-from nnspec.result import CellResult
+from nnspec.result import WILSON, CellResult, result_lines, verdict_text
 from nnspec.runner.filing import Interval
 from nnspec.runner.gather import TrainedCell
 from nnspec.spec import RunSpec, text
@@ -72,7 +71,9 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given) and when,
     verdicts."""
     result = cell.result
-    lines = [outputs_table(result), "", f"final loss  {quantity(result.final_loss)}", f"solved      {solved_text(result, interval)}"]
+    limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
+    how = "95%, exact, allowing for the looks on the way" if interval else WILSON
+    lines = [outputs_table(result), "", *result_lines(result.final_loss, result.solved, result.solved_at, limits, how)]
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(cell.verdict)}")
     return "\n".join(lines)
@@ -92,34 +93,6 @@ def outputs_table(result: CellResult) -> str:
     lines = ["  ".join(item.ljust(width) for item, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     hidden = len(data.inputs) - ROWS
     return "\n".join(lines + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else []))
-
-
-def quantity(values: np.ndarray) -> str:
-    """One number, or the median and the middle four fifths of many."""
-    if len(values) == 1:
-        return f"{values[0]:.4g}"
-    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
-    return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
-
-
-def solved_text(result: CellResult, interval: Interval | None = None) -> str:
-    """How many replicates are solved, with the interval, and after how many updates."""
-    solved = result.solved
-    if len(solved) == 1:
-        return f"yes, from epoch {result.solved_at[0]}" if solved[0] else "no"
-    low, high = (interval or wilson_interval)(int(solved.sum()), len(solved))
-    how = "95%, exact, allowing for the looks on the way" if interval else "95% Wilson"
-    text_ = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] ({how})"
-    return f"{text_}, from epoch {np.median(result.solved_at[solved]):g} (median)" if solved.any() else text_
-
-
-def verdict_text(verdict: np.ndarray) -> str:
-    """The verdicts by share, the most common first."""
-    if len(verdict) == 1:
-        return str(verdict[0])
-    names, counts = np.unique(verdict.astype(str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return ", ".join(f"{names[i]} {counts[i] / len(verdict):.1%}" for i in order)
 
 
 def timings_text(seconds: Mapping[str, float]) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from nnspec.errors import TrackingError
 from nnspec.result import NEVER
 from nnspec.runner.filing import places
-from nnspec.runner.table import OUTCOME
 from nnspec.spec import RunSpec
 from nnspec.tracking import Store, file_spool
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
@@ -87,12 +86,12 @@ def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlie
 
 
 def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
-    """The outcome of each replicate of a finished cell, from its results.parquet."""
+    """The outcome of each replicate of a finished cell, from its results.parquet, as ``outcome_rows`` made it."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(store.artifact(run_id, "results.parquet")))
-    columns = {name: table[name].to_pandas() for name in OUTCOME if name in table.column_names}
-    outcome = {name: np.asarray(column) for name, column in columns.items() if name != "solved_at"}
+    columns = {name: table[name].to_pandas() for name in table.column_names}
+    outcome = {name: np.asarray(column) for name, column in columns.items()}
     outcome["solved_at"] = np.asarray(columns["solved_at"].fillna(NEVER), dtype=np.int64)
     outcome["epochs"] = np.full(len(outcome["seed"]), epochs)
     return outcome

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nnspec.analysis.drawing import Drawer
 from nnspec.errors import TrackingError
 from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.runner.filing import Filer, Interval, keep, now
@@ -18,6 +19,7 @@ from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
+from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import run_name
 from nnspec.tracking.spool import kept_message
@@ -44,7 +46,9 @@ class Parent:
     report: SweepReport | None = None
 
     @classmethod
-    def open(cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str) -> Parent:
+    def open(
+        cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str, drawer: Drawer | None = None
+    ) -> Parent:
         """Reach the store, find what is there already, and file the sweep's own run as RUNNING."""
         store = open_store(settings.tracking)
         specs = [cell.spec for cell in cells]
@@ -64,7 +68,7 @@ class Parent:
             store.set_tags(self.run_id, process_tags())
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
             by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
-            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name)
+            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
         return self
 
     def take_earlier(self, outcome: Outcome, say: Say) -> None:
@@ -131,9 +135,9 @@ class Parent:
         name = self.start.name if self.start is not None else run_name(outcome.specs[0])
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
-            say(f"look at it  {self.store.ui_command(self.experiment_id, run_id)}")
-            if self.store.location.kind != "http":  # the command starts a server of its own, at MLflow's usual port
-                say(f"            http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{run_id}")
+            location = self.store.location
+            command = [] if location.kind == "http" else [ui_command(location)]
+            say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

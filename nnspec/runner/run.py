@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.analysis.drawing import Drawer
 from nnspec.catalog import INITS
 from nnspec.runner import console
 from nnspec.runner.adaptive import AdaptiveTraining, trainer
@@ -33,7 +34,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.OUTCOME``; ``cells`` what it trained itself,
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it trained itself,
     kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]
@@ -75,11 +76,13 @@ def run(
     quiet: bool = False,
     keep: bool = False,
     carry: Carry | None = None,
+    drawer: Drawer | None = None,
 ) -> Outcome:
     """Train, diagnose and file checked cells, and show how it goes.
 
     A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
-    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere. Interruption files what is done and is told by
+    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the caller has started
+    one already and stops it. Interruption files what is done and is told by
     the exit status.
 
     Raises:
@@ -95,7 +98,7 @@ def run(
         return outcome
     refuse_unwritable(settings.sweep.csv)
     with Interrupts() as interrupts:
-        parent = Parent.open(cells, settings, axes, sweep, command) if settings.tracking.enabled else None
+        parent = Parent.open(cells, settings, axes, sweep, command, drawer) if settings.tracking.enabled else None
         if parent is not None:
             parent.take_earlier(outcome, say)
         missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
@@ -154,7 +157,7 @@ def _train(
 
 
 def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
-    outcome.outcomes[index] = outcome_rows(cell.result, cell.verdict)
+    outcome.outcomes[index] = outcome_rows(cell.result, cell.columns())
     reason = failure(cell)
     if reason:
         outcome.failed[index] = reason

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nnspec.analysis.drawing import PAGE, draw
 from nnspec.architecture import architecture
 from nnspec.errors import TrackingError
 from nnspec.reference import backward, forward, problem
@@ -13,7 +14,7 @@ from nnspec.result import CellResult
 from nnspec.runner.collecting import Collector, evenly
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.readback import is_sweep, networks, read_axes, read_cell
-from nnspec.runner.reporting import MOST_ACTIVATIONS, PAGE, draw, material_of, spec_text
+from nnspec.runner.reporting import MOST_ACTIVATIONS, material_of, spec_text
 from nnspec.runner.showing import Shown, activation_curves, on_the_plane, plane_data, surface
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from nnspec.spec import MEMBERS, RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOME = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")
+OUTCOME = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")  # the numbers of the diagnosis follow
 
 
 def axis_column(axis: str) -> str:
@@ -46,21 +46,27 @@ def _fields(spec: RunSpec) -> dict[str, object]:
     return fields
 
 
-def outcome_rows(result: CellResult, verdict: np.ndarray) -> dict[str, np.ndarray]:
-    """The outcome of each replicate of a cell, by column."""
-    return {
+def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outcome of each replicate of a cell, by column: the ``OUTCOME``, then the numbers of the diagnosis.
+
+    ``diagnosis`` has the verdict and the numbers, [r] each. These are the columns of the cell's results.parquet, and its epochs.
+    Copies, for a column of the history would keep all of it in memory.
+    """
+    columns = {
         "seed": result.seeds,
         "final_loss": result.final_loss,
         "final_accuracy": result.final_accuracy,
         "solved": result.solved,
         "solved_at": result.solved_at,
-        "verdict": verdict,
+        "verdict": diagnosis["verdict"],
         "epochs": np.full(len(result.seeds), result.spec.train.epochs),
     }
+    return {name: np.array(values) for name, values in (columns | dict(diagnosis)).items()}
 
 
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
-    """One row a network, cell by cell: ``cell``, every varied field, then the outcome; cells without one are left out."""
+    """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN where a cell
+    has none of the name). Cells without an outcome are left out."""
     import pandas as pd
 
     order = sorted(outcomes)
@@ -68,8 +74,9 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
     columns: dict[str, object] = {"cell": np.repeat(order, counts)}
     for name, values in varied(specs).items():
         columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
-    for name in OUTCOME:
-        columns[name] = np.concatenate([outcomes[index][name] for index in order]) if order else np.empty(0)
+    for name in dict.fromkeys([*OUTCOME, *(name for index in order for name in outcomes[index])]):
+        parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
+        columns[name] = np.concatenate(parts) if order else np.empty(0)
     table = pd.DataFrame(columns)
     at = pd.Series(table["solved_at"]).astype("Int64")
     return table.assign(solved=table["solved"].astype(bool), solved_at=at.mask(at < 0), verdict=table["verdict"].astype(str))

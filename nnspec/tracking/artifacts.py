@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +22,6 @@ SPEC_KEY = "nnspec.spec"  # in the metadata of a weights file
 FINGERPRINT_KEY = "nnspec.fingerprint"
 _HEADER = "# An nnspec run. Run it again with: python run.py spec=spec.yaml\n"
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
-# Words that YAML 1.1 reads as something else than a text, in any case.
-_RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
-_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
@@ -102,43 +97,5 @@ def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[
 
 
 def spec_yaml(spec: RunSpec) -> bytes:
-    """The spec as YAML that any YAML 1.1 or 1.2 reader takes back exactly, with the command that runs it again.
-
-    Written by hand because PyYAML takes longer for this than everything else a cell files.
-    """
-    lines = []
-    for key, value in spec.to_mapping().items():
-        if isinstance(value, dict):
-            lines.append(f"{key}:")
-            lines.extend(f"  {name}: {yaml_value(item)}" for name, item in value.items())
-        else:
-            lines.append(f"{key}: {yaml_value(value)}")
-    return (_HEADER + "\n".join(lines) + "\n").encode()
-
-
-def yaml_value(value: object) -> str:
-    """A null, boolean, number, text or list of these as YAML on one line."""
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(yaml_value(item) for item in value) + "]"
-    if isinstance(value, float):
-        return _yaml_float(value)
-    if isinstance(value, str):
-        bare = _BARE.fullmatch(value) and value.lower() not in _RESERVED
-        return value if bare else '"' + "".join(map(_yaml_character, value)) + '"'
-    return json.dumps(value)
-
-
-def _yaml_character(character: str) -> str:
-    # JSON's escapes will not do: YAML reads the two halves of an emoji as two characters.
-    plain = " " <= character <= "~" and character not in '"\\'
-    return character if plain else f"\\U{ord(character):08x}"
-
-
-def _yaml_float(value: float) -> str:
-    if not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    digits, mark, exponent = repr(value).partition("e")
-    if not mark:
-        return digits
-    # YAML 1.1 reads 1e-05 as a text: it wants a dot and a signed exponent.
-    return f"{digits if '.' in digits else digits + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+    """The spec as YAML, with the command that runs it again."""
+    return (_HEADER + spec.yaml()).encode()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
-from nnspec.tracking import locate
 from nnspec.tracking.files import local_path, write_files
 from nnspec.tracking.limits import (
     METRICS_A_BATCH,
@@ -28,7 +27,17 @@ from nnspec.tracking.limits import (
 )
 from nnspec.tracking.locate import Location
 from nnspec.tracking.patience import Patience
-from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, DatasetInfo, RunEnd, RunStart, Series
+from nnspec.tracking.records import (
+    EXPERIMENT_KIND,
+    FINGERPRINT_TAG,
+    NAME_LIMIT,
+    PARENT_TAG,
+    SWEEP_TAG,
+    DatasetInfo,
+    RunEnd,
+    RunStart,
+    Series,
+)
 from nnspec.tracking.remote import download
 from nnspec.tracking.store import Child, RunFacts, now_ms
 
@@ -81,6 +90,8 @@ class ClientStore:
         found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
             raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
+        if EXPERIMENT_KIND[0] not in found.tags:
+            self._call(lambda: self._client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
         return str(found.experiment_id)
 
     def _new_experiment(self, name: str) -> Any:
@@ -260,10 +271,6 @@ class ClientStore:
     def artifact(self, run_id: str, path: str) -> bytes:
         """See ``Store.artifact``."""
         return download(self.location, run_id, path, self._run(run_id).info.artifact_uri)
-
-    def ui_command(self, experiment_id: str | None = None, run_id: str | None = None) -> str:
-        """See ``Store.ui_command``."""
-        return locate.ui_command(self.location, experiment_id, run_id)
 
     def close(self) -> None:
         """See ``Store.close``."""

@@ -26,6 +26,8 @@ DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb"
 KNOWN_DRIVERS = {name: {driver.lower() for driver in drivers} for name, drivers in DRIVERS.items()} | {"sqlite": {"pysqlite"}}
 REACH_SECONDS = 4.0
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
+LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
+_USER = re.compile(r"^(\w+://)[^/@]*@")
 _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
 
 
@@ -138,11 +140,17 @@ def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
         raise unreachable(location, getattr(error, "reason", error)) from None
 
 
-def ui_command(location: Location, experiment_id: str | None = None, run_id: str | None = None) -> str:
-    """The shell command that opens MLflow's UI on the store, or in a browser on the experiment or run of a server."""
-    if location.kind == "http":
-        page = f"#/experiments/{experiment_id}" + (f"/runs/{run_id}" if run_id else "") if experiment_id else ""
-        return shlex.join([_python(), "-m", "webbrowser", f"{location.uri.rstrip('/')}/{page}"])
+def run_page(location: Location, experiment_id: str, run_id: str) -> str:
+    """The address of a run's page in MLflow's UI: on the server that the store is, else where ``ui_command`` starts one.
+
+    The page's router reads what stands behind the hash, its parameters too; without this one it opens the GenAI workflow.
+    """
+    server = _USER.sub(r"\1", location.uri).rstrip("/") if location.kind == "http" else LOCAL_UI
+    return f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+
+def ui_command(location: Location) -> str:
+    """The shell command that starts MLflow's UI on a store that is no server, at ``LOCAL_UI``."""
     secret = location.shown != location.uri
     shown = location.shown if location.file else _masked(location.absolute)
     uri = '"$MLFLOW_TRACKING_URI"' if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri else shlex.quote(shown)

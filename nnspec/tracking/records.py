@@ -18,6 +18,7 @@ STATUSES = ("FINISHED", "FAILED", "KILLED")
 PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"
+EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")  # tag of an experiment: the UI then shows runs, not traces
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
 

@@ -37,6 +37,7 @@ class Tables(NamedTuple):
     """The tables that a run is filed in."""
 
     experiments: Table
+    experiment_tags: Table
     runs: Table
     params: Table
     tags: Table
@@ -69,6 +70,7 @@ def tables() -> Tables:
     dataset = texts("dataset_uuid name digest dataset_source_type") | texts("dataset_source dataset_schema dataset_profile", bytes)
     return Tables(
         experiments=table("experiments", "experiment_id", **experiment, creation_time=int, last_update_time=int),
+        experiment_tags=table("experiment_tags", **texts("key value"), experiment_id=int),
         runs=table("runs", **run),
         params=table("params", **pair),
         tags=table("tags", **pair),

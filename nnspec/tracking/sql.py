@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
-from nnspec.tracking import locate
 from nnspec.tracking.files import local_path, write_files
 from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
+from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
 from nnspec.tracking.remote import download, upload
 from nnspec.tracking.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
 from nnspec.tracking.schema import tables
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RUNS_A_TRANSACTION = 500
 POINTS_A_TRANSACTION = 125_000
 WORKSPACE = "default"
+_Found = tuple[int, str, str, str | None]  # an experiment: id, lifecycle stage, artifact folder, kind
 
 
 class SqlStore:
@@ -44,15 +45,17 @@ class SqlStore:
         found = transact(self._engine, lambda connection: _experiment(connection, name), write=False)
         if found is None:
             found = transact(self._engine, lambda connection: self._new_experiment(connection, name))
-        number, stage, folder = found
+        number, stage, folder, kind = found
         if stage != "active":
             raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
         if str(folder).startswith("mlflow-artifacts:"):
             rule = "must keep its artifacts where this process can write them"
             raise TrackingError(str(Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address")))
+        if kind is None:
+            transact(self._engine, lambda connection: _set_kind(connection, number))
         return str(number)
 
-    def _new_experiment(self, connection: Connection, name: str) -> tuple[int, str, str]:
+    def _new_experiment(self, connection: Connection, name: str) -> _Found:
         checked_experiment(name)
         table, now = tables().experiments, now_ms()
         folder = self.location.artifact_folder(name)
@@ -186,10 +189,6 @@ class SqlStore:
             raise _missing(run_id, self.location)
         return download(self.location, run_id, path, rows[0][0])
 
-    def ui_command(self, experiment_id: str | None = None, run_id: str | None = None) -> str:
-        """See ``Store.ui_command``."""
-        return locate.ui_command(self.location, experiment_id, run_id)
-
     def close(self) -> None:
         """See ``Store.close``."""
         self._engine.dispose()
@@ -207,11 +206,18 @@ def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:
     return found
 
 
-def _experiment(connection: Connection, name: str) -> tuple[int, str, str] | None:
-    table = tables().experiments
-    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location)
+def _experiment(connection: Connection, name: str) -> _Found | None:
+    table, tag = tables().experiments, tables().experiment_tags
+    joined = table.outerjoin(tag, and_(tag.c.experiment_id == table.c.experiment_id, tag.c.key == EXPERIMENT_KIND[0]))
+    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location, tag.c.value).select_from(joined)
     row = connection.execute(query.where(table.c.name == name, table.c.workspace == WORKSPACE)).first()
-    return None if row is None else (row[0], row[1], row[2])
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def _set_kind(connection: Connection, experiment_id: int) -> None:
+    key, value = EXPERIMENT_KIND
+    with suppress(IntegrityError), connection.begin_nested():  # another process set one between our look and our insert
+        connection.execute(insert(tables().experiment_tags).values(key=key, value=value, experiment_id=experiment_id))
 
 
 def _by_points(items: Sequence[Any], points: Any) -> Iterator[list[Any]]:

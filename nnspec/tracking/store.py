@@ -55,7 +55,7 @@ class Store(Protocol):
     location: Location
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment called ``name``, made if there is none."""
+        """The id of the experiment called ``name``, made if there is none; one without a kind becomes one of model training."""
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
         """File runs as RUNNING with params, tags and data set; their ids in the same order."""
@@ -92,9 +92,6 @@ class Store(Protocol):
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """The content of one artifact; TrackingError if there is none."""
-
-    def ui_command(self, experiment_id: str | None = None, run_id: str | None = None) -> str:
-        """The shell command that shows the store, or an experiment or run of it, in MLflow's UI."""
 
     def close(self) -> None:
         """Let go of connections and threads. The store can be used no more."""

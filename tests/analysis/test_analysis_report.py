@@ -11,7 +11,7 @@ from nnspec.analysis.figures import activation_info, lines_info
 from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.report import Section, report_html, table_html
 from nnspec.analysis.report_run import own_lines, run_report, table_of, typical
-from nnspec.analysis.report_sweep import brief_html, sweep_report
+from nnspec.analysis.report_sweep import sweep_report
 from nnspec.result import CellResult
 from nnspec.spec import RunSpec
 
@@ -142,14 +142,6 @@ def test_a_thousand_cells_stay_small_and_quick(sweep):
     assert time.process_time() - started < 10
     assert len(html) < 5_000_000
     assert table["cell"].nunique() == 1000
-
-
-@pytest.mark.parametrize(("axes", "picture"), [(AXES, "Heat map"), (["activation.name"], None), ([], "Stacked bars")])
-def test_a_notebook_shows_the_main_picture(small, axes, picture):
-    seen = Page(brief_html(small, axes))
-    assert [image["alt"].startswith(picture or "-") for image in seen.all("img")] == [True] * bool(picture)
-    assert "600 networks in 20 cells" in seen.text
-    assert seen.all("html") == seen.all("script") == []
 
 
 def test_a_picture_without_words_is_refused():

@@ -28,7 +28,7 @@ from typing import Any
 
 HOST = "127.0.0.1"
 # MLflow's, in which runs are filed: each after those that it refers to.
-TABLES = ("experiments", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
+TABLES = ("experiments", "experiment_tags", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
 READY_SECONDS = 120.0  # MLflow imports for 10 s on an idle machine
 
 

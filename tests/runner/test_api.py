@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,12 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import nnspec
 from nnspec.errors import NnspecError, SpecError, TrackingError, TrainingError
+from nnspec.intervals import wilson_interval
+from nnspec.settings import Tracking
 from nnspec.spec import Member, RunSpec
+from nnspec.tracking import open_store
+from nnspec.tracking.records import PARENT_TAG
 
 SpecOf = Callable[..., RunSpec]
 pytestmark = pytest.mark.usefixtures("folder")
@@ -38,7 +44,62 @@ def test_train_gives_arrays_and_a_table_and_writes_nothing(spec_of: SpecOf, fold
         with torch.no_grad():
             outputs = net(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).numpy()
         np.testing.assert_allclose(outputs, result.result.outputs[replicate], rtol=1e-5, atol=1e-6)  # float32, sums in another order
-    assert "<table" in result._repr_html_()
+
+
+def shown(result: nnspec.TrainResult) -> list[str]:
+    return repr(result).splitlines()
+
+
+def test_a_result_prints_as_what_became_of_its_networks(spec_of: SpecOf) -> None:
+    result = nnspec.train(spec_of(activation="gelu", replicates=200, train={"epochs": 60}), workers=1)
+    one = result.result
+    solved = int(one.solved.sum())
+    first, loss, rate, verdict = shown(result)
+    assert first == "mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 60 epochs: 200 networks"
+    assert loss.startswith(f"final loss  {np.sort(one.final_loss)[100]:.4g} (median; 10% to 90%: ")  # an observed loss
+    low, high = (f"{limit:.1%}" for limit in wilson_interval(solved, 200))
+    at = f"{np.median(one.solved_at[one.solved]):g}"
+    assert rate == f"solved      {solved} of 200 = {solved / 200:.1%} [{low}, {high}] (95% Wilson), from epoch {at} (median)"
+    assert all(f"{name} {(result.verdicts[0] == name).mean():.1%}" in verdict for name in np.unique(result.verdicts[0]))
+    assert repr(one).splitlines() == ["200 networks of seed 0 on, 7 rows of history up to epoch 60", loss, rate]
+    assert str(result) == repr(result)
+
+
+def test_a_result_of_many_cells_prints_as_much_as_one_of_one(spec_of: SpecOf) -> None:
+    result = nnspec.train([spec_of(activation=a, seed=s, train={"epochs": 5}) for a in ("relu", "gelu") for s in range(30)], workers=1)
+    assert shown(result)[0] == "60 cells: 60 networks"
+    assert len(shown(result)) == 4
+
+
+def test_one_network_prints_without_an_interval(spec_of: SpecOf) -> None:
+    result = nnspec.train(spec_of(activation="tanh", train={"epochs": 300}), workers=1)
+    assert shown(result)[2:] == [f"solved      yes, from epoch {result.result.solved_at[0]}", "verdict     solved"]
+
+
+def test_a_notebook_shows_a_table_and_a_figure(spec_of: SpecOf) -> None:
+    for several in ([spec_of(replicates=3)], [spec_of(activation=a, replicates=3, train={"epochs": 20}) for a in ("relu", "gelu")]):
+        html = nnspec.train(several, workers=1)._repr_html_()
+        assert html.count("<table") == html.count('src="data:image/png;base64,') == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_training_gives_is_what_is_filed_column_by_column(spec_of: SpecOf, several: bool) -> None:
+    specs = [spec_of(activation=a, replicates=2, train={"epochs": 40}) for a in (("relu", "gelu") if several else ("relu",))]
+    result = nnspec.train(specs, tracking=URI, workers=1)
+    store = open_store(Tracking(uri=URI))
+    run_id = store.get(result.run_ids[0]).tags[PARENT_TAG] if several else result.run_ids[0]
+    filed = nnspec.table(run_id, uri=URI)
+    names = [name for name in result.table.columns if name not in ("cell", "epochs")]
+    measured = names[names.index("seed") :]
+    assert filed.columns[-len(measured) :].tolist() == measured
+    assert set(filed.columns) == {"run_id", *names}
+    assert {"init_dead_rows", "dead_units", "gradient_norm", "plateau_loss"} < set(names)
+    by = [name for name in ("activation.name", "seed") if name in names]  # cells are filed as they come
+    alike = [table.sort_values(by, ignore_index=True)[measured] for table in (filed, result.table)]
+    pd.testing.assert_frame_equal(*alike)
+    if several:
+        own = pd.read_parquet(io.BytesIO(store.artifact(run_id, "results.parquet")))
+        pd.testing.assert_frame_equal(own, result.table)
 
 
 def test_several_specs_come_back_in_their_order(spec_of: SpecOf) -> None:
@@ -105,10 +166,6 @@ def test_what_cannot_be_loaded_is_refused(spec_of: SpecOf) -> None:
 
 
 def test_the_table_of_a_run_and_of_a_sweep(spec_of: SpecOf) -> None:
-    from nnspec.settings import Tracking
-    from nnspec.tracking import open_store
-    from nnspec.tracking.records import PARENT_TAG
-
     specs = [spec_of(activation=a, replicates=2, train={"epochs": 100}) for a in ("relu", "gelu")]
     result = nnspec.train(specs, tracking=URI, workers=1)
     one = nnspec.table(result.run_ids[1], uri=URI)

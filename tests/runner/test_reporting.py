@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -12,12 +14,12 @@ import numpy as np
 import pytest
 
 from nnspec import runner
+from nnspec.analysis.drawing import Drawer, Material, ReportError, draw, started
 from nnspec.analysis.report_run import typical
 from nnspec.runner import collecting
 from nnspec.runner.collecting import Collector, plan
-from nnspec.runner.drawing import Drawer, ReportError
 from nnspec.runner.notebook import result_html
-from nnspec.runner.reporting import Material, draw, material_of
+from nnspec.runner.reporting import material_of
 from nnspec.runner.showing import Shown, activation_curves, surface, unit_lines
 from nnspec.runner.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
 from nnspec.runner.table import outcome_rows, sweep_table
@@ -144,7 +146,7 @@ def test_every_activation_has_a_curve(spec_of):
 
 
 def test_the_report_of_collected_cells(specs, cells):
-    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.verdict) for cell in cells})
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
     files = draw(material_of(collected(specs, cells), table, command="python run.py -m <x>", spec="a: b\n", title="T"))
     page = files["report.html"].decode()
     assert {"loss.png", "surfaces.png", "lines.png", "activations.png", "heatmap.png"} < set(files)
@@ -225,10 +227,50 @@ def test_a_drawer_ends_with_its_parent():
     assert drawer._process.exitcode == 0
 
 
+def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
+    settings = Settings(tracking=Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    with started() as drawer:
+        monkeypatch.setattr("nnspec.runner.reporting.Drawer", None)  # a second one would be an error, said and counted
+        outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
+    assert artifacts(open_store(settings.tracking), outcome.parent)
+    assert not drawer._process.is_alive()
+    with pytest.raises(RuntimeError, match="the store is down"), started() as drawer:
+        raise RuntimeError("the store is down")
+    assert not drawer._process.is_alive()
+
+
+def test_no_drawer_is_started_where_none_is_wanted_or_can_be(monkeypatch):
+    def no_more(*_):
+        raise OSError("Resource temporarily unavailable")
+
+    with started(wanted=False) as drawer:
+        assert drawer is None
+    monkeypatch.setattr("nnspec.analysis.drawing.Drawer", no_more)
+    with started() as drawer:
+        assert drawer is None
+
+
+def test_a_sweeps_drawer_is_there_before_torch_is_imported(tmp_path):
+    """In a process of its own, as this one has torch; only what Hydra's sweeper calls is watched."""
+    code = """
+import sys
+import nnspec.analysis.drawing as drawing
+from nnspec.cli import main
+class Watched(drawing.Drawer):
+    def __init__(self, *parts):
+        print("torch" in sys.modules)
+        super().__init__(*parts)
+drawing.Drawer = Watched
+sys.exit(main(["run", "-m", "activation=relu,gelu", "train.epochs=2"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "False")
+
+
 def test_material_crosses_a_process(specs, cells):
     import pickle
 
-    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.verdict) for cell in cells})
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
     material = material_of(collected(specs, cells), table)
     assert isinstance(pickle.loads(pickle.dumps(material)), Material)
 
@@ -258,7 +300,7 @@ def test_few_cells_have_images(stepped, cells, spec_of, trained_cells):
 
 def test_a_notebook_shows_rates_and_a_figure(cells):
     results = [cell.result for cell in cells]
-    outcomes = {cell.index: outcome_rows(cell.result, cell.verdict) for cell in cells}
+    outcomes = {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
     html = result_html(results, sweep_table([r.spec for r in results], outcomes))
     assert html.count("<tr>") == 5
     assert html.count("<img") == html.count("data:image/png;base64,") == 1
@@ -268,6 +310,6 @@ def test_a_notebook_shows_rates_and_a_figure(cells):
 
 def test_a_notebook_shows_the_loss_of_a_single_spec(cells):
     result = cells[0].result
-    html = result_html([result], sweep_table([result.spec], {0: outcome_rows(result, cells[0].verdict)}))
+    html = result_html([result], sweep_table([result.spec], {0: outcome_rows(result, cells[0].columns())}))
     assert 'alt="Loss over updates"' in html
     assert html.count("<tr>") == 2

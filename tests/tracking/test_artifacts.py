@@ -18,7 +18,8 @@ from safetensors.numpy import load
 
 from nnspec.result import CellResult
 from nnspec.spec import RunSpec
-from nnspec.tracking.artifacts import cell_artifacts, weights_file, yaml_value
+from nnspec.tracking.artifacts import cell_artifacts, weights_file
+from nnspec.yaml_text import yaml_value
 
 Cell = Callable[..., CellResult]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))

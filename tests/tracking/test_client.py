@@ -19,7 +19,7 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking.client import ClientStore
-from nnspec.tracking.locate import Location
+from nnspec.tracking.locate import Location, ui_command
 from nnspec.tracking.patience import Patience, may_pass
 from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.store import open_store
@@ -267,7 +267,7 @@ def test_the_ui_shows_what_the_bulk_writer_filed(folder: Path, cell: Make, start
     made = cell()
     run_id = store.start([started(made)], store.experiment("nnspec-xor"))[0]
     store.finish([ended(made, run_id)])
-    assert store.ui_command().endswith("ui --backend-store-uri sqlite:///mlflow.db")
+    assert ui_command(store.location).endswith("ui --backend-store-uri sqlite:///mlflow.db")
     for uri in serve(folder, "--backend-store-uri", "sqlite:///mlflow.db"):
         with urllib.request.urlopen(f"{uri}/get-artifact?path=spec.yaml&run_uuid={run_id}", timeout=20) as answer:
             assert answer.read() == ended(made, "x").artifacts["spec.yaml"]

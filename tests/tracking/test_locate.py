@@ -12,7 +12,7 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
-from nnspec.tracking.locate import DRIVERS, Location, locate, ui_command
+from nnspec.tracking.locate import DRIVERS, Location, locate, run_page, ui_command
 from nnspec.tracking.store import open_store
 
 
@@ -122,11 +122,24 @@ def test_the_driver_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch, inst
     assert locate(Tracking(uri="mysql+mysqldb://host/db"), {}).absolute == "mysql+mysqldb://host/db"
 
 
+@pytest.mark.parametrize(
+    ("location", "server"),
+    [
+        (Location("sqlite:///mlflow.db", "sqlite", Path("/mlflow.db")), "http://127.0.0.1:5000"),
+        (Location("postgresql://me:secret@host/db", "postgresql"), "http://127.0.0.1:5000"),
+        (Location("http://host:8080", "http"), "http://host:8080"),
+        (Location("https://host/mlflow/", "http"), "https://host/mlflow"),
+        (Location("https://me:secret@host/", "http"), "https://host"),
+    ],
+)
+def test_a_runs_page_is_that_of_model_training(location: Location, server: str) -> None:
+    page = run_page(location, "3", "abc")
+    assert page == f"{server}/#/experiments/3/runs/abc?workflowType=machine_learning"
+
+
 def test_the_ui_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ui_command(locate(Tracking(uri="sqlite:///my runs.db"), {}))
     assert command.endswith("mlflow ui --backend-store-uri 'sqlite:///my runs.db'")
-    page = ui_command(Location("http://host:5000/", "http"), "3", "abc")
-    assert page.endswith("-m webbrowser 'http://host:5000/#/experiments/3/runs/abc'")
     secret = Location("postgresql://me:secret@host/db", "postgresql")
     assert "secret" not in ui_command(secret)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", secret.uri)

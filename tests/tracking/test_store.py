@@ -288,6 +288,21 @@ def test_a_deleted_experiment_is_refused(fresh: Store) -> None:
         fresh.experiment("one")
 
 
+def test_an_experiment_is_of_the_kind_that_shows_runs(fresh: Store) -> None:
+    """A new one, one that an earlier version made; a kind that a user has set stays."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=fresh.location.absolute)
+    fresh.experiment("new")
+    client.create_experiment("older")
+    client.create_experiment("theirs", tags={"mlflow.experimentKind": "genai_development", "team": "a"})
+    for name in ("new", "older", "theirs"):
+        assert fresh.experiment(name) == fresh.experiment(name)
+    tags = {name: client.get_experiment_by_name(name).tags for name in ("new", "older", "theirs")}
+    ours = {"mlflow.experimentKind": "custom_model_development"}
+    assert tags == {"new": ours, "older": ours, "theirs": {"mlflow.experimentKind": "genai_development", "team": "a"}}
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_odd_folder_names(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a URI would take apart: the artifacts must still be found from another working folder."""

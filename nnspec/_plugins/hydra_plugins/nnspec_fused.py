@@ -43,6 +43,7 @@ class FusedSweeper(Sweeper):
         return outcome
 
     def _run(self, axes: list[str], arguments: list[str]) -> Any:
+        from nnspec.analysis.drawing import started
         from nnspec.compose import Composer, command_line, heed, resolved
         from nnspec.settings import settings_from
         from nnspec.sweep import expand
@@ -53,18 +54,21 @@ class FusedSweeper(Sweeper):
         plan = expand([*axes, *arguments], settings, composer)
         heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
-        from nnspec import runner
+        drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only
+        with started(drawn) as drawer:  # before torch is imported, which takes a second of one core
+            from nnspec import runner
 
-        return runner.run(
-            plan.cells,
-            settings,
-            axes=plan.axes,
-            duplicates=plan.duplicates,
-            sweep=True,
-            command=command_line(),
-            expand_seconds=spent,
-            carry=self._carry(),
-        )
+            return runner.run(
+                plan.cells,
+                settings,
+                axes=plan.axes,
+                duplicates=plan.duplicates,
+                sweep=True,
+                command=command_line(),
+                expand_seconds=spent,
+                carry=self._carry(),
+                drawer=drawer,
+            )
 
     def _carry(self) -> Any:
         """What trains the chunks: nothing to say with Hydra's basic launcher, else its jobs, a shard each."""

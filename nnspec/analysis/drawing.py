@@ -1,21 +1,77 @@
-"""The report of a sweep is drawn in a process of its own: it loads its libraries while networks train, and draws while runs are filed."""
+"""The report of a sweep is drawn in a process of its own: it loads its libraries before networks train, and draws while runs are filed.
+
+Nothing here needs torch: whoever starts the process before torch is imported has it ready, on a core that would be idle.
+"""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.plane_figures import UnitLines
 from nnspec.errors import NnspecError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE = "report.html"
 PATIENCE = 120.0  # seconds that a finished sweep waits for its report
 Files = dict[str, bytes]
 Draw = Callable[[Any], Files]
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the report of a sweep is drawn from, as ``sweep_report`` takes it; plain values, so that another process can draw it."""
+
+    table: pd.DataFrame
+    axes: Sequence[str]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    surfaces: Sequence[Mapping[str, Any]]
+    lines: Sequence[UnitLines]
+    activations: Sequence[ActivationCurve]
+    tolerance: float
+    by: Sequence[str] | None = None
+    command: str = ""
+    spec_yaml: str = ""
+    title: str = "Sweep"
+
+
+def draw(material: Material) -> Files:
+    """The report of a sweep: its page and its pictures by file name."""
+    from nnspec.analysis.report_sweep import sweep_report
+
+    page, pictures = sweep_report(**vars(material))
+    return {PAGE: page.encode(), **pictures}
+
+
+def prepare() -> None:
+    """Load what drawing needs, and draw once: the first figure of a process takes as long as three later ones."""
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    import nnspec.analysis.report_sweep  # noqa: F401
+    from nnspec.analysis.draw import label_ends, new_figure, png, tidy
+
+    figure = new_figure()
+    axes = figure.subplots()
+    tidy(axes, "title", "x", "y")
+    axes.set_yscale("log")
+    axes.plot([1, 2], [1, 10])
+    label_ends(axes, ["label"], [10], ["black"])
+    png(figure)
 
 
 class ReportError(NnspecError):
@@ -72,12 +128,27 @@ class Drawer:
         return f"its process died (status {self._process.exitcode})"
 
 
+@contextmanager
+def started(wanted: bool = True) -> Iterator[Drawer | None]:
+    """A ``Drawer`` of reports, stopped at the end; None where none is wanted, or none could be started: ask again when it is needed."""
+    drawer = None
+    if wanted:
+        with suppress(OSError):
+            drawer = Drawer(draw, prepare)
+    try:
+        yield drawer
+    finally:
+        if drawer is not None:
+            drawer.stop()
+
+
 def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if inherited is not None:
         inherited.close()  # else the parent's death would go unseen here
     warnings.simplefilter("ignore")
+    gc.disable()  # it draws once and ends: nothing is worth looking for meanwhile
     try:
         prepare()
         material = there.recv()
