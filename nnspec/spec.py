@@ -28,6 +28,7 @@ SCALARS = (
     Param("dtype", "float32", Choice(("float32", "float64")), "precision of weights and arithmetic"),
     Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
 )
+FIELDS = frozenset((*MEMBERS, "train", "solved", *(param.name for param in SCALARS)))  # the top-level keys of a spec
 
 
 @dataclass(frozen=True)
