@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Text, Value
-from nnspec.spec import MEMBERS, SCALARS, parse_params, targets, text
+from nnspec.spec import FIELDS, parse_params, targets, text
 
 TRACKING = (
     Param("enabled", True, Boolean(), "false trains without a store"),
@@ -111,15 +111,14 @@ class Settings:
     auto: bool = False  # replicates=auto: train more replicates until runtime.precision is reached
 
 
-SPEC_KEYS = frozenset((*MEMBERS, "train", "solved", *(p.name for p in SCALARS)))
 _RUNTIME_KEYS = frozenset(p.name for p in RUNTIME)
 SETTINGS_KEYS = frozenset(("tracking", "sweep", "spec", *(p.name for p in COMMAND)))
 
 
 def split(config: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """A composed config as two mappings: what the run depends on (a spec's), and the rest (settings')."""
-    spec = {key: value for key, value in config.items() if key in SPEC_KEYS}
-    rest = {key: value for key, value in config.items() if key not in SPEC_KEYS}
+    spec = {key: value for key, value in config.items() if key in FIELDS}
+    rest = {key: value for key, value in config.items() if key not in FIELDS}
     train = config.get("train")
     if isinstance(train, Mapping):
         spec["train"] = {key: value for key, value in train.items() if key not in _RUNTIME_KEYS}
@@ -147,7 +146,7 @@ def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]
     known = SETTINGS_KEYS | {"train", "replicates"}
     for key in rest:
         if key not in known and key != "_target_":
-            faults.append(Fault(str(key), "is not a known key", remedy=nearest(str(key), SPEC_KEYS | SETTINGS_KEYS)))
+            faults.append(Fault(str(key), "is not a known key", remedy=nearest(str(key), FIELDS | SETTINGS_KEYS)))
     values: dict[str, object] = {
         "tracking": Tracking(**_section("tracking", TRACKING, rest, faults)),
         "runtime": Runtime(**_section("train", RUNTIME, rest, faults)),

@@ -30,6 +30,7 @@ SCALARS = (
     Param("dtype", "float32", Choice(("float32", "float64")), "precision of weights and arithmetic"),
     Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
 )
+FIELDS = frozenset((*MEMBERS, "train", "solved", *(param.name for param in SCALARS)))  # the top-level keys of a spec
 _BITS = 10_000  # of a number that is written out: Python refuses to from some 14,000 on
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from nnspec.analysis.differences import Difference as Difference
+from nnspec.analysis.differences import independent_difference as independent_difference
+from nnspec.analysis.differences import paired_difference as paired_difference
+from nnspec.analysis.differences import sign_flip_p as sign_flip_p
 from nnspec.analysis.levels import AnalysisError as AnalysisError
 from nnspec.analysis.levels import axes_of as axes_of
 from nnspec.analysis.levels import widest as widest
 from nnspec.analysis.pairs import compare as compare
 from nnspec.analysis.pairs import holm as holm
-from nnspec.analysis.pairs import mcnemar_p as mcnemar_p
-from nnspec.analysis.pairs import newcombe_interval as newcombe_interval
-from nnspec.analysis.pairs import paired_interval as paired_interval
 from nnspec.analysis.report import Section as Section
 from nnspec.analysis.report import report_html as report_html
 from nnspec.analysis.report import table_html as table_html

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.errors import NnspecError, unknown
-from nnspec.spec import text
+from nnspec.spec import FIELDS, MEMBERS, text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MEASURED = ("cell", "seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")
+MOST_GROUPS = 2**62  # numbers of combinations must stay whole
 
 
 class AnalysisError(NnspecError):
@@ -55,6 +56,11 @@ class Groups:
         return [", ".join(axis.labels[i] for axis, i in zip(self.levels, combo, strict=True)) or "all" for combo in self.combos]
 
 
+def column_of(table: pd.DataFrame, axis: str) -> str:
+    """The column of an axis: 'activation' stands for 'activation.name', as on the command line."""
+    return f"{axis}.name" if axis not in table.columns and f"{axis}.name" in table.columns else axis
+
+
 def levels_of(table: pd.DataFrame, axis: str) -> Levels:
     """The levels of ``axis`` and the level of each network.
 
@@ -63,6 +69,7 @@ def levels_of(table: pd.DataFrame, axis: str) -> Levels:
     """
     import pandas as pd
 
+    axis = column_of(table, axis)
     if axis not in table.columns:
         raise AnalysisError(str(unknown("axis", "column of the table", axis, (str(c) for c in table.columns if c not in MEASURED))))
     column = table[axis]
@@ -82,24 +89,49 @@ def group_by(table: pd.DataFrame, axes: Sequence[str]) -> Groups:
     levels = tuple(levels_of(table, axis) for axis in axes)
     if not levels or not len(table):
         return Groups(levels, np.zeros((min(1, len(table)), len(levels)), dtype=np.int64), np.zeros(len(table), dtype=np.int64))
-    shape = tuple(len(level) for level in levels)
-    flat = np.ravel_multi_index(tuple(level.codes for level in levels), shape)
-    found, codes = np.unique(flat, return_inverse=True)
-    return Groups(levels, np.stack(np.unravel_index(found, shape), axis=1), codes)
+    flat, size = np.zeros(len(table), dtype=np.int64), 1
+    for level in levels:
+        if size > MOST_GROUPS // len(level):  # many axes of many levels: number the combinations that occur
+            flat = np.unique(flat, return_inverse=True)[1]
+            size = int(flat.max()) + 1
+        flat, size = flat * len(level) + level.codes, size * len(level)
+    _, first, codes = np.unique(flat, return_index=True, return_inverse=True)
+    return Groups(levels, np.stack([level.codes[first] for level in levels], axis=1), codes)
 
 
-def axes_of(table: pd.DataFrame) -> list[str]:
-    """The columns that look like axes: not measured, one value a cell, and more than one value in all.
+def axes_of(table: pd.DataFrame, by: str | None = None) -> list[str]:
+    """The columns that a sweep varies: fields of the spec with more than one level, seeds aside.
 
-    A guess, for tables that come without their axes: a further measured column of a sweep with one network a cell passes it.
+    A field that others decide is none: the parameter of a member that comes along with the choice of the member (the
+    slope of leaky_relu, null under any other activation), the output activation that loss, model and activation give,
+    the replicates that a cell was given by replicates=auto. With ``by``, neither is a field that ``by`` decides: the two
+    cannot be told apart, and networks of two levels would never be alike in it.
     """
-    columns = [str(column) for column in table.columns if column not in MEASURED]
-    found = []
-    for column in columns:
-        levels = levels_of(table, column)
-        if len(levels) > 1 and ("cell" not in table or _one_a_cell(table, levels)):
-            found.append(column)
-    return found
+    fields = [str(c) for c in table.columns if str(c).partition(".")[0] in FIELDS and c not in MEASURED]
+    varied = [field for field in fields if len(levels_of(table, field)) > 1]
+    given = [field for field in varied if by is None or not follows(table, field, [by])]
+    return [field for field in given if not follows(table, field, _deciding(field, varied))]
+
+
+def follows(table: pd.DataFrame, column: str, of: Sequence[str]) -> bool:
+    """Whether ``column`` is a function of the columns ``of``, itself not among them: one level for each combination of theirs."""
+    if not of or column in of:
+        return False
+    codes, groups = levels_of(table, column).codes, (levels_of(table, of[0]) if len(of) == 1 else group_by(table, of)).codes
+    one = np.zeros(groups.max(initial=0) + 1, dtype=np.int64)
+    one[groups] = codes
+    return bool((one[groups] == codes).all())
+
+
+def _deciding(field: str, varied: Sequence[str]) -> list[str]:
+    """The varied fields that can decide one that is not said."""
+    group, _, parameter = field.partition(".")
+    if field == "replicates":
+        return [other for other in varied if other != field]
+    if group not in MEMBERS or parameter in ("", "name"):
+        return []
+    members = ("loss", "model", "activation") if field == "model.output" else (group,)
+    return [f"{member}.name" for member in members if f"{member}.name" in varied]
 
 
 def widest(table: pd.DataFrame, axes: Sequence[str], count: int = 2) -> list[str]:
@@ -111,11 +143,6 @@ def widest(table: pd.DataFrame, axes: Sequence[str], count: int = 2) -> list[str
 def short(axis: str) -> str:
     """An axis as a heading: 'activation.name' is the activation, 'optimizer.lr' stays as it is."""
     return axis.removesuffix(".name")
-
-
-def _one_a_cell(table: pd.DataFrame, levels: Levels) -> bool:
-    cells = levels_of(table, "cell")
-    return len(np.unique(cells.codes * len(levels) + levels.codes)) == len(cells)
 
 
 def _hashable(value: object) -> object:
