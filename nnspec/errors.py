@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nnspec.terminal import printable
+
 
 class NnspecError(Exception):
     """Base of every error meant for a user: shown as one clear line, never as a traceback."""
@@ -26,7 +28,7 @@ class Fault:
         text = f"{self.where} {self.rule}"
         if self.value:
             text += f", but got {self.value}"
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return printable(f"{text}; {self.remedy}" if self.remedy else text)
 
 
 class SpecError(NnspecError):

@@ -14,6 +14,7 @@ from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
+    "terminal processes",
     "errors",
     "params",
     "registry",

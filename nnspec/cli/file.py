@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.cli.filed import Parser, UsageError, opened
 from nnspec.errors import Fault, NnspecError
+from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     from nnspec.tracking import Store
@@ -55,7 +55,7 @@ def filed(spool: Path, store: Store) -> bool:
     try:
         done = file_spool(spool, store)
     except NnspecError as error:
-        print(f"nnspec: {error}", file=sys.stderr)
+        complain(error)
         return False
     count = len(done.ids) - done.before
     before = f", {done.before} had been filed before" if done.before else ""

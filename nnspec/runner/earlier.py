@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from nnspec.result import NEVER
 from nnspec.runner.filing import places
 from nnspec.runner.table import OUTCOME
 from nnspec.spec import RunSpec
+from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.store import RunFacts
@@ -68,7 +68,7 @@ def file_kept(store: Store, sweep: str) -> None:
         try:
             file_spool(spool, store)
         except TrackingError as error:
-            print(f"nnspec: {error}; the cells in {spool} are trained again", file=sys.stderr)
+            complain(f"{error}; the cells in {spool} are trained again")
 
 
 def _refuse_unfit(sweep: RunFacts) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from nnspec.runner.table import axis_column
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
+from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import run_name
@@ -60,8 +60,8 @@ class Parent:
             (self.run_id,) = store.start([self.start], self.experiment_id)
         else:
             self.run_id = self.earlier.parent
-            store.set_status([self.run_id], "RUNNING")
             store.set_tags(self.run_id, process_tags())
+            store.set_status([self.run_id], "RUNNING")
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
             by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
             self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name)
@@ -93,7 +93,7 @@ class Parent:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
         outcome.parent = self.run_id
         if outcome.interrupted:
-            self._kill_unfinished(outcome)
+            self._kill(outcome.unended)
         report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
@@ -106,7 +106,7 @@ class Parent:
         except (TrackingError, OSError) as error:
             outcome.unfiled = True
             folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
-            print("nnspec:", kept_message("the sweep's own run", [folder.parent], error), file=sys.stderr)
+            complain(kept_message("the sweep's own run", [folder.parent], error))
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""
@@ -118,12 +118,17 @@ class Parent:
             outcome.seconds["report"] = self.report.seconds
         return files
 
-    def _kill_unfinished(self, outcome: Outcome) -> None:
-        left = [run_id for index, run_id in outcome.run_ids.items() if index not in outcome.outcomes and index not in outcome.failed]
+    def abandon(self, outcome: Outcome) -> None:
+        """Close what is open when the command ends by an error, as far as the store lets us: nothing of it runs any more."""
+        if self.report is not None:
+            self.report.stop()
+        self._kill([*outcome.unended, *([self.run_id] if self.run_id is not None else [])])
+
+    def _kill(self, run_ids: Sequence[str]) -> None:
         try:
-            self.store.set_status(left, "KILLED", now())
-        except TrackingError as error:
-            print(f"nnspec: {error}; {len(left)} runs stay RUNNING until the sweep is resumed", file=sys.stderr)
+            self.store.set_status(run_ids, "KILLED", now())
+        except (TrackingError, OSError) as error:
+            complain(f"{error}; {len(run_ids)} runs stay RUNNING until the sweep is resumed")
 
     def show(self, outcome: Outcome, say: Say) -> None:
         """The name of the run and the command that opens it."""
