@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Requests:
+    """Tells a new request to end from the rest of the last: a key held down, a service that asks a group and its leader."""
+
+    def __init__(self, apart: float = 1.0):
+        self._apart = apart  # seconds between two requests that are two
+        self._last = float("-inf")
+
+    def is_new(self) -> bool:
+        """Whether a signal that has just come is a request of its own."""
+        now = time.monotonic()
+        new = now - self._last > self._apart
+        self._last = now if new else self._last
+        return new
 
 
 @contextmanager

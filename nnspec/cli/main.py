@@ -32,13 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Without ``arguments`` it is that of this process, whose signals are then ours until it ends.
     """
-    try:
-        with Signals() if arguments is None else nullcontext(), terminal() as out:
-            status = guarded(lambda: command(list(sys.argv[1:] if arguments is None else arguments)))
-            lost = lost_output(out)
-            return status if lost is None else refuse(lost, status or 1)
-    except KeyboardInterrupt:  # just before, or just after, it could be told
-        return INTERRUPTED
+    with Signals() if arguments is None else nullcontext(), terminal() as out:
+        status = guarded(lambda: command(list(sys.argv[1:] if arguments is None else arguments)))
+        lost = lost_output(out)
+        return status if lost is None else refuse(lost, status or 1)
 
 
 def command(words: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from nnspec.processes import ENDING
+from nnspec.processes import ENDING, Requests
 from nnspec.terminal import complain
 
 T = TypeVar("T")
@@ -16,12 +16,14 @@ T = TypeVar("T")
 
 class Interrupts:
     """While it is entered, a signal raises ``KeyboardInterrupt`` inside ``training`` only. Elsewhere, where runs are begun
-    or completed in the store, the first one is kept until training would begin, and later ones are for whoever handled signals
-    before. A signal that is ignored, as nohup ignores SIGHUP, stays so."""
+    or completed in the store, the first one is kept until training would begin, the second one raises too, and later ones are for
+    whoever handled signals before. A signal that is ignored, as nohup ignores SIGHUP, stays so."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests | None = None) -> None:
+        self._requests = requests or Requests()
         self._training = False
         self._pending = False
+        self._stopping = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -57,6 +59,8 @@ class Interrupts:
             yield event
 
     def _receive(self, number: int, frame: Any) -> None:
+        if not self._requests.is_new():
+            return
         if self._training:
             self._training = False
             raise KeyboardInterrupt
@@ -64,6 +68,7 @@ class Interrupts:
             self._pending = True
             complain("stopping once what is trained is filed; once more stops at once")
             return
-        if callable(self._before[number]):
+        if self._stopping and callable(self._before[number]):
             self._before[number](number, frame)
+        self._stopping = True
         raise KeyboardInterrupt

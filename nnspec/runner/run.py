@@ -216,4 +216,5 @@ def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bo
     if outcome.interrupted:
         done = len(outcome.outcomes)
         go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""
-        say(f"interrupted: {done} of {len(outcome.specs)} cells done{go_on}")
+        kept = ", and what is known of the others is filed" if parent is not None and done < len(outcome.specs) else ""
+        say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")
