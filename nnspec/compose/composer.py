@@ -11,6 +11,7 @@ from typing import Any
 from hydra import initialize_config_dir, version
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser import overrides_visitor
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
@@ -20,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from packaging.version import Version
 
+from nnspec.compose.asserts import keep_asserts
 from nnspec.compose.folders import conf_dir
 
+keep_asserts(overrides_visitor)
 CONFIG = "config"
 # What Hydra and OmegaConf raise on bad input; ValueError and the like come out of Hydra's grammar and defaults list.
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, KeyError, AssertionError, RecursionError, OSError)
