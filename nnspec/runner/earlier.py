@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from nnspec.runner.filing import places
 from nnspec.runner.table import OUTCOME
 from nnspec.spec import RunSpec
 from nnspec.terminal import complain
-from nnspec.tracking import Store, file_spool
+from nnspec.tracking import Store, file_spool, read_results
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.store import RunFacts
 from nnspec.tracking.unspool import unfiled_of
@@ -88,11 +87,8 @@ def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlie
 
 def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a finished cell, from its results.parquet."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(store.artifact(run_id, "results.parquet")))
-    columns = {name: table[name].to_pandas() for name in OUTCOME if name in table.column_names}
-    outcome = {name: np.asarray(column) for name, column in columns.items() if name != "solved_at"}
-    outcome["solved_at"] = np.asarray(columns["solved_at"].fillna(NEVER), dtype=np.int64)
-    outcome["epochs"] = np.full(len(outcome["seed"]), epochs)
+    table = read_results(store, run_id)
+    outcome = {name: np.asarray(table[name]) for name in OUTCOME if name in table and name != "solved_at"}
+    outcome["solved_at"] = np.asarray(table["solved_at"].fillna(NEVER), dtype=np.int64)
+    outcome["epochs"] = np.full(len(table), epochs)
     return outcome

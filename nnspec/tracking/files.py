@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +18,55 @@ from urllib.parse import unquote, urlsplit
 from nnspec.errors import Fault, TrackingError
 
 PATH_LIMIT = 250
+NAME_LIMIT = 100  # of a file that is named after something else
+MOST_BYTES = 2**31  # of an artifact that is read
+_ODD = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def file_name(text: str) -> str:
+    """A safe name for a file or folder that is named after ``text``, whoever wrote that: of letters, digits and _ . - only, with no dot
+    first, not empty and not long."""
+    return _ODD.sub("_", text).lstrip(".")[:NAME_LIMIT] or "_"
+
+
+def artifact_root(uri: str) -> Path | None:
+    """The local folder that a run's artifact URI names; None if its artifacts lie elsewhere.
+
+    Raises:
+        TrackingError: the store names none, or a folder by a way through another one.
+    """
+    root = local_path(uri) if isinstance(uri, str) and uri else Path("..")
+    if root is not None and (".." in root.parts or "\0" in str(root)):
+        rule = "must be a folder without '..'"
+        raise TrackingError(str(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store")))
+    return root
+
+
+def read_file(root: Path, path: str) -> bytes:
+    """The content of one file below ``root``, links not followed to elsewhere.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        TrackingError: it is a link that leads outside, no regular file, or too large to be read.
+    """
+    target = root / checked_path(path)
+    inside(root, target)
+    status = target.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        what = f"{status.st_size:,} bytes" if stat.S_ISREG(status.st_mode) else "something else"
+        raise TrackingError(str(Fault(f"the artifact {path}", f"must be a file of at most {MOST_BYTES:,} bytes", what, "look at the run")))
+    return target.read_bytes()
+
+
+def inside(root: Path, target: Path) -> None:
+    """Refuse a place that is not below ``root`` once links are followed.
+
+    Raises:
+        TrackingError: it is not.
+    """
+    if not target.resolve().is_relative_to(root.resolve()):
+        rule = "must lie below the folder of its run"
+        raise TrackingError(str(Fault(f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link")))
 
 
 @lru_cache(4096)

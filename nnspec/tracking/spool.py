@@ -102,7 +102,7 @@ def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
         runs = [_read_run(folder / "runs" / str(number), entry) for number, entry in enumerate(manifest["runs"])]
     except TrackingError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _refuse(folder, "must be a folder that nnspec spooled", f"{type(error).__name__}: {error}") from error
     return manifest, runs
 
