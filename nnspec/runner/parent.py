@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nnspec.errors import TrackingError
 from nnspec.runner.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.runner.filing import Filer, Interval, keep, now
@@ -41,6 +43,7 @@ class Parent:
     start: RunStart | None  # of the sweep; None for a single cell
     run_id: str | None = None
     earlier: Earlier = field(default_factory=Earlier)
+    taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)  # outcomes of the cells that are finished already
     report: SweepReport | None = None
 
     @classmethod
@@ -56,6 +59,8 @@ class Parent:
             self.earlier = resumed(store, self.experiment_id, specs, settings.resume)
         elif settings.reuse:
             self.earlier = reused(store, self.experiment_id, specs)
+        for index, run_id in self.earlier.finished.items():  # before anything is begun: one of them may be unreadable
+            self.taken[index] = outcome_of(store, run_id, specs[index].train.epochs)
         if self.earlier.parent is None:
             (self.run_id,) = store.start([self.start], self.experiment_id)
         else:
@@ -72,7 +77,7 @@ class Parent:
         if self.earlier.message:
             say(self.earlier.message)
         for index, run_id in self.earlier.finished.items():
-            outcome.outcomes[index] = outcome_of(self.store, run_id, self.cells[index].spec.train.epochs)
+            outcome.outcomes[index] = self.taken[index]
             outcome.run_ids[index] = run_id
 
     def take(self, cell: TrainedCell) -> None:

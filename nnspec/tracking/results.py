@@ -40,10 +40,14 @@ def _whole(low: int, high: int, nulls: bool = False) -> Callable[[pa.ChunkedArra
         import pandas as pd
         import pyarrow as pa
 
-        if not (pa.types.is_integer(column.type) or (nulls and pa.types.is_null(column.type))) or (column.null_count and not nulls):
+        if column.null_count and not nulls:
             return None
         if pa.types.is_null(column.type):
             return pd.array([None] * len(column), dtype="Int64")
+        if nulls and pa.types.is_floating(column.type):  # what other programs make of whole numbers with nulls
+            column = pa.chunked_array([pa.array(column.to_pandas(), from_pandas=True)]).cast(pa.int64())  # an error unless they are whole
+        if not pa.types.is_integer(column.type):
+            return None
         if column.null_count < len(column):
             found = column.drop_null().to_numpy()
             if found.min() < low or found.max() > high:
@@ -108,9 +112,12 @@ def checked_results(content: bytes, where: str, also: Collection[str] = ()) -> p
         if (column.required or name in also) and name not in table.column_names:
             raise _refused(where, f"must have a column '{name}'", f"the columns {', '.join(table.column_names)}")
     try:
-        return pd.DataFrame({name: _checked(name, table[name], where) for name in table.column_names})
+        frame = pd.DataFrame({name: _checked(name, table[name], where) for name in table.column_names})
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise _refused(where, "must hold values that can be read", _first_line(error)) from error
+    if (frame["solved"] & frame["solved_at"].isna()).any():
+        raise _refused(where, "must say in 'solved_at' when each solved network was", "a solved one without")
+    return frame
 
 
 def read_parquet(content: bytes, where: str) -> pa.Table:
@@ -145,7 +152,9 @@ def _checked(name: str, column: pa.ChunkedArray, where: str) -> Any:
         values = COLUMNS[name].read(column)
         if values is None:
             kind = f"{column.type}" + (f" with {column.null_count} missing" if column.null_count else "")
-            raise _refused(where, f"must have {COLUMNS[name].rule} in its column '{name}'", f"{kind}, beginning with {column[0].as_py()!r}")
+            numbers = column.to_numpy() if pa.types.is_integer(column.type) else None
+            found = f"beginning with {column[0].as_py()!r}" if numbers is None else f"from {numbers.min()} to {numbers.max()}"
+            raise _refused(where, f"must have {COLUMNS[name].rule} in its column '{name}'", f"{kind} {found}")
         return values
     types = pa.types
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
