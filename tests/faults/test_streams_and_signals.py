@@ -93,7 +93,9 @@ def begun(folder: Path, *words: str, before: str = "") -> subprocess.Popen[str]:
 
     def trains() -> bool:
         assert process.poll() is None, process.communicate()
-        return database.exists() and bool(database.stat().st_size) and asked(folder, "SELECT count(*) FROM metrics WHERE step > 0")[0][0] > 0
+        return (
+            database.exists() and bool(database.stat().st_size) and asked(folder, "SELECT count(*) FROM metrics WHERE step > 0")[0][0] > 0
+        )
 
     servers.until(trains, "a history so far is filed")
     return process
