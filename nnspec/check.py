@@ -49,8 +49,23 @@ def checked(spec: RunSpec) -> RunSpec:
     return spec
 
 
-def examine(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
-    """The canonical form of ``spec`` and every fault found; the form is meaningless where there are faults."""
+def archived_spec(mapping: Mapping[str, object]) -> RunSpec:
+    """The checked spec of a plain mapping that was filed; a weights file that it began with may be gone by now.
+
+    Raises:
+        SpecError: with every fault of its form and of its meaning.
+    """
+    spec = RunSpec.from_mapping(mapping)
+    spec, faults = examine(spec, files=False)
+    if faults:
+        raise SpecError(faults)
+    return spec
+
+
+def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
+    """The canonical form of ``spec`` and every fault found; the form is meaningless where there are faults.
+
+    ``files`` says whether to look into a weights file that it names."""
     faults: list[Fault] = []
     canonical: dict[str, Member] = {}
     for group in MEMBERS:
@@ -67,7 +82,7 @@ def examine(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     broken = {fault.where.split(".")[0] for fault in faults}
     if "init" not in unnamed:
         faults.extend(_bias_faults(resolved.init))
-        if INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
+        if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
             resolved, found_file = _stored(resolved)
             faults.extend(found_file)
     return resolved, faults

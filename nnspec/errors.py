@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nnspec.terminal import printable
+
 SHOWN_FAULTS = 20  # of one error: what is more is said by its number
 _SHOWN_CHARACTERS = {"where": 120, "rule": 400, "value": 200, "remedy": 600}  # of a fault: a value may have millions
 _LINE = 1500  # characters of a line of an error, which the longest fault has not
@@ -34,7 +36,7 @@ class Fault:
         text = f"{where} {rule}"
         if value:
             text += f", but got {value}"
-        return f"{text}; {remedy}" if remedy else text
+        return printable(f"{text}; {remedy}" if remedy else text)
 
 
 class SpecError(NnspecError):

@@ -14,7 +14,8 @@ from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "errors files",
+    "terminal processes files",
+    "errors",
     "params",
     "registry yaml_text intervals",
     "spec",

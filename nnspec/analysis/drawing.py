@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import signal
 import sys
 import time
 import warnings
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from nnspec.analysis.layer_figures import ActivationCurve
 from nnspec.analysis.plane_figures import UnitLines
 from nnspec.errors import NnspecError
+from nnspec.processes import held_back, leave_signals_to_the_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,9 @@ class Drawer:
         self._here, there = context.Pipe()
         inherited = self._here if sys.platform == "linux" else None
         self._process = context.Process(target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True)
-        self._process.start()
+        with held_back():
+            self._process.start()
+        Finalize(self, self._process.kill, exitpriority=0)  # Python would wait for it as it ends, and it for what to draw
         there.close()
         self.asked = False
 
@@ -120,7 +123,7 @@ class Drawer:
     def stop(self) -> None:
         """End the process."""
         self._here.close()
-        self._process.terminate()
+        self._process.kill()  # also if it is stopped, which no request to end would reach
         self._process.join()
 
     def _death(self) -> str:
@@ -143,8 +146,7 @@ def started(wanted: bool = True) -> Iterator[Drawer | None]:
 
 
 def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], None]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_signals_to_the_parent()
     if inherited is not None:
         inherited.close()  # else the parent's death would go unseen here
     warnings.simplefilter("ignore")

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnspec.errors import NnspecError, unknown
 from nnspec.spec import FIELDS, MEMBERS, text
+from nnspec.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,7 @@ def levels_of(table: pd.DataFrame, axis: str) -> Levels:
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values))
     ordered = tuple(values[i] for i in order)
-    return Levels(axis, ordered, tuple(text(value) for value in ordered), rank[codes])
+    return Levels(axis, ordered, tuple(printable(text(value)) for value in ordered), rank[codes])
 
 
 def group_by(table: pd.DataFrame, axes: Sequence[str]) -> Groups:

@@ -14,6 +14,7 @@ import numpy as np
 from nnspec.analysis.levels import AnalysisError, Groups, group_by, missing, short, widest
 from nnspec.analysis.stats import group_counts, level_columns, solve_rates
 from nnspec.intervals import wilson_interval
+from nnspec.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,6 +181,7 @@ def _blocks(first: list[str], columns: list[list[str]], width: int) -> list[list
 
 def _text(columns: list[list[str]]) -> str:
     """Columns side by side, the first to the left and the others to the right, under a rule."""
+    columns = [[printable(item) for item in column] for column in columns]
     widths = [max(len(item) for item in column) for column in columns]
     first, *others = columns
     padded = [[item.ljust(widths[0]) for item in first], *([item.rjust(w) for item in c] for c, w in zip(others, widths[1:], strict=True))]

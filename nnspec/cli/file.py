@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnspec.cli.filed import Parser, UsageError, opened
 from nnspec.errors import Fault, NnspecError
+from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     from nnspec.tracking import Store
@@ -49,7 +50,6 @@ def spools_in(folder: Path) -> list[Path]:
 
 def filed(spool: Path, store: Store) -> bool:
     """File one folder; whether that went well. The others do not suffer if not."""
-    from nnspec.cli.main import refuse
     from nnspec.tracking import file_spool
     from nnspec.tracking.unspool import PartlyFiled
 
@@ -58,7 +58,8 @@ def filed(spool: Path, store: Store) -> bool:
     except NnspecError as error:
         if isinstance(error, PartlyFiled):
             print(f"{error.filed} run{'s' * (error.filed != 1)} filed from {spool}, and not:")
-        return not refuse(error, 1)
+        complain(error)
+        return False
     count = len(done.ids) - done.before
     before = f", {done.before} had been filed before" if done.before else ""
     print(f"{count} run{'s' * (count != 1)} filed from {spool}{before}; it can be removed now")

@@ -125,7 +125,8 @@ def _search_tables(engine: Any, by: str, words: str) -> list[Found]:
 
     from nnspec.tracking.records import PARENT_TAG
     from nnspec.tracking.schema import tables
-    from nnspec.tracking.transact import transact
+    from nnspec.tracking.sql import read_rows
+    from nnspec.tracking.store import as_text
 
     run, tag, experiment = tables().runs, tables().tags, tables().experiments
     alive = select(experiment.c.experiment_id).where(experiment.c.lifecycle_stage == "active")
@@ -137,14 +138,14 @@ def _search_tables(engine: Any, by: str, words: str) -> list[Found]:
     }[by]
     query = select(run.c.run_uuid, run.c.name).where(run.c.lifecycle_stage == "active", run.c.experiment_id.in_(alive), condition)
     newest = query.order_by(run.c.start_time.desc(), run.c.run_uuid.desc()).limit(MOST_NAMED + 1)
-    rows = transact(engine, lambda connection: list(connection.execute(newest)), write=False)
-    return [Found(str(run_id), str(name)) for run_id, name in rows]
+    return [Found(*map(as_text, row)) for row in read_rows(engine, newest)]
 
 
 def _search_client(store: Store, by: str, words: str) -> list[Found]:
     from mlflow import MlflowClient
 
     from nnspec.tracking.patience import Patience
+    from nnspec.tracking.store import as_text
 
     if by == "name" and "'" in words:  # MLflow's grammar has no escapes, and no name of ours has one
         return []
@@ -157,7 +158,7 @@ def _search_client(store: Store, by: str, words: str) -> list[Found]:
     ids = [one.experiment_id for one in patience.call(lambda: list(client.search_experiments(max_results=10_000)))]
     order = ["attributes.start_time DESC"]
     runs = patience.call(lambda: list(client.search_runs(ids, query, max_results=MOST_NAMED + 1, order_by=order))) if ids else []
-    return [Found(run.info.run_id, run.info.run_name) for run in runs]
+    return [Found(as_text(run.info.run_id), as_text(run.info.run_name)) for run in runs]
 
 
 def folder(path: str) -> Path:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 
-from nnspec.errors import NnspecError
+from nnspec.cli.signals import INTERRUPTED, Signals
+from nnspec.errors import Fault, NnspecError
+from nnspec.terminal import complain, lost_output, printable, terminal
 
 # name -> (module:function that takes the arguments and returns the exit status, one line of help).
 # Modules are imported when they are called, so that `nnspec list` waits for neither torch nor MLflow.
@@ -22,12 +25,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line and return its exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
+
+    Without ``arguments`` it is that of this process, whose signals are then ours until it ends.
+    """
+    with Signals() if arguments is None else nullcontext(), terminal() as out:
+        status = guarded(lambda: command(list(sys.argv[1:] if arguments is None else arguments)))
+        lost = lost_output(out)
+        return status if lost is None else refuse(lost, status or 1)
+
+
+def command(words: Sequence[str]) -> int:
+    """Run the subcommand that the words begin with, and return its exit status."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else 2
@@ -37,8 +49,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version("nnspec"))
         return 0
     if words[0] not in COMMANDS:
-        return refuse(NnspecError(f"there is no command '{words[0]}'\n{usage()}"), 2)
-    return guarded(lambda: load(words[0])(words[1:]))
+        raise UnknownCommand(f"there is no command '{printable(words[0])}'\n{usage()}")
+    check_text(words)
+    check_folder()
+    return load(words[0])(words[1:])
+
+
+class UnknownCommand(NnspecError):
+    """The first word names no command."""
+
+    exit_status = 2
+
+
+class ArgumentError(NnspecError):
+    """An argument that no command can take."""
+
+    exit_status = 2
+
+
+def check_text(words: Sequence[str]) -> None:
+    """Refuse what is no text: nobody could file it, print it or name a file by it.
+
+    Raises:
+        ArgumentError: an argument holds bytes that are no UTF-8, or a zero byte.
+    """
+    for word in words:
+        if "\0" in word or any("\ud800" <= character <= "\udfff" for character in word):
+            raise ArgumentError(str(Fault("an argument", "must be UTF-8 text without zero bytes", f"'{word[:80]}'", "type it anew")))
+
+
+def check_folder() -> None:
+    """Refuse a working folder that is gone: every path would fail in a way of its own.
+
+    Raises:
+        NnspecError: there is no working folder.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError as error:
+        rule = "must be there"
+        raise NnspecError(str(Fault("the working folder", rule, f"none ({error.strerror})", "it was deleted; cd to another"))) from None
 
 
 def usage() -> str:
@@ -59,16 +109,15 @@ def full_errors() -> bool:
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """The exit status of ``command``; its errors are printed, a line a fault, and never as a traceback unless asked."""
+def guarded(work: Callable[[], int]) -> int:
+    """The exit status of ``work``; its errors are printed, a line a fault, and never as a traceback unless asked."""
     try:
-        return command()
+        return work()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+    except SystemExit as stop:  # argparse, after --help
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except NnspecError as error:
         if full_errors():
             raise
@@ -82,6 +131,5 @@ def guarded(command: Callable[[], int]) -> int:
 
 def refuse(error: object, status: int) -> int:
     """Print an error, a line a fault, and return the exit status."""
-    for line in str(error).splitlines():
-        print(f"nnspec: {line}", file=sys.stderr)
+    complain(error)
     return status

@@ -23,15 +23,18 @@ def report(arguments: Sequence[str]) -> int:
         from nnspec.analysis.drawing import PAGE
         from nnspec.runner.reporting import filed_at
         from nnspec.runner.run_reporting import filed_report
+        from nnspec.tracking.files import file_name
         from nnspec.tracking.remote import upload
 
         run_id = find_run(store, asked.run)
-        target = folder(asked.out or f"{FOLDER}/{store.get(run_id).name.replace('/', '_')}")
+        target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
         files = filed_report(store, run_id)
+        replaced = (target / PAGE).exists()
         write(target, files)
         upload(store.location, run_id, filed_at(files))
     page = target / PAGE
-    print(f"{page} and {len(files) - 1} pictures, also among the artifacts of run {run_id}")
+    there = " (in place of the report that was there)" if replaced else ""
+    print(f"{page}{there} and {len(files) - 1} pictures, also among the artifacts of run {run_id}")
     if asked.open and not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"--open needs a browser, but none was found; open {page} yourself")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser import overrides_visitor
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -15,8 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nnspec.compose.asserts import keep_asserts
 from nnspec.compose.loader import loader
 
+keep_asserts(overrides_visitor)
 CONFIG = "config"
 # What Hydra and OmegaConf raise on bad input; ValueError and the like come out of Hydra's grammar and defaults list.
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, KeyError, AssertionError, RecursionError, OSError)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from nnspec.fused.plan import Chunk
 from nnspec.fused.train import Progress, Trained, train_chunk
+from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.spec import RunSpec
 
 Extra = Callable[[Sequence[RunSpec], Chunk, Trained], Any]  # what else to compute of a trained chunk, in its worker
@@ -48,7 +51,16 @@ class Lost:
     reason: str
 
 
-Event = Advanced | Finished | Lost
+@dataclass(frozen=True)
+class Stuck:
+    """Chunk number ``chunk`` waits for its worker process, which somebody has stopped."""
+
+    chunk: int
+    process: int
+
+
+Event = Advanced | Finished | Lost | Stuck
+SILENCE = 5.0  # seconds without a report after which a worker is looked at
 
 
 class Events(Protocol):
@@ -64,7 +76,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Events:
+def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float = SILENCE) -> Events:
     """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
 
     ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
@@ -72,7 +84,7 @@ def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int
     """
     if min(workers, len(chunks)) <= 1:
         return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
-    return _Pool(specs, chunks, workers, extra)
+    return _Pool(specs, chunks, workers, extra, silence)
 
 
 def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
@@ -94,12 +106,15 @@ def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int,
 class _Pool(Iterator[Event]):
     """Worker processes, the pipe to each, and the chunk that each has in hand; an iterator over what they report."""
 
-    def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra):
+    def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float):
         # a forked worker has torch imported already; elsewhere it must import it for itself
         self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.work = (specs, chunks, extra)
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
+        Finalize(self, _end, (self.busy,), exitpriority=0)  # Python would wait for them, and they for work
+        self.silence = silence
+        self.heard: dict[int, float] = {}  # by process, when it last reported; none once it is known to be stopped
         for _ in range(min(workers, len(chunks))):
             self._start()
 
@@ -107,34 +122,44 @@ class _Pool(Iterator[Event]):
         if not self.busy:
             raise StopIteration
         try:
-            (ready, *_) = wait(list(self.busy))
-            assert isinstance(ready, Connection)
-            return self._receive(ready)
+            while True:
+                stuck = self._stuck()
+                if stuck is not None:
+                    return stuck
+                for ready in wait(list(self.busy), self.silence if self.heard else None):
+                    return self._receive(cast(Connection, ready))
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the workers, whatever they have in hand."""
-        for connection, (process, _) in self.busy.items():
-            process.terminate()
-            connection.close()
-        for process, _ in self.busy.values():
-            process.join()
-        self.busy.clear()
+        """End the workers, whatever they have in hand; also one that is stopped, which no request to end would reach."""
+        _end(self.busy)
+
+    def _stuck(self) -> Stuck | None:
+        """Of the workers that have been silent for a while one that is stopped; each once."""
+        now = time.monotonic()
+        for process, number in self.busy.values():
+            if now - self.heard.get(process.pid, now) > self.silence and is_stopped(process.pid):
+                del self.heard[process.pid]
+                return Stuck(number, process.pid)
+        return None
 
     def _start(self) -> None:
         here, there = self.context.Pipe()
         inherited = [here, *self.busy]  # a worker that kept these open would never see its parent's end
         process = self.context.Process(target=_serve, args=(there, inherited if sys.platform == "linux" else [], *self.work), daemon=True)
-        process.start()
+        with held_back():
+            process.start()
         there.close()
         number = self.waiting.pop()
-        here.send(number)
         self.busy[here] = (process, number)
+        self.heard[process.pid] = time.monotonic()
+        here.send(number)
 
     def _receive(self, connection: Connection) -> Event:
         process, number = self.busy[connection]
+        self.heard[process.pid] = time.monotonic()
         try:
             event = connection.recv()
         except (EOFError, ConnectionResetError):
@@ -147,8 +172,7 @@ class _Pool(Iterator[Event]):
             raise event
         if not isinstance(event, Advanced):
             self._next(connection)
-        assert isinstance(event, (Advanced, Finished, Lost))
-        return event
+        return cast(Event, event)
 
     def _next(self, connection: Connection) -> None:
         process, _ = self.busy.pop(connection)
@@ -166,12 +190,28 @@ class _Pool(Iterator[Event]):
             process.join()
 
 
+def _end(busy: dict[Connection, tuple[Any, int]]) -> None:
+    for connection, (process, _) in busy.items():
+        process.kill()
+        connection.close()
+    for process, _ in busy.values():
+        process.join()
+    busy.clear()
+
+
+def is_stopped(process: int) -> bool:
+    """Whether a process has been stopped, as by SIGSTOP or a debugger; False where the system does not say."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False
+
+
 def _serve(
     connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra
 ) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's own handler came along with the fork
+    leave_signals_to_the_parent()
     for other in inherited:
         other.close()
     try:

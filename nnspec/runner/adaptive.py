@@ -15,9 +15,9 @@ from nnspec.analysis.sequential import Looks, looks
 from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
 from nnspec.result import CellResult
-from nnspec.runner.filing import Begun, Failed, Live
+from nnspec.runner.filing import Failed, Stopped
 from nnspec.runner.gather import TrainedCell
-from nnspec.runner.training import Advance, Carry, Training
+from nnspec.runner.training import Advance, Carry, Notice, Training, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
 
@@ -40,18 +40,29 @@ class AdaptiveTraining:
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
         first = Training(self.specs, self.runtime)
         self.plan, self.workers = first.plan, first.workers
+        self._so_far: dict[int, TrainedCell] = {}  # the networks of the rounds that a cell has behind it
+        self._round: tuple[list[int], Training] = [], first  # the cells in training, and what trains them
 
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell that has come out."""
         low, high = self.looks.interval(solved, networks)
         return float(low), float(high)
 
-    def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
-        so_far: dict[int, TrainedCell] = {}
+    def stopped(self) -> list[Stopped]:
+        """What is known of the cells that were not precise enough when training was broken off."""
+        cells, training = self._round
+        known = {cell: [so_far.result] for cell, so_far in self._so_far.items()}
+        for part in training.stopped():
+            known.setdefault(cells[part.index], []).extend(part.histories)
+        return [Stopped(cell, tuple(histories)) for cell, histories in known.items()]
+
+    def __iter__(self) -> Iterator[TrainingEvent]:
+        so_far = self._so_far
         going = list(range(len(self.specs)))
         while going:
             more = [self._more(self.specs[cell], so_far.get(cell)) for cell in going]
             training = Training(more, self.runtime, carry=self.carry)
+            self._round = going, training
             again = []
             for event in training:
                 if isinstance(event, TrainedCell):
@@ -64,6 +75,8 @@ class AdaptiveTraining:
                         again.append(cell)
                 elif isinstance(event, Failed):
                     yield Failed(going[event.index], event.reason)
+                elif isinstance(event, Notice):
+                    yield event
                 elif isinstance(event, Advance):
                     yield Advance(min(event.networks, self.plan.networks), event.right)
             self.seconds = {part: self.seconds[part] + training.seconds[part] for part in self.seconds}

@@ -19,7 +19,7 @@ from nnspec.runner.run import Outcome, run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import open_store, read_spec, read_table, read_weights
+from nnspec.tracking import open_store, read_checked_spec, read_table, read_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def load(run_id: str, replicate: int | None = None, *, uri: str | None = None, w
     if weights not in ("final", "initial"):
         raise NnspecError(f"weights must be 'final' or 'initial', but got '{weights}'; choose one")
     store = open_store(Tracking(uri=uri))
-    spec = RunSpec.from_mapping(read_spec(run_id, store))
+    spec = read_checked_spec(run_id, store)
     tensors = read_weights(run_id, store, architecture(spec).tensors(), f"weights/{weights}.safetensors", spec.replicates)
     chosen = replicate or 0
     if not 0 <= chosen < spec.replicates:

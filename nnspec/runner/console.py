@@ -15,6 +15,7 @@ from nnspec.result import WILSON, CellResult, result_lines, verdict_text
 from nnspec.runner.filing import Interval
 from nnspec.runner.gather import TrainedCell
 from nnspec.spec import RunSpec, text
+from nnspec.terminal import progress_stream
 
 ROWS = 16  # of the table of outputs; parity of many bits has thousands
 
@@ -64,7 +65,7 @@ def progress_bar(networks: int) -> Any:
     from tqdm import tqdm
 
     form = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} networks [{elapsed}<{remaining}{postfix}]"
-    return tqdm(total=networks, disable=None, bar_format=form, leave=False, dynamic_ncols=True)
+    return tqdm(total=networks, file=progress_stream(), disable=None, bar_format=form, leave=False, dynamic_ncols=True)
 
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:

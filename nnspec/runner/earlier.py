@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +12,8 @@ from nnspec.errors import TrackingError
 from nnspec.result import NEVER
 from nnspec.runner.filing import places
 from nnspec.spec import RunSpec
-from nnspec.tracking import Store, file_spool
+from nnspec.terminal import complain
+from nnspec.tracking import Store, file_spool, read_results
 from nnspec.tracking.provenance import PROCESS_TAG, process_alive
 from nnspec.tracking.store import RunFacts
 from nnspec.tracking.unspool import unfiled_of
@@ -67,7 +66,7 @@ def file_kept(store: Store, sweep: str) -> None:
         try:
             file_spool(spool, store)
         except TrackingError as error:
-            print(f"nnspec: {error}; the cells in {spool} are trained again", file=sys.stderr)
+            complain(f"{error}; the cells in {spool} are trained again")
 
 
 def _refuse_unfit(sweep: RunFacts) -> None:
@@ -87,11 +86,8 @@ def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlie
 
 def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a finished cell, from its results.parquet, as ``outcome_rows`` made it."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(store.artifact(run_id, "results.parquet")))
-    columns = {name: table[name].to_pandas() for name in table.column_names}
-    outcome = {name: np.asarray(column) for name, column in columns.items()}
-    outcome["solved_at"] = np.asarray(columns["solved_at"].fillna(NEVER), dtype=np.int64)
-    outcome["epochs"] = np.full(len(outcome["seed"]), epochs)
+    table = read_results(store, run_id)
+    outcome = {str(name): np.asarray(table[name]) for name in table.columns}
+    outcome["solved_at"] = np.asarray(table["solved_at"].fillna(NEVER), dtype=np.int64)
+    outcome["epochs"] = np.full(len(table), epochs)
     return outcome

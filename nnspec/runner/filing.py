@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from nnspec.runner.gather import TrainedCell
 from nnspec.runner.stepping import IMAGES_TAG, snapshot_images
 from nnspec.spec import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
-from nnspec.tracking.artifacts import SPEC, spec_yaml
+from nnspec.tracking.artifacts import HISTORY, SPEC, history_columns, spec_yaml
+from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import run_tags
 from nnspec.tracking.records import cell_artifacts, dataset_info, final_metrics, history_series, run_name
 
@@ -58,7 +59,16 @@ class Live:
     histories: tuple[tuple[int, CellResult], ...]
 
 
-Item = Begun | Live | TrainedCell | Failed
+@dataclass(frozen=True)
+class Stopped:
+    """A cell that was broken off: ``histories`` of those of its networks that are known, each as far as it came."""
+
+    index: int
+    histories: tuple[CellResult, ...]
+
+
+Ended = TrainedCell | Failed | Stopped
+Item = Begun | Live | Ended
 Interval = Callable[[int, int], tuple[float, float]]  # (solved, networks) -> limits of the solve rate
 
 
@@ -115,12 +125,19 @@ class Filer:
         spec = self.specs[index]
         return RunStart(run_name(spec), spec.flat(), run_tags(spec), self.parent, data_record(spec.data, spec.loss.name), now())
 
-    def end_of(self, item: TrainedCell | Failed) -> RunEnd:
+    def unended(self) -> list[str]:
+        """The ids of the runs that have begun and not ended."""
+        return [run_id for cell, run_id in self.ids.items() if cell not in self.done]
+
+    def end_of(self, item: Ended) -> RunEnd:
         """The end record of a cell."""
         run_id = self.ids.get(item.index) or uuid.uuid4().hex
-        if isinstance(item, Failed):
+        if not isinstance(item, TrainedCell):
             spec = {SPEC: spec_yaml(self.specs[item.index])}  # what it would have trained; a spool refuses a cell without
-            return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
+            if isinstance(item, Failed):
+                return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
+            files = spec | {HISTORY: joined_histories(item.histories)}
+            return RunEnd(run_id, "KILLED", history_series(longest(item.histories)), artifacts=files, end_time=now())
         reason = failure(item)
         metrics = final_metrics(item.result) | verdict_metrics(item)
         if self.interval is not None:
@@ -160,7 +177,7 @@ class Filer:
             self._crash = error
 
     def _file(self, batch: Sequence[Item]) -> None:
-        ends = [item for item in batch if isinstance(item, (TrainedCell, Failed))]
+        ends = [item for item in batch if isinstance(item, Ended)]
         begun = dict.fromkeys(cell for item in batch if isinstance(item, Begun) for cell in item.cells)
         begun.update(dict.fromkeys(item.index for item in ends))
         try:
@@ -185,7 +202,7 @@ class Filer:
             self._starts |= starts
             self.ids.update(zip(cells, self.store.start(list(starts.values()), self.experiment_id), strict=True))
 
-    def _spool(self, ends: Sequence[TrainedCell | Failed]) -> None:
+    def _spool(self, ends: Sequence[Ended]) -> None:
         if ends:
             starts = [self._starts.get(item.index) or self.start_of(item.index) for item in ends]
             ended = [(start, self.end_of(item), item.index in self.ids) for start, item in zip(starts, ends, strict=True)]
@@ -223,6 +240,26 @@ def places() -> Iterator[Path]:
 def _temporary() -> Path:
     """A folder of this process's own: others can write where temporary files are, and must not foresee its name."""
     return Path(tempfile.gettempdir(), f"{UNFILED}-{uuid.uuid4().hex}")
+
+
+def joined_histories(histories: Sequence[CellResult]) -> bytes:
+    """The file of the history of all these networks, however far each came."""
+    columns = [history_columns(history) for history in sorted(histories, key=lambda history: int(history.seeds[0]))]
+    return parquet_file({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
+
+
+def longest(histories: Sequence[CellResult]) -> CellResult:
+    """The history of those networks that came furthest."""
+    most = max(len(history.steps) for history in histories)
+    furthest = [history for history in histories if len(history.steps) == most]
+    return replace(
+        furthest[0],
+        seeds=np.concatenate([history.seeds for history in furthest]),
+        loss=np.concatenate([history.loss for history in furthest]),
+        accuracy=np.concatenate([history.accuracy for history in furthest]),
+        right=np.concatenate([history.right for history in furthest]),
+        weight_norm={name: np.concatenate([history.weight_norm[name] for history in furthest]) for name in furthest[0].weight_norm},
+    )
 
 
 def failure(cell: TrainedCell) -> str | None:

@@ -63,6 +63,12 @@ class Gatherer:
                 yield _whole(share.cell, self.specs[share.cell], sorted(self.parts.pop(share.cell), key=lambda part: part.first))
             start = stop
 
+    def waiting(self) -> Iterator[tuple[int, CellResult]]:
+        """The histories of trained networks whose cells are not whole, with the index of their cell."""
+        for index, parts in self.parts.items():
+            for part in parts:
+                yield index, partial_history(self.specs[index], part.first, part.trained.rows, part.start, part.stop)
+
 
 def _whole(index: int, spec: RunSpec, parts: list[_Part]) -> TrainedCell:
     def joined(pick: Callable[..., np.ndarray]) -> np.ndarray:
@@ -93,13 +99,13 @@ def _whole(index: int, spec: RunSpec, parts: list[_Part]) -> TrainedCell:
     return TrainedCell(index, result, joined(lambda p: p.judged.verdict), numbers, parts[0].judged.files.get(index))
 
 
-def partial_history(spec: RunSpec, rows: Rows, start: int, stop: int) -> CellResult:
-    """The history so far of a cell that lies within one chunk, networks start..stop; it has no weights yet."""
+def partial_history(spec: RunSpec, first: int, rows: Rows, start: int, stop: int) -> CellResult:
+    """The history so far of a cell's replicates from ``first`` on, networks start..stop of a chunk; it has no weights yet."""
     names = [dense.name for dense in architecture(spec).dense]
     nothing = np.empty(0)
     return CellResult(
         spec=spec,
-        seeds=np.arange(stop - start) + spec.seed,
+        seeds=np.arange(stop - start) + spec.seed + first,
         steps=rows.steps,
         loss=rows.loss[start:stop],
         accuracy=rows.accuracy[start:stop],

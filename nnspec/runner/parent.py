@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nnspec.analysis.drawing import Drawer
 from nnspec.errors import TrackingError
@@ -18,6 +19,7 @@ from nnspec.runner.table import axis_column
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
+from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
@@ -43,6 +45,7 @@ class Parent:
     start: RunStart | None  # of the sweep; None for a single cell
     run_id: str | None = None
     earlier: Earlier = field(default_factory=Earlier)
+    taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)  # outcomes of the cells that are finished already
     report: SweepReport | None = None
 
     @classmethod
@@ -60,12 +63,14 @@ class Parent:
             self.earlier = resumed(store, self.experiment_id, specs, settings.resume)
         elif settings.reuse:
             self.earlier = reused(store, self.experiment_id, specs)
+        for index, run_id in self.earlier.finished.items():  # before anything is begun: one of them may be unreadable
+            self.taken[index] = outcome_of(store, run_id, specs[index].train.epochs)
         if self.earlier.parent is None:
             (self.run_id,) = store.start([self.start], self.experiment_id)
         else:
             self.run_id = self.earlier.parent
-            store.set_status([self.run_id], "RUNNING")
             store.set_tags(self.run_id, process_tags())
+            store.set_status([self.run_id], "RUNNING")
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
             by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
             self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
@@ -76,7 +81,7 @@ class Parent:
         if self.earlier.message:
             say(self.earlier.message)
         for index, run_id in self.earlier.finished.items():
-            outcome.outcomes[index] = outcome_of(self.store, run_id, self.cells[index].spec.train.epochs)
+            outcome.outcomes[index] = self.taken[index]
             outcome.run_ids[index] = run_id
 
     def take(self, cell: TrainedCell) -> None:
@@ -97,7 +102,7 @@ class Parent:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
         outcome.parent = self.run_id
         if outcome.interrupted:
-            self._kill_unfinished(outcome)
+            self._kill(outcome.unended)
         report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
@@ -110,7 +115,7 @@ class Parent:
         except (TrackingError, OSError) as error:
             outcome.unfiled = True
             folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
-            print("nnspec:", kept_message("the sweep's own run", [folder.parent], error), file=sys.stderr)
+            complain(kept_message("the sweep's own run", [folder.parent], error))
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""
@@ -122,12 +127,17 @@ class Parent:
             outcome.seconds["report"] = self.report.seconds
         return files
 
-    def _kill_unfinished(self, outcome: Outcome) -> None:
-        left = [run_id for index, run_id in outcome.run_ids.items() if index not in outcome.outcomes and index not in outcome.failed]
+    def abandon(self, outcome: Outcome) -> None:
+        """Close what is open when the command ends by an error, as far as the store lets us: nothing of it runs any more."""
+        if self.report is not None:
+            self.report.stop()
+        self._kill([*outcome.unended, *([self.run_id] if self.run_id is not None else [])])
+
+    def _kill(self, run_ids: Sequence[str]) -> None:
         try:
-            self.store.set_status(left, "KILLED", now())
-        except TrackingError as error:
-            print(f"nnspec: {error}; {len(left)} runs stay RUNNING until the sweep is resumed", file=sys.stderr)
+            self.store.set_status(run_ids, "KILLED", now())
+        except (TrackingError, OSError) as error:
+            complain(f"{error}; {len(run_ids)} runs stay RUNNING until the sweep is resumed")
 
     def show(self, outcome: Outcome, say: Say) -> None:
         """The name of the run and the command that opens it."""

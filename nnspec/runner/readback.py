@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnspec.architecture import architecture
-from nnspec.errors import TrackingError
+from nnspec.errors import Fault, TrackingError, WeightsError
 from nnspec.reference import forward, problem
 from nnspec.result import NEVER, CellResult
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.table import axis_column
 from nnspec.spec import RunSpec
-from nnspec.tracking import Store, read_spec, read_table, read_weights
+from nnspec.tracking import Store, check_shapes, checked_results, read_checked_spec, read_parquet, read_results, read_table, read_weights
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
 from nnspec.tracking.records import SWEEP_TAG
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES_TAG = "nnspec.axes"
+KINDS = {"iu": "whole numbers", "f": "real numbers", "b": "true or false"}
 
 
 def is_sweep(store: Store, run_id: str) -> bool:
@@ -31,36 +31,60 @@ def is_sweep(store: Store, run_id: str) -> bool:
 
 
 def read_axes(store: Store, run_id: str) -> list[str]:
-    """The columns of a sweep's axes in its table, seeds aside; none for a single run."""
-    return [axis_column(axis) for axis in json.loads(store.get(run_id).tags.get(AXES_TAG, "[]")) if axis != "seed"]
+    """The columns of a sweep's axes in its table, seeds aside; none for a single run.
+
+    Raises:
+        TrackingError: the run's tag that names them is no list of texts in JSON.
+    """
+    tag = store.get(run_id).tags.get(AXES_TAG, "[]")
+    try:
+        axes = json.loads(tag)
+    except (ValueError, RecursionError):
+        axes = None
+    if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
+        rule = "must be a list of texts in JSON"
+        raise TrackingError(str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")))
+    return list(dict.fromkeys(axis_column(axis) for axis in axes if axis != "seed"))
 
 
 def networks(store: Store, run_id: str) -> pd.DataFrame:
     """One row a network of a sweep or of a single run, with every column that analysis reads.
 
     Raises:
-        TrackingError: there is no such run, or nothing of it is finished.
+        TrackingError: there is no such run, nothing of it is finished, or what it filed is not as it must be.
     """
     facts = store.get(run_id)
     table = _own_table(store, run_id) if SWEEP_TAG in facts.tags and facts.status != "RUNNING" else None
     if table is None:
         table = read_table(run_id, store)
+        table = table.drop(columns="cell", errors="ignore")
         table.insert(0, "cell", table["run_id"].factorize()[0])
     if "epochs" not in table:
-        table["epochs"] = table["train.epochs"] if "train.epochs" in table else int(facts.params["train.epochs"])
+        table["epochs"] = table["train.epochs"] if "train.epochs" in table else facts.params.get("train.epochs")
+        table["epochs"] = _whole(table["epochs"], f"the param train.epochs of run {run_id}")
     if "verdict" not in table:
         table["verdict"] = np.where(table["solved"], "solved", "unknown")
+    table["verdict"] = table["verdict"].fillna("unknown")
     return table
+
+
+def _whole(values: pd.Series, where: str) -> np.ndarray:
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    if not np.all((numbers >= 0) & (numbers < 2**53)):
+        value = values[~((numbers >= 0) & (numbers < 2**53))].iloc[0]
+        raise TrackingError(str(Fault(where, "must be a whole number", f"'{value}'", "mend the param")))
+    return numbers.astype(np.int64)
 
 
 def _own_table(store: Store, run_id: str) -> pd.DataFrame | None:
     """The table that a sweep filed as it ended; None where it never came so far."""
-    import pandas as pd
-
     try:
-        return pd.read_parquet(io.BytesIO(store.artifact(run_id, RESULTS)))
+        content = store.artifact(run_id, RESULTS)
     except TrackingError:
         return None
+    return checked_results(content, f"{RESULTS} of run {run_id}", also=("cell",))
 
 
 def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
@@ -70,40 +94,58 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
         TrackingError: an artifact is missing, as of a run that did not finish.
         WeightsError: the weights do not fit the spec.
     """
-    spec = RunSpec.from_mapping(read_spec(run_id, store))
-    history, results = _columns(store, run_id, HISTORY), _columns(store, run_id, RESULTS)
+    spec = read_checked_spec(run_id, store)
+    history, results = _history(store, run_id, spec), read_results(store, run_id)
+    if len(results) != spec.replicates:
+        rule = f"must have a row for each of the {spec.replicates} replicates"
+        raise TrackingError(str(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again")))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
-    table = {name: values.reshape(replicates, -1) for name, values in history.items()}
-    at = results["solved_at"]
     result = CellResult(
         spec=spec,
-        seeds=results["seed"],
-        steps=table["step"][0],
-        loss=table["loss"],
-        accuracy=table["accuracy"],
-        weight_norm={name.partition(".")[2]: values for name, values in table.items() if name.startswith("weight_norm.")},
-        right=table["right"].astype(bool),
+        seeds=results["seed"].to_numpy(),
+        steps=history["step"][0],
+        loss=history["loss"],
+        accuracy=history["accuracy"],
+        weight_norm={name.partition(".")[2]: values for name, values in history.items() if name.startswith("weight_norm.")},
+        right=history["right"].astype(bool),
         outputs=_outputs(spec, final),
-        solved_at=np.where(np.isnan(at), NEVER, np.nan_to_num(at)).astype(np.int64),
+        solved_at=results["solved_at"].fillna(NEVER).to_numpy(dtype=np.int64),
         nonfinite_at=np.full(replicates, NEVER),
         initial=initial,
         final=final,
         snapshots=_snapshots(store, run_id, spec),
     )
-    verdict = results.pop("verdict") if "verdict" in results else np.where(result.solved, "solved", "unknown")
-    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at"}
-    return TrainedCell(index, result, verdict.astype(object), {name: values for name, values in results.items() if name not in known})
+    verdict = results["verdict"].to_numpy() if "verdict" in results else np.where(result.solved, "solved", "unknown")
+    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
+    numbers = {str(name): results[name].to_numpy() for name in results if name not in known}
+    return TrainedCell(index, result, verdict.astype(object), numbers)
 
 
-def _columns(store: Store, run_id: str, path: str) -> dict[str, np.ndarray]:
-    import pyarrow.parquet as pq
+def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, np.ndarray]:
+    """The history of a run by column, [r, t] each: the same steps for each replicate, rising, and finite or not.
 
-    table = pq.read_table(io.BytesIO(store.artifact(run_id, path)))
-    columns = {name: table[name].to_pandas().to_numpy() for name in table.column_names}
-    if "solved_at" in columns:
-        columns["solved_at"] = columns["solved_at"].astype(float)  # missing where it never came
-    return columns
+    Raises:
+        TrackingError: it is not as it must be.
+    """
+    where = f"{HISTORY} of run {run_id}"
+    table = read_parquet(store.artifact(run_id, HISTORY), where)
+    norms = [f"weight_norm.{dense.name}" for dense in architecture(spec).dense]
+
+    def refused(rule: str, value: object) -> TrackingError:
+        return TrackingError(str(Fault(where, rule, str(value), "train the run again")))
+
+    if table.num_rows % spec.replicates:
+        raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
+    found = {}
+    for name, kinds in {"step": "iu", "loss": "f", "accuracy": "f", "right": "b", **dict.fromkeys(norms, "f")}.items():
+        values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
+        if values.dtype.kind not in kinds:
+            raise refused(f"must have {KINDS[kinds]} in a column '{name}'", table[name].type if name in table.column_names else "none")
+        found[name] = values.reshape(spec.replicates, -1)
+    if (found["step"] != found["step"][0]).any() or (np.diff(found["step"][0]) <= 0).any() or found["step"].min() < 0:
+        raise refused("must have the same rising steps from 0 for each replicate", "others")
+    return found
 
 
 def _ordered(weights: dict[str, np.ndarray], spec: RunSpec) -> dict[str, np.ndarray]:
@@ -117,7 +159,13 @@ def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, 
     found: dict[int, dict[str, np.ndarray]] = {}
     for path, tensor in read_weights(run_id, store, path=SNAPSHOTS).items():
         step, _, name = path.partition("/")
+        if not step.isascii() or not step.isdecimal():
+            raise WeightsError(
+                str(Fault(f"{SNAPSHOTS} of run {run_id}", "must have tensors STEP/NAME", f"'{path}'", "train the run again"))
+            )
         found.setdefault(int(step), {})[name] = tensor
+    for number, weights in found.items():
+        check_shapes(f"{SNAPSHOTS} of run {run_id} at step {number}", weights, architecture(spec).tensors(), spec.replicates)
     return {step: _ordered(found[step], spec) for step in sorted(found)}
 
 

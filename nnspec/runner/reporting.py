@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from nnspec.runner.collecting import Collector
 from nnspec.runner.showing import activation_curves, surface, unit_lines
 from nnspec.runner.table import axis_column
 from nnspec.spec import RunSpec
+from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ class SweepReport:
         except Exception as error:  # a picture of the results is not worth losing them
             self._failed = True
             reason = " ".join(str(error).split()) or type(error).__name__
-            print(f"nnspec: the sweep has no report: {reason}; make it later with: nnspec report last", file=sys.stderr)
+            complain(f"the sweep has no report: {reason}; make it later with: nnspec report last")
             self.stop()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +19,11 @@ from nnspec.runner.interrupts import Interrupts
 from nnspec.runner.parent import Parent, Say
 from nnspec.runner.sweep_result import refuse_unwritable
 from nnspec.runner.table import outcome_rows, sweep_table
-from nnspec.runner.training import Advance, Carry, Training
+from nnspec.runner.training import Advance, Carry, Notice, Training
 from nnspec.settings import Settings
 from nnspec.spec import RunSpec
 from nnspec.sweep import Cell
+from nnspec.terminal import complain
 from nnspec.tracking.spool import kept_message
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Outcome:
     failed: dict[int, str] = field(default_factory=dict)
     cells: dict[int, TrainedCell] = field(default_factory=dict)
     run_ids: dict[int, str] = field(default_factory=dict)
+    unended: list[str] = field(default_factory=list)  # runs that have begun in the store and whose end is neither filed nor spooled
     parent: str | None = None
     interrupted: bool = False
     unfiled: bool = False
@@ -99,16 +100,21 @@ def run(
     refuse_unwritable(settings.sweep.csv)
     with Interrupts() as interrupts:
         parent = Parent.open(cells, settings, axes, sweep, command, drawer) if settings.tracking.enabled else None
-        if parent is not None:
-            parent.take_earlier(outcome, say)
-        missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
-        if missing:
-            training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
-            say(console.plan_line(training.plan, training.workers))
-            _say_duplicates(say, duplicates)
-            _train(training, missing, outcome, parent, interrupts, keep or not sweep, quiet)
-        if parent is not None:
-            parent.close(outcome, say)
+        try:
+            if parent is not None:
+                parent.take_earlier(outcome, say)
+            missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
+            if missing:
+                training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
+                say(console.plan_line(training.plan, training.workers))
+                _say_duplicates(say, duplicates)
+                _train(training, missing, outcome, parent, interrupts, keep or not sweep, quiet)
+            if parent is not None:
+                parent.close(outcome, say)
+        except BaseException:
+            if parent is not None:
+                parent.abandon(outcome)
+            raise
     outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
     _show(outcome, cells, settings, sweep, command, parent, say)
     return outcome
@@ -128,26 +134,32 @@ def _train(
         outcome.interval = training.interval
     filer = parent.filer(training.specs, outcome.interval) if parent is not None else None
     try:
-        with interrupts.training():
-            for event in training:
-                if isinstance(event, Advance):
-                    if bar is not None:
-                        bar.n = event.networks
-                        bar.set_postfix_str(f"{event.right} solved")
-                    continue
-                if filer is not None:
-                    filer.put(event)
-                if isinstance(event, TrainedCell):
-                    outcome.specs[missing[event.index]] = event.spec
-                    _take(event, missing[event.index], outcome, keep)
-                    if parent is not None:
-                        parent.take(replace(event, index=missing[event.index]))
-                elif isinstance(event, Failed):
-                    outcome.failed[missing[event.index]] = event.reason
-            if parent is not None:
+        for event in interrupts.each(training):
+            if isinstance(event, Advance):
+                if bar is not None:
+                    bar.n = event.networks
+                    bar.set_postfix_str(f"{event.right} solved")
+                continue
+            if isinstance(event, Notice):
+                complain(event.text)
+                continue
+            if filer is not None:
+                filer.put(event)
+            if isinstance(event, TrainedCell):
+                outcome.specs[missing[event.index]] = event.spec
+                _take(event, missing[event.index], outcome, keep)
+                if parent is not None:
+                    parent.take(replace(event, index=missing[event.index]))
+            elif isinstance(event, Failed):
+                outcome.failed[missing[event.index]] = event.reason
+        if parent is not None:
+            with interrupts.training():
                 parent.draw(outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
+        if filer is not None:
+            for stopped in training.stopped():
+                filer.put(stopped)
     finally:
         if bar is not None:
             bar.close()
@@ -166,13 +178,16 @@ def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
 
 
 def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
-    filer.finish()
-    outcome.run_ids |= {missing[cell]: run_id for cell, run_id in filer.ids.items()}
+    try:
+        filer.finish()
+    finally:
+        outcome.run_ids |= {missing[cell]: run_id for cell, run_id in filer.ids.items()}
+        outcome.unended = filer.unended()
     outcome.seconds["file"] = filer.seconds
     outcome.unfiled = bool(filer.unfiled)
     if filer.unfiled:
         what = f"{filer.spooled} of {console.count(len(filer.done), 'trained run')}"
-        print("nnspec:", kept_message(what, [spool.parent for spool in filer.unfiled], filer.broken), file=sys.stderr)
+        complain(kept_message(what, [spool.parent for spool in filer.unfiled], filer.broken))
 
 
 def _say_duplicates(say: Say, duplicates: int) -> None:
@@ -206,4 +221,5 @@ def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bo
     if outcome.interrupted:
         done = len(outcome.outcomes)
         go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""
-        say(f"interrupted: {done} of {len(outcome.specs)} cells done{go_on}")
+        kept = ", and what is known of the others is filed" if parent is not None and done < len(outcome.specs) else ""
+        say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

@@ -10,9 +10,9 @@ from functools import partial
 
 from nnspec.fused.plan import Chunk, Plan, plan
 from nnspec.fused.train import Progress
-from nnspec.fused.workers import Advanced, Events, Extra, Finished, Lost, cores, train_chunks
+from nnspec.fused.workers import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
 from nnspec.result import CellResult
-from nnspec.runner.filing import Begun, Failed, Live
+from nnspec.runner.filing import Begun, Failed, Live, Stopped
 from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
 from nnspec.runner.memory import allowance
 from nnspec.runner.worker import after_training
@@ -31,6 +31,16 @@ class Advance:
     right: int
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know while training goes on."""
+
+    text: str
+
+
+TrainingEvent = Begun | Live | Advance | TrainedCell | Failed | Notice
+
+
 @dataclass
 class Training:
     """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part."""
@@ -44,31 +54,48 @@ class Training:
     def __post_init__(self) -> None:
         self.workers = self.runtime.workers or cores()
         self.plan: Plan = plan(self.specs, self.workers, allowance(self.runtime.memory))
+        self._gatherer = Gatherer(self.specs)
+        self._running: dict[int, tuple[Chunk, Progress]] = {}  # the last report of each chunk in training, by its number
 
-    def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
+    def __iter__(self) -> Iterator[TrainingEvent]:
         chunks = list(self.plan.chunks())
         carry = self.carry or train_chunks
         with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
             yield from self._follow(events, chunks)
 
-    def _follow(self, events: Events, chunks: Sequence[Chunk]) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
-        gatherer, meter = Gatherer(self.specs), _Meter(self.specs, chunks)
+    def stopped(self) -> list[Stopped]:
+        """What is known of the cells that were not whole when training was broken off."""
+        known: dict[int, list[CellResult]] = {}
+        for index, history in self._gatherer.waiting():
+            known.setdefault(index, []).append(history)
+        for chunk, progress in self._running.values():
+            for index, history in _histories(self.specs, chunk, progress):
+                known.setdefault(index, []).append(history)
+        return [Stopped(index, tuple(histories)) for index, histories in known.items()]
+
+    def _follow(self, events: Events, chunks: Sequence[Chunk]) -> Iterator[TrainingEvent]:
+        meter = _Meter(self.specs, chunks)
         failed: set[int] = set()
         begun = min(self.workers, len(chunks))
         yield Begun(_cells(chunks[:begun]))
         for event in events:
             chunk = chunks[event.chunk]
+            if isinstance(event, Stuck):
+                yield Notice(f"worker process {event.process} is stopped and training waits for it; go on: kill -CONT {event.process}")
+                continue
             if isinstance(event, Advanced):
+                self._running[event.chunk] = chunk, event.progress
                 live = meter.live(event.chunk, event.progress)
                 if live:
                     yield Live(live)
             else:
+                self._running.pop(event.chunk, None)
                 yield Begun(_cells(chunks[begun : begun + 1]))
                 begun += 1
             if isinstance(event, Finished):
                 self.seconds["train"] += event.trained.seconds
                 self.seconds["diagnose"] += event.extra.seconds
-                yield from (cell for cell in gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed)
+                yield from (cell for cell in self._gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed)
             if isinstance(event, Lost):
                 new = [cell for cell in _cells([chunk]) if cell not in failed]
                 failed.update(new)
@@ -106,10 +133,14 @@ class _Meter:
         if time.perf_counter() - self.filed < LIVE:
             return ()
         self.filed = time.perf_counter()
-        found, start = [], 0
-        for share in self.chunks[number].shares:
-            stop = start + share.count
-            if share.count == self.specs[share.cell].replicates:
-                found.append((share.cell, partial_history(self.specs[share.cell], progress.history, start, stop)))
-            start = stop
-        return tuple(found)
+        histories = _histories(self.specs, self.chunks[number], progress)
+        return tuple((cell, history) for cell, history in histories if len(history.seeds) == self.specs[cell].replicates)
+
+
+def _histories(specs: Sequence[RunSpec], chunk: Chunk, progress: Progress) -> Iterator[tuple[int, CellResult]]:
+    """The histories so far of the cells that have networks in a chunk."""
+    start = 0
+    for share in chunk.shares:
+        stop = start + share.count
+        yield share.cell, partial_history(specs[share.cell], share.first, progress.history, start, stop)
+        start = stop

@@ -1,5 +1,7 @@
 """Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first needed."""
 
+from nnspec.tracking.read import check_shapes as check_shapes
+from nnspec.tracking.read import read_checked_spec as read_checked_spec
 from nnspec.tracking.read import read_spec as read_spec
 from nnspec.tracking.read import read_table as read_table
 from nnspec.tracking.read import read_weights as read_weights
@@ -7,6 +9,9 @@ from nnspec.tracking.records import DatasetInfo as DatasetInfo
 from nnspec.tracking.records import RunEnd as RunEnd
 from nnspec.tracking.records import RunStart as RunStart
 from nnspec.tracking.records import Series as Series
+from nnspec.tracking.results import checked_results as checked_results
+from nnspec.tracking.results import read_parquet as read_parquet
+from nnspec.tracking.results import read_results as read_results
 from nnspec.tracking.spool import Unfiled as Unfiled
 from nnspec.tracking.spool import spool as spool
 from nnspec.tracking.store import Store as Store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -14,8 +15,53 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from nnspec.errors import Fault, TrackingError
+from nnspec.files import ARTIFACT_BYTES, read_bytes
 
 PATH_LIMIT = 250
+NAME_LIMIT = 100  # of a file that is named after something else
+_ODD = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def file_name(text: str) -> str:
+    """A safe name for a file or folder that is named after ``text``, whoever wrote that: of letters, digits and _ . - only, with no dot
+    first, not empty and not long."""
+    return _ODD.sub("_", text).lstrip(".")[:NAME_LIMIT] or "_"
+
+
+def artifact_root(uri: str) -> Path | None:
+    """The local folder that a run's artifact URI names; None if its artifacts lie elsewhere.
+
+    Raises:
+        TrackingError: the store names none, or a folder by a way through another one.
+    """
+    root = local_path(uri) if isinstance(uri, str) and uri else Path("..")
+    if root is not None and (".." in root.parts or "\0" in str(root)):
+        rule = "must be a folder without '..'"
+        raise TrackingError(str(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store")))
+    return root
+
+
+def read_file(root: Path, path: str) -> bytes:
+    """The content of one file below ``root``, links not followed to elsewhere.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is no regular file; see ``read_bytes``.
+        TrackingError: it is a link that leads outside.
+    """
+    target = root / checked_path(path)
+    inside(root, target)
+    return read_bytes(target, ARTIFACT_BYTES)
+
+
+def inside(root: Path, target: Path) -> None:
+    """Refuse a place that is not below ``root`` once links are followed.
+
+    Raises:
+        TrackingError: it is not.
+    """
+    if not target.resolve().is_relative_to(root.resolve()):
+        rule = "must lie below the folder of its run"
+        raise TrackingError(str(Fault(f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link")))
 
 
 @lru_cache(4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shlex
@@ -13,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.settings import Tracking
+from nnspec.tracking.files import file_name
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -25,7 +28,6 @@ DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb"
 # What may follow a scheme's +: whatever else SQLAlchemy has, as sqlite+pysqlcipher, nobody has seen filing our runs.
 KNOWN_DRIVERS = {name: {driver.lower() for driver in drivers} for name, drivers in DRIVERS.items()} | {"sqlite": {"pysqlite"}}
 REACH_SECONDS = 4.0
-_ODD = re.compile(r"[^A-Za-z0-9_.-]")
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 _USER = re.compile(r"^(\w+://)[^/@]*@")
 _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
@@ -62,7 +64,7 @@ class Location:
     def artifact_folder(self, experiment: str) -> str:
         """Where a new experiment keeps its artifacts, for MLflow: beside the SQLite file, else in the working folder."""
         beside = Path.cwd() if self.file is None else self.file.parent
-        folder = beside / "mlartifacts" / (_ODD.sub("_", experiment).lstrip(".") or "_")
+        folder = beside / "mlartifacts" / file_name(experiment)
         # A plain path is what MLflow itself writes, but it loses its way where a path looks like a piece of a URI.
         return folder.as_uri() if set("#?%") & set(str(folder)) else str(folder)
 
@@ -77,6 +79,8 @@ def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Locat
     uri = settings.uri or environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     scheme, mark, rest = uri.partition("://")
     dialect, plus, driver = scheme.lower().partition("+")
+    if mark and dialect in (*SERVERS, *DATABASES) and (why := _malformed(uri)):
+        raise refuse(f"must be an address ({why})", uri, f"try tracking.uri={DEFAULT_URI}, or mend MLFLOW_TRACKING_URI")
     known = KNOWN_DRIVERS.get(dialect, set())
     if mark and plus and dialect in (*DATABASES, *SERVERS) and driver not in known:
         rule = f"must be {' or '.join([dialect, *(f'{dialect}+{name}' for name in sorted(known))])}, for no other driver is known"
@@ -91,6 +95,26 @@ def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Locat
         return _file_store(uri, environ)
     schemes = ", ".join((*DATABASES, *SERVERS))
     raise refuse(f"must start with one of {schemes}", uri, f"try tracking.uri={DEFAULT_URI} or tracking=off")
+
+
+def _malformed(uri: str) -> str | None:
+    """What is wrong with the form of a URI: characters, brackets, a port; None if nothing is."""
+    if not uri.isprintable():
+        return "it has characters that do not print"
+    if uri.lower().startswith(tuple(f"{scheme}://" for scheme in SERVERS)):
+        try:
+            split = urlsplit(uri)
+            return None if split.hostname and (split.port is None or split.port) else "it names no host"
+        except ValueError as error:
+            return str(error)
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(uri)
+    except (ArgumentError, ValueError) as error:
+        return str(error).splitlines()[0]
+    return None
 
 
 def _sqlite_file(uri: str, rest: str) -> Path:
@@ -130,13 +154,13 @@ def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
     Raises:
         TrackingError: if nothing answers within ``seconds``.
     """
-    request = urllib.request.Request(location.uri.rstrip("/") + "/health")
     try:
+        request = urllib.request.Request(location.uri.rstrip("/") + "/health")
         with urllib.request.urlopen(request, timeout=seconds):
             return
     except urllib.error.HTTPError as answer:
         answer.close()  # a refusal is an answer; what it means shows with the first real request
-    except (OSError, ValueError) as error:  # URLError is an OSError, a malformed address a ValueError
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError, a malformed address a ValueError
         raise unreachable(location, getattr(error, "reason", error)) from None
 
 

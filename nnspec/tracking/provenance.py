@@ -79,11 +79,11 @@ def process_id() -> str:
 def process_alive(tag: str) -> bool | None:
     """Whether the process of a ``nnspec.process`` tag still runs; None where that cannot be known, as on another host."""
     host, pid, birth = [*tag.rsplit(":", 2), "", ""][:3]
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != socket.gethostname() or not (pid.isascii() and pid.isdecimal()):
         return None
     try:
         os.kill(int(pid), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # it is someone else's, but it lives

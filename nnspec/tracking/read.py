@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.errors import Fault, TrackingError, WeightsError
+from nnspec.check import archived_spec
+from nnspec.errors import Fault, SpecError, TrackingError, WeightsError
 from nnspec.files import load_yaml
 from nnspec.settings import Tracking
-from nnspec.tracking.artifacts import FINAL, RESULTS, SPEC
+from nnspec.spec import RunSpec
+from nnspec.tracking.artifacts import FINAL, SPEC
 from nnspec.tracking.records import SWEEP_TAG
+from nnspec.tracking.results import read_results
 from nnspec.tracking.store import RunFacts, Store, open_store
 
 if TYPE_CHECKING:
@@ -23,16 +25,34 @@ def read_spec(run_id: str, store: Store | Tracking) -> dict[str, Any]:
     """The spec of a run as the plain mapping that ``RunSpec.from_mapping`` reads.
 
     Raises:
-        TrackingError: if the run has none, as a sweep's parent.
+        TrackingError: if the run has none, as a sweep's parent, or what it has is no mapping in YAML.
     """
-    where = f"{SPEC} of run {run_id}"
     try:
         mapping = load_yaml(_opened(store).artifact(run_id, SPEC))
     except ValueError as error:
-        raise TrackingError(str(Fault(where, "must be the YAML of a spec", str(error), "look at the run in the MLflow UI"))) from error
+        raise _no_spec(run_id, f"no YAML: {error}") from None
     if not isinstance(mapping, dict):
-        raise TrackingError(f"{where} must be a mapping, but got {type(mapping).__name__}; look at the run in the MLflow UI")
-    return mapping
+        raise _no_spec(run_id, type(mapping).__name__)
+    return {str(key): value for key, value in mapping.items()}
+
+
+def read_checked_spec(run_id: str, store: Store | Tracking) -> RunSpec:
+    """The spec of a run, checked: what names it has are known, and every value is one that it may be.
+
+    Raises:
+        TrackingError: if the run has none, or what it has has faults.
+    """
+    try:
+        return archived_spec(read_spec(run_id, store))
+    except SpecError as error:
+        raise _no_spec(run_id, f"one with faults: {error.faults[0]}") from None
+    except RecursionError:
+        raise _no_spec(run_id, "one nested too deep") from None
+
+
+def _no_spec(run_id: str, what: str) -> TrackingError:
+    rule = "must be a mapping with the fields of a spec"
+    return TrackingError(str(Fault(f"{SPEC} of run {run_id}", rule, what, "look at the run in the MLflow UI")))
 
 
 def read_weights(
@@ -53,14 +73,19 @@ def read_weights(
     content = opened.artifact(run_id, path)
     try:
         weights = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(str(Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again"))) from error
     if shapes is not None:
-        _check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
+        check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
     return weights
 
 
-def _check_shapes(where: str, weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], replicates: int) -> None:
+def check_shapes(where: str, weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], replicates: int) -> None:
+    """Check that weights are those of networks whose tensors have these ``shapes``; ``where`` names them in the error.
+
+    Raises:
+        WeightsError: a name, a shape or a kind of number is another.
+    """
     lead = (replicates,) if replicates > 1 else ()
     wanted = {name: (*lead, *shape) for name, shape in shapes.items()}
     found = {name: array.shape for name, array in weights.items()}
@@ -68,6 +93,8 @@ def _check_shapes(where: str, weights: Mapping[str, np.ndarray], shapes: Mapping
         if wanted.get(name) != found.get(name):
             rule = f"must have {name} of shape {wanted[name]}" if name in wanted else f"must have no {name}"
             raise WeightsError(str(Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec")))
+        if weights[name].dtype.kind != "f":
+            raise WeightsError(str(Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again")))
 
 
 def read_table(run_id: str, store: Store | Tracking) -> pd.DataFrame:
@@ -82,29 +109,19 @@ def read_table(run_id: str, store: Store | Tracking) -> pd.DataFrame:
         cells = [run_id]
     if not cells:
         raise TrackingError(f"a sweep must have finished cells to show, but {run_id} has none; run it again with resume={run_id}")
-    return _joined([(opened.get(cell), _results(opened, cell)) for cell in cells])
-
-
-def _results(store: Store, run_id: str) -> pd.DataFrame:
-    import pandas as pd
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(store.artifact(run_id, RESULTS)))
-    frame: pd.DataFrame = table.to_pandas()
-    if "solved_at" in frame:  # pyarrow makes floats of integers with nulls
-        frame["solved_at"] = pd.array(table["solved_at"].to_pylist(), dtype="Int64")
-    return frame
+    return _joined([(opened.get(cell), read_results(opened, cell)) for cell in cells])
 
 
 def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
     import pandas as pd
 
     keys = dict.fromkeys(key for facts, _ in cells for key in facts.params)
-    axes = [key for key in keys if len({facts.params.get(key) for facts, _ in cells}) > 1 and key != "seed"]
+    measured = {"run_id", *(str(name) for _, frame in cells for name in frame)}  # a param of such a name says nothing more
+    axes = [key for key in keys if len({facts.params.get(key) for facts, _ in cells}) > 1 and key not in measured]
     frames = []
     for facts, frame in cells:
         about = {"run_id": facts.run_id, **{key: facts.params.get(key) for key in axes}}
-        frames.append(pd.concat([pd.DataFrame(about, index=frame.index), frame], axis=1))
+        frames.append(pd.concat([pd.DataFrame(about, index=frame.index), frame.drop(columns="run_id", errors="ignore")], axis=1))
     joined = pd.concat(frames, ignore_index=True)
     for key in axes:
         numbers = pd.to_numeric(joined[key], errors="coerce")

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
-from nnspec.files import ARTIFACT_BYTES, read_bytes
-from nnspec.tracking.files import checked_path, local_path, write_files
+from nnspec.tracking.files import artifact_root, checked_path, inside, read_file, write_files
 from nnspec.tracking.locate import Location
 
 
@@ -23,7 +22,14 @@ def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
         write_files(Path(folder), files)
         try:
-            MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
+            client = MlflowClient(tracking_uri=location.absolute)
+            root = artifact_root(client.get_run(run_id).info.artifact_uri)
+            if root is not None:
+                for path in files:
+                    inside(root, root / path)
+            client.log_artifacts(run_id, folder)
+        except TrackingError:
+            raise
         except Exception as error:  # every artifact store has exceptions of its own
             why = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "mend the artifact store and file the run again"
@@ -37,11 +43,9 @@ def download(location: Location, run_id: str, path: str, artifact_uri: str) -> b
         TrackingError: if the run has none of this path.
     """
     checked_path(path)
-    root = local_path(artifact_uri)
     try:
-        if root is not None:
-            return read_bytes(root / path, ARTIFACT_BYTES)
-        return _fetch(location, run_id, path)
+        root = artifact_root(artifact_uri)
+        return read_file(root, path) if root is not None else _fetch(location, run_id, path)
     except Exception as error:  # every artifact store has exceptions of its own
         why = (str(error).splitlines() or [type(error).__name__])[0]
         remedy = "look at the run in the MLflow UI"
@@ -52,5 +56,5 @@ def _fetch(location: Location, run_id: str, path: str) -> bytes:
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
-        file = MlflowClient(tracking_uri=location.absolute).download_artifacts(run_id, path, folder)
-        return read_bytes(file, ARTIFACT_BYTES)
+        fetched = MlflowClient(tracking_uri=location.absolute).download_artifacts(run_id, path, folder)
+        return read_file(Path(folder), str(Path(fetched).relative_to(folder)))

@@ -139,6 +139,7 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
+        connection.text_factory = lambda raw: raw.decode(errors="replace")  # a file from elsewhere may hold any bytes
         connection.isolation_level = None  # sqlite3 must not begin transactions by itself: see begin
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         # A transaction that outgrows the cache locks out every reader until it ends.

@@ -30,7 +30,7 @@ MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
 _SUFFIXES = frozenset({".safetensors", ".parquet", ".yaml", ".json", ".csv", ".txt", ".md", ".html", ".svg", ".png"})
-_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what the reading of a foreign file may end in
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what the reading of a foreign file may end in
 _MAGIC = {".parquet": b"PAR1", ".png": b"\x89PNG"}
 
 

@@ -21,7 +21,7 @@ from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, PARENT_TAG
 from nnspec.tracking.remote import download, upload
 from nnspec.tracking.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
 from nnspec.tracking.schema import tables
-from nnspec.tracking.store import Child, RunFacts, now_ms
+from nnspec.tracking.store import Child, RunFacts, as_text, now_ms
 from nnspec.tracking.transact import transact
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class SqlStore:
         query = select(run.c.run_uuid, mark.c.value, run.c.status).select_from(joined)
         query = query.where(parent.c.key == PARENT_TAG, parent.c.value == parent_id, run.c.lifecycle_stage == "active")
         rows = self._read(query.order_by(run.c.start_time, run.c.run_uuid))
-        return [Child(run_id, fingerprint or "", status) for run_id, fingerprint, status in rows]
+        return [Child(*map(as_text, row)) for row in rows]
 
     def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
         """See ``Store.latest_sweep``."""
@@ -194,7 +194,20 @@ class SqlStore:
         self._engine.dispose()
 
     def _read(self, query: Select[Any]) -> list[Any]:
-        return transact(self._engine, lambda connection: list(connection.execute(query)), write=False)
+        return read_rows(self._engine, query)
+
+
+def read_rows(engine: Engine, query: Any) -> list[Any]:
+    """What a query finds.
+
+    Raises:
+        TrackingError: the database refuses, or holds what no column of MLflow's may hold.
+    """
+    try:
+        return transact(engine, lambda connection: list(connection.execute(query)), write=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        where = f"the database {engine.url.render_as_string(hide_password=True)}"
+        raise TrackingError(str(Fault(where, "must hold what MLflow files", str(error), "mend it"))) from error
 
 
 def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:

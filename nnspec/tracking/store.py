@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,22 @@ class RunFacts:
     start_time: int
     end_time: int | None
     deleted: bool = False
+
+    def __post_init__(self) -> None:
+        """A database may hold anything in any column: texts become texts here, what is missing an empty one."""
+        for name in ("run_id", "experiment_id", "name", "status"):
+            object.__setattr__(self, name, as_text(getattr(self, name)))
+        for name in ("tags", "params"):
+            object.__setattr__(self, name, {as_text(key): as_text(value) for key, value in getattr(self, name).items()})
+        metrics = {as_text(key): value if isinstance(value, (int, float)) else math.nan for key, value in self.metrics.items()}
+        object.__setattr__(self, "metrics", metrics)
+
+
+def as_text(value: object) -> str:
+    """What a store gave for a text."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True)

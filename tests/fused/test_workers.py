@@ -12,7 +12,7 @@ import pytest
 
 from nnspec.fused.plan import Chunk, Share
 from nnspec.fused.train import Trained
-from nnspec.fused.workers import Event, Extra, Finished, Lost, train_chunks
+from nnspec.fused.workers import Event, Extra, Finished, Lost, Stuck, train_chunks
 from nnspec.spec import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -160,3 +160,26 @@ def test_there_are_no_more_workers_than_chunks_or_asked_for(work: Any) -> None:
 
 def test_nothing_to_train_is_no_event(work: Any) -> None:
     assert list(train_chunks(work[0], [], 2, fails(lambda: None, ()))) == []
+
+
+def stop_oneself() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_a_stopped_worker_is_told_of_once_and_waited_for(work: Any) -> None:
+    told, finished = [], {}
+    for event in train_chunks(*work, 2, fails(stop_oneself), silence=0.1):
+        if isinstance(event, Stuck):
+            told.append((event.chunk, event.process))
+            os.kill(event.process, signal.SIGCONT)
+        if isinstance(event, Finished):
+            finished[event.chunk] = event.extra
+    assert told == [(BAD, finished[BAD])]
+    assert sorted(finished) == list(range(6))
+
+
+def test_closing_ends_a_stopped_worker_too(work: Any) -> None:
+    events = train_chunks(*work, 2, fails(stop_oneself), silence=0.1)
+    assert any(isinstance(event, Stuck) for event in events)  # which stops there
+    events.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []

@@ -94,7 +94,7 @@ def test_live_histories_go_to_cells_that_still_train(folder: Path, cells: list[T
     filer = filer_on(fake, cells)
     result = cells[0].result
     rows = Rows(result.steps, result.loss, result.accuracy, result.right, np.stack(list(result.weight_norm.values())))
-    live = Live(((0, partial_history(cells[0].spec, rows, 0, 2)),))
+    live = Live(((0, partial_history(cells[0].spec, 0, rows, 0, 2)),))
     hand_over(filer, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
     assert fake.progressed == [filer.ids[0]]
     assert len(fake.ended) == 1

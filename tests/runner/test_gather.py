@@ -103,7 +103,7 @@ def test_a_cell_comes_when_its_last_part_does(specs: list[RunSpec]) -> None:
 
 def test_a_history_so_far_is_the_start_of_the_whole_one(specs: list[RunSpec], whole: dict[int, TrainedCell]) -> None:
     _, last, _ = trained(specs, Chunk((Share(0, 0, 5), Share(1, 0, 1))))
-    live = partial_history(specs[1], last.rows, 5, 6)
+    live = partial_history(specs[1], 0, last.rows, 5, 6)
     assert live.seeds.tolist() == [100]
     for name in ("steps", "loss", "accuracy", "right", "weight_norm"):
         assert_equal(getattr(live, name), getattr(whole[1].result, name))

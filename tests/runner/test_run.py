@@ -252,7 +252,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     assert signal.getsignal(signal.SIGTERM) is handler
     assert (first.interrupted, first.exit_status, sorted(first.outcomes)) == (True, 130, [0, 1])
     said = capsys.readouterr().out
-    assert "interrupted: 2 of 4 cells done; go on with: nnspec run -m resume=last" in said
+    assert "interrupted: 2 of 4 cells done, and what is known of the others is filed; go on with: nnspec run -m resume=last" in said
     assert first.parent is not None
     assert store().get(first.parent).status == "KILLED"
     assert store().get(first.parent).metrics["cells_done"] == 2
