@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from nnspec.errors import Fault, TrackingError
-from nnspec.files import ARTIFACT_BYTES, read_bytes
+from nnspec.files import ARTIFACT_BYTES, TABLE_BYTES, read_bytes
 
 PATH_LIMIT = 250
 NAME_LIMIT = 100  # of a file that is named after something else
@@ -50,7 +50,7 @@ def read_file(root: Path, path: str) -> bytes:
     """
     target = root / checked_path(path)
     inside(root, target)
-    return read_bytes(target, ARTIFACT_BYTES)
+    return read_bytes(target, TABLE_BYTES if path.endswith(".parquet") else ARTIFACT_BYTES)
 
 
 def inside(root: Path, target: Path) -> None:
