@@ -6,10 +6,13 @@ No figure depends on colour alone, and none touches pyplot: Figure objects on th
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from nnspec.terminal import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +71,9 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
         figure.set_layout_engine(None)
     buffer = io.BytesIO()
     # A fixed 'Software' makes equal figures equal bytes across matplotlib's versions of its own name.
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "nnspec"}, pil_kwargs={"compress_level": 4})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "nnspec"}, pil_kwargs={"compress_level": 4})
     return buffer.getvalue()
 
 
@@ -89,7 +94,7 @@ def tidy(axes: Axes, title: str = "", x: str = "", y: str = "", grid: bool = Tru
 
 def plain(label: object) -> str:
     """A label drawn as it is written: matplotlib would read what stands between two dollar signs as mathematics."""
-    return str(label).replace("$", r"\$")
+    return printable_lines(str(label)).replace("$", r"\$")
 
 
 def shorten(label: str, most: int = 28) -> str:

@@ -40,10 +40,10 @@ def statuses(folder: Path) -> dict[str, int]:
     return dict(asked(folder, "SELECT status, count(*) FROM runs GROUP BY status"))
 
 
-@pytest.mark.parametrize("words", ["--help", "-m --help", "--cfg job", "--hydra-help"])
-def test_the_reader_of_help_leaves(tmp_path: Path, words: str) -> None:
-    done = shell(tmp_path, f"set -o pipefail; RUN {words} | head -1")
-    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+@pytest.mark.parametrize(("words", "reader"), [("--help", "head -1"), ("--help", "true"), ("--cfg job", "true")])
+def test_the_reader_of_help_leaves(tmp_path: Path, words: str, reader: str) -> None:
+    done = shell(tmp_path, f"set -o pipefail; RUN {words} | {reader}")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
