@@ -7,7 +7,7 @@ activations said, the digest of a weights file filled in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,8 +16,8 @@ from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, REGISTRIES,
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
-from nnspec.params import Value
-from nnspec.spec import MEMBERS, SEEDS, Member, RunSpec, as_member, parse, parse_params, text
+from nnspec.params import Param, Refused, Rule, Value, rounded
+from nnspec.spec import MEMBERS, SEEDS, SOLVED, Member, RunSpec, as_member, parse, parse_params, text
 
 _WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
 OUTPUT_WHERE = "model.output"
@@ -74,6 +74,7 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         faults.extend(found)
     resolved = replace(spec, **canonical)  # type: ignore[arg-type]
     faults.extend(_seed_faults(resolved))
+    faults.extend(_precision_faults(resolved))
     # a refused parameter stands at its default here, so that only an unknown name leaves a rule nothing to judge
     unnamed = {group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_stand_ins(group))}
     if not unnamed & {"model", "activation", "loss"}:
@@ -112,11 +113,70 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     params = entry.params + (bias_param(entry) if group == "init" else ())
     values = parse_params(f"{group}.", params, dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
-    for rule in entry.rules:
-        read = _Read(values)
-        if not rule.holds(read) and not read.names & broken:  # of a value that is itself at fault a rule says nothing
-            faults.append(Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy))
+    faults.extend(
+        Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy) for rule in _broken(entry.rules, values, broken)
+    )
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+
+
+def _broken(rules: Iterable[Rule], values: Mapping[str, Value], faulty: Set[str]) -> Iterator[Rule]:
+    """The rules that values break; of a value that is itself at fault a rule says nothing."""
+    for rule in rules:
+        read = _Read(values)
+        if not rule.holds(read) and not read.names & faulty:
+            yield rule
+
+
+def _precision_faults(spec: RunSpec) -> Iterator[Fault]:
+    """What does not hold of the numbers of the run's dtype that the parameters become."""
+    for group in MEMBERS:
+        member: Member = getattr(spec, group)
+        if member.name in REGISTRIES[group]:
+            yield from _member_precision_faults(group, member, spec.dtype)
+    yield from _lost("solved.", SOLVED, {param.name: getattr(spec.solved, param.name) for param in SOLVED}, spec.dtype)[1]
+
+
+@lru_cache(maxsize=16384)
+def _member_precision_faults(group: str, member: Member, dtype: str) -> tuple[Fault, ...]:
+    entry = REGISTRIES[group][member.name]
+    values, faults = _lost(f"{group}.", entry.params, dict(member.params), dtype)
+    faulty = {fault.where.removeprefix(f"{group}.") for fault in faults}
+    said = set(_broken(entry.rules, dict(member.params), frozenset()))  # whatever the dtype
+    for rule in (rule for rule in _broken(entry.rules, values, faulty) if rule not in said):
+        faults.append(_coarse(f"{group}.{rule.where}", rule.rule, member[rule.where], dtype, rule.remedy))
+    return tuple(faults)
+
+
+def _lost(prefix: str, params: Iterable[Param], given: Mapping[str, Value], dtype: str) -> tuple[dict[str, Value], list[Fault]]:
+    """Parameters as ``dtype`` holds them, and a fault for each that it cannot hold or that its kind refuses then."""
+    values, faults = dict(given), []
+    for param in params:
+        value, where, remedy = given[param.name], f"{prefix}{param.name}", f"try {prefix}{param.name}={text(param.default)}"
+        try:
+            values[param.name] = rounded(value, dtype)
+        except Refused as refused:
+            faults.append(Fault(where, str(refused), text(value), _wider(value, dtype, remedy)))
+            continue
+        try:
+            param.kind.parse(values[param.name])
+        except Refused as refused:
+            faults.append(_coarse(where, str(refused), value, dtype, remedy))
+    return values, faults
+
+
+def _coarse(where: str, rule: str, value: Value, dtype: str, remedy: str) -> Fault:
+    return Fault(where, f"{rule} when rounded to dtype={dtype}", text(value), _wider(value, dtype, remedy))
+
+
+def _wider(value: Value, dtype: str, remedy: str) -> str:
+    """The remedy for a value that ``dtype`` does not hold: a dtype that does, if there is one."""
+    if dtype == "float64":
+        return remedy
+    try:
+        rounded(value, "float64")
+    except Refused:
+        return remedy
+    return f"{remedy}, or dtype=float64" if remedy else "try dtype=float64"
 
 
 class _Read(dict[str, Value]):

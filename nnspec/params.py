@@ -7,6 +7,8 @@ Canonical means that equal specs are equal objects: ``lr: 1`` and ``lr: 1.0`` ar
 from __future__ import annotations
 
 import math
+import struct
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +18,10 @@ Value = bool | int | float | str | None | tuple["Value", ...]
 
 class Refused(ValueError):
     """A value that breaks its kind's rule; the text is the rule, as in 'must be above 0'."""
+
+
+# The smallest and the largest size of a number that keeps all its digits: denormal numbers lose them, down to 0.
+SIZES = {"float32": (2.0**-126, 2.0**128 - 2.0**104), "float64": (sys.float_info.min, sys.float_info.max)}
 
 
 class Kind(Protocol):
@@ -159,6 +165,22 @@ class Either:
             return self.kind.parse(value)
         except Refused as refused:
             raise Refused(f"{refused} or '{self.word}'") from None
+
+
+def rounded(value: Value, dtype: str) -> Value:
+    """The value as numbers of ``dtype`` hold it; what is no real number stays as it is.
+
+    Raises:
+        Refused: if one is larger than they can be, or so small that they lose it.
+    """
+    if isinstance(value, tuple):
+        return tuple(rounded(item, dtype) for item in value)
+    if not isinstance(value, float):
+        return value
+    least, most = SIZES[dtype]
+    if value != 0 and not least <= abs(value) <= most:
+        raise Refused(f"must be of a size that dtype={dtype} holds, {least:.2g} to {most:.2g}")
+    return float(struct.unpack("f", struct.pack("f", value))[0]) if dtype == "float32" else value
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nnspec.terminal import printable_lines
 
@@ -50,6 +51,7 @@ VERDICTS = {
 }
 OTHER_VERDICT = ("#B0B0B0", "++")
 DPI = 110
+LARGEST = 1e100  # matplotlib's ticks and shades overflow when data come near the largest float, 1.8e308
 
 
 def new_figure(width: float = 7.2, height: float = 4.2, layout: Literal["constrained"] | None = "constrained") -> Figure:
@@ -75,6 +77,12 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "nnspec"}, pil_kwargs={"compress_level": 4})
     return buffer.getvalue()
+
+
+def drawable(values: ArrayLike) -> np.ndarray:
+    """Values as floats, infinite where too large to draw: they count as those of a network that diverged."""
+    numbers = np.asarray(values, dtype=float)
+    return np.where(np.abs(numbers) > LARGEST, np.copysign(np.inf, numbers), numbers)
 
 
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:

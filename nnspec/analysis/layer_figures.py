@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import INK, MOST_PANELS, MUTED, new_figure, plain, style, tidy
+from nnspec.analysis.draw import INK, MOST_PANELS, MUTED, drawable, new_figure, plain, style, tidy
 from nnspec.analysis.sweep_figures import Curves, curves_info, draw_curves
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class ActivationCurve:
 
 def activation_info(x: ArrayLike, value: ArrayLike, derivative: ArrayLike, name: str = "") -> ActivationCurve:
     """An activation over ``x`` [x] with its derivative, and how much of the range is flat."""
-    slope = np.asarray(derivative, float)
-    return ActivationCurve(name, np.asarray(x, float), np.asarray(value, float), slope, float((np.abs(slope) < 0.01).mean()))
+    slope = drawable(derivative)
+    return ActivationCurve(name, np.asarray(x, float), drawable(value), slope, float((np.abs(slope) < 0.01).mean()))
 
 
 def plot_activations(infos: Sequence[ActivationCurve]) -> Figure:
@@ -134,5 +134,5 @@ def plot_histograms(info: Histograms, title: str = "Activations per layer") -> F
 
 
 def _finite(values: ArrayLike) -> np.ndarray:
-    flat: np.ndarray = np.asarray(values, dtype=float).ravel()
+    flat = drawable(values).ravel()
     return np.extract(np.isfinite(flat), flat)

@@ -124,17 +124,6 @@ def follows(table: pd.DataFrame, column: str, of: Sequence[str]) -> bool:
     return bool((one[groups] == codes).all())
 
 
-def _deciding(field: str, varied: Sequence[str]) -> list[str]:
-    """The varied fields that can decide one that is not said."""
-    group, _, parameter = field.partition(".")
-    if field == "replicates":
-        return [other for other in varied if other != field]
-    if group not in MEMBERS or parameter in ("", "name"):
-        return []
-    members = ("loss", "model", "activation") if field == "model.output" else (group,)
-    return [f"{member}.name" for member in members if f"{member}.name" in varied]
-
-
 def widest(table: pd.DataFrame, axes: Sequence[str], count: int = 2) -> list[str]:
     """The ``count`` axes with the most levels, seeds aside; ties keep the order given."""
     sizes = [(len(levels_of(table, axis)), axis) for axis in axes if axis != "seed"]
@@ -144,6 +133,18 @@ def widest(table: pd.DataFrame, axes: Sequence[str], count: int = 2) -> list[str
 def short(axis: str) -> str:
     """An axis as a heading: 'activation.name' is the activation, 'optimizer.lr' stays as it is."""
     return axis.removesuffix(".name")
+
+
+def _deciding(field: str, varied: Sequence[str]) -> list[str]:
+    """The varied fields that can decide one that is not said."""
+    group, _, parameter = field.partition(".")
+    if field == "replicates":
+        return [other for other in varied if other != field]
+    if group not in MEMBERS or not parameter or (parameter == "name" and group != "activation"):
+        return []
+    # a perceptron's only activation, the output's, is left to its loss unless said
+    members = ("model", "activation", "loss") if field in ("model.output", "activation.name") else (group,)
+    return [name for name in (f"{member}.name" for member in members) if name in varied and name != field]
 
 
 def _hashable(value: object) -> object:

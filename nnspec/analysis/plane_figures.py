@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import COLOURS, INK, MOST_PANELS, new_figure, plain, tidy
+from nnspec.analysis.draw import COLOURS, INK, MOST_PANELS, drawable, new_figure, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def surface_info(
     Raises:
         ValueError: if ``p`` does not fit the grid, or the targets the points.
     """
-    x, y, values = np.asarray(xs, float), np.asarray(ys, float), np.asarray(p, float)
+    x, y, values = np.asarray(xs, float), np.asarray(ys, float), drawable(p)
     at = np.asarray(points, float).reshape(-1, 2)
     wanted = np.asarray(targets, float).reshape(-1)
     if values.shape != (len(y), len(x)):

@@ -14,6 +14,7 @@ from nnspec.analysis.draw import (
     MUTED,
     OTHER_VERDICT,
     VERDICTS,
+    drawable,
     label_ends,
     new_figure,
     pick,
@@ -146,7 +147,7 @@ def curves_info(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], what: str =
     Non-finite values count as infinite, so that a diverged network pulls its band up instead of leaving it. Of more than
     ``most`` labels, those shown are spread over the ranking by final median.
     """
-    bands = [_curve(str(label), np.asarray(steps), np.asarray(values, dtype=float)) for label, (steps, values) in curves.items()]
+    bands = [_curve(str(label), np.asarray(steps), drawable(values)) for label, (steps, values) in curves.items()]
     kept = pick([band.median[-1] for band in bands], most)
     return Curves(tuple(bands[i] for i in kept), what, len(bands) - len(kept))
 

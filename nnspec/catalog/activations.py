@@ -8,6 +8,7 @@ value a network). At a kink the derivative is torch's choice.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,8 +65,11 @@ class Activation:
         step = 2 * GAIN_REACH / GAIN_NODES
         nodes = (np.arange(GAIN_NODES) + 0.5) * step - GAIN_REACH
         density = DENSITY * np.exp(-0.5 * nodes * nodes)
-        moment = float(np.sum(density * self.value(NumpyMaths(), nodes, p) ** 2) * step)
-        return 1 / math.sqrt(moment) if moment > 0 else 1.0
+        with np.errstate(over="ignore"):
+            values = np.clip(self.value(NumpyMaths(), nodes, p), -sys.float_info.max, sys.float_info.max)
+        most = float(np.abs(values).max()) or 1.0  # squares of values near the largest float would overflow
+        moment = float(np.sum(density * (values / most) ** 2) * step)
+        return 1 / math.sqrt(moment) / most if moment > 0 else 1.0
 
 
 def _identity(xp: Maths, z: Array, p: P) -> Array:
@@ -201,7 +205,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "LeakyReLU",
             **_leaky("negative_slope"),
             params=(Param("negative_slope", 0.01, Real(), "slope of the negative part"),),
-            gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] ** 2)),
+            gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] * p["negative_slope"])),
         ),
         Activation(
             "prelu",
@@ -209,7 +213,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "PReLU",
             **_leaky("init"),
             params=(Param("init", 0.25, Real(), "what the learned slope starts from"),),
-            gain=lambda p: math.sqrt(2 / (1 + p["init"] ** 2)),
+            gain=lambda p: math.sqrt(2 / (1 + p["init"] * p["init"])),
             learned={"weight": "init"},
             learned_slope=lambda xp, z, p: xp.clip(z, None, 0),
         ),

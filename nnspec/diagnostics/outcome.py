@@ -51,11 +51,14 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """One thread, so that sums have one order; no inference mode, whose tensors cannot be differentiated."""
+    """One thread, so that sums have one order; no inference mode, whose tensors cannot be differentiated.
+
+    Numbers near the largest float may overflow: what is not finite in the end is no number of the diagnosis.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), np.errstate(over="ignore", invalid="ignore"):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -146,7 +146,8 @@ def _sample(specs: Sequence[RunSpec], cells: Sequence[int]) -> list[tuple[int, n
 def _thinned(result: CellResult, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     at = np.asarray(evenly(len(result.steps), POINTS))
     rows = replicates[replicates < len(result.seeds)]
-    return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
+    with np.errstate(over="ignore"):  # a loss too large for a picture is drawn as an infinite one
+        return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
 
 
 def _candidates(result: CellResult) -> int:

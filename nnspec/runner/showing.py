@@ -83,8 +83,9 @@ def activation_curves(specs: Iterable[RunSpec], most: int) -> list[ActivationCur
     curves = []
     for member in members[:most]:
         entry, params = ACTIVATIONS[member.name], _parameters(member)
-        value = entry.value(XP, x, params)
-        slope = np.broadcast_to(entry.slope(XP, x, value, params), x.shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # with parameters near the largest float
+            value = entry.value(XP, x, params)
+            slope = np.broadcast_to(entry.slope(XP, x, value, params), x.shape)
         curves.append(activation_info(x, value, slope, _title(member, names.count(member.name) > 1)))
     return curves
 
