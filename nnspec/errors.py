@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nnspec.terminal import printable
 
 SHOWN_FAULTS = 20  # of one error: what is more is said by its number
-_SHOWN_CHARACTERS = {"where": 120, "rule": 400, "value": 200, "remedy": 600}  # of a fault: a value may have millions
+_SHOWN_CHARACTERS = {"where": 250, "rule": 400, "value": 200, "remedy": 600}  # of a fault: a value may have millions
 _LINE = 1500  # characters of a line of an error, which the longest fault has not
 
 
