@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nnspec.architecture import architecture
 from nnspec.catalog import DATA, OPTIMIZERS
+from nnspec.fused.stretch import logged_rows
 from nnspec.params import Value
 from nnspec.spec import RunSpec
 
@@ -128,7 +129,7 @@ def network_bytes(spec: RunSpec) -> int:
     """Memory of one network in training: weights, gradients, state and buffers, and the history that it leaves."""
     shape = architecture(spec)
     item = 4 if spec.dtype == "float32" else 8
-    rows = logged_rows(spec)
+    rows = logged_rows(spec.train)
     # initial and final weights, and the second set of weights and state that compiled code writes to
     kept = 5 + (spec.train.epochs // spec.train.snapshot_every if spec.train.snapshot_every else 0)
     return _hot_bytes(spec) + item * (kept * shape.parameters + rows * (2 + len(shape.dense))) + rows
@@ -140,17 +141,6 @@ def _hot_bytes(spec: RunSpec) -> int:
     rows = int(DATA[spec.data.name].make(dict(spec.data.params)).inputs.shape[0])
     units = sum(dense.fan_out for dense in shape.dense)
     return item * (5 * shape.parameters + 4 * rows * units)
-
-
-def logged_rows(spec: RunSpec) -> int:
-    """Rows of the history: one every ``log_every`` updates, the first and the last always."""
-    return len(logged_steps(spec.train.epochs, spec.train.log_every))
-
-
-def logged_steps(epochs: int, every: int) -> list[int]:
-    """Updates made at each row of the history."""
-    steps = list(range(0, epochs + 1, every))
-    return steps if steps[-1] == epochs else [*steps, epochs]
 
 
 def is_wide(spec: RunSpec) -> bool:
