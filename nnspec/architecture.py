@@ -89,6 +89,12 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     return Architecture(dense, tuple(after))
 
 
+@lru_cache(maxsize=1024)
+def rows(data: Member) -> int:
+    """Rows of a data set."""
+    return len(DATA[data.name].make(dict(data.params)).inputs)
+
+
 def output_params(name: str) -> tuple[tuple[str, Value], ...]:
     """An output activation's parameters: its defaults, for ``model.output`` is a name only."""
     if name == SOFTMAX:
