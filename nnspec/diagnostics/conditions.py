@@ -44,7 +44,6 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     """The case of a group with everything cheap measured, at the end of training and at its start."""
     function = problem(group.spec)
     final, initial = flatten(function.shape, group.final), flatten(function.shape, group.initial)
-    count = len(final)
     ends, starts = probe(function, final, limits), probe(function, initial, limits)
     numbers = {name: values.copy() for name, values in ends.numbers.items()}
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}

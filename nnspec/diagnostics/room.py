@@ -14,9 +14,9 @@ WEIGHTS, UNITS = 16, 12  # numbers at a time for each weight, and for each row o
 
 
 def lanes(count: int, parameters: int) -> int:
-    """Networks with ``count`` rows of data whose arrays fill whole vector registers, so that none is computed by the scalar end of a vector loop,
-    which rounds differently: a network's numbers must not depend on how many others there are. Networks of many
-    weights are let off: copies of them would fill the memory for the sake of a last digit."""
+    """Networks with ``count`` rows of data whose arrays fill whole vector registers, so that none is computed by the scalar end of
+    a vector loop, which rounds differently: a network's numbers must not depend on how many others there are. Networks of
+    many weights are let off: copies of them would fill the memory for the sake of a last digit."""
     return 64 // math.gcd(64, count) if parameters <= MANY else 1
 
 

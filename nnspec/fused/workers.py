@@ -136,7 +136,7 @@ class _Pool(Iterator[Event]):
     def _receive(self, connection: Connection) -> Event:
         process, number = self.busy[connection]
         try:
-            event = connection.recv()
+            event = received(connection)
         except (EOFError, ConnectionResetError):
             process.join()
             del self.busy[connection]
@@ -166,6 +166,29 @@ class _Pool(Iterator[Event]):
             process.join()
 
 
+def send(connection: Connection, event: Event | Exception) -> None:
+    """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy of all."""
+    buffers: list[pickle.PickleBuffer] = []
+    text = pickle.dumps(event, protocol=5, buffer_callback=buffers.append)
+    parts = [buffer.raw() for buffer in buffers]
+    connection.send([part.nbytes for part in parts])
+    connection.send_bytes(text)
+    for part in parts:
+        if part.nbytes:
+            connection.send_bytes(part)
+
+
+def received(connection: Connection) -> Any:
+    """The event that ``send`` sent."""
+    sizes = connection.recv()
+    text = connection.recv_bytes()
+    parts = [bytearray(size) for size in sizes]
+    for part in parts:
+        if part:
+            connection.recv_bytes_into(part)
+    return pickle.loads(text, buffers=parts)
+
+
 def _serve(
     connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra
 ) -> None:
@@ -177,11 +200,11 @@ def _serve(
     try:
         while (number := connection.recv()) is not None:
             for event in chunk_events(specs, chunks, number, extra):
-                connection.send(event)
+                send(connection, event)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # a programming error: the parent raises it, so that it is seen
         try:
-            connection.send(error)
+            send(connection, error)
         except (TypeError, AttributeError, pickle.PicklingError):  # it holds what cannot travel
-            connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            send(connection, RuntimeError(f"{type(error).__name__}: {error}"))

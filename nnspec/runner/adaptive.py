@@ -6,7 +6,7 @@ The looks at the rate are fixed beforehand, and the interval is wide enough to s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,9 +14,8 @@ import numpy as np
 from nnspec.analysis.sequential import Looks, looks
 from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
-from nnspec.result import CellResult
 from nnspec.runner.filing import Begun, Failed, Live
-from nnspec.runner.gather import TrainedCell
+from nnspec.runner.gather import TrainedCell, arrays, mapped
 from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
@@ -85,25 +84,10 @@ def _joined(index: int, before: TrainedCell | None, more: TrainedCell) -> Traine
     """One cell of both parts' networks, in the order of their seeds."""
     if before is None:
         return replace(more, index=index)
-    a, b = before.result, more.result
-    spec = replace(a.spec, replicates=a.spec.replicates + b.spec.replicates)
-    result = CellResult(
-        spec=spec,
-        steps=a.steps,
-        weight_norm=_each(a.weight_norm, b.weight_norm),
-        initial=_each(a.initial, b.initial),
-        final=_each(a.final, b.final),
-        snapshots={step: _each(weights, b.snapshots[step]) for step, weights in a.snapshots.items()},
-        **{name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in PER_NETWORK},
-    )
-    return TrainedCell(index, result, np.concatenate([before.verdict, more.verdict]), _each(before.numbers, more.numbers))
-
-
-PER_NETWORK = ("seeds", "loss", "accuracy", "right", "outputs", "solved_at", "nonfinite_at")
-
-
-def _each(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([a[name], b[name]]) for name in a}
+    spec = replace(before.spec, replicates=before.spec.replicates + more.spec.replicates)
+    others = iter(arrays(more))
+    whole = mapped(before, lambda array: np.concatenate([array, next(others)]))
+    return replace(whole, result=replace(whole.result, spec=spec), files=None)
 
 
 def trainer(

@@ -47,8 +47,8 @@ def _fields(spec: RunSpec) -> dict[str, object]:
 
 
 def outcome_rows(result: CellResult, verdict: np.ndarray) -> dict[str, np.ndarray]:
-    """The outcome of each replicate of a cell, by column."""
-    return {
+    """The outcome of each replicate of a cell, by column. Copies, for a column of the history would keep all of it in memory."""
+    columns = {
         "seed": result.seeds,
         "final_loss": result.final_loss,
         "final_accuracy": result.final_accuracy,
@@ -57,6 +57,7 @@ def outcome_rows(result: CellResult, verdict: np.ndarray) -> dict[str, np.ndarra
         "verdict": verdict,
         "epochs": np.full(len(result.seeds), result.spec.train.epochs),
     }
+    return {name: np.array(values) for name, values in columns.items()}
 
 
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
