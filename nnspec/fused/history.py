@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nnspec.fused.memory import BLOCK
 from nnspec.result import NEVER
 
 Tensor = torch.Tensor
-BLOCK = 256  # rows of a block: at least as many as compiled code writes at a time
 LATE = 2**31 - 1  # the update at which what never happened happens
 
 

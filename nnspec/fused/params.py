@@ -17,7 +17,8 @@ import torch
 
 from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
-from nnspec.fused.plan import Chunk, is_wide, padded, segment_key
+from nnspec.fused.layout import is_wide, padded
+from nnspec.fused.plan import Chunk, segment_key
 from nnspec.initial import Weights, initial_weights
 from nnspec.spec import Member, RunSpec
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnspec.spec import RunSpec, Train
 
-MOST = 256  # updates in one stretch
+MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
 LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
 PAYS = 1_000_000  # updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +83,19 @@ def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | T
         yield trained
 
 
+def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
+    """Seconds that it takes to set up this chunk, and one eager update of it; ``patience`` is about how long it may try."""
+    begun = time.perf_counter()
+    with one_thread(), torch.inference_mode():
+        run = _Run(specs, replace(chunk, compiled=False))
+        run.look_and_update(0)
+        started, made = time.perf_counter(), 0
+        while not made or time.perf_counter() - begun < patience:
+            made += 1
+            run.look_and_update(made)
+        return started - begun, (time.perf_counter() - started) / made
+
+
 class _Run:
     """The state of one chunk in training."""
 
@@ -103,7 +116,11 @@ class _Run:
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
         )
         self.compiled: Compiled | None = None
-        if not self.layout.wide and pays(self.spec, len(data.inputs) * self.shape.parameters, self.layout.width / len(slices)):
+        if (
+            chunk.compiled
+            and not self.layout.wide
+            and pays(self.spec, len(data.inputs) * self.shape.parameters, self.layout.width / len(slices))
+        ):
             from nnspec.fused.compiled import Compiled  # LLVM takes a while to import
 
             self.compiled = Compiled(self.layout, slices, self.network.weights, self.optimizer, self.first, self.history)
@@ -143,11 +160,15 @@ class _Run:
         if compiled:
             compiled.remember()
         for made in range(stretch.step, stretch.step + stretch.updates):
-            self._look(made)
-            self.network.backward()
-            self.optimizer.step(made + 1)
+            self.look_and_update(made)
         if compiled:
             compiled.prove(row, stretch)
+
+    def look_and_update(self, made: int) -> None:
+        """One eager pass and update after ``made`` of them."""
+        self._look(made)
+        self.network.backward()
+        self.optimizer.step(made + 1)
 
     def _look(self, step: int) -> None:
         """The forward pass after ``step`` updates, and what is noted of it."""

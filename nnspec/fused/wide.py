@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 
 from nnspec.architecture import Architecture
+from nnspec.fused.layout import padded
 from nnspec.fused.network import XP, Output, Problem, Tensor
 from nnspec.fused.params import Block, Segment, blocks
-from nnspec.fused.plan import padded
 
 
 class WideLayer:

@@ -6,6 +6,7 @@ costs more than the operations do. The parent receives plain arrays; nothing pas
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -13,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -83,6 +85,8 @@ def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int,
                 yield Finished(number, event, extra(specs, chunks[number], event))
             else:
                 yield Advanced(number, event)
+        del event
+        give_back()
     except MemoryError:
         yield Lost(number, "out of memory; lower train.memory or replicates")
     except RuntimeError as error:
@@ -166,6 +170,18 @@ class _Pool(Iterator[Event]):
             process.join()
 
 
+@lru_cache
+def _trim() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def give_back() -> None:
+    """Give memory that is free within this process back to the system, where the C library keeps it for later."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
 def send(connection: Connection, event: Event | Exception) -> None:
     """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy of all."""
     buffers: list[pickle.PickleBuffer] = []
@@ -201,6 +217,7 @@ def _serve(
         while (number := connection.recv()) is not None:
             for event in chunk_events(specs, chunks, number, extra):
                 send(connection, event)
+                del event
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # a programming error: the parent raises it, so that it is seen

@@ -16,6 +16,7 @@ from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
 from nnspec.runner.filing import Begun, Failed, Live
 from nnspec.runner.gather import TrainedCell, arrays, mapped
+from nnspec.runner.memory import Budget, Use, allowance, budget, kinds, shared_out
 from nnspec.runner.training import Advance, Carry, Training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
@@ -24,11 +25,18 @@ from nnspec.spec import RunSpec
 @dataclass
 class AdaptiveTraining:
     """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole, when it is precise
-    enough; ``specs`` then has the replicates that it took."""
+    enough; ``specs`` then has the replicates that it took. So many cells are in the making at a time as ``train.memory`` holds
+    if all of them take the most replicates.
+
+    Raises:
+        SpecError: it does not fit into ``train.memory``, or initial weights are stored.
+    """
 
     specs: list[RunSpec]
     runtime: Runtime
+    files: bool = False
     carry: Carry | None = None
+    keep: bool = False
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -36,9 +44,21 @@ class AdaptiveTraining:
         if stored:
             raise SpecError([Fault("replicates", f"must be a number with init={stored[0]}", "auto", "say how many sets the file has")])
         self.looks: Looks = looks(self.runtime.precision)
+        self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
-        first = Training(self.specs, self.runtime)
-        self.plan, self.workers = first.plan, first.workers
+        first = Training(self.specs, self.runtime, self.files, self.carry)
+        self.plan, self.workers, self.shared = first.plan, first.workers, first.shared
+
+    def _together(self, largest: list[RunSpec]) -> int:
+        """How many of these cells fit at a time; all if their arrays are kept anyway."""
+        found, memory = kinds(largest), allowance(self.runtime.memory)
+        for pieces in range(1, len(largest) + 1):
+            count = -(-len(largest) // pieces)
+            some = [replace(kind, cells=count, networks=count * kind.largest) for kind in found]
+            if isinstance(budget(some, 1, memory, Use(self.files, keep=True)), Budget):
+                return count
+        shared_out(largest[:1], 1, self.runtime.memory, Use(self.files, keep=True))
+        return 1
 
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell that has come out."""
@@ -46,11 +66,14 @@ class AdaptiveTraining:
         return float(low), float(high)
 
     def __iter__(self) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
+        for start in range(0, len(self.specs), self.together):
+            yield from self._rounds(list(range(len(self.specs)))[start : start + self.together])
+
+    def _rounds(self, going: list[int]) -> Iterator[Begun | Live | Advance | TrainedCell | Failed]:
         so_far: dict[int, TrainedCell] = {}
-        going = list(range(len(self.specs)))
         while going:
             more = [self._more(self.specs[cell], so_far.get(cell)) for cell in going]
-            training = Training(more, self.runtime, carry=self.carry)
+            training = Training(more, self.runtime, carry=self.carry, keep=True)
             again = []
             for event in training:
                 if isinstance(event, TrainedCell):
@@ -91,7 +114,8 @@ def _joined(index: int, before: TrainedCell | None, more: TrainedCell) -> Traine
 
 
 def trainer(
-    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None
+    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None, keep: bool = False
 ) -> Training | AdaptiveTraining:
-    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` makes their artifacts on the way."""
-    return AdaptiveTraining(list(specs), runtime, carry) if auto else Training(specs, runtime, files, carry)
+    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their artifacts are filed,
+    ``keep`` that the caller keeps their arrays."""
+    return AdaptiveTraining(list(specs), runtime, files, carry, keep) if auto else Training(specs, runtime, files, carry, keep)

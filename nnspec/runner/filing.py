@@ -8,8 +8,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap, Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -146,10 +146,10 @@ class Filer:
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, item.spec.replicates)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         last = item.spec.train.epochs
-        files = dict(item.files if item.files is not None else cell_artifacts(item.result, item.columns()))
+        files: Mapping[str, bytes] = item.files if item.files is not None else cell_artifacts(item.result, item.columns())
         images = snapshot_images(item, now())
         if images:
-            files, tags = files | images, tags | {IMAGES_TAG: "True"}
+            files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
         return RunEnd(run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last)
 
     def _raise_crash(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,24 +30,43 @@ _RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Files(Mapping[str, bytes]):
+    """Files by path, each made anew whenever it is asked for: those of a large cell are not all in memory at once."""
+
+    makers: Mapping[str, Callable[[], bytes]]
+
+    def __getitem__(self, path: str) -> bytes:
+        return self.makers[path]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
+def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> Files:
     """The files of one cell by their paths below the artifact root.
 
     ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into ``history.parquet`` too.
     """
-    extra = extra or {}
+    columns = result_columns(result, extra or {})
     metadata = weights_metadata(result.spec)
     files = {
-        INITIAL: weights_file(_stacked(result.initial, result), metadata),
-        FINAL: weights_file(_stacked(result.final, result), metadata),
-        SPEC: spec_yaml(result.spec),
-        RESULTS: parquet_file(result_columns(result, extra)),
-        HISTORY: history_file(result, extra.get("verdict")),
+        INITIAL: lambda: weights_file(_stacked(result.initial, result), metadata),
+        FINAL: lambda: weights_file(_stacked(result.final, result), metadata),
+        SPEC: lambda: spec_yaml(result.spec),
+        RESULTS: lambda: parquet_file(columns),
+        HISTORY: lambda: history_file(result, (extra or {}).get("verdict")),
     }
     if result.snapshots:
-        kept = {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
-        files[SNAPSHOTS] = weights_file(kept, metadata)
-    return files
+        files[SNAPSHOTS] = lambda: weights_file(_snapshots(result), metadata)
+    return Files(files)
+
+
+def _snapshots(result: CellResult) -> dict[str, np.ndarray]:
+    return {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
 
 
 def weights_metadata(spec: RunSpec) -> dict[str, str]:
