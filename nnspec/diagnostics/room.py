@@ -29,10 +29,16 @@ def network_bytes(spec: RunSpec) -> int:
 
 def at_a_time(spec: RunSpec) -> int:
     """Networks that are judged together: whole lanes."""
-    lane = lanes(rows(spec.data), architecture(spec).parameters)
-    return max(1, 8 * ARRAYS * ROOM // network_bytes(spec) // lane) * lane
+    return max(1, 8 * ARRAYS * ROOM // network_bytes(spec) // _lane(spec)) * _lane(spec)
 
 
-def diagnosis_bytes(spec: RunSpec) -> int:
-    """What the diagnosis of any number of networks takes besides them."""
-    return max(8 * ARRAYS * ROOM, at_a_time(spec) * network_bytes(spec))
+def diagnosis_bytes(spec: RunSpec, networks: int) -> int:
+    """What the diagnosis of ``networks`` takes besides them: of some at a time all of it, and the Hessians of as many as fit."""
+    whole = -(-networks // _lane(spec)) * _lane(spec)
+    size = architecture(spec).parameters
+    hessian = size * max(size, rows(spec.data) * max(dense.fan_out for dense in architecture(spec).dense))
+    return max(8 * ARRAYS * min(ROOM, whole * hessian), min(whole, at_a_time(spec)) * network_bytes(spec))
+
+
+def _lane(spec: RunSpec) -> int:
+    return lanes(rows(spec.data), architecture(spec).parameters)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nnspec.architecture import architecture, rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.fused.layout import LANE, is_wide, padded
-from nnspec.fused.stretch import LARGEST, logged_rows
+from nnspec.fused.stretch import logged_rows, pays
 from nnspec.spec import RunSpec
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
@@ -123,7 +123,7 @@ def chunk_bytes(spec: RunSpec, networks: int, files: bool = False, compiled: boo
     train, with a report of the history so far on its way, and of the time after."""
     columns = networks if is_wide(spec) else padded(networks)
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    training = columns * column_bytes(spec, compiled and may_compile(spec)) + networks * kept
+    training = columns * column_bytes(spec, compiled and compiles(spec, networks)) + networks * kept
     return max(training, networks * (result_bytes(spec) + _made_bytes(spec, files)))
 
 
@@ -160,6 +160,6 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
     return low if is_wide(spec) or low < LANE else low // LANE * LANE
 
 
-def may_compile(spec: RunSpec) -> bool:
-    """Whether the step has a size for which it is compiled where it pays."""
-    return spec.dtype == "float32" and not is_wide(spec) and rows(spec.data) * architecture(spec).parameters <= LARGEST
+def compiles(spec: RunSpec, networks: int) -> bool:
+    """Whether the step of a chunk of so many networks of one formula is compiled."""
+    return not is_wide(spec) and pays(spec, rows(spec.data) * architecture(spec).parameters, padded(networks))

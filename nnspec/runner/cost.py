@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from nnspec.architecture import architecture, rows
 from nnspec.catalog import INITS
-from nnspec.fused.memory import chunk_bytes, hot_bytes, may_compile
+from nnspec.fused.memory import chunk_bytes, compiles, hot_bytes
 from nnspec.fused.plan import Chunk, Plan, Share, Stack, segment_key
-from nnspec.fused.stretch import Stretch, logged_rows, pays, stretches
+from nnspec.fused.stretch import Stretch, logged_rows, stretches
 from nnspec.spec import RunSpec, Train
 
 PATIENCE = 0.4  # seconds of all trials together
@@ -63,7 +63,7 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
     seconds, compiled = 0.0, 0
     for chunk in stack.chunks:
         formulas = len({segment_key(specs[share.cell]) for share in chunk.shares})
-        it_pays = chunk.compiled and may_compile(first) and pays(first, _size(first), chunk.networks / formulas)
+        it_pays = chunk.compiled and compiles(first, chunk.networks // formulas)
         seconds += chunk.networks * (trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update))
         compiled = max(compiled, formulas if it_pays else 0)
     return seconds / processes + compiled * (COMPILING + COMPILING_ROW * _size(first))

@@ -14,7 +14,7 @@ from pathlib import Path
 from nnspec.architecture import architecture
 from nnspec.diagnostics import diagnosis_bytes
 from nnspec.errors import Fault, SpecError
-from nnspec.fused.memory import OBJECTS, Room, diagnosis_numbers, held_bytes, largest_file_bytes, may_compile, result_bytes
+from nnspec.fused.memory import OBJECTS, Room, compiles, diagnosis_numbers, held_bytes, largest_file_bytes, result_bytes
 from nnspec.fused.plan import Plan, alike
 from nnspec.fused.stretch import logged_rows
 from nnspec.spec import RunSpec
@@ -86,7 +86,7 @@ def _filed_bytes(kind: Kind) -> float:
 
 def fixed_bytes(found: Iterable[Kind], compiled: bool) -> float:
     """What a process takes whatever it trains: its diagnosis, the compiler."""
-    return PROCESS + max(diagnosis_bytes(kind.spec) for kind in found) + (COMPILER if compiled else 0)
+    return PROCESS + max(diagnosis_bytes(kind.spec, kind.networks) for kind in found) + (COMPILER if compiled else 0)
 
 
 def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budget | float:
@@ -95,8 +95,8 @@ def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budg
     Most processes first, with the compiler if there is room for it: fewer processes cost less time than training without it.
     """
     results = results_bytes(found, use)
-    compiles = any(may_compile(kind.spec) for kind in found)
-    for compiled in (True, False) if compiles else (False,):
+    worth = any(compiles(kind.spec, kind.networks) for kind in found)
+    for compiled in (True, False) if worth else (False,):
         for processes in range(workers, 0, -1):
             fixed, room = fixed_bytes(found, compiled), Room(None, processes, use.files, compiled)
             left = memory - results - processes * fixed

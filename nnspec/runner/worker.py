@@ -20,7 +20,5 @@ def after_training(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained, fil
     judged = judge(specs, chunk, trained)
     if not files:
         return judged
-    whole = Gatherer(specs).add(chunk, trained, judged)
-    return replace(
-        judged, files={cell.index: dict(cell_artifacts(cell.result, cell.columns())) for cell in whole if makes_files(cell.spec)}
-    )
+    whole = [cell for cell in Gatherer(specs).add(chunk, trained, judged) if makes_files(cell.spec)]
+    return replace(judged, files={cell.index: dict(cell_artifacts(cell.result, cell.columns())) for cell in whole})
