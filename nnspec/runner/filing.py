@@ -26,13 +26,14 @@ from nnspec.runner.stepping import IMAGES_TAG, snapshot_images
 from nnspec.spec import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
 from nnspec.tracking.artifacts import SPEC, spec_yaml
-from nnspec.tracking.provenance import run_tags
+from nnspec.tracking.provenance import process_tags, run_tags
 from nnspec.tracking.records import Series, cell_artifacts, dataset_info, final_metrics, history_series, run_name
 
 UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # cells a transaction
 ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
-POINTS = 100_000  # points of a history that are filed at a time
+POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
+POINT = 250  # bytes of a point on its way into the store
 OBJECTS = 16_000  # bytes of a cell's Python objects
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 
@@ -86,6 +87,7 @@ class Filer:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        process_tags()  # asks git, while there is one process: a fork of several looks as large as all of them
         self._waiting: deque[tuple[Item | None, int]] = deque()
         self._held = 0  # bytes of what waits and of what is filed at present
         self._changed = threading.Condition()
@@ -119,13 +121,14 @@ class Filer:
     def _batch(self) -> tuple[list[Item | None], int]:
         """The next items to file together, and their bytes; a None is the last of all."""
         batch: list[Item | None] = []
-        held = 0
+        held = points = 0
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            while self._waiting and len(batch) < BATCH and (not batch or held + self._waiting[0][1] <= self.room / 2):
+            while self._waiting and len(batch) < BATCH and (not batch or held + POINT * points <= self.room / 2):
                 item, size = self._waiting.popleft()
                 batch.append(item)
                 held += size
+                points += metric_points(item)
         return batch, held
 
     def start_of(self, index: int) -> RunStart:
@@ -182,7 +185,7 @@ class Filer:
             self._begin([cell for cell in begun if cell not in self.ids])
             live = [pair for item in batch if isinstance(item, Live) for pair in item.histories]
             if live:
-                self.store.progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
+                self._progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
             if ends:
                 self._finish([self.end_of(item) for item in ends])
         except (TrackingError, OSError) as error:  # an OSError is this machine's: no room for a temporary file, say
@@ -193,13 +196,20 @@ class Filer:
             self._starts.pop(item.index, None)
 
     def _finish(self, ends: Sequence[RunEnd]) -> None:
-        """File what ends; a long history goes ahead in pieces, for the store makes several times its size of it."""
-        for end in ends:
-            together = max(1, POINTS // max(1, len(end.history)))
-            for stop in range(together, max((len(series.steps) for series in end.history.values()), default=0), together):
-                piece = {key: Series(series.steps[:stop], series.values[:stop]) for key, series in end.history.items()}
-                self.store.progress([(end.run_id, piece)])
+        self._progress([(end.run_id, end.history) for end in ends], last=False)
         self.store.finish(ends)
+
+    def _progress(self, histories: Sequence[tuple[str, Mapping[str, Series]]], last: bool = True) -> None:
+        """File histories so far. A long one goes in pieces, for the store makes several times its size of it; ``last`` says whether
+        the last pieces go too."""
+        for run_id, history in histories:
+            rows = max((len(series.steps) for series in history.values()), default=0)
+            together = int(max(POINTS_AT_LEAST, min(POINTS, self.room / POINT)) // max(1, len(history)))
+            for stop in range(together, rows, together):
+                piece = {key: Series(series.steps[:stop], series.values[:stop]) for key, series in history.items()}
+                self.store.progress([(run_id, piece)])
+        if last:
+            self.store.progress(histories)
 
     def _begin(self, cells: Sequence[int]) -> None:
         if cells:
@@ -223,7 +233,12 @@ def held_bytes(item: Item) -> int:
         return 0
     own = sum(array.nbytes for array in arrays(item))
     files = own if item.files is None else sum(map(len, item.files.values()))
-    return OBJECTS + own + files + 16 * len(item.result.steps) * (6 + len(item.result.weight_norm))
+    return OBJECTS + own + files + 8 * metric_points(item)
+
+
+def metric_points(item: Item | None) -> int:
+    """At most so many points of metrics are filed of an item."""
+    return len(item.result.steps) * (6 + len(item.result.weight_norm)) if isinstance(item, TrainedCell) else 0
 
 
 def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:

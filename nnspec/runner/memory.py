@@ -14,7 +14,7 @@ from pathlib import Path
 from nnspec.architecture import architecture
 from nnspec.diagnostics import diagnosis_bytes
 from nnspec.errors import Fault, SpecError
-from nnspec.fused.memory import OBJECTS, Room, compiles, diagnosis_numbers, held_bytes, largest_file_bytes, result_bytes
+from nnspec.fused.memory import OBJECTS, Room, compiles, diagnosis_numbers, held_bytes, largest_file_bytes, makes_files, result_bytes
 from nnspec.fused.plan import Plan, alike
 from nnspec.fused.stretch import logged_rows
 from nnspec.spec import RunSpec
@@ -22,7 +22,9 @@ from nnspec.spec import RunSpec
 MIB = 2**20
 SHARE = 4  # of what is free, a quarter: the store, the report and the user's other programs need some too
 PROCESS = 8 * MIB  # what a process that trains touches besides: libraries, buffers
-COMPILER = 80 * MIB  # LLVM and what it leaves behind
+COMPILER = 90 * MIB  # LLVM and what it leaves behind
+TABLE_WRITER = 50 * MIB  # pyarrow, in each process that makes files
+STORE = 12 * MIB  # what filing touches besides
 POINT = 250  # bytes of a metric's point on its way into the store
 POINTS = 125_000  # of them at a time
 TABLES = 3  # copies of the table of all networks while a sweep's results are shown, filed and drawn
@@ -74,7 +76,7 @@ def results_bytes(found: Iterable[Kind], use: Use) -> float:
     objects = sum(kind.cells for kind in found) * (CELL + (OBJECTS if use.keep else 0))
     arrays = [(kind.networks if use.keep else kind.largest) * result_bytes(kind.spec) for kind in found]
     held = sum(arrays) if use.keep else max(arrays)
-    filed = max(_filed_bytes(kind) for kind in found) if use.files else 0.0
+    filed = STORE + max(_filed_bytes(kind) for kind in found) if use.files else 0.0
     return table + objects + held + filed
 
 
@@ -84,9 +86,11 @@ def _filed_bytes(kind: Kind) -> float:
     return kind.largest * largest_file_bytes(kind.spec) + 8 * points + POINT * min(POINTS, points * kind.cells)
 
 
-def fixed_bytes(found: Iterable[Kind], compiled: bool) -> float:
-    """What a process takes whatever it trains: its diagnosis, the compiler."""
-    return PROCESS + max(diagnosis_bytes(kind.spec, kind.networks) for kind in found) + (COMPILER if compiled else 0)
+def fixed_bytes(found: Sequence[Kind], room: Room) -> float:
+    """What a process takes whatever it trains: its diagnosis, the compiler, what writes files."""
+    writer = TABLE_WRITER if room.workers > 1 and room.files and any(makes_files(kind.spec) for kind in found) else 0
+    diagnosis = max(diagnosis_bytes(kind.spec, kind.networks) for kind in found)
+    return PROCESS + diagnosis + writer + (COMPILER if room.compiled else 0)
 
 
 def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budget | float:
@@ -98,7 +102,8 @@ def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budg
     worth = any(compiles(kind.spec, kind.networks) for kind in found)
     for compiled in (True, False) if worth else (False,):
         for processes in range(workers, 0, -1):
-            fixed, room = fixed_bytes(found, compiled), Room(None, processes, use.files, compiled)
+            room = Room(None, processes, use.files, compiled)
+            fixed = fixed_bytes(found, room)
             left = memory - results - processes * fixed
             backlog = left * WAITING if use.files else 0.0
             if left - backlog >= least_bytes(found, room):
