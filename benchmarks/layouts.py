@@ -2,7 +2,7 @@
 
     python benchmarks/layouts.py [--depth 2] [--networks 256]
 
-Prints for each width the time of a training step in both layouts and their ratio. ``fused.plan.WIDE`` is set from it.
+Prints for each width the time of a training step in both layouts and their ratio. ``fused.layout.WIDE`` is set from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from unittest import mock
 
 import nnspec
 from nnspec.fused import params
-from nnspec.fused.plan import Chunk, Share, is_wide
+from nnspec.fused.layout import is_wide
+from nnspec.fused.plan import Chunk, Share
 from nnspec.fused.train import train_chunk
 
 WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)

@@ -89,6 +89,12 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     return Architecture(dense, tuple(after))
 
 
+@lru_cache(maxsize=1024)
+def rows(data: Member) -> int:
+    """Rows of a data set."""
+    return len(DATA[data.name].make(dict(data.params)).inputs)
+
+
 def at_defaults(name: str) -> Member:
     """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
     params = () if name == SOFTMAX else ACTIVATIONS[name].params

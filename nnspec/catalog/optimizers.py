@@ -33,6 +33,7 @@ class Optimizer:
     ``start(h)``: the value that each slot of the state starts from, a number or one value a network.
     ``switches``: hyperparameters whose being 0 turns a part of the rule off; networks share a stack only where all of
     them agree on that, so that the part is computed for all or for none.
+    ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Optimizer:
     start: Callable[[H], tuple[Any, ...]] = lambda h: ()
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    temporaries: int = 0
 
     def static(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """What networks of one stack must agree on: flags, and which switches are off."""
@@ -265,6 +267,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             slots=lambda h: 2,
             update=_rprop,
             start=lambda h: (0.0, h["lr"]),
+            temporaries=5,
             rules=(
                 Rule("etas", "must be a factor below 1 and one above 1", lambda p: p["etas"][0] < 1 < p["etas"][1], "try [0.5,1.2]"),
                 Rule("step_sizes", "must be ordered", lambda p: p["step_sizes"][0] < p["step_sizes"][1], "put the shortest first"),

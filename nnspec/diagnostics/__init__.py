@@ -4,5 +4,7 @@ from nnspec.diagnostics.group import Diagnosis as Diagnosis
 from nnspec.diagnostics.group import Group as Group
 from nnspec.diagnostics.outcome import VERDICTS as VERDICTS
 from nnspec.diagnostics.outcome import diagnose as diagnose
+from nnspec.diagnostics.room import at_a_time as at_a_time
+from nnspec.diagnostics.room import diagnosis_bytes as diagnosis_bytes
 from nnspec.diagnostics.thresholds import THRESHOLDS as THRESHOLDS
 from nnspec.diagnostics.thresholds import Thresholds as Thresholds

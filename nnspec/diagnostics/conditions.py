@@ -6,7 +6,7 @@ What it measures on the way it adds to the case's numbers, so that the dear meas
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -44,14 +44,12 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     """The case of a group with everything cheap measured, at the end of training and at its start."""
     function = problem(group.spec)
     final, initial = flatten(function.shape, group.final), flatten(function.shape, group.initial)
-    count = len(final)
-    both = probe(function, torch.cat([final, initial]), limits)
-    numbers = {name: values[:count].copy() for name, values in both.numbers.items()}
-    numbers |= {f"init_{name}": values[count:] for name, values in both.numbers.items()}
+    ends, starts = probe(function, final, limits), probe(function, initial, limits)
+    numbers = {name: values.copy() for name, values in ends.numbers.items()}
+    numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
     numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
-    numbers |= {name: np.full(count, np.nan) for name in DEAR}
-    ends = Probes({name: numbers[name] for name in both.numbers}, both.blocked[:count], both.copies[:count])
-    return Case(group, limits, function, final, ends, numbers)
+    numbers |= {name: np.full(len(final), np.nan) for name in DEAR}
+    return Case(group, limits, function, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers)
 
 
 def diverged(case: Case, which: np.ndarray) -> np.ndarray:

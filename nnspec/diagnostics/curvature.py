@@ -17,12 +17,12 @@ import torch
 from nnspec.catalog import ACTIVATIONS
 from nnspec.diagnostics.gradients import Backward, Forward, Layer, backward, formula_values, forward, output_gradient, unflatten
 from nnspec.diagnostics.problem import Problem, lanes, padded
+from nnspec.diagnostics.room import ROOM
 from nnspec.torch_maths import XP
 
 Tensor = torch.Tensor
 EXACT = 150  # weights up to which the whole Hessian is made: its eigenvalues cost P^3, a Lanczos step P
 STEPS = 60  # of Lanczos: both ends of a spectrum are found to a percent of its width well before
-ROOM = 4_000_000  # numbers an intermediate array may hold
 
 
 def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
@@ -58,30 +58,34 @@ def lanczos(along: Curvature, steps: int) -> Tensor:
     """The Hessians restricted to Krylov spaces of ``steps`` dimensions, tridiagonal: [m, steps, steps].
 
     Lanczos 1950 with full reorthogonalisation, from the same start for every network, drawn once: a random direction
-    has a share of every eigenvector. The extreme eigenvalues of the two agree first.
+    has a share of every eigenvector. The extreme eigenvalues of the two agree first. Where the basis would not fit its room, each
+    direction is made orthogonal to the last two only, which is the recurrence itself: rounding then brings copies of eigenvalues
+    that were found, and none that are not there (Paige 1980).
     """
     networks, size = along.flat.shape
     steps = min(steps, size)
     start = np.random.default_rng(0).standard_normal(size)
-    basis = torch.zeros(networks, steps, size, dtype=torch.float64)
+    kept = steps if steps * size <= ROOM else 2
+    basis = torch.zeros(networks, kept, size, dtype=torch.float64)  # direction s lies in place s % kept
     basis[:, 0] = torch.from_numpy(start / np.linalg.norm(start))
     matrix = torch.zeros(networks, steps, steps, dtype=torch.float64)
     alive = torch.ones(networks, dtype=torch.bool)
     for step in range(steps):
-        image = along.times(basis[:, step : step + 1])[:, 0]
-        rayleigh = (image * basis[:, step]).sum(1)
+        latest = basis[:, step % kept]
+        image = along.times(latest.unsqueeze(1))[:, 0]
+        rayleigh = (image * latest).sum(1)
         # once a space is exhausted its further diagonal repeats an entry, which lies between the eigenvalues found
         matrix[:, step, step] = torch.where(alive, rayleigh, matrix[:, 0, 0])
         if step + 1 == steps:
             break
         size_before = torch.linalg.vector_norm(image, dim=1)
         for _ in range(2):  # twice is enough (Parlett 1980)
-            known = basis[:, : step + 1]
+            known = basis[:, : min(step + 1, kept)]
             image = image - (known.mT @ (known @ image.unsqueeze(2))).squeeze(2)
         rest = torch.linalg.vector_norm(image, dim=1)
         alive = alive & (rest > 1e-10 * size_before)
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = torch.where(alive, rest, 0.0)
-        basis[:, step + 1] = torch.where(alive.unsqueeze(1), image / rest.clamp(min=1e-300).unsqueeze(1), 0.0)
+        basis[:, (step + 1) % kept] = torch.where(alive.unsqueeze(1), image / rest.clamp(min=1e-300).unsqueeze(1), 0.0)
     return matrix
 
 
@@ -107,7 +111,9 @@ class Curvature:
     def hessian(self) -> Tensor:
         """All of it: [m, P, P]."""
         networks, size = self.flat.shape
-        return self.times(torch.eye(size, dtype=torch.float64).expand(networks, size, size))
+        together = max(1, ROOM // (lanes(self.problem) * len(self.problem.inputs) * self.problem.width))
+        directions = torch.eye(size, dtype=torch.float64).split(together)
+        return torch.cat([self.times(some.expand(networks, *some.shape)) for some in directions], dim=1)
 
     def times(self, directions: Tensor) -> Tensor:
         """Hessians times ``directions`` [m, q, P]: [m, q, P]."""

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from nnspec.diagnostics.gradients import Backward, Forward, backward, distances, forward, losses
-from nnspec.diagnostics.problem import Problem, lanes, padded
+from nnspec.diagnostics.problem import Problem, padded
 from nnspec.diagnostics.symmetry import distinct
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.diagnostics.units import off, passage, saturation
 
 Tensor = torch.Tensor
-ROOM = 1_000_000  # numbers an intermediate array may hold
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,10 @@ class Probes:
 
 
 def probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> Probes:
-    """The probes of networks with weights [m, P]; piece by piece, so that memory stays bounded."""
-    lane = lanes(problem)
-    piece = max(1, ROOM // (len(problem.inputs) * problem.width) // lane) * lane
-    parts = [_probe(problem, part, bounds) for part in torch.split(padded(problem, flat), piece)]
-    joined = {name: torch.cat([part[name] for part in parts])[: len(flat)].numpy() for name in parts[0]}
-    blocked, copies = joined.pop("blocked"), joined.pop("copies")
-    return Probes(joined, blocked, copies)
+    """The probes of networks with weights [m, P]; memory is bounded by ``room.at_a_time`` of them."""
+    found = {name: values[: len(flat)].numpy() for name, values in _probe(problem, padded(problem, flat), bounds).items()}
+    blocked, copies = found.pop("blocked"), found.pop("copies")
+    return Probes(found, blocked, copies)
 
 
 def _probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> dict[str, Tensor]:

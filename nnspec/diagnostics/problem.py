@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,10 +13,10 @@ from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, Activation, Loss
 from nnspec.catalog.activations import formula_params
 from nnspec.catalog.maths import NumpyMaths
+from nnspec.diagnostics import room
 from nnspec.spec import Member, RunSpec
 
 Tensor = torch.Tensor
-MANY = 4096  # weights
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,14 @@ def problem(spec: RunSpec) -> Problem:
 
 
 def lanes(problem: Problem) -> int:
-    """Networks whose arrays fill whole vector registers, so that none is computed by the scalar end of a vector loop,
-    which rounds differently: a network's numbers must not depend on how many others there are. Networks of many
-    weights are let off: copies of them would fill the memory for the sake of a last digit."""
-    return 64 // math.gcd(64, len(problem.inputs)) if problem.shape.parameters <= MANY else 1
+    """See ``room.lanes``."""
+    return room.lanes(len(problem.inputs), problem.shape.parameters)
 
 
 def padded(problem: Problem, flat: Tensor) -> Tensor:
     """Weights [m, P] with copies of the first network added to fill whole lanes."""
     spare = -len(flat) % lanes(problem)
-    return torch.cat([flat, flat[:1].expand(spare, -1)])
+    return torch.cat([flat, flat[:1].expand(spare, -1)]) if spare else flat
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nnspec.fused.graph import Untraceable
-from nnspec.fused.history import FirstRight, History
+from nnspec.fused.history import Block, FirstRight, History
 from nnspec.fused.machine import Key, Machine, build
 from nnspec.fused.optimizer import StackedOptimizer
 from nnspec.fused.params import Columns, Segment
@@ -43,7 +43,7 @@ class Compiled:
         history: History,
     ):
         self.layout, self.segments, self.optimizer, self.first, self.history = layout, segments, optimizer, first, history
-        self.scratch = History.empty(1, history.norms.shape[1], layout.width, history.loss.dtype)
+        self.scratch = Block.empty(1, history.block.norms.shape[1], layout.width, history.block.loss.dtype)
         self.eager = (weights, *optimizer.state)
         self.other = tuple(torch.empty_like(tensor) for tensor in self.eager)
         self.aside = False  # whether the present state is in ``other``
@@ -83,7 +83,7 @@ class Compiled:
                 return  # something became non-finite: perhaps the next updates prove it
             ours, theirs = [*self.other, reached], [*self.eager, self.first.at]
             if row is not None:
-                ours, theirs = ours + _rows(self.scratch, 0), theirs + _rows(self.history, row)
+                ours, theirs = ours + self.scratch.row(0), theirs + self.history.block.row(self.history.place(row))
             if all(map(_same, ours, theirs)):
                 self.machines = machines
                 return
@@ -93,9 +93,9 @@ class Compiled:
         """Make the updates of a stretch and fill the history from ``row`` on. False where networks became non-finite: ``lost`` says
         when, their weights are those that they had then, their state is to be set anew."""
         before, after = (self.other, self.eager) if self.aside else (self.eager, self.other)
-        history = self.scratch if row is None else self.history
         self.aside = not self.aside
-        return self._run(self.machines, before, after, self.first.at, history, row or 0, stretch)
+        block, place = (self.scratch, 0) if row is None else (self.history.block, self.history.place(row, stretch.looks))
+        return self._run(self.machines, before, after, self.first.at, block, place, stretch)
 
     def settle(self) -> None:
         """Bring the weights and the state to where the eager trainer has them."""
@@ -127,7 +127,7 @@ class Compiled:
         before: tuple[Tensor, ...],
         after: tuple[Tensor, ...],
         at: Tensor,
-        history: History,
+        block: Block,
         row: int,
         stretch: Stretch,
     ) -> bool:
@@ -139,7 +139,7 @@ class Compiled:
         for machine, segment in zip(machines, self.segments, strict=True):
             lasting = [self._lasting(key, segment) for key in machine.lasting]
             moving = [address(coefficients[key[1]][offset]) for key in machine.moving]
-            taken = [address(tensor) for tensor in _rows(history, row)]
+            taken = [address(tensor) for tensor in block.row(row)]
             table = np.array([*stored, address(at), address(self.lost), *lasting, *moving, *taken], np.int64)
             where = (segment.start, segment.stop, at.numel())
             well &= bool(machine.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data))
@@ -159,11 +159,6 @@ class Compiled:
         value = self.optimizer.h[name[0]]
         assert isinstance(value, Tensor)
         return address(value if name[1] is None else value[name[1]])
-
-
-def _rows(history: History, row: int) -> list[Tensor]:
-    """What the history takes down at once, in the order in which a machine writes it."""
-    return [history.right[row], history.loss[row], history.accuracy[row], *history.norms[row].unbind(0)]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -39,7 +39,12 @@ class Linear:
         self.grads, self.matrix_grad, self.bias_grad = grads, grads[:-1], grads[-1]
         fan_out, networks = self.bias.shape
         self.z = weights.new_empty(rows, fan_out, networks)
-        self.spare = weights.new_empty(rows, max(fan_out, len(self.matrix)), networks)
+        self.spare = self._room(rows)
+
+    def _room(self, rows: int) -> Tensor:
+        """Where products are made before they are summed."""
+        fan_in, fan_out, networks = self.matrix.shape
+        return self.matrix.new_empty(rows, max(fan_out, fan_in), networks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pre-activations z [n, o, M] of inputs x [n, i, M]."""
@@ -88,6 +93,9 @@ class InputLinear(Linear):
         self.rows = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
         self.transposed = self.rows.t().contiguous()
         self.flat, self.flat_grad = weights.flatten(1), grads.flatten(1)
+
+    def _room(self, rows: int) -> Tensor:
+        return self.matrix.new_empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
         torch.mm(self.rows, self.flat, out=self.z.flatten(1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from nnspec.catalog import Optimizer
+from nnspec.fused.layout import padded
 from nnspec.fused.network import NetworkLast
-from nnspec.fused.plan import padded
 from nnspec.fused.wide import NetworkFirst
 
 Tensor = torch.Tensor

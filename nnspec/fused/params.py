@@ -17,7 +17,8 @@ import torch
 
 from nnspec.architecture import Architecture, architecture, at_defaults
 from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
-from nnspec.fused.plan import Chunk, is_wide, padded, segment_key
+from nnspec.fused.layout import is_wide, padded
+from nnspec.fused.plan import Chunk, segment_key
 from nnspec.initial import Weights, initial_weights
 from nnspec.spec import Member, RunSpec
 
@@ -49,6 +50,16 @@ class Columns:
     def width(self) -> int:
         return len(self.source)
 
+    @property
+    def weight_source(self) -> np.ndarray:
+        """The real network in each column of the weights [P, .]: wide networks have no spare ones there."""
+        return self.source[: len(self.specs)] if self.wide else self.source
+
+    @property
+    def weight_places(self) -> np.ndarray | None:
+        """The columns of the real networks in the weights; None if there are no others."""
+        return None if self.wide or len(self.places) == self.width else self.places
+
 
 def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
     """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end only."""
@@ -73,7 +84,7 @@ def _bounds(keys: Sequence[object]) -> list[int]:
 def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
     """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of wide
     ones. Without hidden layers it is one slice, whose formula nobody asks for."""
-    source = layout.source[: len(layout.specs)] if layout.wide else layout.source
+    source = layout.weight_source
     hidden = bool(architecture(layout.specs[0]).hidden)
     members = [layout.specs[j].activation if hidden else NOTHING for j in source]
     found = []
@@ -111,13 +122,14 @@ def draw(layout: Columns) -> Iterator[tuple[np.ndarray, Weights]]:
 
 
 def stacked(layout: Columns) -> torch.Tensor:
-    """Initial weights [P, M] of a chunk."""
+    """Initial weights [P, M] of a chunk, without spare columns where the networks are wide."""
     shape = architecture(layout.specs[0])
     kind = np.dtype(layout.specs[0].dtype)
     flat = np.empty((shape.parameters, len(layout.specs)), kind)
     for members, weights in draw(layout):
         flat[:, members] = to_rows(shape, weights)
-    return torch.from_numpy(np.ascontiguousarray(flat[:, layout.source]))
+    source = layout.weight_source
+    return torch.from_numpy(flat if len(source) == len(layout.specs) else np.ascontiguousarray(flat[:, source]))
 
 
 def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:
@@ -131,15 +143,19 @@ def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def from_rows(shape: Architecture, rows: np.ndarray) -> Weights:
-    """The inverse of ``to_rows``: tensors [m, ...] by state-dict name."""
+def from_rows(shape: Architecture, rows: np.ndarray, places: np.ndarray | None = None) -> Weights:
+    """The inverse of ``to_rows``, of these columns or of all: tensors [m, ...] by state-dict name, which share no memory with it."""
+
+    def part(start: int, stop: int, *sizes: int) -> np.ndarray:
+        some = rows[start:stop] if places is None else rows[start:stop, places]
+        return np.array(some.reshape(*sizes, -1).transpose(), order="C")
+
     weights: Weights = {}
     for block in blocks(shape):
-        matrix = rows[block.start : block.bias].reshape(block.fan_in, block.fan_out, -1)
-        weights[f"{block.name}.weight"] = np.ascontiguousarray(matrix.transpose(2, 1, 0))
-        weights[f"{block.name}.bias"] = np.ascontiguousarray(rows[block.bias : block.stop].T)
+        weights[f"{block.name}.weight"] = part(block.start, block.bias, block.fan_in, block.fan_out)
+        weights[f"{block.name}.bias"] = part(block.bias, block.stop, block.fan_out)
         for offset, name in enumerate(block.learned):
-            weights[name] = np.ascontiguousarray(rows[block.stop + offset : block.stop + offset + 1].T)
+            weights[name] = part(block.stop + offset, block.stop + offset + 1, 1)
     return {name: weights[name] for name in shape.tensors()}
 
 

@@ -2,7 +2,7 @@
 
 A stack holds cells whose networks do the same arithmetic on arrays of the same shape. Activations, initialisations,
 seeds and hyperparameters may differ: they are one value a network. A chunk is the piece of a stack that trains at once,
-small enough for the processor's cache and for the memory allowed. No result depends on how stacks are cut.
+small enough for the processor's cache and for the room that a process has. No result depends on how stacks are cut.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture
-from nnspec.catalog import DATA, OPTIMIZERS
+from nnspec.catalog import OPTIMIZERS
+from nnspec.fused.layout import LANE, is_wide
+from nnspec.fused.memory import Room, hot_bytes, most_networks
 from nnspec.params import Value
 from nnspec.spec import RunSpec
 
-LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
-WIDE = 24  # networks with a layer of this shorter side train as batched matrix products; see benchmarks/README.md
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Networks that train at once: shares in the order in which their networks are stacked."""
+    """Networks that train at once: shares in the order in which their networks are stacked. ``compiled`` says whether there is room
+    for the compiler."""
 
     shares: tuple[Share, ...]
+    compiled: bool = True
 
     @property
     def networks(self) -> int:
@@ -47,7 +49,6 @@ class Stack:
 
     cells: tuple[int, ...]
     chunks: tuple[Chunk, ...]
-    network_bytes: int  # that one network needs while it trains, its history included
 
     @property
     def networks(self) -> int:
@@ -71,20 +72,24 @@ class Plan:
             yield from stack.chunks
 
 
-def plan(specs: Sequence[RunSpec], workers: int = 1, memory: float | None = None) -> Plan:
-    """The stacks of these checked specs; ``memory`` is the bytes that training may hold at a time, all workers together."""
+def plan(specs: Sequence[RunSpec], room: Room = Room()) -> Plan:  # noqa: B008  it is frozen
+    """The stacks of these checked specs, cut for the room that there is."""
+    stacks = []
+    for cells in alike(specs):
+        # networks of one activation side by side, so that a chunk evaluates each formula on few slices
+        cells.sort(key=lambda i: (segment_key(specs[i]), i))
+        smallest = min((specs[i] for i in cells), key=lambda spec: spec.replicates)
+        width = chunk_width(smallest, sum(specs[i].replicates for i in cells), room)
+        stacks.append(Stack(tuple(sorted(cells)), tuple(_cut(specs, cells, width, room.compiled))))
+    return Plan(tuple(specs), tuple(stacks))
+
+
+def alike(specs: Sequence[RunSpec]) -> list[list[int]]:
+    """The places of the specs in groups that can train as one stack each."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, spec in enumerate(specs):
         groups.setdefault(stack_key(spec), []).append(index)
-    stacks = []
-    for cells in groups.values():
-        # networks of one activation side by side, so that a chunk evaluates each formula on few slices
-        cells.sort(key=lambda i: (segment_key(specs[i]), i))
-        shares = [Share(i, 0, specs[i].replicates) for i in cells]
-        size = network_bytes(specs[cells[0]])
-        width = chunk_width(specs[cells[0]], sum(s.count for s in shares), workers, memory)
-        stacks.append(Stack(tuple(sorted(cells)), tuple(_cut(shares, width)), size))
-    return Plan(tuple(specs), tuple(stacks))
+    return list(groups.values())
 
 
 def stack_key(spec: RunSpec) -> tuple[object, ...]:
@@ -119,70 +124,36 @@ def segment_key(spec: RunSpec) -> tuple[str, tuple[tuple[str, Value], ...]]:
     return spec.activation.name, words
 
 
-def padded(count: int) -> int:
-    """``count`` rounded up to whole lanes."""
-    return -(-count // LANE) * LANE
-
-
-def network_bytes(spec: RunSpec) -> int:
-    """Memory of one network in training: weights, gradients, state and buffers, and the history that it leaves."""
-    shape = architecture(spec)
-    item = 4 if spec.dtype == "float32" else 8
-    rows = logged_rows(spec)
-    # initial and final weights, and the second set of weights and state that compiled code writes to
-    kept = 5 + (spec.train.epochs // spec.train.snapshot_every if spec.train.snapshot_every else 0)
-    return _hot_bytes(spec) + item * (kept * shape.parameters + rows * (2 + len(shape.dense))) + rows
-
-
-def _hot_bytes(spec: RunSpec) -> int:
-    shape = architecture(spec)
-    item = 4 if spec.dtype == "float32" else 8
-    rows = int(DATA[spec.data.name].make(dict(spec.data.params)).inputs.shape[0])
-    units = sum(dense.fan_out for dense in shape.dense)
-    return item * (5 * shape.parameters + 4 * rows * units)
-
-
-def logged_rows(spec: RunSpec) -> int:
-    """Rows of the history: one every ``log_every`` updates, the first and the last always."""
-    return len(logged_steps(spec.train.epochs, spec.train.log_every))
-
-
-def logged_steps(epochs: int, every: int) -> list[int]:
-    """Updates made at each row of the history."""
-    steps = list(range(0, epochs + 1, every))
-    return steps if steps[-1] == epochs else [*steps, epochs]
-
-
-def is_wide(spec: RunSpec) -> bool:
-    """Whether the networks train as batched matrix products rather than elementwise with the network axis last."""
-    shape = architecture(spec)
-    between = [min(dense.fan_in, dense.fan_out) for dense in shape.dense[1:]]
-    return max(between, default=0) >= WIDE
-
-
-def chunk_width(spec: RunSpec, networks: int, workers: int, memory: float | None) -> int:
-    """Networks a chunk: whole lanes within the cache and the memory, evenly over the workers where there are enough."""
-    width = max(LANE, CACHE // _hot_bytes(spec) // LANE * LANE)
-    if memory is not None:
-        width = min(width, max(LANE, int(memory / workers / network_bytes(spec)) // LANE * LANE))
+def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
+    """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes where a network
+    is a column, and at least one network, whether it fits or not."""
+    unit, workers = 1 if is_wide(spec) else LANE, room.workers
+    width = max(1, CACHE // (hot_bytes(spec) * unit)) * unit
+    width = most_networks(spec, networks, room, min(width, networks))
     pieces = -(-networks // width)
     if networks >= 2 * SMALLEST:
         pieces = -(-max(pieces, workers) // workers) * workers
-    return min(width, padded(-(-networks // pieces)))
+    even = -(-networks // pieces)
+    return min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
 
 
-def _cut(shares: Sequence[Share], width: int) -> Iterator[Chunk]:
-    """Shares cut into chunks of at most ``width`` networks."""
+def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:
+    """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new lane."""
+    unit = 1 if is_wide(specs[cells[0]]) else LANE
     current: list[Share] = []
-    room = width
-    for share in shares:
-        first, left = share.first, share.count
+    networks, columns, segment = 0, 0, None
+    most = -(-width // unit) * unit
+    for cell in cells:
+        first, left, key = 0, specs[cell].replicates, segment_key(specs[cell])
         while left:
-            take = min(left, room)
-            current.append(Share(share.cell, first, take))
-            first, left, room = first + take, left - take, room - take
-            if not room:
-                yield Chunk(tuple(current))
-                current, room = [], width
+            begin = columns if key == segment else -(-columns // unit) * unit
+            take = min(left, width - networks, most - begin)
+            if take <= 0:
+                yield Chunk(tuple(current), compiled)
+                current, networks, columns, segment = [], 0, 0, None
+                continue
+            current.append(Share(cell, first, take))
+            first, left = first + take, left - take
+            networks, columns, segment = networks + take, begin + take, key
     if current:
-        yield Chunk(tuple(current))
+        yield Chunk(tuple(current), compiled)

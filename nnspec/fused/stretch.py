@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nnspec.spec import RunSpec
+import numpy as np
 
-MOST = 256  # updates in one stretch
+from nnspec.spec import RunSpec, Train
+
+MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
 LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
 PAYS = 1_000_000  # updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
 
@@ -31,16 +32,33 @@ def pays(spec: RunSpec, size: int, networks: float) -> bool:
     return spec.dtype == "float32" and size <= LARGEST and networks * spec.train.epochs >= PAYS
 
 
-def stretches(rows: Sequence[int], snapshots: Iterable[int], most: int) -> Iterator[Stretch]:
-    """The updates from the first to the last of ``rows``, the numbers of updates after which the history takes a look, in pieces of
-    at most ``most`` for compiled code (0: a piece a row). None goes past a snapshot, and the first is short: it is trained twice."""
-    taken, kept = set(rows), set(snapshots)
+def logged_rows(train: Train) -> int:
+    """Rows of the history: one every ``log_every`` updates, the first and the last always."""
+    return -(-train.epochs // train.log_every) + 1
+
+
+def logged_steps(train: Train) -> np.ndarray:
+    """Updates made at each row of the history, [t]."""
+    return np.minimum(np.arange(logged_rows(train), dtype=np.int64) * train.log_every, train.epochs)
+
+
+def row_of(train: Train, step: int) -> int | None:
+    """The row of the history that is written after ``step`` updates."""
+    if step == train.epochs:
+        return logged_rows(train) - 1
+    return None if step % train.log_every else step // train.log_every
+
+
+def stretches(train: Train, most: int) -> Iterator[Stretch]:
+    """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a row or a
+    snapshot but to look at the networks, and the first is short: it is trained twice."""
     current: Stretch | None = None
-    for start, stop in itertools.pairwise(sorted(taken | kept)):
+    for start, stop in _marks(train):
         for step in range(start, stop, most or stop - start):
             count = min(most or stop - start, stop - step)
             joins = current and current.step > 0 and current.count == count and current.updates + count <= most
-            if current and joins and {current.step, step} <= taken and step not in kept:
+            looks = step % train.log_every == 0 and (current is None or current.step % train.log_every == 0)
+            if current and joins and looks and not _keeps(train, step):
                 current = replace(current, looks=current.looks + 1)
                 continue
             if current:
@@ -48,3 +66,18 @@ def stretches(rows: Sequence[int], snapshots: Iterable[int], most: int) -> Itera
             current = Stretch(step, 1, count)
     if current:
         yield current
+
+
+def _keeps(train: Train, step: int) -> bool:
+    """Whether a snapshot is taken after ``step`` updates."""
+    return bool(train.snapshot_every) and step % train.snapshot_every == 0
+
+
+def _marks(train: Train) -> Iterator[tuple[int, int]]:
+    """From each row of the history or snapshot to the next."""
+    step = 0
+    while step < train.epochs:
+        nexts = [step - step % every + every for every in (train.log_every, train.snapshot_every) if every]
+        following = min(*nexts, train.epochs)
+        yield step, following
+        step = following

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +18,12 @@ import torch
 from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES, OPTIMIZERS
 from nnspec.fused.history import LATE, FirstRight, History
+from nnspec.fused.history import Rows as Rows
 from nnspec.fused.network import NetworkLast, Problem
 from nnspec.fused.optimizer import Network, StackedOptimizer
 from nnspec.fused.params import columns, from_rows, hyperparameters, segments, stacked
-from nnspec.fused.plan import Chunk, logged_steps
-from nnspec.fused.stretch import MOST, Stretch, pays, stretches
+from nnspec.fused.plan import Chunk
+from nnspec.fused.stretch import MOST, Stretch, logged_steps, pays, row_of, stretches
 from nnspec.fused.wide import NetworkFirst
 from nnspec.initial import Weights
 from nnspec.result import NEVER
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from nnspec.fused.compiled import Compiled
 
 Tensor = torch.Tensor
-PULSE = 0.2  # seconds between two reports of progress
+PULSE = 0.2  # seconds between two reports of progress, at least
+RESTRAINT = 20  # times as long as a report takes, which has the whole history so far, passes until the next
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,6 @@ class Progress:
     step: int
     right: int
     history: Rows
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Logged rows of the real networks of a chunk, networks first: ``loss``, ``accuracy``, ``right`` [j, t],
-    ``norms`` [layer, j, t]; ``steps`` [t] updates made."""
-
-    steps: np.ndarray
-    loss: np.ndarray
-    accuracy: np.ndarray
-    right: np.ndarray
-    norms: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,7 +78,22 @@ def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | T
     with one_thread(), torch.inference_mode():
         run = _Run(specs, chunk)
         yield from run.epochs()
-        yield run.result(time.perf_counter() - start)
+        trained = run.result(time.perf_counter() - start)
+        del run  # what trained is not held while the result is looked at
+        yield trained
+
+
+def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
+    """Seconds that it takes to set up this chunk, and one eager update of it; ``patience`` is about how long it may try."""
+    begun = time.perf_counter()
+    with one_thread(), torch.inference_mode():
+        run = _Run(specs, replace(chunk, compiled=False))
+        run.look_and_update(0)
+        started, made = time.perf_counter(), 0
+        while not made or time.perf_counter() - begun < patience:
+            made += 1
+            run.look_and_update(made)
+        return started - begun, (time.perf_counter() - started) / made
 
 
 class _Run:
@@ -104,42 +109,50 @@ class _Run:
         network = NetworkFirst if self.layout.wide else NetworkLast
         slices, data = segments(self.layout, self.kind), problem(self.spec)
         self.network: Network = network(self.shape, self.initial.clone(), slices, data)
-        epochs, every = self.spec.train.epochs, self.spec.train.snapshot_every
-        self.steps = logged_steps(epochs, self.spec.train.log_every)
-        self.rows = {step: row for row, step in enumerate(self.steps)}
-        self.history = History.empty(len(self.steps), len(self.shape.dense), self.layout.width, self.kind)
+        self.steps = logged_steps(self.spec.train)
+        self.history = History(self.steps, len(self.shape.dense), self.layout.places, self.layout.width, self.kind)
         self.first = FirstRight(tolerance)
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
         )
         self.compiled: Compiled | None = None
-        if not self.layout.wide and pays(self.spec, len(data.inputs) * self.shape.parameters, self.layout.width / len(slices)):
+        if (
+            chunk.compiled
+            and not self.layout.wide
+            and pays(self.spec, len(data.inputs) * self.shape.parameters, self.layout.width / len(slices))
+        ):
             from nnspec.fused.compiled import Compiled  # LLVM takes a while to import
 
             self.compiled = Compiled(self.layout, slices, self.network.weights, self.optimizer, self.first, self.history)
-        self.stretches = list(stretches(self.steps, range(0, epochs, every) if every else (), MOST if self.compiled else 0))
+        self.stretches = stretches(self.spec.train, MOST if self.compiled else 0)
         self.freezer = _Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}
 
     def epochs(self) -> Iterator[Progress]:
         """All updates, stretch by stretch."""
-        pulse = time.perf_counter()
+        pulse = time.perf_counter() + PULSE
         for stretch in self.stretches:
             self._go_on(stretch)
-            row = self.rows.get(stretch.step)
-            if row is not None and time.perf_counter() - pulse > PULSE:
-                pulse = time.perf_counter()
-                row += stretch.looks - 1
-                yield Progress(self.steps[row], int(self.history.right[row].sum()), self._rows(row + 1))
+            row = row_of(self.spec.train, stretch.step)
+            if row is not None and time.perf_counter() > pulse:
+                begun = time.perf_counter()
+                yield self._progress(row + stretch.looks)
+                now = time.perf_counter()
+                pulse = now + max(PULSE, RESTRAINT * (now - begun))
         if self.compiled:
             self.compiled.settle()
         self._look(self.spec.train.epochs)
 
+    def _progress(self, count: int) -> Progress:
+        rows = self._rows()
+        assert len(rows.steps) == count
+        return Progress(int(rows.steps[-1]), int(rows.right[:, -1].sum()), rows)
+
     def _go_on(self, stretch: Stretch) -> None:
         """The updates of a stretch: by compiled code once that has proved itself, else one by one."""
-        compiled, row = self.compiled, self.rows.get(stretch.step)
+        compiled, row = self.compiled, row_of(self.spec.train, stretch.step)
         if compiled and compiled.proved:
-            self._snapshot(stretch.step, compiled.weights)
+            self._snapshot(stretch.step, lambda: compiled.weights)
             if not compiled.advance(row, stretch):
                 compiled.settle()
                 self._freeze_lost(compiled.lost)
@@ -147,11 +160,15 @@ class _Run:
         if compiled:
             compiled.remember()
         for made in range(stretch.step, stretch.step + stretch.updates):
-            self._look(made)
-            self.network.backward()
-            self.optimizer.step(made + 1)
+            self.look_and_update(made)
         if compiled:
             compiled.prove(row, stretch)
+
+    def look_and_update(self, made: int) -> None:
+        """One eager pass and update after ``made`` of them."""
+        self._look(made)
+        self.network.backward()
+        self.optimizer.step(made + 1)
 
     def _look(self, step: int) -> None:
         """The forward pass after ``step`` updates, and what is noted of it."""
@@ -160,19 +177,20 @@ class _Run:
         distances = network.output.distances()
         worst = distances.amax((0, 1))
         self.first.see(worst, step)
-        if step in self.rows:
+        row = row_of(self.spec.train, step)
+        if row is not None:
             loss = network.output.losses()
-            self.history.write(self.rows[step], loss, distances, self.first.tolerance, network.norms())
+            self.history.block.write(self.history.place(row), loss, distances, self.first.tolerance, network.norms())
             if step == 0:  # a start whose very loss overflows is none; later the outputs tell
                 worst = worst + 0 * loss
         if not math.isfinite(float(worst.sum())):
             self._freeze(worst, distances, step)
-        self._snapshot(step, network.rows())
+        self._snapshot(step, network.rows)
 
-    def _snapshot(self, step: int, weights: Tensor) -> None:
+    def _snapshot(self, step: int, weights: Callable[[], Tensor]) -> None:
         every = self.spec.train.snapshot_every
         if every and step % every == 0:
-            self.snapshots[step] = weights.clone()
+            self.snapshots[step] = weights().clone()
 
     def _freeze(self, worst: Tensor, distances: Tensor, step: int) -> None:
         bad = ~torch.isfinite(worst)
@@ -192,38 +210,33 @@ class _Run:
         self.network.fill(self.network.weights, bad, 0.0)
         self.optimizer.reset(bad)
 
-    def _rows(self, count: int) -> Rows:
-        self.freezer.correct(self.history, self.steps)
-        history = self.history
-        loss, accuracy, right = (self._real(t[:count].t()) for t in (history.loss, history.accuracy, history.right))
-        norms = np.stack([self._real(history.norms[:count, layer].t()) for layer in range(history.norms.shape[1])])
-        return Rows(np.array(self.steps[:count]), loss, accuracy, right, norms)
-
-    def _real(self, columns: Tensor) -> np.ndarray:
-        """Those of the real networks, in one piece of memory, networks first."""
-        every = columns.contiguous().numpy()
-        return every if len(self.layout.places) == len(every) else every[self.layout.places]
+    def _rows(self) -> Rows:
+        """The history so far."""
+        rows = self.history.settle()
+        self.freezer.correct(rows, self.layout.places)
+        return rows
 
     def result(self, seconds: float) -> Trained:
-        """The arrays of the real networks."""
+        """The arrays of the real networks; what trained is let go on the way."""
         self.freezer.restore(self.network, self.snapshots)
-        rows = self._rows(len(self.steps))
-        places = self.layout.places
-        solved_at = np.where(rows.right[:, -1], self.first.result()[places], NEVER)
+        rows, places = self._rows(), self.layout.places
+        outputs = self.freezer.outputs(self.network.output.p)[:, :, places].permute(2, 0, 1).contiguous().numpy()
+        final = self.network.rows()
+        del self.network, self.optimizer, self.compiled
         return Trained(
             self.layout.seeds,
             rows,
-            self.freezer.outputs(self.network.output.p)[:, :, places].permute(2, 0, 1).contiguous().numpy(),
-            solved_at,
+            outputs,
+            np.where(rows.right[:, -1], self.first.result()[places], NEVER),
             self.freezer.at[places],
             self._weights(self.initial),
-            self._weights(self.network.rows()),
-            {step: self._weights(weights) for step, weights in self.snapshots.items()},
+            self._weights(final),
+            {step: self._weights(self.snapshots.pop(step)) for step in sorted(self.snapshots)},
             seconds,
         )
 
     def _weights(self, flat: Tensor) -> Weights:
-        return from_rows(self.shape, flat.numpy()[:, self.layout.places])
+        return from_rows(self.shape, flat.numpy(), self.layout.weight_places)
 
 
 def problem(spec: RunSpec) -> Problem:
@@ -261,14 +274,16 @@ class _Freezer:
                 if step >= self.at[new[0]]:
                     snapshot[:, new] = weights
 
-    def correct(self, history: History, steps: list[int]) -> None:
-        """Put what the kept networks were into the history from then on."""
+    def correct(self, rows: Rows, places: np.ndarray) -> None:
+        """Put what the kept networks were into the rows from then on; ``places`` [j] are the columns of the rows' networks."""
         for new, _, loss, accuracy, norms, _ in self.kept:
-            since = [row for row, step in enumerate(steps) if step >= self.at[new[0]]]
-            for row in since:
-                history.loss[row, new], history.accuracy[row, new], history.right[row, new] = loss, accuracy, False
-                for layer, norm in enumerate(norms):
-                    history.norms[row, layer, new] = norm
+            real = np.flatnonzero(np.isin(places, new))
+            which = np.searchsorted(new, places[real])
+            since = np.searchsorted(rows.steps, self.at[new[0]])
+            lines = [(rows.loss, loss), (rows.accuracy, accuracy), *zip(rows.norms, norms, strict=True)]
+            for line, kept in lines:
+                line[real, since:] = kept.numpy()[which, None]
+            rows.right[real, since:] = False
 
     def outputs(self, outputs: Tensor) -> Tensor:
         """The outputs [n, k, M] with those of the kept networks as they were."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 
 from nnspec.architecture import Architecture
+from nnspec.fused.layout import padded
 from nnspec.fused.network import XP, Output, Problem, Tensor
 from nnspec.fused.params import Block, Segment, blocks
-from nnspec.fused.plan import padded
 
 
 class WideLayer:
@@ -43,16 +43,15 @@ class NetworkFirst:
     """All networks of a chunk with the network axis first; the interface is that of ``NetworkLast``."""
 
     def __init__(self, shape: Architecture, weights: Tensor, segments: list[Segment], problem: Problem):
-        self.networks = segments[-1].stop
-        self.parameters = len(weights)
+        self.parameters, self.networks = weights.shape
         self.weights = weights.new_zeros(self.networks, padded(self.parameters))
-        self.weights[:, : self.parameters] = weights[:, : self.networks].t()
+        self.weights[:, : self.parameters] = weights.t()
         self.grads = torch.zeros_like(self.weights)
         self.segments, self.blocks = segments, blocks(shape)
         self.layers = [WideLayer(block, self.weights, self.grads, len(problem.inputs)) for block in self.blocks]
         self.layers[0].x[..., :-1] = problem.inputs
         self.output = Output(shape, problem)
-        self.outputs = weights.new_zeros(*problem.targets.shape, weights.shape[1])
+        self.outputs = weights.new_zeros(*problem.targets.shape, padded(self.networks))
 
     def forward(self) -> None:
         """Outputs of the present weights, kept for the calls below."""
@@ -115,10 +114,8 @@ class NetworkFirst:
         return values[..., : self.networks].unsqueeze(-1)
 
     def rows(self) -> Tensor:
-        """The weights as [P, M'] rows; spare columns are 0."""
-        rows = self.weights.new_zeros(self.parameters, self.outputs.shape[-1])
-        rows[:, : self.networks] = self.weights[:, : self.parameters].t()
-        return rows
+        """The weights as [P, M] rows, which share their memory."""
+        return self.weights[:, : self.parameters].t()
 
     def put(self, which: Tensor, rows: Tensor) -> None:
         """Set the weights of the networks ``which`` to ``rows`` [P, k]."""

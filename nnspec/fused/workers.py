@@ -6,6 +6,7 @@ costs more than the operations do. The parent receives plain arrays; nothing pas
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -95,6 +97,8 @@ def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int,
                 yield Finished(number, event, extra(specs, chunks[number], event))
             else:
                 yield Advanced(number, event)
+        del event
+        give_back()
     except MemoryError:
         yield Lost(number, "out of memory; lower train.memory or replicates")
     except RuntimeError as error:
@@ -161,7 +165,7 @@ class _Pool(Iterator[Event]):
         process, number = self.busy[connection]
         self.heard[process.pid] = time.monotonic()
         try:
-            event = connection.recv()
+            event = received(connection)
         except (EOFError, ConnectionResetError):
             process.join()
             del self.busy[connection]
@@ -207,6 +211,41 @@ def is_stopped(process: int) -> bool:
         return False
 
 
+@lru_cache
+def _trim() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def give_back() -> None:
+    """Give memory that is free within this process back to the system, where the C library keeps it for later."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+def send(connection: Connection, event: Event | Exception) -> None:
+    """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy of all."""
+    buffers: list[pickle.PickleBuffer] = []
+    text = pickle.dumps(event, protocol=5, buffer_callback=buffers.append)
+    parts = [buffer.raw() for buffer in buffers]
+    connection.send([part.nbytes for part in parts])
+    connection.send_bytes(text)
+    for part in parts:
+        if part.nbytes:
+            connection.send_bytes(part)
+
+
+def received(connection: Connection) -> Any:
+    """The event that ``send`` sent."""
+    sizes = connection.recv()
+    text = connection.recv_bytes()
+    parts = [bytearray(size) for size in sizes]
+    for part in parts:
+        if part:
+            connection.recv_bytes_into(part)
+    return pickle.loads(text, buffers=parts)
+
+
 def _serve(
     connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra
 ) -> None:
@@ -217,11 +256,12 @@ def _serve(
     try:
         while (number := connection.recv()) is not None:
             for event in chunk_events(specs, chunks, number, extra):
-                connection.send(event)
+                send(connection, event)
+                del event
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # a programming error: the parent raises it, so that it is seen
         try:
-            connection.send(error)
+            send(connection, error)
         except (TypeError, AttributeError, pickle.PicklingError):  # it holds what cannot travel
-            connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            send(connection, RuntimeError(f"{type(error).__name__}: {error}"))

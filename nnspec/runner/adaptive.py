@@ -6,7 +6,7 @@ The looks at the rate are fixed beforehand, and the interval is wide enough to s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,9 +14,9 @@ import numpy as np
 from nnspec.analysis.sequential import Looks, looks
 from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
-from nnspec.result import CellResult
 from nnspec.runner.filing import Failed, Stopped
-from nnspec.runner.gather import TrainedCell
+from nnspec.runner.gather import TrainedCell, arrays, mapped
+from nnspec.runner.memory import Budget, Use, allowance, budget, kinds, shared_out
 from nnspec.runner.training import Advance, Carry, Notice, Training, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
@@ -25,11 +25,18 @@ from nnspec.spec import RunSpec
 @dataclass
 class AdaptiveTraining:
     """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole, when it is precise
-    enough; ``specs`` then has the replicates that it took."""
+    enough; ``specs`` then has the replicates that it took. So many cells are in the making at a time as ``train.memory`` holds
+    if all of them take the most replicates.
+
+    Raises:
+        SpecError: it does not fit into ``train.memory``, or initial weights are stored.
+    """
 
     specs: list[RunSpec]
     runtime: Runtime
+    files: bool = False
     carry: Carry | None = None
+    keep: bool = False
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -37,11 +44,23 @@ class AdaptiveTraining:
         if stored:
             raise SpecError([Fault("replicates", f"must be a number with init={stored[0]}", "auto", "say how many sets the file has")])
         self.looks: Looks = looks(self.runtime.precision)
+        self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
-        first = Training(self.specs, self.runtime)
-        self.plan, self.workers = first.plan, first.workers
+        first = Training(self.specs, self.runtime, self.files, self.carry)
+        self.plan, self.workers, self.shared = first.plan, first.workers, first.shared
         self._so_far: dict[int, TrainedCell] = {}  # the networks of the rounds that a cell has behind it
         self._round: tuple[list[int], Training] = [], first  # the cells in training, and what trains them
+
+    def _together(self, largest: list[RunSpec]) -> int:
+        """How many of these cells fit at a time; all if their arrays are kept anyway."""
+        found, memory = kinds(largest), allowance(self.runtime.memory)
+        for pieces in range(1, len(largest) + 1):
+            count = -(-len(largest) // pieces)
+            some = [replace(kind, cells=count, networks=count * kind.largest) for kind in found]
+            if isinstance(budget(some, 1, memory, Use(self.files, keep=True)), Budget):
+                return count
+        shared_out(largest[:1], 1, self.runtime.memory, Use(self.files, keep=True))
+        return 1
 
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell that has come out."""
@@ -57,11 +76,14 @@ class AdaptiveTraining:
         return [Stopped(cell, tuple(histories)) for cell, histories in known.items()]
 
     def __iter__(self) -> Iterator[TrainingEvent]:
+        for start in range(0, len(self.specs), self.together):
+            yield from self._rounds(list(range(len(self.specs)))[start : start + self.together])
+
+    def _rounds(self, going: list[int]) -> Iterator[TrainingEvent]:
         so_far = self._so_far
-        going = list(range(len(self.specs)))
         while going:
             more = [self._more(self.specs[cell], so_far.get(cell)) for cell in going]
-            training = Training(more, self.runtime, carry=self.carry)
+            training = Training(more, self.runtime, carry=self.carry, keep=True)
             self._round = going, training
             again = []
             for event in training:
@@ -98,29 +120,15 @@ def _joined(index: int, before: TrainedCell | None, more: TrainedCell) -> Traine
     """One cell of both parts' networks, in the order of their seeds."""
     if before is None:
         return replace(more, index=index)
-    a, b = before.result, more.result
-    spec = replace(a.spec, replicates=a.spec.replicates + b.spec.replicates)
-    result = CellResult(
-        spec=spec,
-        steps=a.steps,
-        weight_norm=_each(a.weight_norm, b.weight_norm),
-        initial=_each(a.initial, b.initial),
-        final=_each(a.final, b.final),
-        snapshots={step: _each(weights, b.snapshots[step]) for step, weights in a.snapshots.items()},
-        **{name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in PER_NETWORK},
-    )
-    return TrainedCell(index, result, np.concatenate([before.verdict, more.verdict]), _each(before.numbers, more.numbers))
-
-
-PER_NETWORK = ("seeds", "loss", "accuracy", "right", "outputs", "solved_at", "nonfinite_at")
-
-
-def _each(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([a[name], b[name]]) for name in a}
+    spec = replace(before.spec, replicates=before.spec.replicates + more.spec.replicates)
+    others = iter(arrays(more))
+    whole = mapped(before, lambda array: np.concatenate([array, next(others)]))
+    return replace(whole, result=replace(whole.result, spec=spec), files=None)
 
 
 def trainer(
-    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None
+    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None, keep: bool = False
 ) -> Training | AdaptiveTraining:
-    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` makes their artifacts on the way."""
-    return AdaptiveTraining(list(specs), runtime, carry) if auto else Training(specs, runtime, files, carry)
+    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their artifacts are filed,
+    ``keep`` that the caller keeps their arrays."""
+    return AdaptiveTraining(list(specs), runtime, files, carry, keep) if auto else Training(specs, runtime, files, carry, keep)

@@ -10,13 +10,13 @@ import numpy as np
 from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES
 from nnspec.fused.plan import Plan, differences
-from nnspec.fused.workers import cores
 from nnspec.result import WILSON, CellResult, result_lines, verdict_text
 from nnspec.runner.filing import Interval
 from nnspec.runner.gather import TrainedCell
 from nnspec.spec import RunSpec, text
 from nnspec.terminal import progress_stream
 
+STACKS = 12  # of a plan that are listed
 ROWS = 16  # of the table of outputs; parity of many bits has thousands
 
 
@@ -39,20 +39,31 @@ def summary(spec: RunSpec) -> str:
     return f"{spec.model.name} {sizes} {spec.activation.name}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
 
 
-def plan_report(plan: Plan, workers: int, seconds_a_network: float | None) -> str:
-    """The whole plan: cells, stacks, why they are several, memory, and about how long it takes."""
+def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) -> str:
+    """The whole plan: cells, stacks, why they are several, the bytes that it holds, and about how long it trains; None: unknown."""
     lines = [plan_line(plan, workers)]
-    for number, stack in enumerate(plan.stacks):
+    for number, stack in enumerate(plan.stacks[:STACKS]):
         largest = max(chunk.networks for chunk in stack.chunks)
-        memory = largest * stack.network_bytes * min(workers, len(stack.chunks)) / 2**20
         counts = [count(len(stack.cells), "cell"), count(stack.networks, "network"), count(len(stack.chunks), "chunk")]
         first = summary(plan.specs[stack.cells[0]]) + (" ..." if len(stack.cells) > 1 else "")
-        lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)}, {memory:.1f} MiB at a time")
+        lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)} of up to {largest:,}")
+    if len(plan.stacks) > STACKS:
+        lines.append(f"  ... and {count(len(plan.stacks) - STACKS, 'stack')} more")
     if len(plan.stacks) > 1:
         lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
-    if seconds_a_network is not None:
-        lines.append(f"up to {seconds_a_network * plan.networks / min(workers, cores()):.1f} s of training")
+    lines.append(f"about {max(1, round(memory / 2**20)):,} MiB of memory for training and results")
+    lines.append("time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training")
     return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """'2.4 s', '12 min', '3 h', '5 days'."""
+    if seconds < 0.1:
+        return "0.1 s"
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def count(number: int, thing: str, things: str | None = None) -> str:

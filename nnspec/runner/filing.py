@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import queue
 import statistics
 import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap, Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -22,18 +21,21 @@ from nnspec.catalog import DATA, LOSSES
 from nnspec.diagnostics import VERDICTS
 from nnspec.errors import TrackingError
 from nnspec.result import CellResult
-from nnspec.runner.gather import TrainedCell
+from nnspec.runner.gather import TrainedCell, arrays
 from nnspec.runner.stepping import IMAGES_TAG, snapshot_images
 from nnspec.spec import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart, Store, Unfiled, spool
 from nnspec.tracking.artifacts import HISTORY, SPEC, history_columns, spec_yaml
 from nnspec.tracking.parquet import parquet_file
-from nnspec.tracking.provenance import run_tags
-from nnspec.tracking.records import cell_artifacts, dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.provenance import process_tags, run_tags
+from nnspec.tracking.records import Series, cell_artifacts, dataset_info, final_metrics, history_series, run_name
 
 UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # cells a transaction
-ROOM = 2000  # cells that may wait to be filed before training waits for the store
+ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
+POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
+POINT = 250  # bytes of a point on its way into the store
+OBJECTS = 16_000  # bytes of a cell's Python objects
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 
 
@@ -86,6 +88,7 @@ class Filer:
     specs: Sequence[RunSpec]
     parent: str | None = None
     interval: Interval | None = None
+    room: float = ROOM
     ids: dict[int, str] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     unfiled: list[Path] = field(default_factory=list)
@@ -94,31 +97,49 @@ class Filer:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self._queue: queue.Queue[Item | None] = queue.Queue(ROOM)
+        process_tags()  # asks git, while there is one process: a fork of several looks as large as all of them
+        self._waiting: deque[tuple[Item | None, int]] = deque()
+        self._held = 0  # bytes of what waits and of what is filed at present
+        self._changed = threading.Condition()
         self._crash: BaseException | None = None
         self._starts: dict[int, RunStart] = {}  # as they were sent: a run whose beginning went unanswered is known by them
         self._thread = threading.Thread(target=self._work, name="nnspec-filer", daemon=True)
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Hand over one item; waits while too many are waiting."""
-        while True:
+        """Hand over one item; waits while too much is waiting. One item always finds room."""
+        size = held_bytes(item)
+        with self._changed:
+            while self._held and self._held + size > self.room:
+                self._raise_crash()
+                self._changed.wait(1)
             self._raise_crash()
-            try:
-                return self._queue.put(item, timeout=1)
-            except queue.Full:
-                continue
+            self._enter(item, size)
 
     def finish(self) -> None:
         """Wait until everything handed over is filed, or spooled where the store failed."""
-        while self._thread.is_alive():
-            try:
-                self._queue.put(None, timeout=1)
-                break
-            except queue.Full:
-                continue
+        with self._changed:
+            self._enter(None, 0)
         self._thread.join()
         self._raise_crash()
+
+    def _enter(self, item: Item | None, size: int) -> None:
+        self._waiting.append((item, size))
+        self._held += size
+        self._changed.notify_all()
+
+    def _batch(self) -> tuple[list[Item | None], int]:
+        """The next items to file together, and their bytes; a None is the last of all."""
+        batch: list[Item | None] = []
+        held = points = 0
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting)
+            while self._waiting and len(batch) < BATCH and (not batch or held + POINT * points <= self.room / 2):
+                item, size = self._waiting.popleft()
+                batch.append(item)
+                held += size
+                points += metric_points(item)
+        return batch, held
 
     def start_of(self, index: int) -> RunStart:
         """The start record of a cell."""
@@ -136,8 +157,8 @@ class Filer:
             spec = {SPEC: spec_yaml(self.specs[item.index])}  # what it would have trained; a spool refuses a cell without
             if isinstance(item, Failed):
                 return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
-            files = spec | {HISTORY: joined_histories(item.histories)}
-            return RunEnd(run_id, "KILLED", history_series(longest(item.histories)), artifacts=files, end_time=now())
+            known = spec | {HISTORY: joined_histories(item.histories)}
+            return RunEnd(run_id, "KILLED", history_series(longest(item.histories)), artifacts=known, end_time=now())
         reason = failure(item)
         metrics = final_metrics(item.result) | verdict_metrics(item)
         if self.interval is not None:
@@ -145,10 +166,10 @@ class Filer:
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, item.spec.replicates)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         last = item.spec.train.epochs
-        files = dict(item.files if item.files is not None else cell_artifacts(item.result, item.columns()))
+        files: Mapping[str, bytes] = item.files if item.files is not None else cell_artifacts(item.result, item.columns())
         images = snapshot_images(item, now())
         if images:
-            files, tags = files | images, tags | {IMAGES_TAG: "True"}
+            files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
         return RunEnd(run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last)
 
     def _raise_crash(self) -> None:
@@ -157,22 +178,17 @@ class Filer:
 
     def _work(self) -> None:
         try:
-            while (first := self._queue.get()) is not None:
-                batch: list[Item] = [first]
-                last = False
-                while len(batch) < BATCH and not last:
-                    try:
-                        item = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    last = item is None
-                    if item is not None:
-                        batch.append(item)
+            last = False
+            while not last:
+                batch, held = self._batch()
+                last = batch[-1] is None
                 started = time.perf_counter()
-                self._file(batch)
+                self._file([item for item in batch if item is not None])
                 self.seconds += time.perf_counter() - started
-                if last:
-                    return
+                del batch
+                with self._changed:
+                    self._held -= held
+                    self._changed.notify_all()
         except BaseException as error:  # a programming error: the main thread raises it, so that it is seen
             self._crash = error
 
@@ -186,15 +202,31 @@ class Filer:
             self._begin([cell for cell in begun if cell not in self.ids])
             live = [pair for item in batch if isinstance(item, Live) for pair in item.histories]
             if live:
-                self.store.progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
+                self._progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
             if ends:
-                self.store.finish([self.end_of(item) for item in ends])
+                self._finish([self.end_of(item) for item in ends])
         except (TrackingError, OSError) as error:  # an OSError is this machine's: no room for a temporary file, say
             self.broken = error
             self._spool(ends)
         for item in ends:
             self.done.add(item.index)
             self._starts.pop(item.index, None)
+
+    def _finish(self, ends: Sequence[RunEnd]) -> None:
+        self._progress([(end.run_id, end.history) for end in ends], last=False)
+        self.store.finish(ends)
+
+    def _progress(self, histories: Sequence[tuple[str, Mapping[str, Series]]], last: bool = True) -> None:
+        """File histories so far. A long one goes in pieces, for the store makes several times its size of it; ``last`` says whether
+        the last pieces go too."""
+        for run_id, history in histories:
+            rows = max((len(series.steps) for series in history.values()), default=0)
+            together = int(max(POINTS_AT_LEAST, min(POINTS, self.room / POINT)) // max(1, len(history)))
+            for stop in range(together, rows, together):
+                piece = {key: Series(series.steps[:stop], series.values[:stop]) for key, series in history.items()}
+                self.store.progress([(run_id, piece)])
+        if last:
+            self.store.progress(histories)
 
     def _begin(self, cells: Sequence[int]) -> None:
         if cells:
@@ -208,6 +240,22 @@ class Filer:
             ended = [(start, self.end_of(item), item.index in self.ids) for start, item in zip(starts, ends, strict=True)]
             self.unfiled.append(keep(self.experiment, [Unfiled(*parts) for parts in ended]))
             self.spooled += len(ends)
+
+
+def held_bytes(item: Item) -> int:
+    """About how many bytes are held until an item is filed: its arrays, its files, its metrics over steps."""
+    if isinstance(item, Live):
+        return sum(result.loss.nbytes * 4 for _, result in item.histories)
+    if not isinstance(item, TrainedCell):
+        return 0
+    own = sum(array.nbytes for array in arrays(item))
+    files = own if item.files is None else sum(map(len, item.files.values()))
+    return OBJECTS + own + files + 8 * metric_points(item)
+
+
+def metric_points(item: Item | None) -> int:
+    """At most so many points of metrics are filed of an item."""
+    return len(item.result.steps) * (6 + len(item.result.weight_norm)) if isinstance(item, TrainedCell) else 0
 
 
 def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -34,69 +35,126 @@ class TrainedCell:
         return {"verdict": self.verdict, **self.numbers}
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Networks start..stop of a chunk: replicates of one cell from ``first`` on."""
+@dataclass
+class _Gathering:
+    """A cell whose networks come from several chunks: ``cell`` has room for all of them, ``missing`` are still to come."""
 
-    first: int
-    start: int
-    stop: int
-    trained: Trained
-    judged: Judged
+    cell: TrainedCell
+    missing: int
+    taken: list[slice] = field(default_factory=list)  # replicates that have come
 
 
 @dataclass
 class Gatherer:
-    """Collects the parts of cells and gives each cell back once, when it is whole."""
+    """Collects the parts of cells and gives each cell back once, when it is whole. What it holds of a cell it holds once."""
 
     specs: Sequence[RunSpec]
-    parts: dict[int, list[_Part]] = field(default_factory=dict)
+    parts: dict[int, _Gathering] = field(default_factory=dict)
 
     def add(self, chunk: Chunk, trained: Trained, judged: Judged) -> Iterator[TrainedCell]:
         """Take in a trained chunk; yields the cells that are whole now."""
         start = 0
         for share in chunk.shares:
             stop = start + share.count
-            parts = self.parts.setdefault(share.cell, [])
-            parts.append(_Part(share.first, start, stop, trained, judged))
-            if sum(part.stop - part.start for part in parts) == self.specs[share.cell].replicates:
-                yield _whole(share.cell, self.specs[share.cell], sorted(self.parts.pop(share.cell), key=lambda part: part.first))
+            part = _part(share.cell, self.specs[share.cell], trained, judged, start, stop)
+            if share.count == self.specs[share.cell].replicates:
+                yield part
+            elif share.count:
+                yield from self._put(part, share.first)
             start = stop
 
     def waiting(self) -> Iterator[tuple[int, CellResult]]:
         """The histories of trained networks whose cells are not whole, with the index of their cell."""
-        for index, parts in self.parts.items():
-            for part in parts:
-                yield index, partial_history(self.specs[index], part.first, part.trained.rows, part.start, part.stop)
+        for index, gathering in self.parts.items():
+            for here in gathering.taken:
+                yield index, _history_of(gathering.cell.result, here)
+
+    def _put(self, part: TrainedCell, first: int) -> Iterator[TrainedCell]:
+        replicates, count = part.spec.replicates, len(part.verdict)
+        if part.index not in self.parts:
+            whole = mapped(part, lambda array: np.empty((replicates, *array.shape[1:]), array.dtype))
+            self.parts[part.index] = _Gathering(whole, replicates)
+        gathering = self.parts[part.index]
+        for room, values in zip(arrays(gathering.cell), arrays(part), strict=True):
+            room[first : first + count] = values
+        gathering.taken.append(slice(first, first + count))
+        gathering.missing -= count
+        if not gathering.missing:
+            yield self.parts.pop(part.index).cell
 
 
-def _whole(index: int, spec: RunSpec, parts: list[_Part]) -> TrainedCell:
-    def joined(pick: Callable[..., np.ndarray]) -> np.ndarray:
-        pieces = [pick(part)[part.start : part.stop] for part in parts]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
+def _part(index: int, spec: RunSpec, trained: Trained, judged: Judged, start: int, stop: int) -> TrainedCell:
+    """Networks start..stop of a chunk, replicates of one cell; the arrays are the chunk's."""
+    here = slice(start, stop)
     names = [dense.name for dense in architecture(spec).dense]
-    trained = parts[0].trained
+
+    def some(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: tensor[here] for name, tensor in weights.items()}
+
     result = CellResult(
         spec=spec,
-        seeds=joined(lambda p: p.trained.seeds),
+        seeds=trained.seeds[here],
         steps=trained.rows.steps,
-        loss=joined(lambda p: p.trained.rows.loss),
-        accuracy=joined(lambda p: p.trained.rows.accuracy),
-        weight_norm={name: joined(lambda p, i=i: p.trained.rows.norms[i]) for i, name in enumerate(names)},
-        right=joined(lambda p: p.trained.rows.right),
-        outputs=joined(lambda p: p.trained.outputs),
-        solved_at=joined(lambda p: p.trained.solved_at),
-        nonfinite_at=joined(lambda p: p.trained.nonfinite_at),
-        initial={name: joined(lambda p, n=name: p.trained.initial[n]) for name in trained.initial},
-        final={name: joined(lambda p, n=name: p.trained.final[n]) for name in trained.final},
-        snapshots={
-            step: {name: joined(lambda p, s=step, n=name: p.trained.snapshots[s][n]) for name in weights}
-            for step, weights in trained.snapshots.items()
-        },
+        loss=trained.rows.loss[here],
+        accuracy=trained.rows.accuracy[here],
+        weight_norm={name: trained.rows.norms[i][here] for i, name in enumerate(names)},
+        right=trained.rows.right[here],
+        outputs=trained.outputs[here],
+        solved_at=trained.solved_at[here],
+        nonfinite_at=trained.nonfinite_at[here],
+        initial=some(trained.initial),
+        final=some(trained.final),
+        snapshots={step: some(weights) for step, weights in trained.snapshots.items()},
     )
-    numbers = {name: joined(lambda p, n=name: p.judged.numbers[n]) for name in parts[0].judged.numbers}
-    return TrainedCell(index, result, joined(lambda p: p.judged.verdict), numbers, parts[0].judged.files.get(index))
+    return TrainedCell(index, result, judged.verdict[here], some(judged.numbers), judged.files.get(index))
+
+
+PER_NETWORK = ("seeds", "loss", "accuracy", "right", "outputs", "solved_at", "nonfinite_at")
+
+
+def mapped(cell: TrainedCell, change: Callable[[np.ndarray], np.ndarray]) -> TrainedCell:
+    """The cell with each array that has one row a network changed."""
+
+    def each(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: change(array) for name, array in weights.items()}
+
+    result = cell.result
+    plain: dict[str, Any] = {name: change(getattr(result, name)) for name in PER_NETWORK}
+    sets: dict[str, Any] = {name: each(getattr(result, name)) for name in ("weight_norm", "initial", "final")}
+    snapshots = {step: each(weights) for step, weights in result.snapshots.items()}
+    result = replace(result, **plain, **sets, snapshots=snapshots)
+    return replace(cell, result=result, verdict=change(cell.verdict), numbers=each(cell.numbers))
+
+
+def arrays(cell: TrainedCell) -> list[np.ndarray]:
+    """The arrays that have one row a network, in the order of ``mapped``."""
+    found: list[np.ndarray] = []
+
+    def note(array: np.ndarray) -> np.ndarray:
+        found.append(array)
+        return array
+
+    mapped(cell, note)
+    return found
+
+
+def _history_of(result: CellResult, here: slice) -> CellResult:
+    """The history of some replicates of a cell, without their weights."""
+    nothing = np.empty(0)
+    return CellResult(
+        spec=result.spec,
+        seeds=result.seeds[here],
+        steps=result.steps,
+        loss=result.loss[here],
+        accuracy=result.accuracy[here],
+        weight_norm={name: norm[here] for name, norm in result.weight_norm.items()},
+        right=result.right[here],
+        outputs=nothing,
+        solved_at=nothing,
+        nonfinite_at=nothing,
+        initial={},
+        final={},
+    )
 
 
 def partial_history(spec: RunSpec, first: int, rows: Rows, start: int, stop: int) -> CellResult:

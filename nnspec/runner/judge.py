@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nnspec.diagnostics import Group, diagnose
+from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
 from nnspec.fused.plan import Chunk
 from nnspec.fused.train import Trained
 from nnspec.spec import Member, RunSpec
+
+_SHARED = {name: name for name in VERDICTS}  # one text for all networks of a verdict, not one each
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,12 @@ def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> Judged:
     verdict = np.full(column, "", dtype=object)
     numbers: dict[str, np.ndarray] = {}
     for spec, members in groups.items():
-        where = np.concatenate(members)
-        diagnosis = diagnose(_group(spec, trained, where))
-        verdict[where] = diagnosis.verdict
-        for name, values in diagnosis.numbers.items():
-            numbers.setdefault(name, np.full(column, np.nan))[where] = values
+        where, together = np.concatenate(members), at_a_time(spec)
+        for some in (where[first : first + together] for first in range(0, len(where), together)):
+            diagnosis = diagnose(_group(spec, trained, some))
+            verdict[some] = [_SHARED[name] for name in diagnosis.verdict.tolist()]
+            for name, values in diagnosis.numbers.items():
+                numbers.setdefault(name, np.full(column, np.nan))[some] = values
     return Judged(verdict, numbers, time.perf_counter() - start)
 
 

@@ -94,9 +94,10 @@ class Parent:
         if self.report is not None and not outcome.interrupted:
             self.report.begin(outcome.table())
 
-    def filer(self, specs: Sequence[RunSpec], interval: Interval | None = None) -> Filer:
-        """A filer of these cells below this run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
-        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id, interval)
+    def filer(self, specs: Sequence[RunSpec], room: float, interval: Interval | None = None) -> Filer:
+        """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's limits where
+        Wilson's would not be honest."""
+        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id, interval, room)
 
     def close(self, outcome: Outcome, say: Say) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""

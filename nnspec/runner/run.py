@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.drawing import Drawer
-from nnspec.catalog import INITS
+from nnspec.fused.workers import cores
 from nnspec.runner import console
 from nnspec.runner.adaptive import AdaptiveTraining, trainer
 from nnspec.runner.filing import Failed, Filer, Interval, failure
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.interrupts import Interrupts
+from nnspec.runner.memory import planned_bytes
 from nnspec.runner.parent import Parent, Say
 from nnspec.runner.sweep_result import refuse_unwritable
 from nnspec.runner.table import outcome_rows, sweep_table
@@ -92,9 +93,15 @@ def run(
     started = time.perf_counter()
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
     say: Say = (lambda text: None) if quiet else print
+    keep = keep or not sweep
+
+    def training_of(missing: Sequence[int]) -> Training | AdaptiveTraining:
+        specs = [outcome.specs[index] for index in missing]
+        return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep)
+
+    training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
     if settings.sweep.plan_only:
-        planned = Training(outcome.specs, settings.runtime)
-        say(console.plan_report(planned.plan, planned.workers, _seconds_a_network(outcome.specs)))
+        say(_planned(training))
         _say_duplicates(say, duplicates)
         return outcome
     refuse_unwritable(settings.sweep.csv)
@@ -105,10 +112,10 @@ def run(
                 parent.take_earlier(outcome, say)
             missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
             if missing:
-                training = trainer([outcome.specs[index] for index in missing], settings.runtime, settings.auto, parent is not None, carry)
+                training = training if len(missing) == len(cells) else training_of(missing)
                 say(console.plan_line(training.plan, training.workers))
                 _say_duplicates(say, duplicates)
-                _train(training, missing, outcome, parent, interrupts, keep or not sweep, quiet)
+                _train(training, missing, outcome, parent, interrupts, keep, quiet)
             if parent is not None:
                 parent.close(outcome, say)
         except BaseException:
@@ -132,7 +139,7 @@ def _train(
     bar = None if quiet else console.progress_bar(training.plan.networks)
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
-    filer = parent.filer(training.specs, outcome.interval) if parent is not None else None
+    filer = parent.filer(training.specs, training.shared.backlog, outcome.interval) if parent is not None else None
     try:
         for event in interrupts.each(training):
             if isinstance(event, Advance):
@@ -195,14 +202,13 @@ def _say_duplicates(say: Say, duplicates: int) -> None:
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
 
 
-def _seconds_a_network(specs: Sequence[RunSpec]) -> float | None:
-    """About how long one network takes, from a short run of the first cell; None if that is not worth trying."""
-    probe = replace(specs[0], replicates=256, train=replace(specs[0].train, epochs=20, log_every=20, snapshot_every=0))
-    if INITS[specs[0].init.name].stored:
-        return None
-    training = Training([probe], replace(Settings().runtime, workers=1))
-    list(training)
-    return training.seconds["train"] / 256 / 20 * float(np.mean([spec.train.epochs for spec in specs]))
+def _planned(training: Training | AdaptiveTraining) -> str:
+    from nnspec.fused.train import probe
+    from nnspec.runner.cost import plan_seconds
+
+    plan, workers = training.plan, training.workers
+    report = console.plan_report(plan, workers, planned_bytes(plan, training.shared), plan_seconds(plan, min(workers, cores()), probe))
+    return report + ("\n(the first round of replicates=auto)" if isinstance(training, AdaptiveTraining) else "")
 
 
 def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, command: str, parent: Parent | None, say: Say) -> None:

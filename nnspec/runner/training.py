@@ -14,7 +14,7 @@ from nnspec.fused.workers import Advanced, Events, Extra, Finished, Lost, Stuck,
 from nnspec.result import CellResult
 from nnspec.runner.filing import Begun, Failed, Live, Stopped
 from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
-from nnspec.runner.memory import allowance
+from nnspec.runner.memory import Budget, Use, shared_out
 from nnspec.runner.worker import after_training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
@@ -43,17 +43,24 @@ TrainingEvent = Begun | Live | Advance | TrainedCell | Failed | Notice
 
 @dataclass
 class Training:
-    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part."""
+    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part.
+
+    Raises:
+        SpecError: it does not fit into ``train.memory``.
+    """
 
     specs: Sequence[RunSpec]
     runtime: Runtime
     files: bool = False  # have the workers make the cells' artifacts too
     carry: Carry | None = None  # what trains the chunks; None: processes of this machine
+    keep: bool = False  # the caller keeps the arrays of all cells
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
-        self.workers = self.runtime.workers or cores()
-        self.plan: Plan = plan(self.specs, self.workers, allowance(self.runtime.memory))
+        use = Use(self.files, self.keep or self.carry is not None)  # other machines hand over all at once
+        self.shared: Budget = shared_out(self.specs, self.runtime.workers or cores(), self.runtime.memory, use)
+        self.workers = self.shared.room.workers
+        self.plan: Plan = plan(self.specs, self.shared.room)
         self._gatherer = Gatherer(self.specs)
         self._running: dict[int, tuple[Chunk, Progress]] = {}  # the last report of each chunk in training, by its number
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nnspec.fused.memory import makes_files
 from nnspec.fused.plan import Chunk
 from nnspec.fused.train import Trained
 from nnspec.runner.gather import Gatherer
@@ -14,10 +15,10 @@ from nnspec.tracking.records import cell_artifacts
 
 
 def after_training(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained, files: bool = False) -> Judged:
-    """The diagnosis of a trained chunk, with the files of its whole cells if asked: they keep a core busy for longer than
+    """The diagnosis of a trained chunk, with the files of its whole small cells if asked: they keep a core busy for longer than
     their diagnosis, so the workers share them."""
     judged = judge(specs, chunk, trained)
     if not files:
         return judged
-    whole = Gatherer(specs).add(chunk, trained, judged)
-    return replace(judged, files={cell.index: cell_artifacts(cell.result, cell.columns()) for cell in whole})
+    whole = [cell for cell in Gatherer(specs).add(chunk, trained, judged) if makes_files(cell.spec)]
+    return replace(judged, files={cell.index: dict(cell_artifacts(cell.result, cell.columns())) for cell in whole})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from nnspec.sweep.included import included
 from nnspec.sweep.product import NotPlain, Product
 
 Found = tuple[RunSpec | None, Sequence[Fault]]
+Watch = Callable[[Iterator[Found], int], Iterable[Found]]
 _SHOWN = 5  # values of one fault that are written out
 _EXPLAINED = 20  # combinations refused by Hydra that are looked into, at half a second or so each
 
@@ -39,8 +40,13 @@ def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[Sw
     return expand(lines, settings, composer), settings
 
 
-def expand(overrides: Sequence[str], settings: Settings, composer: Composer) -> SweepPlan:
-    """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for.
+def _unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
+    return found
+
+
+def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = _unwatched) -> SweepPlan:
+    """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for. ``watch`` is given
+    the cells before the first is made, and how many there are: it passes them on and may tell how far they are.
 
     Raises:
         SpecError: with every fault of every cell; a fault of many cells is said once.
@@ -50,7 +56,7 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer) -> 
     names = [axis.name for axis in statement.axes]
     tally: Counter[Fault] = Counter()
     cells: list[Cell] = []
-    for row, (spec, found) in zip(rows, _specs(composer, statement, rows), strict=True):
+    for row, (spec, found) in zip(rows, _specs(composer, statement, rows, watch), strict=True):
         if found or spec is None:
             tally.update(dict.fromkeys(found, 1))
         else:
@@ -120,15 +126,15 @@ def _composable(composer: Composer, statement: Statement) -> Statement:
         return rest
 
 
-def _specs(composer: Composer, statement: Statement, rows: Sequence[Row]) -> Iterable[Found]:
+def _specs(composer: Composer, statement: Statement, rows: Sequence[Row], watch: Watch) -> Iterable[Found]:
     product: Product | None = None
     try:
         product = Product(composer, statement)
         if not product.interpolated:
-            return list(_by_section(product, rows))
+            return list(watch(_by_section(product, rows), len(rows)))
     except (NotPlain, *COMPOSE_ERRORS):
         product = None
-    return _by_config(composer, statement, product, rows)
+    return watch(_by_config(composer, statement, product, rows), len(rows))
 
 
 def _by_section(product: Product, rows: Sequence[Row]) -> Iterator[Found]:

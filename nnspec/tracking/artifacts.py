@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnspec.result import NEVER, CellResult
 from nnspec.spec import RunSpec
-from nnspec.tracking.parquet import parquet_file
+from nnspec.tracking.parquet import GROUP, parquet_file, parquet_groups
 
 INITIAL = "weights/initial.safetensors"
 FINAL = "weights/final.safetensors"
@@ -24,24 +25,43 @@ _HEADER = "# An nnspec run. Run it again with: python run.py spec=spec.yaml\n"
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
 
 
-def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Files(Mapping[str, bytes]):
+    """Files by path, each made anew whenever it is asked for: those of a large cell are not all in memory at once."""
+
+    makers: Mapping[str, Callable[[], bytes]]
+
+    def __getitem__(self, path: str) -> bytes:
+        return self.makers[path]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
+def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> Files:
     """The files of one cell by their paths below the artifact root.
 
     ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into ``history.parquet`` too.
     """
-    extra = extra or {}
+    columns = result_columns(result, extra or {})
     metadata = weights_metadata(result.spec)
     files = {
-        INITIAL: weights_file(_stacked(result.initial, result), metadata),
-        FINAL: weights_file(_stacked(result.final, result), metadata),
-        SPEC: spec_yaml(result.spec),
-        RESULTS: parquet_file(result_columns(result, extra)),
-        HISTORY: parquet_file(history_columns(result, extra.get("verdict"))),
+        INITIAL: lambda: weights_file(_stacked(result.initial, result), metadata),
+        FINAL: lambda: weights_file(_stacked(result.final, result), metadata),
+        SPEC: lambda: spec_yaml(result.spec),
+        RESULTS: lambda: parquet_file(columns),
+        HISTORY: lambda: history_file(result, (extra or {}).get("verdict")),
     }
     if result.snapshots:
-        kept = {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
-        files[SNAPSHOTS] = weights_file(kept, metadata)
-    return files
+        files[SNAPSHOTS] = lambda: weights_file(_snapshots(result), metadata)
+    return Files(files)
+
+
+def _snapshots(result: CellResult) -> dict[str, np.ndarray]:
+    return {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
 
 
 def weights_metadata(spec: RunSpec) -> dict[str, str]:
@@ -55,11 +75,11 @@ def weights_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str])
     Written by hand because the library puts the metadata in an order that changes from call to call.
     """
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
-    chunks: list[bytes] = []
+    chunks: list[memoryview] = []
     end = 0
     # Wide elements first, so that each tensor begins at a multiple of its element's size.
     for name, array in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
-        chunks.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        chunks.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
         begin, end = end, end + len(chunks[-1])
         header[name] = {"dtype": _DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -75,12 +95,28 @@ def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str,
 
 def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """One row a replicate and logged step, replicate by replicate: columns of length r * t; ``verdict`` [r] is repeated."""
+    return _history_columns(result, verdict, slice(None), slice(None))
+
+
+def _history_columns(result: CellResult, verdict: np.ndarray | None, some: slice, steps: slice) -> dict[str, np.ndarray]:
+    seeds, at = result.seeds[some], result.steps[steps]
+    columns = {"seed": np.repeat(seeds, len(at)), "step": np.tile(at, len(seeds))}
+    columns |= {"loss": result.loss[some, steps].ravel(), "accuracy": result.accuracy[some, steps].ravel()}
+    columns |= {f"weight_norm.{layer}": norm[some, steps].ravel() for layer, norm in result.weight_norm.items()}
+    columns["right"] = result.right[some, steps].ravel()
+    return columns if verdict is None else columns | {"verdict": np.repeat(verdict[some], len(at))}
+
+
+def history_file(result: CellResult, verdict: np.ndarray | None = None) -> bytes:
+    """``history.parquet``: the columns of ``history_columns``, of which a long file holds few in memory at a time."""
     replicates, steps = len(result.seeds), len(result.steps)
-    columns = {"seed": np.repeat(result.seeds, steps), "step": np.tile(result.steps, replicates)}
-    columns |= {"loss": result.loss.ravel(), "accuracy": result.accuracy.ravel()}
-    columns |= {f"weight_norm.{layer}": norm.ravel() for layer, norm in result.weight_norm.items()}
-    columns["right"] = result.right.ravel()
-    return columns if verdict is None else columns | {"verdict": np.repeat(verdict, steps)}
+    together, stretch = max(1, GROUP // steps), min(steps, GROUP)
+    parts = (
+        _history_columns(result, verdict, slice(first, first + together), slice(start, start + stretch))
+        for first in range(0, replicates, together)
+        for start in range(0, steps, stretch)
+    )
+    return parquet_file(next(parts)) if replicates * steps <= GROUP else parquet_groups(parts)
 
 
 def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -91,13 +91,14 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     """
     if not files:
         return
-    contents = {checked_path(path): content for path, content in files.items()}
+    for path in files:
+        checked_path(path)
     making = f"{root.parent}/.{root.name}.{uuid.uuid4().hex}.tmp"
     try:
         os.makedirs(making)  # noqa: PTH103  pathlib takes as long as the disk
-        _fill(making, contents)
+        _fill(making, files)
         if not _moved(making, root):
-            for path in contents:
+            for path in files:
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 Path(making, path).replace(root / path)
             shutil.rmtree(making)
@@ -107,10 +108,10 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
         raise TrackingError(str(fault)) from error
 
 
-def _fill(folder: str, contents: Mapping[str, bytes]) -> None:
+def _fill(folder: str, files: Mapping[str, bytes]) -> None:
     """Write the files into a new folder of our own."""
     made = {folder}
-    for path, content in contents.items():
+    for path, content in files.items():
         target = f"{folder}/{path}"
         parent = target.rpartition("/")[0]
         if parent not in made:

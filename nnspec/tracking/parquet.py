@@ -8,7 +8,7 @@ are that one with their own numbers put in.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SMALL = 1000  # rows; a larger table is worth compressing, and its columns may have several pages
+GROUP = 2**17  # rows of a long table that are in memory at a time
 KINDS = 256  # kinds of files kept: the verdicts and the nulls of a table are part of its kind
 
 Column = tuple[str, str, Any]  # name; type as NumPy writes it; what is not plain numbers, else None
@@ -78,13 +79,31 @@ def _plain(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
 
 
+def parquet_groups(parts: Iterable[Mapping[str, np.ndarray]]) -> bytes:
+    """A long table from its parts, each a mapping of columns, as one compressed file; what is written is not held twice."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink, writer = io.BytesIO(), None
+    for part in parts:
+        table = pa.table({name: _arrow(values) for name, values in part.items()})
+        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd", **PLAIN)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+    return sink.getvalue()
+
+
+# Dictionaries and statistics cost more than they save: floats rarely repeat and nobody filters files of this size.
+PLAIN: dict[str, Any] = {"use_dictionary": False, "write_statistics": False}
+
+
 def _written(columns: Mapping[str, pa.Array], compression: str) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    # Dictionaries and statistics cost more than they save: floats rarely repeat and nobody filters a file this small.
-    pq.write_table(pa.table(dict(columns)), sink, compression=compression, use_dictionary=False, write_statistics=False)
+    pq.write_table(pa.table(dict(columns)), sink, compression=compression, **PLAIN)
     return bytes(sink.getvalue())
 
 

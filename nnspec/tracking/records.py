@@ -19,6 +19,7 @@ PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"
 EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")  # tag of an experiment: the UI then shows runs, not traces
+SORTED = 1_000_000  # numbers that are sorted at a time
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
 
@@ -123,17 +124,24 @@ def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarra
         return np.asarray(sign * np.where(below == above, below, below + part * (above - below)))
 
 
+def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
+    """[t] the quantiles of values [r, t], few steps at a time: sorting takes copies in double precision."""
+    together = max(1, SORTED // max(1, len(values)))
+    parts = [quantile(values[:, start : start + together], share, worst) for start in range(0, values.shape[1], together)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
 def history_series(result: CellResult) -> dict[str, Series]:
     """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the share solved.
 
     Broken networks count as the worst ones: see ``quantile``.
     """
     steps = np.asarray(result.steps, np.int64)
-    lines = {"loss": quantile(result.loss, 0.5), "accuracy": quantile(result.accuracy, 0.5, worst="low")}
-    lines.update({f"weight_norm.{layer}": quantile(norm, 0.5) for layer, norm in result.weight_norm.items()})
+    lines = {"loss": _over_steps(result.loss, 0.5), "accuracy": _over_steps(result.accuracy, 0.5, worst="low")}
+    lines.update({f"weight_norm.{layer}": _over_steps(norm, 0.5) for layer, norm in result.weight_norm.items()})
     if len(result.seeds) > 1:
-        lines["loss_q10"] = quantile(result.loss, 0.1)
-        lines["loss_q90"] = quantile(result.loss, 0.9)
+        lines["loss_q10"] = _over_steps(result.loss, 0.1)
+        lines["loss_q90"] = _over_steps(result.loss, 0.9)
         lines["solved_fraction"] = result.right.mean(axis=0, dtype=np.float64)
     return {key: Series(steps, values) for key, values in lines.items()}
 

@@ -19,7 +19,7 @@ from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, total
 from nnspec.fused.stretch import Stretch, stretches
 from nnspec.fused.traced import Pass
 from nnspec.result import NEVER
-from nnspec.spec import RunSpec
+from nnspec.spec import RunSpec, Train
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
 Differing = Callable[..., dict[Any, list[str]]]
@@ -261,7 +261,7 @@ def test_equal_operations_are_one_node_and_what_has_no_form_is_refused() -> None
 def test_stretches_make_every_update_once_and_look_where_the_history_does(epochs: int, every: int, snapshots: int, most: int) -> None:
     rows = [*range(0, epochs, every), epochs]
     kept = range(0, epochs, snapshots) if snapshots else ()
-    found = list(stretches(rows, kept, most))
+    found = list(stretches(Train(epochs, every, snapshots), most))
     assert [step for s in found for step in range(s.step, s.step + s.updates)] == list(range(epochs))
     looks = [s.step + look * s.count for s in found for look in range(s.looks)]
     assert set(rows[:-1]) | set(kept) <= set(looks)

@@ -169,6 +169,7 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
 @pytest.mark.parametrize("lr", [0.1, 1e25], ids=["training", "diverging"])
 def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
     monkeypatch.setattr(module, "PULSE", 0.0)  # after every row
+    monkeypatch.setattr(module, "RESTRAINT", 0)
     spec = spec_of(
         replicates=5, optimizer={"name": "sgd", "lr": lr}, loss="mse", model={"name": "mlp", "output": "identity"}, train={"epochs": 30}
     )

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
-from nnspec.fused.plan import KEY_PARTS, LANE, SMALLEST, Plan, differences, logged_steps, plan, segment_key
-from nnspec.spec import RunSpec
+from nnspec.fused.plan import KEY_PARTS, LANE, SMALLEST, Plan, differences, plan, segment_key
+from nnspec.fused.stretch import logged_rows, logged_steps, row_of
+from nnspec.spec import RunSpec, Train
 
 SpecOf = Callable[..., RunSpec]
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
@@ -188,8 +189,12 @@ def test_how_a_stack_is_cut_changes_no_result(spec_of: SpecOf, crowd: Crowd, dif
 
 @given(epochs=st.integers(1, 300), every=st.integers(1, 400))
 def test_logged_steps(epochs: int, every: int) -> None:
-    steps = logged_steps(epochs, every)
+    train = Train(epochs, every)
+    steps = logged_steps(train).tolist()
     assert steps == sorted({0, epochs} | {step for step in range(epochs + 1) if step % every == 0})
+    assert logged_rows(train) == len(steps)
+    assert [row_of(train, step) for step in steps] == list(range(len(steps)))
+    assert all(row_of(train, step) is None for step in range(epochs) if step not in steps)
 
 
 def test_specs_that_cannot_train_never_get_here() -> None:

@@ -6,7 +6,7 @@ Hydra imports every plugin at its start, so that nothing heavy is imported befor
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+MANY = 10_000  # cells whose expansion is announced: it takes a second
+
+
+def watched(cells: Iterator[Any], total: int) -> Iterable[Any]:
+    """The cells as they are made; of many it is said how many, and on a terminal how far they are."""
+    if total < MANY:
+        return cells
+    print(f"expanding {total:,} cells ...", flush=True)
+    from tqdm import tqdm
+
+    return tqdm(cells, total=total, unit=" cells", disable=None, leave=False, dynamic_ncols=True)
 
 
 class FusedSweeper(Sweeper):
@@ -51,7 +62,7 @@ class FusedSweeper(Sweeper):
         start = time.perf_counter()
         settings = settings_from(resolved(self._config))
         composer = Composer.of_job(self._context.config_loader, self._config)
-        plan = expand([*axes, *arguments], settings, composer)
+        plan = expand([*axes, *arguments], settings, composer, watched)
         heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
         drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only
