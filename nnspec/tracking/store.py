@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.settings import Tracking
+from nnspec.terminal import complain
 from nnspec.tracking import locate
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import RunEnd, RunStart, Series
@@ -153,5 +153,5 @@ def _database(location: Location, writer: str) -> Store:
     if writer == "sql":
         raise TrackingError(str(fault))
     instead = "filing through MLflow's client instead, which is slower"
-    warnings.warn(f"{fault.where} {fault.rule}, but got {fault.value}; {instead}", stacklevel=3)
+    complain(Fault(fault.where, fault.rule, fault.value, instead))
     return _client(location)

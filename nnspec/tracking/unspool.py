@@ -70,9 +70,12 @@ def file_spool(folder: Path, store: Store) -> FiledSpool:
 
 
 def spools(folder: Path) -> list[Path]:
-    """The spooled folders in ``folder``, or the one that it is, oldest first."""
-    found = [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"spool-*/{MANIFEST}")]
-    return sorted(found, key=lambda path: ((path / MANIFEST).stat().st_mtime, path))
+    """The spooled folders in ``folder``, or the one that it is, oldest first; none where there can be no such folder."""
+    try:
+        found = [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"spool-*/{MANIFEST}")]
+        return sorted(found, key=lambda path: ((path / MANIFEST).stat().st_mtime, path))
+    except OSError:  # its name is too long, say
+        return []
 
 
 def is_filed(spool: Path) -> bool:
