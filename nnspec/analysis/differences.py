@@ -7,6 +7,7 @@ which the test puts it. Seeds are what is independent; each may have several net
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -140,11 +141,16 @@ def _two_sided(more: float, less: float) -> float:
     return min(1.0, 2 * min(more, less))
 
 
+def _decided(low: float, tail: Tail, error: float) -> float:
+    """A lower limit on the side of 0 on which the test decides: rounding may have put it on 0."""
+    return max(low, sys.float_info.min) if tail(0) < error else min(low, 0.0)
+
+
 def _paired_low(d: np.ndarray, m: np.ndarray, tail: Tail, error: float) -> float:
     """The lower limit of sum d / sum m; see ``paired_difference``."""
     tilt = _tilt(tail, error)
     if tilt == 0:
-        return 0.0
+        return _decided(0.0, tail, error)
     difference = float(d.sum() / m.sum())
     size = np.abs(d)
     # Seeds may hold a larger difference than any yet seen: one network more, all of them if none has differed.
@@ -153,7 +159,7 @@ def _paired_low(d: np.ndarray, m: np.ndarray, tail: Tail, error: float) -> float
     scale = float(caps.sum() / m.sum())
     stated = min(difference, math.copysign(parts.sum() / m.sum(), tilt))
     furthest = math.copysign(scale * _mean_limit(parts, caps, error, upper=tilt < 0), tilt)
-    return max(-1.0, difference - math.hypot(difference - stated, min(0.0, furthest - stated)))
+    return _decided(max(-1.0, difference - math.hypot(difference - stated, min(0.0, furthest - stated))), tail, error)
 
 
 def _tilt(tail: Tail, error: float) -> float:
@@ -204,7 +210,7 @@ def _score_low(difference: float, tail: Tail, error: float) -> float:
     if difference == -1:
         return -1.0
     near, far = (0.0, difference) if tail(0) < error else (-1.0, min(0.0, difference))
-    return float(brentq(lambda tested: tail(tested) - error, near, far, xtol=1e-14))
+    return _decided(float(brentq(lambda tested: tail(tested) - error, near, far, xtol=1e-14)), tail, error)
 
 
 def _score(p1: float, n1: float, p2: float, n2: float, difference: float) -> float:

@@ -63,4 +63,5 @@ def how(compared: pd.DataFrame) -> str:
     """What the table of pairs is, and how many pairs differ."""
     clear = int((compared["p_holm"] < 0.05).sum())
     paired = "paired by seed" if compared["paired"].all() else "not all paired by seed, for their seeds are not the same"
-    return f"differences a - b, {paired}; {clear} of {len(compared)} pairs differ after Holm's correction (p_holm below 0.05)"
+    corrected = f"{clear} of {len(compared)} pairs differ after Holm's correction (p_holm below 0.05)"
+    return f"differences a - b, {paired}; {corrected}\nintervals go with p, one pair at a time; p_holm holds for all pairs at once"
