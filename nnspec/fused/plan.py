@@ -7,12 +7,13 @@ small enough for the processor's cache and for the room that a process has. No r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
-from nnspec.fused.layout import LANE, is_wide
+from nnspec.fused.layout import LANE, is_wide, padded
 from nnspec.fused.memory import Room, hot_bytes, most_networks
 from nnspec.params import Value
 from nnspec.spec import RunSpec
@@ -79,7 +80,7 @@ def plan(specs: Sequence[RunSpec], room: Room = Room()) -> Plan:  # noqa: B008  
         # networks of one activation side by side, so that a chunk evaluates each formula on few slices
         cells.sort(key=lambda i: (segment_key(specs[i]), i))
         smallest = min((specs[i] for i in cells), key=lambda spec: spec.replicates)
-        width = chunk_width(smallest, sum(specs[i].replicates for i in cells), room)
+        width = chunk_width(smallest, _columns(specs, cells), room)
         stacks.append(Stack(tuple(sorted(cells)), tuple(_cut(specs, cells, width, room.compiled))))
     return Plan(tuple(specs), tuple(stacks))
 
@@ -122,6 +123,12 @@ def segment_key(spec: RunSpec) -> tuple[str, tuple[tuple[str, Value], ...]]:
     """What the networks of one slice of a stack agree on: the formula of their hidden activation."""
     words = tuple((k, v) for k, v in spec.activation.params if isinstance(v, str))
     return spec.activation.name, words
+
+
+def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
+    """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in lanes."""
+    sizes = [sum(specs[i].replicates for i in some) for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))]
+    return sum(sizes) if is_wide(specs[cells[0]]) else sum(map(padded, sizes))
 
 
 def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:

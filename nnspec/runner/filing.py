@@ -34,7 +34,7 @@ UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # cells a transaction
 ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
 POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
-POINT = 250  # bytes of a point on its way into the store
+POINT = 400  # bytes of a point on its way into the store
 OBJECTS = 16_000  # bytes of a cell's Python objects
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 

@@ -25,10 +25,9 @@ PROCESS = 8 * MIB  # what a process that trains touches besides: libraries, buff
 COMPILER = 90 * MIB  # LLVM and what it leaves behind
 TABLE_WRITER = 50 * MIB  # pyarrow, in each process that makes files
 STORE = 12 * MIB  # what filing touches besides
-POINT = 250  # bytes of a metric's point on its way into the store
-POINTS = 125_000  # of them at a time
 TABLES = 3  # copies of the table of all networks while a sweep's results are shown, filed and drawn
-WAITING = 1 / 8  # of what is left: results that wait to be filed
+WAITING = 1 / 8  # of what is left: results that wait to be filed, and what the store makes of those it takes
+FILED = 2 / 3  # of that: what waits
 CELL = 3_000  # bytes of the Python objects of a cell's outcome
 
 
@@ -81,9 +80,8 @@ def results_bytes(found: Iterable[Kind], use: Use) -> float:
 
 
 def _filed_bytes(kind: Kind) -> float:
-    """A file of the largest cell, its metrics over steps, and what the store makes of them."""
-    points = logged_rows(kind.spec.train) * (6 + len(architecture(kind.spec).dense))
-    return kind.largest * largest_file_bytes(kind.spec) + 8 * points + POINT * min(POINTS, points * kind.cells)
+    """A file of the largest cell, and its metrics over steps."""
+    return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(kind.spec.train) * (6 + len(architecture(kind.spec).dense))
 
 
 def fixed_bytes(found: Sequence[Kind], room: Room) -> float:
@@ -105,9 +103,9 @@ def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budg
             room = Room(None, processes, use.files, compiled)
             fixed = fixed_bytes(found, room)
             left = memory - results - processes * fixed
-            backlog = left * WAITING if use.files else 0.0
-            if left - backlog >= least_bytes(found, room):
-                return Budget(results, backlog, fixed, replace(room, bytes=left - backlog))
+            waiting = left * WAITING if use.files else 0.0
+            if left - waiting >= least_bytes(found, room):
+                return Budget(results, waiting * FILED, fixed, replace(room, bytes=left - waiting))
     return results + fixed + least_bytes(found, room) / (1 - WAITING if use.files else 1)
 
 

@@ -145,6 +145,11 @@ def _sqlite_engine(engine: Engine) -> Engine:
         # A transaction that outgrows the cache locks out every reader until it ends.
         connection.execute("PRAGMA cache_size = -65536")
 
+    @event.listens_for(engine, "checkin")
+    def hand_back(connection: Any, _record: object) -> None:
+        if connection is not None:  # one that broke is gone
+            connection.execute("PRAGMA shrink_memory")  # the cache is for one transaction, not for the rest of a sweep
+
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         # A deferred transaction that turns writer fails at once if another wrote meanwhile; an immediate one waits its turn.

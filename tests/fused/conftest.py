@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nnspec.fused.memory import Room
 from nnspec.fused.plan import Chunk, Share, plan, segment_key
 from nnspec.fused.train import Trained, train_chunk
 from nnspec.fused.workers import Finished, train_chunks
@@ -44,9 +45,8 @@ def train_crowd(
     specs: Sequence[RunSpec], width: int | None = None, shuffle: random.Random | None = None, workers: int = 1, memory: float | None = None
 ) -> dict[Network, Facts]:
     """Train ``specs`` as planned, or network by network in a random order in chunks of ``width``."""
-    chunks = [
-        c for stack in plan(specs, workers, memory).stacks for c in (_cut(specs, stack.cells, width, shuffle) if width else stack.chunks)
-    ]
+    stacks = plan(specs, Room(memory, workers)).stacks
+    chunks = [chunk for stack in stacks for chunk in (_cut(specs, stack.cells, width, shuffle) if width else stack.chunks)]
     found: dict[Network, Facts] = {}
     for event in train_chunks(specs, chunks, workers, lambda *_: None):
         if isinstance(event, Finished):

@@ -10,6 +10,7 @@ import pytest
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
 from nnspec.runner.gather import TrainedCell
+from nnspec.runner.memory import MIB, Use, budget, kinds
 from nnspec.runner.training import Training
 from nnspec.settings import Runtime
 from nnspec.spec import RunSpec
@@ -66,10 +67,17 @@ def trained(specs: list[RunSpec], runtime: Runtime) -> dict[int, TrainedCell]:
     return {event.index: event for event in Training(specs, runtime) if isinstance(event, TrainedCell)}
 
 
+def least(specs: list[RunSpec]) -> float:
+    """The MiB that will just do: training in the smallest pieces."""
+    needed = budget(kinds(specs), 1, 0, Use())
+    assert isinstance(needed, float)
+    return needed / MIB + 1
+
+
 def check(seed: int) -> None:
     chance = random.Random(seed)
     specs = random_sweep(chance)
-    runtime = Runtime(workers=chance.choice((1, 1, 2)), memory=chance.choice((None, 0.3)))
+    runtime = Runtime(workers=chance.choice((1, 1, 2)), memory=chance.choice((None, least(specs))))
     whole = trained(specs, runtime)
     assert len(whole) == len(specs)
     picked = chance.randrange(len(specs))

@@ -188,7 +188,7 @@ def test_plan_only_trains_nothing_and_leaves_no_store(spec_of: SpecOf, folder: P
     said = capsys.readouterr().out
     assert "3 cells: 12 networks in 2 stacks, 2 chunks" in said
     assert "here these differ: loss" in said
-    assert "MiB at a time" in said
+    assert "MiB of memory for training and results" in said
     assert "s of training" in said
 
 
