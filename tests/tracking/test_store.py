@@ -179,7 +179,7 @@ def test_the_data_set_is_an_input(filed: Filed) -> None:
 
 
 def test_artifacts_come_back(filed: Filed, ended: Make, tmp_path: Path) -> None:
-    wanted = ended(filed.cells[0], "x").artifacts
+    wanted = dict(ended(filed.cells[0], "x").artifacts)
     got = Path(filed.client.download_artifacts(filed.ids[0], "", str(tmp_path)))
     assert {path.relative_to(got).as_posix(): path.read_bytes() for path in got.rglob("*") if path.is_file()} == wanted
     assert filed.store.artifact(filed.ids[0], "spec.yaml") == wanted["spec.yaml"]
