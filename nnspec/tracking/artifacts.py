@@ -30,7 +30,7 @@ _RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are equal as mappings are
 class Files(Mapping[str, bytes]):
     """Files by path, each made anew whenever it is asked for: those of a large cell are not all in memory at once."""
 
