@@ -25,7 +25,7 @@ _HEADER = "# An nnspec run. Run it again with: python run.py spec=spec.yaml\n"
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are equal as mappings are
 class Files(Mapping[str, bytes]):
     """Files by path, each made anew whenever it is asked for: those of a large cell are not all in memory at once."""
 
