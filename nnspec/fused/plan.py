@@ -125,6 +125,11 @@ def segment_key(spec: RunSpec) -> tuple[str, tuple[tuple[str, Value], ...]]:
     return spec.activation.name, words
 
 
+def formulas(specs: Sequence[RunSpec], chunk: Chunk) -> int:
+    """Different formulas of hidden activations among the networks of a chunk."""
+    return len({segment_key(specs[share.cell]) for share in chunk.shares})
+
+
 def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
     """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in lanes."""
     sizes = [sum(specs[i].replicates for i in some) for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))]
