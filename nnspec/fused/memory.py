@@ -125,8 +125,9 @@ def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
     """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a report of the
     history so far on its way, and of the time after."""
     columns = networks if is_wide(spec) else padded(networks)
+    twice = item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0  # see ``wide.product``
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + networks * kept
+    training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
     return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))
 
 
