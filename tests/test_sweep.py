@@ -18,7 +18,7 @@ from nnspec.check import checked_mapping
 from nnspec.compose import Composer
 from nnspec.compose.composer import COMPOSE_ERRORS
 from nnspec.errors import SpecError
-from nnspec.settings import Sweep, split
+from nnspec.settings import Settings, Sweep, split
 from nnspec.sweep import plan
 from nnspec.sweep.axes import layout, read
 from nnspec.sweep.expand import configs
@@ -354,3 +354,19 @@ def test_ten_thousand_cells_expand_in_seconds(own: Composer) -> None:
     spent = time.perf_counter() - start
     assert len({cell.spec for cell in got.cells}) == 10_000
     assert spent < 5
+
+
+def test_who_watches_an_expansion_is_told_how_many_cells_there_are_before_the_first_is_made() -> None:
+    from nnspec.sweep import expand
+
+    told: list[object] = []
+
+    def watch(cells: Any, total: int) -> Any:
+        told.append(total)
+        for number, cell in enumerate(cells):
+            told.append(number)
+            yield cell
+
+    found = expand(["seed=range(0,5)", "activation=relu,tanh"], Settings(), Composer(), watch)
+    assert len(found.cells) == 10
+    assert told == [10, *range(10)]

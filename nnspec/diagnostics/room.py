@@ -10,7 +10,7 @@ from nnspec.spec import RunSpec
 ROOM = 250_000  # numbers that an intermediate array may hold, where it can hold fewer: two megabytes stay in the cache
 ARRAYS = 12  # of that size that live at once
 MANY = 4096  # weights from which networks are let off: see ``lanes``
-WEIGHTS, UNITS = 16, 12  # numbers at a time for each weight, and for each row of each unit; measured by benchmarks/memory.py
+WEIGHTS, PROBED, UNITS = 16, 6, 12  # numbers at a time for each weight, with a Hessian and without; for each row of each unit
 
 
 def lanes(count: int, parameters: int) -> int:
@@ -38,6 +38,13 @@ def diagnosis_bytes(spec: RunSpec, networks: int) -> int:
     size = architecture(spec).parameters
     hessian = size * max(size, rows(spec.data) * max(dense.fan_out for dense in architecture(spec).dense))
     return max(8 * ARRAYS * min(ROOM, whole * hessian), min(whole, at_a_time(spec)) * network_bytes(spec))
+
+
+def probe_bytes(spec: RunSpec, networks: int) -> int:
+    """What it takes of that if no Hessian is wanted."""
+    shape, together = architecture(spec), min(-(-networks // _lane(spec)) * _lane(spec), at_a_time(spec))
+    units = sum(dense.fan_out for dense in shape.dense)
+    return 8 * together * (PROBED * shape.parameters + UNITS * rows(spec.data) * units)
 
 
 def _lane(spec: RunSpec) -> int:

@@ -7,6 +7,7 @@ The factors were measured by ``benchmarks/memory.py``, which also shows what the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture, rows
@@ -110,21 +111,24 @@ def makes_files(spec: RunSpec) -> bool:
 @dataclass(frozen=True)
 class Room:
     """What all ``workers`` processes together may hold of the chunks that they train, and of the results on their way: ``bytes`` of
-    memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not."""
+    memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not. ``after`` tells what is needed
+    besides the results of so many networks of a spec once they have trained."""
 
     bytes: float | None = None
     workers: int = 1
     files: bool = False
     compiled: bool = True
+    after: Callable[[RunSpec, int], float] = lambda spec, networks: 0.0
 
 
-def chunk_bytes(spec: RunSpec, networks: int, files: bool = False, compiled: bool = False) -> int:
-    """What a process holds that trains ``networks`` of the spec at a time, and makes their files: the most of the time that they
-    train, with a report of the history so far on its way, and of the time after."""
+def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
+    """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a report of the
+    history so far on its way, and of the time after."""
     columns = networks if is_wide(spec) else padded(networks)
+    twice = item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0  # see ``wide.product``
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    training = columns * column_bytes(spec, compiled and compiles(spec, networks)) + networks * kept
-    return max(training, networks * (result_bytes(spec) + _made_bytes(spec, files)))
+    training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
+    return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))
 
 
 def _made_bytes(spec: RunSpec, files: bool) -> int:
@@ -140,11 +144,11 @@ def passing_bytes(spec: RunSpec, networks: int, room: Room) -> int:
     return networks * max(each, 3 * history_bytes(spec))
 
 
-def held_bytes(spec: RunSpec, count: int, networks: int, room: Room) -> int:
+def held_bytes(spec: RunSpec, count: int, networks: int, room: Room) -> float:
     """What is held while ``networks`` of the spec train, ``count`` at a time in each process."""
     processes = min(room.workers, -(-networks // count))
     others = min(PASSING * count, networks - count)
-    return processes * chunk_bytes(spec, count, room.files, room.compiled) + passing_bytes(spec, others, room)
+    return processes * chunk_bytes(spec, count, room) + passing_bytes(spec, others, room)
 
 
 def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:

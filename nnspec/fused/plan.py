@@ -19,6 +19,7 @@ from nnspec.params import Value
 from nnspec.spec import RunSpec
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
+LEAST = 2  # wide networks that train at a time where there is room: one alone takes as long, see ``wide.product``
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 
 
@@ -125,6 +126,11 @@ def segment_key(spec: RunSpec) -> tuple[str, tuple[tuple[str, Value], ...]]:
     return spec.activation.name, words
 
 
+def formulas(specs: Sequence[RunSpec], chunk: Chunk) -> int:
+    """Different formulas of hidden activations among the networks of a chunk."""
+    return len({segment_key(specs[share.cell]) for share in chunk.shares})
+
+
 def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
     """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in lanes."""
     sizes = [sum(specs[i].replicates for i in some) for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))]
@@ -135,7 +141,7 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes where a network
     is a column, and at least one network, whether it fits or not."""
     unit, workers = 1 if is_wide(spec) else LANE, room.workers
-    width = max(1, CACHE // (hot_bytes(spec) * unit)) * unit
+    width = max(LEAST if is_wide(spec) else unit, CACHE // (hot_bytes(spec) * unit) * unit)
     width = most_networks(spec, networks, room, min(width, networks))
     pieces = -(-networks // width)
     if networks >= 2 * SMALLEST:

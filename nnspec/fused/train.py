@@ -83,11 +83,12 @@ def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | T
         yield trained
 
 
-def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
-    """Seconds that it takes to set up this chunk, and one eager update of it; ``patience`` is about how long it may try."""
+def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
+    """Seconds that it takes to set up this chunk, and one eager update of it on the data's first ``rows``; ``patience`` is about how
+    long it may try."""
     begun = time.perf_counter()
     with one_thread(), torch.inference_mode():
-        run = _Run(specs, replace(chunk, compiled=False))
+        run = _Run(specs, replace(chunk, compiled=False), rows)
         run.look_and_update(0)
         started, made = time.perf_counter(), 0
         while not made or time.perf_counter() - begun < patience:
@@ -99,7 +100,7 @@ def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[floa
 class _Run:
     """The state of one chunk in training."""
 
-    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk):
+    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, rows: int | None = None):
         self.layout = columns(specs, chunk)
         self.spec = self.layout.specs[0]  # of whatever a stack agrees on
         self.shape = architecture(self.spec)
@@ -107,7 +108,7 @@ class _Run:
         self.initial = stacked(self.layout)
         tolerance = torch.tensor([self.layout.specs[j].solved.tolerance for j in self.layout.source], dtype=self.kind)
         network = NetworkFirst if self.layout.wide else NetworkLast
-        slices, data = segments(self.layout, self.kind), problem(self.spec)
+        slices, data = segments(self.layout, self.kind), problem(self.spec, rows)
         self.network: Network = network(self.shape, self.initial.clone(), slices, data)
         self.steps = logged_steps(self.spec.train)
         self.history = History(self.steps, len(self.shape.dense), self.layout.places, self.layout.width, self.kind)
@@ -239,13 +240,13 @@ class _Run:
         return from_rows(self.shape, flat.numpy(), self.layout.weight_places)
 
 
-def problem(spec: RunSpec) -> Problem:
-    """The data, targets and loss of a spec as tensors of its precision."""
+def problem(spec: RunSpec, rows: int | None = None) -> Problem:
+    """The data, targets and loss of a spec as tensors of its precision; the first ``rows`` of them."""
     kind = getattr(torch, spec.dtype)
     data = DATA[spec.data.name].make(dict(spec.data.params))
     loss = LOSSES[spec.loss.name]
     targets = loss.targets(data.labels, data.classes)
-    return Problem(torch.from_numpy(data.inputs).to(kind), torch.from_numpy(targets).to(kind), loss, dict(spec.loss.params))
+    return Problem(torch.from_numpy(data.inputs[:rows]).to(kind), torch.from_numpy(targets[:rows]).to(kind), loss, dict(spec.loss.params))
 
 
 class _Freezer:

@@ -16,6 +16,14 @@ from nnspec.fused.network import XP, Output, Problem, Tensor
 from nnspec.fused.params import Block, Segment, blocks
 
 
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix products [M, a, c] of [M, a, b] and [M, b, c]. A single one is made twice: its library sums a batch of one in another
+    order than a larger batch, and a network must be the same alone and in any crowd."""
+    if len(left) > 1:
+        return torch.bmm(left, right)
+    return torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))[:1]
+
+
 class WideLayer:
     """One layer of every network: weights [M, i + 1, o], inputs [M, n, i + 1] of which the last is 1."""
 
@@ -30,13 +38,13 @@ class WideLayer:
 
     def forward(self) -> Tensor:
         """Pre-activations [M, n, o] of the inputs in ``x``."""
-        self.z.copy_(torch.bmm(self.x, self.weights))
+        self.z.copy_(product(self.x, self.weights))
         return self.z
 
     def backward(self, dz: Tensor, inputs: bool) -> Tensor | None:
         """Gradients of the weights from those of z [M, n, o]; those of the inputs [M, n, i] where asked."""
-        self.grads.copy_(torch.bmm(self.x.transpose(1, 2), dz))
-        return torch.bmm(dz, self.weights[:, :-1].transpose(1, 2)) if inputs else None
+        self.grads.copy_(product(self.x.transpose(1, 2), dz))
+        return product(dz, self.weights[:, :-1].transpose(1, 2)) if inputs else None
 
 
 class NetworkFirst:

@@ -46,19 +46,23 @@ class AdaptiveTraining:
         self.looks: Looks = looks(self.runtime.precision)
         self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
-        first = Training(self.specs, self.runtime, self.files, self.carry)
+        first = Training(self.specs[: self.together], self.runtime, self.files, self.carry)
         self.plan, self.workers, self.shared = first.plan, first.workers, first.shared
         self._so_far: dict[int, TrainedCell] = {}  # the networks of the rounds that a cell has behind it
         self._round: tuple[list[int], Training] = [], first  # the cells in training, and what trains them
 
     def _together(self, largest: list[RunSpec]) -> int:
-        """How many of these cells fit at a time; all if their arrays are kept anyway."""
-        found, memory = kinds(largest), allowance(self.runtime.memory)
-        for pieces in range(1, len(largest) + 1):
-            count = -(-len(largest) // pieces)
+        """How many of these cells fit at a time: all, a half, a quarter ..., at least one.
+
+        Raises:
+            SpecError: not even one does.
+        """
+        found, memory, count = kinds(largest), allowance(self.runtime.memory), len(largest)
+        while count > 1:
             some = [replace(kind, cells=count, networks=count * kind.largest) for kind in found]
             if isinstance(budget(some, 1, memory, Use(self.files, keep=True)), Budget):
                 return count
+            count = -(-count // 2)
         shared_out(largest[:1], 1, self.runtime.memory, Use(self.files, keep=True))
         return 1
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from nnspec.architecture import architecture, rows
 from nnspec.catalog import INITS
-from nnspec.fused.memory import chunk_bytes, compiles, hot_bytes
-from nnspec.fused.plan import Chunk, Plan, Share, Stack, segment_key
+from nnspec.fused.layout import LANE, is_wide
+from nnspec.fused.memory import Room, chunk_bytes, compiles, hot_bytes
+from nnspec.fused.plan import Chunk, Plan, Share, Stack, formulas
 from nnspec.fused.stretch import Stretch, logged_rows, stretches
 from nnspec.spec import RunSpec, Train
 
@@ -21,6 +22,8 @@ ROOM = 48e6  # bytes that a trial may take
 FASTER = 3.7  # times that a compiled update is faster than an eager one, but
 QUICKEST = 20e-9  # no network's takes less than this where the eager one takes more
 COMPILING, COMPILING_ROW = 0.1, 1.5e-3  # seconds to compile a step, and for each weight and row of data
+FEW = 1000  # rows of data that are tried at least, of many
+SHARED = 1.4  # times as long as alone an update takes beside another process: they share caches and memory
 ENDLESS = 10**9  # updates of a trial: it is broken off
 LOOK = 0.4  # of an update, what a row of the history costs
 
@@ -33,7 +36,7 @@ class Trial:
     update: float
 
 
-Probe = Callable[[Sequence[RunSpec], Chunk, float], tuple[float, float]]  # see ``fused.train.probe``
+Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``fused.train.probe``
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
@@ -62,11 +65,11 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
     processes = min(workers, len(stack.chunks))
     seconds, compiled = 0.0, 0
     for chunk in stack.chunks:
-        formulas = len({segment_key(specs[share.cell]) for share in chunk.shares})
-        it_pays = chunk.compiled and compiles(first, chunk.networks // formulas)
+        different = formulas(specs, chunk)
+        it_pays = chunk.compiled and compiles(first, chunk.networks // different)
         seconds += chunk.networks * (trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update))
-        compiled = max(compiled, formulas if it_pays else 0)
-    return seconds / processes + compiled * (COMPILING + COMPILING_ROW * _size(first))
+        compiled = max(compiled, different if it_pays else 0)
+    return seconds / processes * (SHARED if processes > 1 else 1.0) + compiled * (COMPILING + COMPILING_ROW * _size(first))
 
 
 def _size(spec: RunSpec) -> int:
@@ -86,28 +89,32 @@ def compiled_seconds(train: Train, update: float) -> float:
 
 
 def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
-    """A trial of the networks of a stack's first chunk, of as many as the room takes, or of a smaller model; None if neither."""
+    """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of the data's rows.
+    None if all of that does not fit."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
-    count, share = chunk.networks, 1.0
-    while count > 1 and _bytes(spec, count) > ROOM:
-        count //= 2
+    count, least = chunk.networks, 1 if is_wide(spec) else min(LANE, chunk.networks)
+    while count > least and _bytes(spec, count) > ROOM:
+        count = max(least, count // 2)
+    known = rows(spec.data)
+    some = known if _bytes(spec, count) <= ROOM else max(1, min(known, int(known * ROOM / 2 / _bytes(spec, count))))
     smaller: RunSpec | None = spec
-    while smaller is not None and _bytes(smaller, count) > ROOM:
-        smaller = narrower(smaller)
+    if some < min(known, FEW):  # it is the weights
+        some, smaller = known, narrower(spec)
+        while smaller is not None and _bytes(smaller, count) > ROOM:
+            smaller = narrower(smaller)
     if smaller is None:
         return None
-    if smaller is not spec:
-        share = hot_bytes(smaller) / hot_bytes(spec)
+    share = hot_bytes(smaller) / hot_bytes(spec) * some / known
     picked, shares = _first(specs, chunk, count)
     trials = [smaller] * len(picked) if smaller is not spec else picked
     short = [replace(one, train=Train(ENDLESS, ENDLESS)) for one in trials]
-    setup, update = probe(short, Chunk(shares), patience)
+    setup, update = probe(short, Chunk(shares), patience, some)
     return Trial(setup / count / share, update / count / share)
 
 
-def _bytes(spec: RunSpec, count: int) -> int:
-    return chunk_bytes(replace(spec, train=Train(ENDLESS, ENDLESS)), count)
+def _bytes(spec: RunSpec, count: int) -> float:
+    return chunk_bytes(replace(spec, train=Train(ENDLESS, ENDLESS)), count, Room(compiled=False))
 
 
 def _first(specs: Sequence[RunSpec], chunk: Chunk, count: int) -> tuple[list[RunSpec], tuple[Share, ...]]:

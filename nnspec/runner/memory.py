@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnspec.architecture import architecture
-from nnspec.diagnostics import diagnosis_bytes
+from nnspec.diagnostics import diagnosis_bytes, probe_bytes
 from nnspec.errors import Fault, SpecError
 from nnspec.fused.memory import OBJECTS, Room, compiles, diagnosis_numbers, held_bytes, largest_file_bytes, makes_files, result_bytes
-from nnspec.fused.plan import Plan, alike
+from nnspec.fused.plan import Plan, alike, formulas
 from nnspec.fused.stretch import logged_rows
 from nnspec.spec import RunSpec
 
@@ -51,12 +51,11 @@ class Use:
 
 @dataclass(frozen=True)
 class Budget:
-    """How a command's memory is shared out, in bytes: ``results`` the parent keeps, ``backlog`` may wait to be filed, ``fixed`` is what
-    each process takes whatever it trains; the rest is the ``room`` of what trains."""
+    """How a command's memory is shared out, in bytes: ``results`` the parent keeps, ``backlog`` may wait to be filed; the rest, but for
+    what each process takes whatever it trains, is the ``room`` of what trains."""
 
     results: float
     backlog: float
-    fixed: float
     room: Room
 
 
@@ -84,11 +83,10 @@ def _filed_bytes(kind: Kind) -> float:
     return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(kind.spec.train) * (6 + len(architecture(kind.spec).dense))
 
 
-def fixed_bytes(found: Sequence[Kind], room: Room) -> float:
-    """What a process takes whatever it trains: its diagnosis, the compiler, what writes files."""
-    writer = TABLE_WRITER if room.workers > 1 and room.files and any(makes_files(kind.spec) for kind in found) else 0
-    diagnosis = max(diagnosis_bytes(kind.spec, kind.networks) for kind in found)
-    return PROCESS + diagnosis + writer + (COMPILER if room.compiled else 0)
+def fixed_bytes(kind: Kind, room: Room) -> float:
+    """What a process takes that trains networks of this kind, however many: the compiler, what writes files."""
+    writer = TABLE_WRITER if room.workers > 1 and room.files and makes_files(kind.spec) else 0
+    return PROCESS + writer + (COMPILER if room.compiled and compiles(kind.spec, kind.networks) else 0)
 
 
 def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budget | float:
@@ -100,12 +98,12 @@ def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budg
     worth = any(compiles(kind.spec, kind.networks) for kind in found)
     for compiled in (True, False) if worth else (False,):
         for processes in range(workers, 0, -1):
-            room = Room(None, processes, use.files, compiled)
-            fixed = fixed_bytes(found, room)
+            room = Room(None, processes, use.files, compiled, diagnosis_bytes)
+            fixed = max(fixed_bytes(kind, room) for kind in found)
             left = memory - results - processes * fixed
             waiting = left * WAITING if use.files else 0.0
             if left - waiting >= least_bytes(found, room):
-                return Budget(results, waiting * FILED, fixed, replace(room, bytes=left - waiting))
+                return Budget(results, waiting * FILED, replace(room, bytes=left - waiting))
     return results + fixed + least_bytes(found, room) / (1 - WAITING if use.files else 1)
 
 
@@ -165,12 +163,14 @@ def _first(holds: Callable[[int], bool], most: int) -> int:
 
 
 def planned_bytes(plan: Plan, shared: Budget) -> float:
-    """What the command holds when most of it is there."""
+    """What the command holds when most of it is there, if no Hessian is wanted: few networks need one, but there is room for it."""
     sizes = []
     for stack in plan.stacks:
-        spec, largest = plan.specs[stack.cells[0]], max(chunk.networks for chunk in stack.chunks)
-        fixed = min(shared.room.workers, len(stack.chunks)) * shared.fixed
-        sizes.append(fixed + held_bytes(spec, largest, stack.networks, shared.room))
+        spec, largest = plan.specs[stack.cells[0]], max(stack.chunks, key=lambda chunk: chunk.networks)
+        each = largest.networks // formulas(plan.specs, largest)
+        room = replace(shared.room, workers=min(shared.room.workers, len(stack.chunks)), after=probe_bytes)
+        fixed = room.workers * fixed_bytes(Kind(spec, 1, each, each), room)
+        sizes.append(fixed + held_bytes(spec, largest.networks, stack.networks, room))
     return shared.results + max(sizes)
 
 

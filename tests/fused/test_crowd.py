@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from nnspec.catalog import ACTIVATIONS, LOSSES, OPTIMIZERS
+from nnspec.fused.layout import is_wide
 from nnspec.spec import RunSpec
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
@@ -110,6 +111,24 @@ def test_a_network_is_the_same_alone_and_in_any_crowd_over_the_whole_product(
 def test_a_very_wide_network_is_the_same_alone_and_in_any_crowd(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
     specs = crowd_of(spec_of, ([200], {"name": "adam"}, "bce", "float32"))
     check(specs, list(range(0, len(specs), 5)), random.Random(5), crowd, differing)
+
+
+@pytest.mark.parametrize(
+    ("fields", "replicates"),
+    [
+        ({"data": {"name": "parity", "bits": 12}, "model": {"name": "mlp", "hidden": [64]}}, 3),  # many rows
+        pytest.param({"model": {"name": "mlp", "hidden": [1000, 1000]}}, 5, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_few_networks_with_the_network_axis_first(
+    spec_of: SpecOf, crowd: Crowd, differing: Differing, fields: dict[str, Any], replicates: int
+) -> None:
+    spec = spec_of(**fields, replicates=replicates, train={"epochs": 3, "log_every": 1, "snapshot_every": 2})
+    assert is_wide(spec)
+    whole = crowd([spec], width=replicates)
+    for width in (1, 2):
+        assert differing(crowd([spec], width=width), whole) == {}
 
 
 def test_the_samples_try_every_member_and_alone_every_activation() -> None:

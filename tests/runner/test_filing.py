@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,24 @@ from nnspec.errors import TrackingError
 from nnspec.fused.train import Rows
 from nnspec.result import NEVER
 from nnspec.runner import filing
-from nnspec.runner.filing import FAILURE_TAG, UNFILED, VERDICT_TAG, Begun, Failed, Filer, Live, failure, most_common, verdict_metrics
+from nnspec.runner.filing import (
+    FAILURE_TAG,
+    UNFILED,
+    VERDICT_TAG,
+    Begun,
+    Failed,
+    Filer,
+    Live,
+    failure,
+    held_bytes,
+    most_common,
+    verdict_metrics,
+)
 from nnspec.runner.gather import TrainedCell, partial_history
 from nnspec.settings import Tracking
 from nnspec.spec import RunSpec
 from nnspec.tracking import Store, file_spool, open_store
-from nnspec.tracking.records import FINGERPRINT_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, cell_artifacts
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]
@@ -280,3 +294,74 @@ def test_a_run_is_spooled_as_it_was_begun(
         spooled = [run.start for path in filer.unfiled for run in read_spool(path)[1]]
         assert spooled == sent
         assert len(spooled) == 2
+
+
+class Slow:
+    """A store that files nothing until it is let, and notes how many runs ended in each call."""
+
+    def __init__(self, store: Any):
+        self.store, self.let = store, threading.Event()
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def finish(self, ends: Any) -> None:
+        assert self.let.wait(60)
+        self.batches.append(len(ends))
+        self.store.finish(ends)
+
+
+def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(cells: list[TrainedCell], failing_store: Any) -> None:
+    slow = Slow(failing_store())
+    filer = filer_on(slow, cells)
+    filer.room = held_bytes(cells[0]) * 2.5
+    handed: list[int] = []
+
+    def hand() -> None:
+        for cell in cells:
+            filer.put(cell)
+            handed.append(cell.index)
+
+    thread = threading.Thread(target=hand)
+    thread.start()
+    with filer._changed:
+        assert filer._changed.wait_for(lambda: len(handed) == 2 or filer._held > filer.room, 60)
+        assert filer._held <= filer.room  # what is being filed counts until it is filed
+    slow.let.set()
+    thread.join()
+    filer.finish()
+    assert handed == list(range(CELLS))
+    assert sum(slow.batches) == CELLS == len(filer.done)
+    assert max(slow.batches) == 1  # half the room is one cell
+
+
+def test_the_bytes_of_a_cell_are_those_of_its_arrays_files_and_metrics(cells: list[TrainedCell]) -> None:
+    cell = cells[0]
+    files = dict(cell_artifacts(cell.result, cell.columns()))
+    made = held_bytes(replace(cell, files=files))
+    assert made - held_bytes(replace(cell, files={})) == sum(map(len, files.values()))
+    assert held_bytes(Begun((1,))) == held_bytes(Failed(1, "why")) == 0
+    own = sum(array.nbytes for array in (cell.result.loss, cell.result.final["0.weight"], cell.result.initial["0.weight"]))
+    assert made > own + 8 * 2 * len(cell.result.steps)
+
+
+def test_a_long_history_is_filed_in_pieces(spec_of: SpecOf, trained_cells: CellsOf, store: Store) -> None:
+    (cell,) = trained_cells([spec_of(train={"epochs": 4000, "log_every": 1})])
+    pieces: list[int] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def progress(self, items: Any) -> None:
+            pieces.extend(len(series.steps) for _, history in items for series in history.values())
+            store.progress(items)
+
+    filer = Filer(Watched(), "nnspec-xor", store.experiment("nnspec-xor"), [cell.spec], room=1.0)  # type: ignore[arg-type]
+    filer.put(cell)
+    filer.finish()
+    assert len(set(pieces)) == 3  # of 1250 rows of four metrics, and a rest
+    with sqlite3.connect("mlflow.db") as connection:
+        rows = connection.execute("SELECT key, COUNT(*), COUNT(DISTINCT step) FROM metrics WHERE key IN ('loss', 'accuracy') GROUP BY key")
+        assert rows.fetchall() == [("accuracy", 4001, 4001), ("loss", 4001, 4001)]

@@ -1,0 +1,122 @@
+"""The sizes of training and results, beside what real training leaves, and what they say about chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnspec.catalog import LOSSES, OPTIMIZERS
+from nnspec.fused.layout import LANE, is_wide
+from nnspec.fused.memory import (
+    BLOCK,
+    Room,
+    chunk_bytes,
+    column_bytes,
+    compiles,
+    held_bytes,
+    history_bytes,
+    makes_files,
+    most_networks,
+    passing_bytes,
+    result_bytes,
+    snapshots,
+)
+from nnspec.fused.stretch import MOST
+from nnspec.fused.train import Trained
+from nnspec.spec import RunSpec
+
+SpecOf = Callable[..., RunSpec]
+SIZES: list[dict[str, Any]] = [
+    {},
+    {"dtype": "float64", "train": {"epochs": 37, "log_every": 5}},
+    {"loss": "cross_entropy", "train": {"epochs": 20, "log_every": 1}},
+    {"model": {"name": "mlp", "hidden": [5, 3, 6]}, "activation": "prelu", "train": {"epochs": 20, "snapshot_every": 7}},
+    {"model": {"name": "mlp", "hidden": [30, 30]}, "data": {"name": "parity", "bits": 5}, "train": {"epochs": 3}},
+]
+
+
+def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
+    spec = spec_of(train={"epochs": 100, "log_every": 10})  # 17 weights, 2 layers, 4 rows, 11 rows of the history
+    assert history_bytes(spec) == 11 * (4 * (2 + 2) + 1)
+    # two sets of weights, four outputs, thirty numbers of the diagnosis, and seed, verdict, solved_at, nonfinite_at
+    assert result_bytes(spec) == 11 * 17 + 4 * 2 * 17 + 4 * 4 + 8 * (30 + 4)
+    # 6 arrays and Adam's 2; z 4 and 1, scratch 4, h and dh 8, formulas 24, outputs 10 for each of 4 rows; the history's block
+    assert column_bytes(spec, compiled=False) == 4 * (8 * 17 + 4 * (5 + 4 + 8 + 24 + 10)) + 11 * 17
+    assert column_bytes(spec, compiled=True) - column_bytes(spec, compiled=False) == 4 * 2 * 3 * 17
+    assert chunk_bytes(spec, 3, Room()) == 64 * column_bytes(spec, compiled=False) + 3 * 2 * 11 * 17
+    assert snapshots(spec_of(train={"epochs": 100, "snapshot_every": 25})) == 5
+
+
+@pytest.mark.parametrize("fields", SIZES, ids=str)
+def test_a_result_has_the_size_that_is_reckoned_with(spec_of: SpecOf, train: Callable[[RunSpec], Trained], fields: dict[str, Any]) -> None:
+    from nnspec.fused.plan import Chunk, Share
+    from nnspec.runner.judge import judge
+
+    spec = spec_of(**{"train": {"epochs": 50}, **fields}, replicates=3)
+    trained = train(spec)
+    judged = judge([spec], Chunk((Share(0, 0, 3),)), trained)
+    rows = trained.rows
+    sets = [trained.initial, trained.final, *trained.snapshots.values(), judged.numbers]
+    arrays = [rows.loss, rows.accuracy, rows.right, rows.norms, trained.outputs, trained.seeds, trained.solved_at, trained.nonfinite_at]
+    size = sum(array.nbytes for array in [*arrays, judged.verdict, *(tensor for weights in sets for tensor in weights.values())])
+    spare = snapshots(spec) - len(trained.snapshots)  # one that falls on the last update is counted though it is not kept
+    weights = sum(tensor.nbytes for tensor in trained.final.values())
+    assert size == 3 * result_bytes(spec) - spare * weights
+
+
+def test_one_network_takes_no_more_than_one_where_the_network_axis_is_first(spec_of: SpecOf) -> None:
+    wide = spec_of(model={"name": "mlp", "hidden": [512, 512]}, train={"epochs": 10})
+    assert is_wide(wide)
+    assert chunk_bytes(wide, 2, Room()) * 32 == pytest.approx(chunk_bytes(wide, 64, Room()))
+    assert chunk_bytes(wide, 1, Room()) < chunk_bytes(wide, 2, Room())
+    assert most_networks(wide, 64, Room(1.0), 64) == 1
+
+
+def test_many_rows_train_with_the_network_axis_first(spec_of: SpecOf) -> None:
+    def of(bits: int, units: int) -> RunSpec:
+        return spec_of(data={"name": "parity", "bits": bits}, model={"name": "mlp", "hidden": [units]})
+
+    assert not is_wide(of(10, 22))
+    assert is_wide(of(12, 64))  # 64 networks of it would take a quarter of a gigabyte for each array
+    assert is_wide(of(16, 100))
+
+
+@pytest.mark.parametrize("fields", [*SIZES, {"train": {"epochs": 5000, "log_every": 1}}], ids=str)
+@pytest.mark.parametrize(("workers", "files"), [(1, False), (1, True), (3, True)])
+def test_as_many_train_at_a_time_as_fit(spec_of: SpecOf, fields: dict[str, Any], workers: int, files: bool) -> None:
+    spec = spec_of(**fields, replicates=5000)
+    for size in (3e5, 3e6, 3e7, 3e9):
+        room = Room(size, workers, files)
+        most = most_networks(spec, 5000, room, 5000)
+        assert most == 1 or held_bytes(spec, most, 5000, room) <= size
+        more = most + (1 if is_wide(spec) or most < LANE - 1 else LANE)
+        assert more > 5000 or held_bytes(spec, more, 5000, room) > size
+    sizes = [held_bytes(spec, count, 5000, room) for count in range(1, 400)]
+    assert sizes == sorted(sizes)  # what the search rests on
+
+
+def test_files_of_large_cells_are_not_made_beside_training(spec_of: SpecOf) -> None:
+    small, large = spec_of(replicates=2), spec_of(replicates=5000)
+    assert makes_files(small)
+    assert not makes_files(large)
+    assert passing_bytes(large, 10, Room(workers=1, files=True)) == 10 * result_bytes(large)
+    assert passing_bytes(small, 10, Room(workers=1, files=True)) > 20 * result_bytes(small)
+    assert passing_bytes(small, 10, Room(workers=1, files=False)) == 0
+
+
+def test_what_is_compiled_is_reckoned_with(spec_of: SpecOf) -> None:
+    spec = spec_of(train={"epochs": 1000})
+    assert compiles(spec, 1000)
+    assert not compiles(spec, 900)
+    assert not compiles(replace(spec, dtype="float64"), 10**6)
+    assert BLOCK >= MOST  # compiled code writes so many rows of a block at a time
+
+
+def test_every_optimizer_and_loss_has_a_size(spec_of: SpecOf) -> None:
+    for optimizer in OPTIMIZERS.names():
+        for loss in LOSSES.names():
+            assert np.isfinite(chunk_bytes(spec_of(optimizer=optimizer, loss=loss), 7, Room()))
