@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
 from nnspec.reference import forward, problem
@@ -31,7 +32,7 @@ def is_sweep(store: Store, run_id: str) -> bool:
 
 
 def read_axes(store: Store, run_id: str) -> list[str]:
-    """The columns of a sweep's axes in its table, seeds aside; none for a single run.
+    """The columns of a sweep's axes in its table, seeds and what is measured aside; none for a single run.
 
     Raises:
         TrackingError: the run's tag that names them is no list of texts in JSON.
@@ -44,7 +45,7 @@ def read_axes(store: Store, run_id: str) -> list[str]:
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         rule = "must be a list of texts in JSON"
         raise TrackingError(str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")))
-    return list(dict.fromkeys(axis_column(axis) for axis in axes if axis != "seed"))
+    return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
 
 
 def networks(store: Store, run_id: str) -> pd.DataFrame:
