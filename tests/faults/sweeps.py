@@ -30,6 +30,7 @@ PRELOAD = [
 ]
 AXES = ["activation=relu,tanh,gelu,sigmoid,elu", "init=kaiming_uniform,orthogonal", "seed=range(0,20)"]
 CELLS = 200
+MANY_CHUNKS = "train.memory=23"  # MiB: room for a tenth of the cells at a time, so that they are filed in many batches
 SMALL_DATABASE = 1_000_000  # bytes: room for MLflow's empty tables and no sweep
 SHORT = ["train.epochs=40", "train.log_every=10", "train.workers=1", "sweep.report=false"]
 

@@ -110,7 +110,7 @@ def test_a_server_on_it(database: str, tmp_path: Path, on_sqlite: sweeps.Filed) 
 
 def test_three_sweeps_at_once(database: str, tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     """They make the tables together, and the experiment, and the data set."""
-    running = [sweeps.begin(tmp_path / name, f"tracking.uri={database}", "tracking.writer=sql", "train.memory=1") for name in "abc"]
+    running = [sweeps.begin(tmp_path / name, f"tracking.uri={database}", "tracking.writer=sql", sweeps.MANY_CHUNKS) for name in "abc"]
     for name, sweep in zip("abc", running, strict=True):
         assert sweeps.ended(sweep, 300) == 0, sweeps.output(tmp_path / name)
     found = sweeps.filed(servers.with_driver(database))
@@ -127,7 +127,7 @@ def test_a_restart_during_a_sweep(
 ) -> None:
     """Cells that are being filed wait until it is back: whether connections break in the middle of what they do, or are told off."""
     open_store(Tracking(uri=database)).close()
-    sweep = sweeps.begin(tmp_path, f"tracking.uri={database}", "train.memory=1")
+    sweep = sweeps.begin(tmp_path, f"tracking.uri={database}", sweeps.MANY_CHUNKS)
     servers.until(lambda: servers.query(database, "SELECT run_uuid FROM runs WHERE status = 'FINISHED'"), "a cell is filed")
     _, server = running
     server.stop(signal.SIGKILL if how == "killed" else SHUT_DOWN[server.name])

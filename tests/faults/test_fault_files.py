@@ -102,7 +102,7 @@ def test_a_full_disk_and_no_other(small_disk: Path, undisturbed: sweeps.Filed) -
 @pytest.mark.parametrize("most", [sweeps.SMALL_DATABASE, 5_000_000])
 def test_a_database_that_may_not_grow(tmp_path: Path, undisturbed: sweeps.Filed, most: int) -> None:
     """A quota: from the first cell on, and when some have begun."""
-    sweep = sweeps.begin(tmp_path, HERE, "train.memory=1", under=sweeps.Circumstances(largest_file=most))
+    sweep = sweeps.begin(tmp_path, HERE, sweeps.MANY_CHUNKS, under=sweeps.Circumstances(largest_file=most))
     assert sweeps.ended(sweep) == 1, sweeps.output(tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert (sweeps.filed(uri).statuses["RUNNING"] > 0) == (most > sweeps.SMALL_DATABASE)

@@ -23,7 +23,6 @@ AT_ONCE = 2
 TRIES = 30  # more than any round has needed; the last of them is let alone
 FILINGS = 8
 HERE = "tracking.uri=sqlite:///mlflow.db"
-MANY_CHUNKS = "train.memory=1"  # so that cells come to be filed in many batches
 
 
 def timed(process: Any) -> float:
@@ -50,11 +49,11 @@ def until_done(begin: Callable[[], Any], folder: Path, whole: float, chance: ran
 
 
 def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
-    whole = timed(sweeps.begin(tmp_path / "timed", HERE, MANY_CHUNKS))
+    whole = timed(sweeps.begin(tmp_path / "timed", HERE, sweeps.MANY_CHUNKS))
 
     def one_round(number: int) -> Counter[str]:
         folder = tmp_path / str(number)
-        begin = lambda: sweeps.begin(folder, HERE, MANY_CHUNKS, "resume=last")  # noqa: E731
+        begin = lambda: sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, "resume=last")  # noqa: E731
         kills = until_done(begin, folder, whole, random.Random(number), progress)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
         return kills
@@ -91,7 +90,7 @@ def asked(database: Path, query: str) -> tuple[Any, ...]:
 def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     def spooled(folder: Path) -> Path:
         """A sweep whose database may not grow: its cells are in folders beside it."""
-        sweep = sweeps.begin(folder, HERE, MANY_CHUNKS, under=sweeps.Circumstances(largest_file=sweeps.SMALL_DATABASE))
+        sweep = sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, under=sweeps.Circumstances(largest_file=sweeps.SMALL_DATABASE))
         assert sweeps.ended(sweep) == 1, sweeps.output(folder)
         assert f"file later with: nnspec file {UNFILED}" in sweeps.output(folder)
         return folder
