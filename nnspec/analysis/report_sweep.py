@@ -197,9 +197,8 @@ def _pairs(sweep: _Sweep, axis: str) -> Iterator[Section]:
     frame = compare(sweep.table, axis, sweep.axes).sort_values("p_holm", kind="stable")
     clear = int((frame["p_holm"] < 0.05).sum())
     how = "Paired by seed" if frame["paired"].all() else "Not all pairs share their seeds: those are compared as independent samples"
-    text = (
-        f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05). {how}. Intervals go with p, one pair at a time."
-    )
+    corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
+    text = f"{corrected}. {how}. Intervals go with p, one pair at a time."
     yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
 
 
