@@ -16,6 +16,7 @@ YAML_BYTES = 256 * 2**10  # of a spec, an experiment or a config: PyYAML takes s
 JSON_BYTES = 2**30  # of a spool's list of files: a few KiB a run
 ARTIFACT_BYTES = 16 * 2**30  # of a file that a run filed: snapshots of a million networks
 TABLE_BYTES = 2 * 2**30  # of a table that is read back
+KERNEL_BYTES = 2**20  # of a file that says no size
 _DEPTH = 30  # mappings and lists inside each other; ours have three
 _CHARACTERS = 2000  # of a number: int() takes minutes for a million digits
 _TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "map", "null", "seq", "str"))})
@@ -29,11 +30,13 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
         OSError: it cannot be read, is no regular file or is larger; ``strerror`` says which in words.
     """
     with _regular(path, os.O_RDONLY) as descriptor, open(descriptor, "rb", closefd=False) as file:
-        too_large = os.fstat(descriptor).st_size > limit  # then it need not be read; a file of the kernel's has no size
-        content = b"" if too_large else file.read(limit + 1)
+        size = os.fstat(descriptor).st_size  # 0 of a file of the kernel's
+        too_large = size > limit  # then it need not be read
+        # room is made for as much as is asked for, which must not be all that it may have
+        content = b"" if too_large else file.read(min(limit, max(size, KERNEL_BYTES)) + 1)
     if content is None:  # a file of the kernel's that has nothing to say now
         raise OSError(errno.EAGAIN, "it has nothing to read")
-    if too_large or len(content) > limit:
+    if too_large or len(content) > max(size, min(limit, KERNEL_BYTES)):
         raise OSError(errno.EFBIG, f"it has more than the {in_words(limit)} that it may have")
     return content
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
 from nnspec.fused.layout import LANE, is_wide, padded
-from nnspec.fused.memory import Room, hot_bytes, most_networks
+from nnspec.fused.memory import Room, held_bytes, hot_bytes, most_networks
 from nnspec.params import Value
 from nnspec.spec import RunSpec
 
@@ -147,7 +147,11 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     if networks >= 2 * SMALLEST:
         pieces = -(-max(pieces, workers) // workers) * workers
     even = -(-networks // pieces)
-    return min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
+    width = min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
+    # narrower chunks may keep one more process busy, which takes room too
+    while width > unit and room.bytes is not None and held_bytes(spec, width, networks, room) > room.bytes:
+        width -= unit
+    return width
 
 
 def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:

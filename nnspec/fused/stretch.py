@@ -39,7 +39,8 @@ def logged_rows(train: Train) -> int:
 
 def logged_steps(train: Train) -> np.ndarray:
     """Updates made at each row of the history, [t]."""
-    return np.minimum(np.arange(logged_rows(train), dtype=np.int64) * train.log_every, train.epochs)
+    every = min(train.log_every, train.epochs)  # a larger one need not be a number of the machine
+    return np.minimum(np.arange(logged_rows(train), dtype=np.int64) * every, train.epochs)
 
 
 def row_of(train: Train, step: int) -> int | None:

@@ -74,7 +74,8 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
     columns: dict[str, object] = {"cell": np.repeat(order, counts)}
     for name, values in varied(specs).items():
         columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
-    for name in dict.fromkeys([*OUTCOME, *(name for index in order for name in outcomes[index])]):
+    found = dict.fromkeys([*OUTCOME, *(name for index in order for name in outcomes[index])])
+    for name in (name for name in found if name not in columns):  # a foreign result may have a column of a field's name
         parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
         columns[name] = np.concatenate(parts) if order else np.empty(0)
     table = pd.DataFrame(columns)

@@ -172,6 +172,10 @@ def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[st
     for batch in batches(run_ids, IDS_A_QUERY):
         query = select(latest.c.run_uuid, latest.c.key, latest.c.step).where(latest.c.run_uuid.in_(batch))
         found.update({(run_id, key): step for run_id, key, step in connection.execute(query)})
+    odd = next((where for where, step in found.items() if not isinstance(step, int)), None)
+    if odd is not None:
+        where = f"the last step of the metric {odd[1]} of run {odd[0]}"
+        raise TrackingError(str(Fault(where, "must be a whole number", f"'{found[odd]}'", "mend the store, or train the run again")))
     return found
 
 

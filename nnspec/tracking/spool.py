@@ -175,9 +175,13 @@ def _read_file(home: Path, path: str, digest: str) -> bytes:
 def _read_history(home: Path, content: bytes) -> dict[str, Series]:
     if not content:
         return {}
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    tensors = load(content)
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise _refuse(home / "history.safetensors", "must be a safetensors file", str(error)) from error
     keys = dict.fromkeys(name.partition("/")[2] for name in tensors)
     return {key: checked_series(key, tensors[f"steps/{key}"], tensors[f"values/{key}"], str(home)) for key in keys}
 
