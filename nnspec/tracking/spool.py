@@ -30,7 +30,7 @@ MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
 _SUFFIXES = frozenset({".safetensors", ".parquet", ".yaml", ".json", ".csv", ".txt", ".md", ".html", ".svg", ".png"})
-_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what the reading of a foreign file may end in
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)  # what the reading of a foreign file may end in
 _MAGIC = {".parquet": b"PAR1", ".png": b"\x89PNG"}
 
 
@@ -129,7 +129,7 @@ def read_runs(folder: Path) -> tuple[dict[str, Any], dict[int, Unfiled], dict[in
             ids.add(run.end.run_id)
             runs[number] = run
         except TrackingError as error:
-            refused[number] = error
+            refused[number] = error if str(home) in str(error) else TrackingError(f"spooled {home}: {error}")
         except _NOT_OURS as error:
             refused[number] = _refuse(home, "must be a folder that nnspec spooled", f"{type(error).__name__}: {error}")
     return manifest, runs, refused
