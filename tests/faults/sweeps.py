@@ -6,12 +6,14 @@ import hashlib
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +48,13 @@ def forks() -> Any:
 @dataclass(frozen=True)
 class Circumstances:
     """Under which a command runs: seconds of patience with the store and with each request, the largest file it may write in
-    bytes, the home folder in place of the working folder."""
+    bytes, the home folder in place of the working folder, the transaction (counted from 1) at whose commit it kills itself."""
 
     patience: float | None = None
     request: int | None = None
     largest_file: int | None = None
     home: str | None = None
+    killed_at: int | None = None
 
 
 def command_here(folder: str, words: Sequence[str], under: Circumstances) -> None:
@@ -75,9 +78,24 @@ def command_here(folder: str, words: Sequence[str], under: Circumstances) -> Non
             os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(under.request)
         if under.largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (under.largest_file, under.largest_file))
+        if under.killed_at is not None:
+            kill_at_commit(under.killed_at)
         status = main(words)
         sys.stdout.flush()
         os._exit(status)
+
+
+def kill_at_commit(number: int) -> None:
+    """Let this process be killed when it is about to commit its transaction of this number."""
+    from sqlalchemy import Engine, event
+
+    transactions = count(1)
+
+    def committing(connection: Any) -> None:
+        if next(transactions) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "commit", committing)
 
 
 def command(folder: Path, *words: str, under: Circumstances = Circumstances()) -> Any:

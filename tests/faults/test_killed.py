@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from nnspec.runner.filing import UNFILED
 pytestmark = pytest.mark.slow
 ROUNDS = 50
 AT_ONCE = 2
+COMMITS = 12  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
 TRIES = 30  # more than any round has needed; the last of them is let alone
 FILINGS = 8
 HERE = "tracking.uri=sqlite:///mlflow.db"
@@ -32,38 +34,52 @@ def timed(process: Any) -> float:
     return time.monotonic() - started
 
 
-def until_done(begin: Callable[[], Any], folder: Path, whole: float, chance: random.Random, state: Callable[[Path], str]) -> Counter[str]:
+def until_done(
+    begin: Callable[[sweeps.Circumstances], Any],
+    folder: Path,
+    whole: float,
+    number: int,
+    state: Callable[[Path], str],
+) -> Counter[str]:
     """Begin a command again and again, and kill it at a random moment of its life, until it has ended by itself; the states
-    in which its kills left the store."""
+    in which its kills left the store. Every second command's first kill is at a commit: some states last milliseconds."""
     kills = Counter[str]()
+    chance = random.Random(number)
     for attempt in range(TRIES):
-        process = begin()
-        process.join(chance.uniform(0, 1.2 * whole) if attempt < TRIES - 1 else 120)
-        if not process.is_alive():
-            assert sweeps.ended(process) == 0, sweeps.output(folder)
+        commit = number // 2 % COMMITS + 1 if attempt == 0 and number % 2 == 0 else None
+        process = begin(sweeps.Circumstances(killed_at=commit))
+        process.join(120 if commit or attempt == TRIES - 1 else chance.uniform(0, 1.2 * whole))
+        if process.is_alive():
+            process.kill()
+        status = sweeps.ended(process)
+        if status == 0:
             return kills
-        process.kill()
-        sweeps.ended(process)
+        assert status == -signal.SIGKILL, sweeps.output(folder)
         kills[state(folder / "mlflow.db")] += 1
     raise AssertionError("the last try, which nobody kills, has not ended")
 
 
-def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
+def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(
+    tmp_path: Path, undisturbed: sweeps.Filed
+) -> None:
     whole = timed(sweeps.begin(tmp_path / "timed", HERE, sweeps.MANY_CHUNKS))
 
     def one_round(number: int) -> Counter[str]:
         folder = tmp_path / str(number)
-        begin = lambda: sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, "resume=last")  # noqa: E731
-        kills = until_done(begin, folder, whole, random.Random(number), progress)
+
+        def begin(under: sweeps.Circumstances) -> Any:
+            return sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, "resume=last", under=under)
+
+        kills = until_done(begin, folder, whole, number, progress)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
         return kills
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         kills = sum(pool.map(one_round, range(ROUNDS)), Counter())
     print(f"{ROUNDS} sweeps of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= ROUNDS
+    assert kills.total() >= ROUNDS // 2
     for moment in ("no cell yet", "cells begun", "some cells done"):  # else the moments are not what they should be
-        assert kills[moment] >= ROUNDS // 10
+        assert kills[moment]
 
 
 def progress(database: Path) -> str:
@@ -95,18 +111,18 @@ def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path
         assert f"file later with: nnspec file {UNFILED}" in sweeps.output(folder)
         return folder
 
-    def file(folder: Path) -> Any:
-        return sweeps.command(folder, "file", str(UNFILED), "--uri", "sqlite:///mlflow.db")
+    def file(folder: Path, under: sweeps.Circumstances) -> Any:
+        return sweeps.command(folder, "file", str(UNFILED), "--uri", "sqlite:///mlflow.db", under=under)
 
-    whole = timed(file(spooled(tmp_path / "timed")))
+    whole = timed(file(spooled(tmp_path / "timed"), sweeps.Circumstances()))
     kills = Counter[str]()
     for number in range(FILINGS):
         folder = spooled(tmp_path / str(number))
-        kills += until_done(lambda folder=folder: file(folder), folder, whole, random.Random(number), filing)  # type: ignore[misc]
+        kills += until_done(lambda under, folder=folder: file(folder, under), folder, whole, number, filing)  # type: ignore[misc]
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
     print(f"{FILINGS} filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= FILINGS
-    assert kills["in the middle"] >= FILINGS // 2
+    assert kills.total() >= FILINGS // 2
+    assert kills["in the middle"]
 
 
 def filing(database: Path) -> str:
