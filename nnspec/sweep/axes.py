@@ -114,7 +114,7 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
 def _axis(composer: Composer, key: str, override: Override) -> Axis:
     group = composer.is_group(override.key_or_group)
     chosen = elements(override)  # once: a shuffle is another one each time
-    texts = [str(Transformer.str(element)) for element in chosen]
+    texts = [str(element) if type(element) is int else str(Transformer.str(element)) for element in chosen]
     values = [_value(composer, key, element, typed) for element, typed in zip(chosen, texts, strict=True)]
     known = [i for i, value in enumerate(values) if not (group and unknown_option(composer, override.key_or_group, value))]
     return Axis(key, tuple(texts[i] for i in known), tuple(values[i] for i in known), override, group)
@@ -138,6 +138,8 @@ def layout(axes: Sequence[Axis], sweep: Sweep) -> tuple[list[Row], list[Fault]]:
     count = math.prod(len(step) for step in steps)
     if count > MOST_VALUES:
         return [], [*faults, Fault("the sweep", f"must have at most {MOST_VALUES} cells", str(count), "sweep over less at once")]
+    if not sweep.zip and not excluded:  # every row of the product: a million of them within a second
+        return list(itertools.product(*(range(len(axis.texts)) for axis in axes))), faults
     rows: list[Row] = []
     used: set[int] = set()  # the items of sweep.exclude that match something
     in_order = [axis for group in groups for axis in group] == list(range(len(axes)))

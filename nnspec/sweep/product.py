@@ -140,7 +140,8 @@ class Product:
         return [o for o in self._statement.fixed if not self.composer.is_group(o.key_or_group) or isinstance(o.value(), dict)]
 
     def _interpolated(self) -> bool:
-        sources: list[object] = [*self._composed.values(), *([axis.values for axis in self.axes])]
+        values = [value for axis in self.axes for value in axis.values if not isinstance(value, (int, float))]
+        sources: list[object] = [*self._composed.values(), values]
         sources += [leaf.sections for leaf in (self._leaves or {}).values()]
         written = [text for source in sources for text in _texts(source) if "${" in text]
         if any("hydra" in text for text in written):
