@@ -1,10 +1,11 @@
-"""The same training step eager, by torch.compile and by nnspec's own compiled code, on one core, compilation counted apart.
+"""The same training step eager, by torch.compile and by nnspec's own compiled code, on one core, compilation counted
+apart.
 
     python benchmarks/compilers.py [--networks 4096] [--epochs 1000]
 
 2-4-1 ReLU networks on XOR, BCE, Adam(lr 0.1), the backward pass written by hand, the network axis last in memory. What
-torch.compile is given is the bare step: no history, no check whether a network is solved or diverges; nnspec does all that.
-torch.compile needs a C++ compiler on the machine.
+torch.compile is given is the bare step: no history, no check whether a network is solved or diverges; nnspec does all
+that. torch.compile needs a C++ compiler on the machine.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from nnspec.fused import compiled, stretch
 from nnspec.fused.plan import Chunk, Share
 from nnspec.fused.train import train_chunk
 
-X = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])  # the last column is the bias's input
+X = torch.tensor(
+    [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+)  # the last column is the bias's input
 Y = torch.tensor([0.0, 1.0, 1.0, 0.0])[:, None]
-Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+Step = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+]
 
 
-def step(w: torch.Tensor, m: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def step(
+    w: torch.Tensor, m: torch.Tensor, v: torch.Tensor, t: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """One update of weights [17, M] and Adam's two moments; t counts updates."""
     networks = w.shape[1]
     first, second, bias = w[:12].view(3, 4, networks), w[12:16], w[16]
@@ -35,7 +42,9 @@ def step(w: torch.Tensor, m: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> 
     h = z.clamp(min=0)
     dz = (torch.sigmoid((h * second).sum(1) + bias) - Y) / 4
     dh = dz[:, None] * second * (z > 0)
-    g = torch.cat([(X[:, :, None, None] * dh[:, None]).sum(0).view(12, networks), (h * dz[:, None]).sum(0), dz.sum(0)[None]])
+    g = torch.cat(
+        [(X[:, :, None, None] * dh[:, None]).sum(0).view(12, networks), (h * dz[:, None]).sum(0), dz.sum(0)[None]]
+    )
     m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
     return w - 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8), m, v
 
@@ -68,7 +77,10 @@ def main() -> None:
     size = (options.networks, options.epochs)
 
     def line(name: str, first: float, later: float) -> None:
-        print(f"{name:22s} first {first:7.3f} s  later {later:7.3f} s = {options.networks / later:8.0f} networks/s", flush=True)
+        print(
+            f"{name:22s} first {first:7.3f} s  later {later:7.3f} s = {options.networks / later:8.0f} networks/s",
+            flush=True,
+        )
 
     with torch.inference_mode():
         line("the step, eager", seconds(step, *size), seconds(step, *size))

@@ -1,4 +1,5 @@
-"""Do the intervals of ``nnspec compare`` hold the difference as often as they say, and do they agree with their p-values?
+"""Do the intervals of ``nnspec compare`` hold the difference as often as they say, and do they agree with their
+p-values?
 
     python benchmarks/coverage.py [samples]
 
@@ -34,11 +35,14 @@ class Design:
     def difference(self) -> float:
         return float(np.mean([a - b for a, b in self.cells]))
 
-    def draw(self, rng: np.random.Generator, seeds: int, alike: float, share: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def draw(
+        self, rng: np.random.Generator, seeds: int, alike: float, share: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What solved, [s, c] each under a and b; with ``share`` the seeds of a and b are the same."""
         strength = [rng.normal(size=(seeds, 1)) for _ in range(2)]
         return tuple(
-            np.sqrt(alike) * strength[level * (not share)] + np.sqrt(1 - alike) * rng.normal(size=(seeds, len(self.cells)))
+            np.sqrt(alike) * strength[level * (not share)]
+            + np.sqrt(1 - alike) * rng.normal(size=(seeds, len(self.cells)))
             < norm.ppf([cell[level] for cell in self.cells])
             for level in range(2)
         )
@@ -57,7 +61,9 @@ DESIGNS = (
     Design("4 cells", ((0.2, 0.3), (0.5, 0.6), (0.9, 0.8), (0.4, 0.7))),
     Design("4 cells, near 1", ((0.99, 0.97),) * 4),
     Design("8 cells, equal", tuple((p, p) for p in (0.1, 0.2, 0.4, 0.5, 0.5, 0.6, 0.9, 0.99))),
-    Design("8 cells, three constant", ((0.6, 0.9), (0.6, 0.7), (0.2, 0.4), (0.9, 0.95), (0.5, 0.5), (0, 0), (1, 1), (0, 0))),
+    Design(
+        "8 cells, three constant", ((0.6, 0.9), (0.6, 0.7), (0.2, 0.4), (0.9, 0.95), (0.5, 0.5), (0, 0), (1, 1), (0, 0))
+    ),
     Design("8 cells, seven constant", ((0.6, 0.9), *((0.0, 0.0),) * 7)),
     Design("8 cells, interacting", ((0.9, 0.1),) * 4 + ((0.1, 0.8),) * 4),
 )
@@ -65,7 +71,8 @@ DESIGNS = (
 
 @dataclass(frozen=True)
 class Score:
-    """Of the samples of one design: the share of intervals that hold the difference, mean width, share of contradictions."""
+    """Of the samples of one design: the share of intervals that hold the difference, mean width, share of
+    contradictions."""
 
     coverage: float
     width: float
@@ -73,7 +80,8 @@ class Score:
 
 
 def paired(design: Design, rng: np.random.Generator, seeds: int, alike: float, missing: float = 0.0) -> Difference:
-    """One sample of both levels at the same seeds; a share ``missing`` of pairs is left out, as of an incomplete sweep."""
+    """One sample of both levels at the same seeds; a share ``missing`` of pairs is left out, as of an incomplete
+    sweep."""
     a, b = design.draw(rng, seeds, alike)
     kept = rng.random(a.shape) >= missing
     sizes = kept.sum(axis=1)
@@ -105,7 +113,10 @@ def lines(samples: int) -> Iterator[str]:
             for alike in ALIKE:
                 for seeds in SEEDS:
                     s = score(sample, design, seeds, alike, samples, missing)
-                    yield f"{design.name:28s} {alike:5.1f} {seeds:5d} {s.coverage:8.1%} {s.width:6.3f} {s.contradictions:14.1%}"
+                    yield (
+                        f"{design.name:28s} {alike:5.1f} {seeds:5d} {s.coverage:8.1%} {s.width:6.3f} "
+                        f"{s.contradictions:14.1%}"
+                    )
 
 
 if __name__ == "__main__":

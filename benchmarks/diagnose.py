@@ -32,7 +32,10 @@ TEXTBOOK = {
 CASES = {
     "textbook": {},
     "torch_default": {"init": {"name": "torch_default"}},
-    "sigmoid, sgd": {"activation": {"name": "sigmoid"}, "optimizer": {"name": "sgd", "lr": 0.1}},  # a Hessian for most of them
+    "sigmoid, sgd": {
+        "activation": {"name": "sigmoid"},
+        "optimizer": {"name": "sgd", "lr": 0.1},
+    },  # a Hessian for most of them
     "gelu": {"activation": {"name": "gelu"}},
     "identity": {"activation": {"name": "identity"}},
     "init=constant": {"activation": {"name": "sigmoid"}, "init": {"name": "constant"}},
@@ -47,7 +50,9 @@ def train(spec: RunSpec) -> tuple[list[Group], float]:
         *_, last = train_chunk([spec], chunk)
         assert isinstance(last, Trained)
         rows = last.rows
-        groups.append(Group(spec, last.initial, last.final, rows.steps, rows.loss, rows.right[:, -1], last.nonfinite_at))
+        groups.append(
+            Group(spec, last.initial, last.final, rows.steps, rows.loss, rows.right[:, -1], last.nonfinite_at)
+        )
     return groups, time.perf_counter() - start
 
 

@@ -41,7 +41,9 @@ def main() -> None:
     print("width  last, ms/step  first, ms/step  last/first  chosen")
     for width in (w for w in WIDTHS if w <= options.most):
         networks = min(options.networks, max(1, 2_000_000 // (width * width)))
-        last, first = (min(seconds_a_step(width, options.depth, networks, wide) for _ in range(6)) for wide in (False, True))
+        last, first = (
+            min(seconds_a_step(width, options.depth, networks, wide) for _ in range(6)) for wide in (False, True)
+        )
         hidden = f"model.hidden={[width] * options.depth}".replace(" ", "")
         chosen = "first" if is_wide(nnspec.spec([hidden])) else "last"
         print(f"{width:5d}  {1e3 * last:13.3f}  {1e3 * first:14.3f}  {last / first:10.2f}  {chosen}", flush=True)

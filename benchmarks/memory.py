@@ -2,9 +2,10 @@
 
     python benchmarks/memory.py [--only WORD] [--timeout 120]
 
-Each case runs in an empty folder with `train.memory=M`. Its peak is the sum of the resident memory of all its processes (pages that
-they share are counted in each). `idle` is the peak of a command of the same kind and number of processes that trains next to
-nothing; `used` is what the case takes beyond it and must not be above M. A case that does not fit must be refused: status 2.
+Each case runs in an empty folder with `train.memory=M`. Its peak is the sum of the resident memory of all its processes
+(pages that they share are counted in each). `idle` is the peak of a command of the same kind and number of processes
+that trains next to nothing; `used` is what the case takes beyond it and must not be above M. A case that does not fit
+must be refused: status 2.
 """
 
 from __future__ import annotations
@@ -41,15 +42,33 @@ CASES: list[tuple[float, list[str]]] = [  # MiB and arguments
     (100, ["loss=cross_entropy", "replicates=4000", "train.epochs=200", TWO, OFF]),
     (100, ["loss=cross_entropy", "replicates=4000", "train.epochs=200", TWO]),
     (100, ["dtype=float64", "activation=gelu", "optimizer=rprop", "replicates=5000", "train.epochs=200", TWO, OFF]),
-    (100, ["model.hidden=[16,16,16,16,16,16,16,16]", "optimizer=adagrad", "replicates=500", "train.epochs=100", TWO, OFF]),
+    (
+        100,
+        ["model.hidden=[16,16,16,16,16,16,16,16]", "optimizer=adagrad", "replicates=500", "train.epochs=100", TWO, OFF],
+    ),
     (150, ["model.hidden=[64,64]", "replicates=100", "train.epochs=200", "train.snapshot_every=20", TWO, OFF]),
-    (150, ["data=parity", "data.bits=10", "model.hidden=[32]", "dtype=float64", "replicates=20", "train.epochs=50", TWO, OFF]),
+    (
+        150,
+        [
+            "data=parity",
+            "data.bits=10",
+            "model.hidden=[32]",
+            "dtype=float64",
+            "replicates=20",
+            "train.epochs=50",
+            TWO,
+            OFF,
+        ],
+    ),
     (100, ["replicates=auto", "train.precision=0.1", "train.epochs=200", OFF]),
     (100, ["replicates=auto", "train.precision=0.1", "train.epochs=200", TWO]),
     (100, ["-m", "seed=range(0,2000)", "train.epochs=300", "train.log_every=1", TWO]),
     (100, ["-m", "seed=range(0,2000)", "train.epochs=300", TWO]),
     (400, ["-m", "seed=range(0,64)", WIDE, "train.epochs=20", TWO]),
-    (100, ["-m", "activation=glob(*,exclude=[heaviside,softmax,auto])", "seed=range(0,50)", "train.epochs=50", TWO, OFF]),
+    (
+        100,
+        ["-m", "activation=glob(*,exclude=[heaviside,softmax,auto])", "seed=range(0,50)", "train.epochs=50", TWO, OFF],
+    ),
     (300, ["-m", "activation=relu,tanh", "replicates=3000", "train.epochs=500", "train.workers=4", OFF]),
     (150, ["-m", "optimizer.lr=range(0.001,2,0.001)", "train.epochs=1000", ONE, OFF]),
 ]
@@ -103,7 +122,9 @@ def idle(arguments: list[str], processes: int, timeout: float) -> float:
     sweep = "-m" in arguments
     workers = max(1, processes - 1 - (sweep and OFF not in arguments))
     size = ["replicates=1"] if workers == 1 else [f"replicates={300 * workers}"]
-    return peak([*(["-m", "seed=0,1"] if sweep else []), *plain, *size, f"train.workers={workers}", "train.epochs=1"], timeout).mebibytes
+    return peak(
+        [*(["-m", "seed=0,1"] if sweep else []), *plain, *size, f"train.workers={workers}", "train.epochs=1"], timeout
+    ).mebibytes
 
 
 def main() -> None:
@@ -123,7 +144,8 @@ def main() -> None:
         refused = "refused" if found.status == 2 else "stopped" if found.status is None else str(found.status)
         used = found.mebibytes - known[kind]
         row = (
-            f"{memory:8.0f} {used:6.0f} {found.mebibytes:6.0f} {known[kind]:6.0f}  {found.processes:9d}  {found.seconds:7.1f}  {refused:8}"
+            f"{memory:8.0f} {used:6.0f} {found.mebibytes:6.0f} {known[kind]:6.0f}  {found.processes:9d}  "
+            f"{found.seconds:7.1f}  {refused:8}"
         )
         print(row, " ".join(arguments), "" if used <= memory else "  <-- too much", flush=True)
         if found.status not in (0, None):

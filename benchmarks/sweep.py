@@ -2,8 +2,8 @@
 
     python benchmarks/sweep.py --baselines ../shared/baselines [--only thousand ten_thousand replicates expansion]
 
-The baseline (``hydra_loop``: Hydra's basic launcher, the textbook loop, one MLflow run a job) is timed over 40 jobs, its start-up
-taken off, and scaled. Ratios are times a cell, or a network where a cell has replicates.
+The baseline (``hydra_loop``: Hydra's basic launcher, the textbook loop, one MLflow run a job) is timed over 40 jobs,
+its start-up taken off, and scaled. Ratios are times a cell, or a network where a cell has replicates.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def seconds(program: Path, *words: str) -> float:
     """Time of one process from start to exit, in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, program, *words], cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, program, *words], cwd=folder, capture_output=True, text=True, check=False
+        )
         spent = time.perf_counter() - start
     if done.returncode:
         sys.exit(f"{program.name} {' '.join(words)} failed: {done.stderr[-500:]}")
@@ -87,7 +89,11 @@ def main() -> None:
     for name in names:
         words, units, wanted = SWEEPS[name]
         spent = seconds(ROOT / "run.py", "-m", *words, "--timings")
-        print(f"{name}: {spent:.1f} s, {job * units / spent:.0f} x the baseline's {job:.3f} s a job (to reach: {wanted} x)", flush=True)
+        print(
+            f"{name}: {spent:.1f} s, {job * units / spent:.0f} x the baseline's {job:.3f} s a job (to reach: {wanted} "
+            "x)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python benchmarks/tracking.py database   1000 runs into SQLite, and 10,000
     python benchmarks/tracking.py server     through `mlflow server` on loopback
 
-Each run has 30 params, 100 metric points and the artifacts of a single run. All ratios come from one go on one machine; the
-artifacts and rows of a run are made beforehand and are the same for every contender.
+Each run has 30 params, 100 metric points and the artifacts of a single run. All ratios come from one go on one machine;
+the artifacts and rows of a run are made beforehand and are the same for every contender.
 """
 
 from __future__ import annotations
@@ -54,11 +54,15 @@ def job(seed: int) -> Job:
     norms = {"0": line, "2": line}
     outputs = np.zeros((1, 4, 1))
     steps = 10 * np.arange(POINTS)
-    cell = CellResult(spec, np.array([seed]), steps, line, line, norms, line > 0.5, outputs, never, never, weights, weights)
+    cell = CellResult(
+        spec, np.array([seed]), steps, line, line, norms, line > 0.5, outputs, never, never, weights, weights
+    )
     params = {**spec.flat(), **{f"more.{n}": str(n) for n in range(30)}}
     params = dict(list(params.items())[:30])
     history = {key: Series(steps, rng.random(POINTS)) for key in ("loss", "accuracy", "weight_norm.0", "weight_norm.2")}
-    start = RunStart(run_name(spec), params, run_tags(spec), None, dataset_info("xor", np.zeros((4, 2)), np.zeros((4, 1))), 1_000)
+    start = RunStart(
+        run_name(spec), params, run_tags(spec), None, dataset_info("xor", np.zeros((4, 2)), np.zeros((4, 1))), 1_000
+    )
     return start, RunEnd("", "FINISHED", history, {}, {}, cell_artifacts(cell), 2_000, 1_000)
 
 
@@ -75,7 +79,8 @@ def by_us(uri: str, jobs: Sequence[Job], writer: str = "auto") -> float:
 
 
 def by_client(uri: str, jobs: Sequence[Job], each_point: bool = False) -> float:
-    """Seconds that MLflow's public client takes, call after call; batched as well as it can be, or one call a metric point."""
+    """Seconds that MLflow's public client takes, call after call; batched as well as it can be, or one call a metric
+    point."""
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
@@ -118,7 +123,8 @@ def database(folder: Path) -> None:
     after = by_us(f"sqlite:///{folder}/after/ours.db", jobs)
     ours = (before + after) / 2
     print(
-        f"SQLite, 1000 runs: bulk {before:.2f}, {after:.2f} s, client {theirs:.1f} s (from {BY_CLIENT}): {theirs / ours:.1f} times faster"
+        f"SQLite, 1000 runs: bulk {before:.2f}, {after:.2f} s, client {theirs:.1f} s (from {BY_CLIENT}): "
+        f"{theirs / ours:.1f} times faster"
     )
     print(f"SQLite, 10,000 runs: bulk {ten:.2f} s: {ten / ours:.1f} times as long as 1000")
 
@@ -128,9 +134,20 @@ def server(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--port",
+        str(port),
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+    ]
     command += ["--artifacts-destination", str(folder / "artifacts")]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         _wait(lambda: urllib.request.urlopen(f"{uri}/health", timeout=1).close())
         jobs = [job(seed) for seed in range(BY_SERVER)]
@@ -139,7 +156,10 @@ def server(folder: Path) -> None:
         ours = by_us(uri, jobs)
         theirs = by_client(uri, jobs)
         singly = by_client(uri, jobs[: BY_SERVER // 12], each_point=True) * 12
-        print(f"server, {BY_SERVER} runs: ours {ours:.2f} s; client, batched {theirs:.2f} s: {theirs / ours:.1f} times faster")
+        print(
+            f"server, {BY_SERVER} runs: ours {ours:.2f} s; client, batched {theirs:.2f} s: {theirs / ours:.1f} times "
+            "faster"
+        )
         print(f"server, {BY_SERVER} runs: client, one call a point {singly:.2f} s: {singly / ours:.1f} times faster")
     finally:
         os.killpg(process.pid, signal.SIGTERM)

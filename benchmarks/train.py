@@ -29,7 +29,8 @@ TEXTBOOK = ["model=mlp", "activation=relu", "init=torch_default"]
 
 
 def textbook_loop() -> float:
-    """Networks per second of the loop that every tutorial shows, on one thread: the baseline's own training, without its tracking."""
+    """Networks per second of the loop that every tutorial shows, on one thread: the baseline's own training, without
+    its tracking."""
     torch.set_num_threads(1)
     x = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=torch.float32)
     y = torch.tensor([[0], [1], [1], [0]], dtype=torch.float32)
@@ -55,7 +56,9 @@ def ours(networks: int, workers: int | None) -> float:
 
 def jax(baselines: Path, networks: int) -> tuple[float, float] | None:
     """Networks per second of jax_vmap.py: its first call, with compilation, and its later calls; None without JAX."""
-    done = subprocess.run([sys.executable, baselines / "jax_vmap.py", str(networks)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, baselines / "jax_vmap.py", str(networks)], capture_output=True, text=True, check=False
+    )
     found = re.search(r"first call (\d+)/s .*later (\d+)/s", done.stdout)
     return (float(found[1]), float(found[2])) if found else None
 
@@ -67,7 +70,9 @@ def simd(baselines: Path) -> float | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "simd_limit"
-        subprocess.run([gcc, "-O3", "-march=native", "-ffast-math", "-o", program, baselines / "simd_limit.c", "-lm"], check=True)
+        subprocess.run(
+            [gcc, "-O3", "-march=native", "-ffast-math", "-o", program, baselines / "simd_limit.c", "-lm"], check=True
+        )
         done = subprocess.run([program, "65536"], capture_output=True, text=True, check=True)
     return float(done.stdout.split("models/s")[1].split()[0])
 

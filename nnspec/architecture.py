@@ -32,7 +32,8 @@ class Pointwise:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Linear layers and what follows each: ``after[l]`` is the activation behind ``dense[l]``, the last is the output's."""
+    """Linear layers and what follows each: ``after[l]`` is the activation behind ``dense[l]``, the last is the
+    output's."""
 
     dense: tuple[Dense, ...]
     after: tuple[Pointwise, ...]
@@ -83,7 +84,10 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     widths = (inputs, *entry.hidden(dict(model.params)), LOSSES[loss].columns(classes))
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = ACTIVATIONS[activation.name].learned if len(dense) > 1 else ()
-    after = [Pointwise(str(2 * i + 1), activation, tuple(f"{2 * i + 1}.{name}" for name in learned)) for i in range(len(dense) - 1)]
+    after = [
+        Pointwise(str(2 * i + 1), activation, tuple(f"{2 * i + 1}.{name}" for name in learned))
+        for i in range(len(dense) - 1)
+    ]
     output = activation if entry.between is None else at_defaults(str(model["output"]))
     after.append(Pointwise(str(2 * len(dense) - 1), output))
     return Architecture(dense, tuple(after))

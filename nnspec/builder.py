@@ -51,7 +51,9 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if given != wanted:
         wrong = sorted({*given.items()} ^ {*wanted.items()})
-        raise WeightsError(f"weights must have the tensors {wanted}, but these differ: {wrong}; use the spec they were trained with")
+        raise WeightsError(
+            f"weights must have the tensors {wanted}, but these differ: {wrong}; use the spec they were trained with"
+        )
     kind = getattr(torch, spec.dtype)
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):

@@ -35,7 +35,9 @@ def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
         faults += more
     elif isinstance(mapping, Mapping):
         members = {group: as_member(group, mapping.get(group), []) for group in MEMBERS}
-        faults += [fault for group, member in members.items() if member is not None for fault in _member(group, member)[1]]
+        faults += [
+            fault for group, member in members.items() if member is not None for fault in _member(group, member)[1]
+        ]
     if faults or spec is None:
         raise SpecError(faults)
     return spec
@@ -76,7 +78,9 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
     faults.extend(_seed_faults(resolved))
     faults.extend(_precision_faults(resolved))
     # a refused parameter stands at its default here, so that only an unknown name leaves a rule nothing to judge
-    unnamed = {group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_stand_ins(group))}
+    unnamed = {
+        group for group in MEMBERS if canonical[group].name not in (*REGISTRIES[group].names(), *_stand_ins(group))
+    }
     if not unnamed & {"model", "activation", "loss"}:
         resolved, found_activations = _with_activations(resolved)
         faults.extend(found_activations)
@@ -114,7 +118,8 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     values = parse_params(f"{group}.", params, dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     faults.extend(
-        Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy) for rule in _broken(entry.rules, values, broken)
+        Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)
+        for rule in _broken(entry.rules, values, broken)
     )
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
 
@@ -133,7 +138,9 @@ def _precision_faults(spec: RunSpec) -> Iterator[Fault]:
         member: Member = getattr(spec, group)
         if member.name in REGISTRIES[group]:
             yield from _member_precision_faults(group, member, spec.dtype)
-    yield from _lost("solved.", SOLVED, {param.name: getattr(spec.solved, param.name) for param in SOLVED}, spec.dtype)[1]
+    yield from _lost("solved.", SOLVED, {param.name: getattr(spec.solved, param.name) for param in SOLVED}, spec.dtype)[
+        1
+    ]
 
 
 @lru_cache(maxsize=16384)
@@ -147,11 +154,17 @@ def _member_precision_faults(group: str, member: Member, dtype: str) -> tuple[Fa
     return tuple(faults)
 
 
-def _lost(prefix: str, params: Iterable[Param], given: Mapping[str, Value], dtype: str) -> tuple[dict[str, Value], list[Fault]]:
+def _lost(
+    prefix: str, params: Iterable[Param], given: Mapping[str, Value], dtype: str
+) -> tuple[dict[str, Value], list[Fault]]:
     """Parameters as ``dtype`` holds them, and a fault for each that it cannot hold or that its kind refuses then."""
     values, faults = dict(given), []
     for param in params:
-        value, where, remedy = given[param.name], f"{prefix}{param.name}", f"try {prefix}{param.name}={text(param.default)}"
+        value, where, remedy = (
+            given[param.name],
+            f"{prefix}{param.name}",
+            f"try {prefix}{param.name}={text(param.default)}",
+        )
         try:
             values[param.name] = rounded(value, dtype)
         except Refused as refused:
@@ -192,7 +205,8 @@ class _Read(dict[str, Value]):
 
 
 def _with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
-    """The spec with the activations that it leaves to its model and its loss, and what is wrong with those that it states."""
+    """The spec with the activations that it leaves to its model and its loss, and what is wrong with those that it
+    states."""
     model, loss = MODELS[spec.model.name], LOSSES[spec.loss.name]
     named, said = spec.activation.name != AUTO, spec.model["output"]
     output = str(loss.output if said is None else said)
@@ -219,7 +233,11 @@ def _output_fault(where: str, loss_name: str, output: str) -> Fault | None:
     fitting = loss.outputs or tuple(a.name for a in ACTIVATIONS if a.trainable and not a.learned)
     if output in fitting:
         return None
-    rule = f"must be {' or '.join(fitting)} with loss={loss_name}" if loss.outputs else "must be elementwise, fixed and differentiable"
+    rule = (
+        f"must be {' or '.join(fitting)} with loss={loss_name}"
+        if loss.outputs
+        else "must be elementwise, fixed and differentiable"
+    )
     remedy = "leave it out" if where == OUTPUT_WHERE else f"try activation={AUTO}"
     return Fault(where, rule, f"'{output}'", f"{remedy} for {loss.output}, or choose another loss")
 
@@ -258,21 +276,29 @@ def _stored(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     """The spec with its weights file's digest, and the faults of that file."""
     said = spec.init["path"]
     if said is None:
-        return spec, [Fault("init.path", "must be given with init=from_file", remedy="try init.path=weights.safetensors")]
+        return spec, [
+            Fault("init.path", "must be given with init=from_file", remedy="try init.path=weights.safetensors")
+        ]
     try:
         content = read_bytes(str(said), most_bytes(spec))
     except OSError as error:
-        return spec, [Fault("init.path", f"must be a readable file ({error.strerror})", repr(str(said)), "check the path")]
+        return spec, [
+            Fault("init.path", f"must be a readable file ({error.strerror})", repr(str(said)), "check the path")
+        ]
     digest = hashlib.sha256(content).hexdigest()
     if spec.init["digest"] not in (None, digest):
-        return spec, [Fault("init.digest", "must be the SHA-256 of init.path", text(spec.init["digest"]), f"the file has {digest}")]
+        return spec, [
+            Fault(
+                "init.digest", "must be the SHA-256 of init.path", text(spec.init["digest"]), f"the file has {digest}"
+            )
+        ]
     faults = list(_misfits(spec, content))
     return replace(spec, init=spec.init.with_params(digest=digest)), faults
 
 
 def most_bytes(spec: RunSpec) -> int:
-    """The size of the largest file that may hold the weights of a spec's networks: in double precision, with room for its head
-    and, so that the tensors that do not fit can be named, for some more."""
+    """The size of the largest file that may hold the weights of a spec's networks: in double precision, with room for
+    its head and, so that the tensors that do not fit can be named, for some more."""
     return max(_WEIGHTS_BYTES, 2 * 8 * architecture(spec).parameters * spec.replicates)
 
 
@@ -283,11 +309,15 @@ def _misfits(spec: RunSpec, content: bytes) -> Iterator[Fault]:
     try:
         stored = {name: tensor.shape for name, tensor in load(content).items()}
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        yield Fault("init.path", "must be a safetensors file", f"one that cannot be read ({error})", "save it with safetensors")
+        yield Fault(
+            "init.path", "must be a safetensors file", f"one that cannot be read ({error})", "save it with safetensors"
+        )
         return
     wanted = architecture(spec).tensors()
     for name in sorted(stored.keys() - wanted.keys()):
-        yield Fault("init.path", f"must hold the model's tensors only ({', '.join(wanted)})", f"'{name}'", "rename or remove it")
+        yield Fault(
+            "init.path", f"must hold the model's tensors only ({', '.join(wanted)})", f"'{name}'", "rename or remove it"
+        )
     for name, shape in wanted.items():
         fitting = [(spec.replicates, *shape)] + ([shape] if spec.replicates == 1 else [])
         if name not in stored:

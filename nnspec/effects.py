@@ -1,8 +1,8 @@
 """Keys without an effect: what a user says and nothing listens to is refused or told, never dropped.
 
-One table for the fields of a spec and one for the settings, each row a key and when it takes effect. A field is judged by its
-value: where it has no effect, another value than the default would be another spec with the same networks. A setting is judged
-where it was said: by the command line, or by a file, where it is then not at its default.
+One table for the fields of a spec and one for the settings, each row a key and when it takes effect. A field is judged
+by its value: where it has no effect, another value than the default would be another spec with the same networks. A
+setting is judged where it was said: by the command line, or by a file, where it is then not at its default.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def _first_step(spec: RunSpec) -> str | None:
         return None
     shortest, longest = (float(str(step)) for step in cast(tuple[Value, ...], spec.optimizer["step_sizes"]))
     return (
-        None if shortest <= spec.optimizer.number("lr") <= longest else "must lie within optimizer.step_sizes, to which every step is cut"
+        None
+        if shortest <= spec.optimizer.number("lr") <= longest
+        else "must lie within optimizer.step_sizes, to which every step is cut"
     )
 
 
@@ -119,7 +121,8 @@ def _draws(spec: RunSpec) -> bool:
 
 
 def _whole(command: Command) -> bool:
-    """Whether all cells are known: another sweeper's job sees its own, and a field may have its effect in the others."""
+    """Whether all cells are known: another sweeper's job sees its own, and a field may have its effect in the
+    others."""
     return bool(command.specs) and command.kind != JOB
 
 
@@ -145,11 +148,26 @@ _ADD_M = "add -m, or leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
 
 SETTINGS = (
-    Idle("train.precision", "without replicates=auto", lambda c: not c.settings.auto, "add replicates=auto, or leave it out"),
-    Idle("train.log_every", "beyond train.epochs: the first and the last row are always there", _never("log_every"), "lower it"),
+    Idle(
+        "train.precision",
+        "without replicates=auto",
+        lambda c: not c.settings.auto,
+        "add replicates=auto, or leave it out",
+    ),
+    Idle(
+        "train.log_every",
+        "beyond train.epochs: the first and the last row are always there",
+        _never("log_every"),
+        "lower it",
+    ),
     Idle("train.snapshot_every", "beyond train.epochs", _never("snapshot_every"), "lower it"),
     Idle("seed", "where no weight is drawn", _no_seed_matters, "choose an init that draws weights"),
-    Idle("replicates", "where no weight is drawn: all networks are equal", _all_alike, "choose an init that draws weights"),
+    Idle(
+        "replicates",
+        "where no weight is drawn: all networks are equal",
+        _all_alike,
+        "choose an init that draws weights",
+    ),
     *(Idle(f"tracking.{name}", *_OFF, "leave one of them out") for name in ("uri", "experiment", "writer")),
     *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
     Idle("sweep.report", *_OFF, "leave it out"),
@@ -159,7 +177,13 @@ SETTINGS = (
     *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include")),
     *(Idle(key, *_FOREIGN, _OWN, refused=True) for key in ("shard", "resume", "reuse")),
     *(Idle(f"sweep.{name}", *_FOREIGN, _OWN) for name in ("table", "csv", "report")),
-    Idle("reuse", "beside resume, which takes the cells of its sweep", lambda c: c.settings.resume is not None, "leave one out", True),
+    Idle(
+        "reuse",
+        "beside resume, which takes the cells of its sweep",
+        lambda c: c.settings.resume is not None,
+        "leave one out",
+        True,
+    ),
     *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
@@ -183,7 +207,8 @@ def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
 
 
 def _of_files(command: Command) -> dict[str, str]:
-    """The keys that are not at their defaults, with their values: whatever the command line left, a file has changed."""
+    """The keys that are not at their defaults, with their values: whatever the command line left, a file has
+    changed."""
     settings = command.settings
     sections: list[tuple[str, object, Iterable[Param]]] = [
         ("tracking.", settings.tracking, TRACKING),
@@ -192,7 +217,9 @@ def _of_files(command: Command) -> dict[str, str]:
         ("", settings, COMMAND),
     ]
     if not command.archived:  # an archived spec says every field, whether its run needed it or not
-        sections += [section for spec in command.specs[:1] for section in (("train.", spec.train, TRAIN), ("", spec, SCALARS))]
+        sections += [
+            section for spec in command.specs[:1] for section in (("train.", spec.train, TRAIN), ("", spec, SCALARS))
+        ]
     changed = {}
     for prefix, section, params in sections:
         for param in params:

@@ -14,7 +14,8 @@ _LINE = 1500  # characters of a line of an error, which the longest fault has no
 
 
 class NnspecError(Exception):
-    """Base of every error meant for a user: shown as one clear line, never as a traceback, and never longer than a screen."""
+    """Base of every error meant for a user: shown as one clear line, never as a traceback, and never longer than a
+    screen."""
 
     exit_status = 1
 

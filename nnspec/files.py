@@ -19,12 +19,15 @@ TABLE_BYTES = 2 * 2**30  # of a table that is read back
 KERNEL_BYTES = 2**20  # of a file that says no size
 _DEPTH = 30  # mappings and lists inside each other; ours have three
 _CHARACTERS = 2000  # of a number: int() takes minutes for a million digits
-_TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "map", "null", "seq", "str"))})
+_TAGS = frozenset(
+    {"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "map", "null", "seq", "str"))}
+)
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
 
 def read_bytes(path: str | Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes. A pipe, a device or a folder is refused without waiting for it.
+    """The content of a regular file of at most ``limit`` bytes. A pipe, a device or a folder is refused without waiting
+    for it.
 
     Raises:
         OSError: it cannot be read, is no regular file or is larger; ``strerror`` says which in words.
@@ -43,7 +46,8 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
 
 @contextmanager
 def open_note(path: str | Path) -> Iterator[IO[bytes]]:
-    """A small file of ours in a folder that may be a stranger's, made if it is missing, to lock or to write on: no link is followed.
+    """A small file of ours in a folder that may be a stranger's, made if it is missing, to lock or to write on: no link
+    is followed.
 
     Raises:
         OSError: it cannot be opened, or what is there is no regular file.
@@ -85,8 +89,8 @@ def in_words(size: int) -> str:
 def load_yaml(content: bytes | str, loader: Any = _FAST_LOADER) -> Any:
     """The plain data of a YAML text; ``loader`` is PyYAML's safe one or one derived from it.
 
-    Refused before anything is made of it: anchors and aliases (a few lines of which stand for gigabytes), tags other than those of
-    plain data, nesting deeper than 30, a number of more than 2000 characters, more than 256 KiB.
+    Refused before anything is made of it: anchors and aliases (a few lines of which stand for gigabytes), tags other
+    than those of plain data, nesting deeper than 30, a number of more than 2000 characters, more than 256 KiB.
 
     Raises:
         ValueError: with the reason in one line.

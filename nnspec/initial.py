@@ -23,7 +23,9 @@ from nnspec.spec import Member, RunSpec
 Weights = dict[str, np.ndarray]  # state_dict name -> [m, ...]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # weights too large for the dtype are infinite, and the network has diverged
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # weights too large for the dtype are infinite, and the network has diverged
 def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
     """Weights of the networks of a checked ``spec`` with these seeds, [m, ...] each, in the spec's precision.
 
@@ -38,7 +40,9 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     shape, kind = architecture(spec), np.dtype(spec.dtype)
     gain = activation_gain(spec.activation)
     fillers = {name: filler for dense in shape.dense for name, filler in _fillers(spec.init, dense, gain)}
-    noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind)
+    noise = _draw(
+        seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind
+    )
     weights: Weights = {}
     for name, tensor_shape in shape.tensors().items():
         if name in fillers:
@@ -53,8 +57,8 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
 
 @lru_cache(maxsize=1024)
 def activation_gain(activation: Member) -> float:
-    """The gain of the spec's activation: the hidden one, whose gain scales every layer, as the textbook's ``init_weights``
-    does, or a perceptron's own. Softmax has none, for it keeps no variance: 1.
+    """The gain of the spec's activation: the hidden one, whose gain scales every layer, as the textbook's
+    ``init_weights`` does, or a perceptron's own. Softmax has none, for it keeps no variance: 1.
     """
     return 1.0 if activation.name == SOFTMAX else ACTIVATIONS[activation.name].gain_for(dict(activation.params))
 
@@ -83,7 +87,9 @@ def _learned_start(activation: Member) -> float:
     return activation.number(parameter)
 
 
-def _draw(seeds: Sequence[int] | np.ndarray, needs: list[tuple[str, tuple[int, int]]], kind: np.dtype) -> Iterator[np.ndarray]:
+def _draw(
+    seeds: Sequence[int] | np.ndarray, needs: list[tuple[str, tuple[int, int]]], kind: np.dtype
+) -> Iterator[np.ndarray]:
     """One array [m, o, i] a need, the needs of each network drawn in order from its own generator."""
     dtype = getattr(torch, kind.name)
     if needs and all(name == UNIFORM for name, _ in needs):
@@ -115,14 +121,21 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
     shapes = architecture(spec).tensors()
     stored = _read(str(spec.init["path"]), most_bytes(spec))
     if stored.keys() != shapes.keys():
-        raise WeightsError(f"init.path must hold the tensors {', '.join(shapes)}, but got {', '.join(stored)}; check the spec again")
+        raise WeightsError(
+            f"init.path must hold the tensors {', '.join(shapes)}, but got {', '.join(stored)}; check the spec again"
+        )
     for name, shape in shapes.items():
         tensor = stored[name]
         if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
-            raise WeightsError(f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec again")
+            raise WeightsError(
+                f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec "
+                "again"
+            )
         sets = tensor.reshape(-1, *shape)
         if rows.min() < 0 or rows.max() >= len(sets):
-            raise WeightsError(f"init.path must hold one set of weights a replicate, but {name} has {len(sets)}; lower replicates")
+            raise WeightsError(
+                f"init.path must hold one set of weights a replicate, but {name} has {len(sets)}; lower replicates"
+            )
         weights[name] = np.ascontiguousarray(sets[rows], dtype=np.dtype(spec.dtype))
     return weights
 
@@ -135,4 +148,6 @@ def _read(path: str, limit: int) -> dict[str, np.ndarray]:
     try:
         return load(read_bytes(path, limit))
     except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise WeightsError(f"init.path must be a readable safetensors file, but {path} is not ({error}); check the path") from error
+        raise WeightsError(
+            f"init.path must be a readable safetensors file, but {path} is not ({error}); check the path"
+        ) from error

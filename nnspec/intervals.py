@@ -12,8 +12,8 @@ def wilson_interval(successes: ArrayLike, trials: ArrayLike, confidence: float =
     """Wilson's score interval of a share: (low, high) as float64 arrays of the broadcast shape, within [0, 1].
 
     With z the normal quantile of ``confidence`` and p = k / n, the interval is
-    ``(p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)`` (Wilson, 1927). Unlike p +- z se it holds its level for
-    few trials and stays inside [0, 1]; zero trials give (0, 1): nothing is known.
+    ``(p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)`` (Wilson, 1927). Unlike p +- z se it holds its level
+    for few trials and stays inside [0, 1]; zero trials give (0, 1): nothing is known.
 
     Raises:
         ValueError: for a confidence outside (0, 1), negative trials or successes outside 0..trials.

@@ -1,4 +1,5 @@
-"""Signals and processes of our own: a terminal sends them to all at once, and the parent alone decides what they mean."""
+"""Signals and processes of our own: a terminal sends them to all at once, and the parent alone decides what they
+mean."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Requests:
-    """Tells a new request to end from the rest of the last: a key held down, a service that asks a group and its leader."""
+    """Tells a new request to end from the rest of the last: a key held down, a service that asks a group and its
+    leader."""
 
     def __init__(self, apart: float = 1.0):
         self._apart = apart  # seconds between two requests that are two
@@ -39,8 +41,8 @@ def held_back() -> Iterator[None]:
 
 
 def leave_signals_to_the_parent() -> None:
-    """What a process does first that was started while signals were ``held_back``. Its parent kills it; if the parent dies,
-    the pipe between them tells it."""
+    """What a process does first that was started while signals were ``held_back``. Its parent kills it; if the parent
+    dies, the pipe between them tells it."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):

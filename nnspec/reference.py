@@ -34,14 +34,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class ReferenceRun:
-    """One trained network: ``loss`` [t] before the first update and after each, weights and outputs [n, k] at the end."""
+    """One trained network: ``loss`` [t] before the first update and after each, weights and outputs [n, k] at the
+    end."""
 
     loss: np.ndarray
     weights: Tensors
     outputs: np.ndarray
 
 
-def train(spec: RunSpec, seed: int | None = None, steps: int | None = None, start: Mapping[str, np.ndarray] | None = None) -> ReferenceRun:
+def train(
+    spec: RunSpec, seed: int | None = None, steps: int | None = None, start: Mapping[str, np.ndarray] | None = None
+) -> ReferenceRun:
     """Train one network of a checked ``spec`` for ``steps`` updates (the spec's epochs unless given).
 
     It starts from the weights ``start``, or from the draw of ``seed`` (the spec's own unless given).
@@ -50,7 +53,9 @@ def train(spec: RunSpec, seed: int | None = None, steps: int | None = None, star
         TrainingError: for an optimizer that is not written out here.
     """
     if spec.optimizer.name not in UPDATES:
-        raise TrainingError(f"the reference has no optimizer '{spec.optimizer.name}'; {nearest(spec.optimizer.name, UPDATES)}")
+        raise TrainingError(
+            f"the reference has no optimizer '{spec.optimizer.name}'; {nearest(spec.optimizer.name, UPDATES)}"
+        )
     weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, seed)).items()}
     state: dict[str, Tensors] = {name: {} for name in weights}
     rows, targets = problem(spec)
@@ -82,7 +87,11 @@ def forward(spec: RunSpec, weights: Tensors, rows: np.ndarray) -> list[Layer]:
     shape, layers, x = architecture(spec), [], rows
     for dense, after in zip(shape.dense, shape.after, strict=True):
         z = x @ weights[f"{dense.name}.weight"].T + weights[f"{dense.name}.bias"]
-        h = softmax(z) if after.member.name == SOFTMAX else ACTIVATIONS[after.member.name].value(XP, z, parameters(after, weights))
+        h = (
+            softmax(z)
+            if after.member.name == SOFTMAX
+            else ACTIVATIONS[after.member.name].value(XP, z, parameters(after, weights))
+        )
         layers.append(Layer(dense, after, x, z, h))
         x = h
     return layers

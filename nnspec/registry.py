@@ -40,7 +40,9 @@ class Registry(Generic[E]):
     def add(self, entry: E) -> E:
         """Add a member and return it."""
         if entry.name in self._entries:
-            raise NnspecError(f"{self.kind} names must be unique, but '{entry.name}' is there already; choose another name")
+            raise NnspecError(
+                f"{self.kind} names must be unique, but '{entry.name}' is there already; choose another name"
+            )
         self._entries[entry.name] = entry
         return entry
 

@@ -30,7 +30,9 @@ class CellResult:
     weight_norm: dict[str, np.ndarray]  # layer name -> [r, t], the L2 norm of the layer's weight matrix
     right: np.ndarray  # [r, t] bool, every row within the tolerance
     outputs: np.ndarray  # [r, n, k] at the end
-    solved_at: np.ndarray  # [r] int64: updates made when every row was first right, NEVER if the replicate is not solved
+    solved_at: (
+        np.ndarray
+    )  # [r] int64: updates made when every row was first right, NEVER if the replicate is not solved
     nonfinite_at: np.ndarray  # [r] int64
     initial: dict[str, np.ndarray]  # state_dict name -> [r, ...]
     final: dict[str, np.ndarray]
@@ -53,14 +55,18 @@ class CellResult:
 
     def __repr__(self) -> str:
         networks, rows = len(self.seeds), len(self.steps)
-        head = f"{networks} network{'s' * (networks != 1)} of seed {self.seeds[0]} on, {rows} rows of history up to epoch {self.steps[-1]}"
+        head = (
+            f"{networks} network{'s' * (networks != 1)} of seed {self.seeds[0]} on, {rows} rows of history up to "
+            f"epoch {self.steps[-1]}"
+        )
         return "\n".join([head, *result_lines(self.final_loss, self.solved, self.solved_at)])
 
 
 def result_lines(
     final_loss: np.ndarray, solved: np.ndarray, solved_at: np.ndarray, limits: Limits | None = None, how: str = WILSON
 ) -> list[str]:
-    """What became of networks, in two lines; arrays [m]. The limits of the solve rate are Wilson's unless others are given."""
+    """What became of networks, in two lines; arrays [m]. The limits of the solve rate are Wilson's unless others are
+    given."""
     return [f"final loss  {quantity(final_loss)}", f"solved      {solved_text(solved, solved_at, limits, how)}"]
 
 

@@ -18,8 +18,18 @@ TRACKING = (
 )
 RUNTIME = (
     Param("workers", None, Optional(Integer(1)), "processes that train; null is one a core"),
-    Param("memory", None, Optional(Real(0, open_low=True)), "MiB that training may hold; null is a quarter of what is free"),
-    Param("precision", 0.02, Real(0, 1, open_low=True, open_high=True), "replicates=auto: width of the solve rate's interval to reach"),
+    Param(
+        "memory",
+        None,
+        Optional(Real(0, open_low=True)),
+        "MiB that training may hold; null is a quarter of what is free",
+    ),
+    Param(
+        "precision",
+        0.02,
+        Real(0, 1, open_low=True, open_high=True),
+        "replicates=auto: width of the solve rate's interval to reach",
+    ),
 )
 
 
@@ -160,7 +170,9 @@ def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]
 def _section(name: str, params: tuple[Param, ...], rest: Mapping[str, object], faults: list[Fault]) -> dict:
     section = rest.get(name, {})
     if not isinstance(section, Mapping):
-        faults.append(Fault(name, "must be a mapping", text(section), f"change its keys, as in {name}.{params[0].name}=..."))
+        faults.append(
+            Fault(name, "must be a mapping", text(section), f"change its keys, as in {name}.{params[0].name}=...")
+        )
         return {}
     given = {str(key): value for key, value in section.items() if key != "_target_"}
     return parse_params(f"{name}.", params, given, faults)

@@ -172,8 +172,10 @@ def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
         member = as_member(name, mapping.get(name), faults)
         if member is not None:
             values[name] = member
-    values["train"] = Train(**parse_params("train.", TRAIN, _section("train", mapping, faults), faults))  # type: ignore[arg-type]
-    values["solved"] = Solved(**parse_params("solved.", SOLVED, _section("solved", mapping, faults), faults))  # type: ignore[arg-type]
+    train = parse_params("train.", TRAIN, _section("train", mapping, faults), faults)
+    solved = parse_params("solved.", SOLVED, _section("solved", mapping, faults), faults)
+    values["train"] = Train(**train)  # type: ignore[arg-type]
+    values["solved"] = Solved(**solved)  # type: ignore[arg-type]
     scalars = {p.name: mapping[p.name] for p in SCALARS if p.name in mapping}
     values.update(parse_params("", SCALARS, scalars, faults))
     if any(name not in values for name in MEMBERS):
@@ -181,7 +183,9 @@ def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
     return RunSpec(**values), faults  # type: ignore[arg-type]
 
 
-def parse_params(prefix: str, params: tuple[Param, ...], given: Mapping[str, object], faults: list[Fault]) -> dict[str, Value]:
+def parse_params(
+    prefix: str, params: tuple[Param, ...], given: Mapping[str, object], faults: list[Fault]
+) -> dict[str, Value]:
     """Canonical values of ``params``: the given ones parsed, the others at their defaults; faults are appended."""
     known = {param.name: param for param in params}
     values: dict[str, Value] = {param.name: param.default for param in params}

@@ -1,7 +1,8 @@
-"""The terminal: all text that goes there goes through here, so that it holds printable characters only and never ends a command.
+"""The terminal: all text that goes there goes through here, so that it holds printable characters only and never ends a
+command.
 
-Names, tags and files come from strangers too. An escape sequence among them could rewrite what the terminal shows, and a
-mark of bidirectional text what a reader makes of it.
+Names, tags and files come from strangers too. An escape sequence among them could rewrite what the terminal shows, and
+a mark of bidirectional text what a reader makes of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, every character that does not print (controls, newlines, marks of direction) as its escape."""
+    """``text`` on one line, every character that does not print (controls, newlines, marks of direction) as its
+    escape."""
     return text if text.isprintable() else "".join(map(_printable_character, text))
 
 
@@ -38,9 +40,11 @@ def complain(message: object) -> None:
 
 
 class Output:
-    """A text stream that takes everything: unprintable characters as escapes, and nothing any more once writing has failed.
+    """A text stream that takes everything: unprintable characters as escapes, and nothing any more once writing has
+    failed.
 
-    ``failure`` is why; what a command does besides printing goes on. ``raw`` leaves control characters, for progress bars.
+    ``failure`` is why; what a command does besides printing goes on. ``raw`` leaves control characters, for progress
+    bars.
     """
 
     def __init__(self, stream: Any, raw: bool = False):
@@ -104,7 +108,10 @@ def lost_output(out: Output) -> str | None:
     out.flush()
     if out.failure is None or out.failure.errno in GONE:
         return None
-    return f"the output could not be written ({out.failure.strerror}); everything else is done; make room, or write it elsewhere"
+    return (
+        f"the output could not be written ({out.failure.strerror}); everything else is done; make room, or write it "
+        "elsewhere"
+    )
 
 
 def progress_stream() -> Any:
@@ -113,7 +120,8 @@ def progress_stream() -> Any:
 
 
 def _open_closed_streams() -> None:
-    """Open what the shell closed (as ``2>&-``) on nothing: else the next file, a database say, would be stderr to every library."""
+    """Open what the shell closed (as ``2>&-``) on nothing: else the next file, a database say, would be stderr to every
+    library."""
     for number, (name, mode) in enumerate(STREAMS):
         if getattr(sys, name) is not None:
             continue

@@ -26,7 +26,9 @@ TEXTBOOK: dict[str, Any] = {
 
 def textbook(**fields: Any) -> dict[str, Any]:
     """The textbook exercise as a plain mapping, some of its fields replaced; a member may be given by name alone."""
-    return TEXTBOOK | {key: {"name": value} if key in TEXTBOOK and isinstance(value, str) else value for key, value in fields.items()}
+    return TEXTBOOK | {
+        key: {"name": value} if key in TEXTBOOK and isinstance(value, str) else value for key, value in fields.items()
+    }
 
 
 @pytest.fixture(scope="session")

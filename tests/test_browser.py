@@ -1,4 +1,5 @@
-"""The MLflow UI in a real Chromium: what nnspec files is what a user sees. Screenshots lie in the folder NNSPEC_SCREENSHOTS, if set."""
+"""The MLflow UI in a real Chromium: what nnspec files is what a user sees. Screenshots lie in the folder
+NNSPEC_SCREENSHOTS, if set."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ from nnspec.tracking.locate import LOCAL_UI
 BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver; CI has them"),
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver; CI has them"
+    ),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Selenium's sockets to a driver that has ended
 ]
 FLAGS = (
@@ -86,10 +89,21 @@ def server(filed: Filed) -> Iterator[str]:
     """The address of ``mlflow ui`` on a loopback port."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{filed.folder}/mlflow.db", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        f"sqlite:///{filed.folder}/mlflow.db",
+        "--port",
+        str(port),
+    ]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (filed.folder / "ui.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--workers", "1"], cwd=filed.folder, stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(
+            [*command, "--workers", "1"], cwd=filed.folder, stdout=log, stderr=log, env=environment
+        )
         try:
             wait_for(lambda: answers(f"{address}/health"), START_SECONDS, "mlflow ui to answer")
             yield address
@@ -179,7 +193,11 @@ def loaded(page: Page, xpath: str) -> list[Any]:
 
     def ready() -> list[Any]:
         images = page.all(xpath)
-        return images if images and all(page.driver.execute_script("return arguments[0].naturalWidth", one) > 0 for one in images) else []
+        return (
+            images
+            if images and all(page.driver.execute_script("return arguments[0].naturalWidth", one) > 0 for one in images)
+            else []
+        )
 
     return list(wait_for(ready, WAIT_SECONDS, f"images {xpath}"))
 
@@ -188,10 +206,14 @@ SIDE_BAR = "//nav//*[normalize-space(text())='{}']"
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["sweep", "run"])
-def test_a_printed_link_opens_the_runs_page_among_the_runs(server: str, filed: Filed, tmp_path: Path, which: int) -> None:
+def test_a_printed_link_opens_the_runs_page_among_the_runs(
+    server: str, filed: Filed, tmp_path: Path, which: int
+) -> None:
     from nnspec.tracking import open_store
 
-    facts = open_store(Tracking(uri=f"sqlite:///{filed.folder}/mlflow.db")).get((str(filed.sweep.parent), filed.run)[which])
+    facts = open_store(Tracking(uri=f"sqlite:///{filed.folder}/mlflow.db")).get(
+        (str(filed.sweep.parent), filed.run)[which]
+    )
     with browser(server, tmp_path) as page:
         page.follow(filed.links[which])
         for word in (facts.name, "solve_rate", facts.params["optimizer.lr"], "Finished"):
@@ -201,7 +223,9 @@ def test_a_printed_link_opens_the_runs_page_among_the_runs(server: str, filed: F
         assert not page.all(SIDE_BAR.format("Judges")), "this is the GenAI workflow"
 
 
-def test_without_its_parameter_the_link_would_open_the_genai_workflow(server: str, filed: Filed, tmp_path: Path) -> None:
+def test_without_its_parameter_the_link_would_open_the_genai_workflow(
+    server: str, filed: Filed, tmp_path: Path
+) -> None:
     """Why it is there; once this fails, MLflow has another default and the parameter may go."""
     with browser(server, tmp_path) as page:
         page.follow(filed.links[1].partition("?")[0])

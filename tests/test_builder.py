@@ -36,7 +36,10 @@ def test_the_printed_form_reads_like_a_textbook(spec_of: SpecOf) -> None:
         ({"loss": "cross_entropy"}, ["Linear", "ReLU", "Linear", "Softmax"]),
         ({"loss": "hinge", "activation": "sine"}, ["Linear", "Sine", "Linear"]),
         ({"activation": "identity"}, ["Linear", "Identity", "Linear", "Sigmoid"]),
-        ({"activation": "prelu", "model": {"name": "mlp", "hidden": [3, 2]}}, ["Linear", "PReLU", "Linear", "PReLU", "Linear", "Sigmoid"]),
+        (
+            {"activation": "prelu", "model": {"name": "mlp", "hidden": [3, 2]}},
+            ["Linear", "PReLU", "Linear", "PReLU", "Linear", "Sigmoid"],
+        ),
     ],
     ids=str,
 )
@@ -99,5 +102,7 @@ def test_what_is_given_is_not_shared(spec_of: SpecOf) -> None:
 )
 def test_weights_that_do_not_fit_are_refused(spec_of: SpecOf, change: dict[str, Any], named: str) -> None:
     weights = {name: w[0] for name, w in initial_weights(spec_of(), [0]).items()} | change
-    with pytest.raises(WeightsError, match=rf"weights must have the tensors .*{named}.*; use the spec they were trained with"):
+    with pytest.raises(
+        WeightsError, match=rf"weights must have the tensors .*{named}.*; use the spec they were trained with"
+    ):
         with_weights(spec_of(), {name: w for name, w in weights.items() if w is not None})

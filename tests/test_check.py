@@ -33,26 +33,44 @@ def member(name: str, **params: Any) -> dict[str, Any]:
 FAULTS: list[tuple[dict[str, Any], str]] = [
     (
         {"activation": "gleu"},
-        r"activation.name must be a known activation, but got 'gleu'; did you mean '\w*elu'\? available: celu, elu, gelu, .*tanhshrink",
+        r"activation.name must be a known activation, but got 'gleu'; did you mean '\w*elu'\? available: celu, elu, "
+        r"gelu, .*tanhshrink",
     ),
-    ({"init": "kaimingg"}, r"init.name must be a known init, but got 'kaimingg'; .*available: constant, .*kaiming_normal, kaiming_uniform"),
-    ({"data": "xorr"}, r"data.name must be a known data, but got 'xorr'; did you mean 'xor'\? available: and, nand, or, parity, xnor, xor"),
-    ({"model": member("mlp", hiden=[4])}, r"model.hiden is not a known key; did you mean 'hidden'\? available: hidden, output"),
+    (
+        {"init": "kaimingg"},
+        r"init.name must be a known init, but got 'kaimingg'; .*available: constant, .*kaiming_normal, kaiming_uniform",
+    ),
+    (
+        {"data": "xorr"},
+        r"data.name must be a known data, but got 'xorr'; did you mean 'xor'\? available: and, nand, or, parity, "
+        r"xnor, xor",
+    ),
+    (
+        {"model": member("mlp", hiden=[4])},
+        r"model.hiden is not a known key; did you mean 'hidden'\? available: hidden, output",
+    ),
     ({"activation": member("relu", slope=1)}, "activation.slope is not a known key; it takes no parameters"),
     ({"trian": {}}, r"trian is not a field of a spec; did you mean 'train'\? available: activation, data, "),
     ({"train": {"epoch": 3}}, r"train.epoch is not a known key; did you mean 'epochs'\? "),
     (
         {"model": member("mlp", hidden=[-4])},
-        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]; try model.hidden=\[4\]",
+        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]; try "
+        r"model.hidden=\[4\]",
     ),
     ({"model": member("mlp", hidden=[0])}, r"model.hidden must be a list .*but got \[0\]"),
     ({"model": member("mlp", hidden=[])}, r"model.hidden must be a list of at least 1 value, but got \[\]"),
     ({"model": member("mlp", hidden="four")}, "model.hidden must be a list of at least 1 value, but got four"),
     ({"model": member("mlp", hidden=[4.0])}, "model.hidden must be a list in which each item must be a whole number"),
-    ({"optimizer": member("adam", lr=math.nan)}, "optimizer.lr must be a finite number above 0, but got nan; try optimizer.lr=0.1"),
+    (
+        {"optimizer": member("adam", lr=math.nan)},
+        "optimizer.lr must be a finite number above 0, but got nan; try optimizer.lr=0.1",
+    ),
     ({"optimizer": member("adam", lr=-1)}, "optimizer.lr must be a finite number above 0, but got -1"),
     ({"optimizer": member("adam", lr=10**400)}, "optimizer.lr must be a finite number above 0"),
-    ({"optimizer": member("adam", betas=[0.9, 1.0])}, r"optimizer.betas must be a list in which each item .* below 1, but got \[0.9,1.0\]"),
+    (
+        {"optimizer": member("adam", betas=[0.9, 1.0])},
+        r"optimizer.betas must be a list in which each item .* below 1, but got \[0.9,1.0\]",
+    ),
     (
         {"optimizer": member("sgd", nesterov=True)},
         "optimizer.nesterov needs momentum above 0 and dampening 0, but got true; try optimizer.momentum=0.9",
@@ -66,14 +84,20 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"replicates": 0}, "replicates must be a whole number at least 1 .*, but got 0"),
     ({"replicates": -5}, "replicates must be a whole number at least 1 .*, but got -5"),
     ({"seed": -1}, "seed must be a whole number at least 0 .*, but got -1"),
-    ({"seed": 2**32 - 1, "replicates": 2}, r"seed \+ replicates must be at most 4294967296, but got 4294967295 \+ 2; lower seed"),
+    (
+        {"seed": 2**32 - 1, "replicates": 2},
+        r"seed \+ replicates must be at most 4294967296, but got 4294967295 \+ 2; lower seed",
+    ),
     ({"dtype": "float8"}, "dtype must be one of float32, float64, but got float8; try dtype=float32"),
     ({"device": "tpu"}, "device must be one of cpu"),
     (
         {"activation": member("leaky_relu", negative_slope="steep")},
         "activation.negative_slope must be a finite number, but got steep; try activation.negative_slope=0.01",
     ),
-    ({"activation": member("hardtanh", min_val=2)}, "activation.min_val must be below max_val, but got 2.0; exchange min_val and max_val"),
+    (
+        {"activation": member("hardtanh", min_val=2)},
+        "activation.min_val must be below max_val, but got 2.0; exchange min_val and max_val",
+    ),
     ({"activation": member("rrelu", lower=1)}, "activation.lower must not be above upper"),
     (
         {"activation": "heaviside"},
@@ -83,51 +107,102 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"loss": "cross_entropy", "model": member("mlp", output="sigmoid")},
         "model.output must be softmax with loss=cross_entropy, but got 'sigmoid'; leave it out for softmax",
     ),
-    ({"loss": "bce", "model": member("mlp", output="softmax")}, "model.output must be sigmoid with loss=bce, but got 'softmax'"),
+    (
+        {"loss": "bce", "model": member("mlp", output="softmax")},
+        "model.output must be sigmoid with loss=bce, but got 'softmax'",
+    ),
     (
         {"loss": "mse", "model": member("mlp", output="softmax")},
         "model.output must be elementwise, fixed and differentiable, but got 'softmax'",
     ),
-    ({"loss": "mse", "model": member("mlp", output="heaviside")}, "model.output must be elementwise, fixed and differentiable"),
-    ({"loss": "mse", "model": member("mlp", output="prelu")}, "model.output must be elementwise, fixed and differentiable"),
-    ({"loss": "hinge", "model": member("mlp", output="relu")}, "model.output must be identity or tanh or .* with loss=hinge"),
+    (
+        {"loss": "mse", "model": member("mlp", output="heaviside")},
+        "model.output must be elementwise, fixed and differentiable",
+    ),
+    (
+        {"loss": "mse", "model": member("mlp", output="prelu")},
+        "model.output must be elementwise, fixed and differentiable",
+    ),
+    (
+        {"loss": "hinge", "model": member("mlp", output="relu")},
+        "model.output must be identity or tanh or .* with loss=hinge",
+    ),
     (
         {"model": member("mlp", output="sigmod")},
         r"model.output must be a known output activation, but got 'sigmod'; did you mean 'sigmoid'\?",
     ),
-    ({"model": "perceptron", "activation": "tanh"}, "activation.name must be sigmoid with loss=bce, but got 'tanh'; try activation=auto"),
-    ({"model": "perceptron", "activation": "relu", "loss": "hinge"}, "activation.name must be identity or tanh or .* with loss=hinge"),
-    ({"model": "perceptron", "activation": "identity", "loss": "cross_entropy"}, "activation.name must be softmax with loss=cross_entropy"),
-    ({"model": "perceptron", "activation": "prelu", "loss": "mse"}, "activation.name must be elementwise, fixed and differentiable"),
-    ({"model": "perceptron", "activation": "heaviside", "loss": "mse"}, "activation.name must be elementwise, fixed and differentiable"),
+    (
+        {"model": "perceptron", "activation": "tanh"},
+        "activation.name must be sigmoid with loss=bce, but got 'tanh'; try activation=auto",
+    ),
+    (
+        {"model": "perceptron", "activation": "relu", "loss": "hinge"},
+        "activation.name must be identity or tanh or .* with loss=hinge",
+    ),
+    (
+        {"model": "perceptron", "activation": "identity", "loss": "cross_entropy"},
+        "activation.name must be softmax with loss=cross_entropy",
+    ),
+    (
+        {"model": "perceptron", "activation": "prelu", "loss": "mse"},
+        "activation.name must be elementwise, fixed and differentiable",
+    ),
+    (
+        {"model": "perceptron", "activation": "heaviside", "loss": "mse"},
+        "activation.name must be elementwise, fixed and differentiable",
+    ),
     (
         {"model": member("perceptron", output="sigmoid"), "activation": "tanh", "loss": "mse"},
-        r"activation.name must be model.output \(sigmoid\): a perceptron has one activation, but got 'tanh'; say one of the two",
+        r"activation.name must be model.output \(sigmoid\): a perceptron has one activation, but got 'tanh'; say one "
+        r"of the two",
     ),
-    ({"model": member("perceptron", output="sigmod")}, "model.output must be a known output activation, but got 'sigmod'"),
+    (
+        {"model": member("perceptron", output="sigmod")},
+        "model.output must be a known output activation, but got 'sigmod'",
+    ),
     ({"activation": "softmax"}, "activation.name must be elementwise between layers, but got 'softmax'"),
     ({"activation": member("auto", alpha=1)}, "activation.alpha is not a known key; it takes no parameters"),
     ({"init": member("uniform", low=2)}, "init.low must be below high, but got 2.0"),
-    ({"init": member("truncated_normal", low=7, high=9)}, "init.low to high must hold at least a millionth of the normal distribution"),
-    ({"init": member("normal", bias="onse")}, "init.bias must be a known bias scheme, but got 'onse'; .*available: constant, "),
+    (
+        {"init": member("truncated_normal", low=7, high=9)},
+        "init.low to high must hold at least a millionth of the normal distribution",
+    ),
+    (
+        {"init": member("normal", bias="onse")},
+        "init.bias must be a known bias scheme, but got 'onse'; .*available: constant, ",
+    ),
     (
         {"init": member("normal", bias="orthogonal")},
         "init.bias must be a scheme that fills vectors, but got 'orthogonal'; try init.bias=zeros",
     ),
-    ({"init": member("orthogonal", bias="same")}, "init.bias cannot be 'same': orthogonal fills matrices only; try init.bias=zeros"),
-    ({"init": member("kaiming_uniform", gain="big")}, "init.gain must be a finite number above 0 or 'auto', but got big"),
+    (
+        {"init": member("orthogonal", bias="same")},
+        "init.bias cannot be 'same': orthogonal fills matrices only; try init.bias=zeros",
+    ),
+    (
+        {"init": member("kaiming_uniform", gain="big")},
+        "init.gain must be a finite number above 0 or 'auto', but got big",
+    ),
     ({"init": "from_file"}, "init.path must be given with init=from_file; try init.path=weights.safetensors"),
     (
         {"init": member("from_file", path="missing.safetensors")},
-        r"init.path must be a readable file \(No such file or directory\), but got 'missing.safetensors'; check the path",
+        r"init.path must be a readable file \(No such file or directory\), but got 'missing.safetensors'; check the "
+        r"path",
     ),
     ({"init": member("from_file", path="nul\0l")}, "init.path must be a readable file"),
     ({"data": member("parity", bits=17)}, "data.bits must be a whole number at least 1 and at most 16, but got 17"),
     ({"data": member("xor", encoding="ternary")}, "data.encoding must be one of binary, bipolar, but got ternary"),
-    ({"model": None}, "model must be a mapping with a 'name', but got null; choose one with model=NAME; 'nnspec list' shows the names"),
+    (
+        {"model": None},
+        "model must be a mapping with a 'name', but got null; choose one with model=NAME; 'nnspec list' shows the "
+        "names",
+    ),
     ({"model": {"hidden": [4]}}, "model must be a mapping with a 'name'"),
     ({"model": {"name": 3}}, "model must be a mapping with a 'name'"),
-    ({"_target_": "os.system"}, "_target_ is not allowed: a spec is data and cannot name code, but got os.system; remove it"),
+    (
+        {"_target_": "os.system"},
+        "_target_ is not allowed: a spec is data and cannot name code, but got os.system; remove it",
+    ),
     ({"model": member("mlp", _target_="torch.load")}, "model._target_ is not allowed"),
     ({"train": {"_target_": "a"}}, "train._target_ is not allowed"),
     ({"model": member("mlp", hidden=[{"_target_": "a"}])}, r"model.hidden\[0\]._target_ is not allowed"),
@@ -141,7 +216,9 @@ def test_one_fault_one_line(mapping_of: MappingOf, fields: dict[str, Any], rule:
         checked_mapping(mapping_of(**fields))
     lines = str(caught.value).split("\n")
     assert sum(bool(re.search(rule, line)) for line in lines) == 1  # rule, value and remedy are in one line
-    assert len(lines) == 1 or "_target_" in str(fields) or "hiden" in str(fields)  # an inner _target_ is no value either
+    assert (
+        len(lines) == 1 or "_target_" in str(fields) or "hiden" in str(fields)
+    )  # an inner _target_ is no value either
     assert caught.value.exit_status == 2
 
 
@@ -198,7 +275,9 @@ def test_what_was_checked_before_has_no_say(mapping_of: MappingOf, good: Any, ba
     """1, 1.0 and True are equal and hash alike: a cache must not take one for the other."""
     momentum = 0.125 if bad_first else 0.25  # members of its own for each order
     for value in (bad, good) if bad_first else (good, bad):
-        mapping = mapping_of(optimizer=member("sgd", lr=value, momentum=momentum, dampening=0.5 if good == 1.0 else 0.25))
+        mapping = mapping_of(
+            optimizer=member("sgd", lr=value, momentum=momentum, dampening=0.5 if good == 1.0 else 0.25)
+        )
         if value is bad:
             with pytest.raises(SpecError, match=r"optimizer.lr must be a finite number"):
                 checked_mapping(mapping)
@@ -207,7 +286,8 @@ def test_what_was_checked_before_has_no_say(mapping_of: MappingOf, good: Any, ba
 
 
 @pytest.mark.parametrize(
-    ("loss", "output"), [("bce", "sigmoid"), ("mse", "sigmoid"), ("cross_entropy", "softmax"), ("hinge", "identity"), ("huber", "sigmoid")]
+    ("loss", "output"),
+    [("bce", "sigmoid"), ("mse", "sigmoid"), ("cross_entropy", "softmax"), ("hinge", "identity"), ("huber", "sigmoid")],
 )
 def test_the_loss_decides_the_output_unless_it_is_said(spec_of: SpecOf, loss: str, output: str) -> None:
     spec = spec_of(loss=loss)
@@ -226,7 +306,9 @@ def test_every_entry_checks_at_its_defaults(spec_of: SpecOf, group: str) -> None
     ("loss", "activation"),
     [("bce", "sigmoid"), ("mse", "sigmoid"), ("cross_entropy", "softmax"), ("hinge", "identity"), ("huber", "sigmoid")],
 )
-def test_the_loss_decides_the_activation_of_a_perceptron_unless_it_is_said(spec_of: SpecOf, loss: str, activation: str) -> None:
+def test_the_loss_decides_the_activation_of_a_perceptron_unless_it_is_said(
+    spec_of: SpecOf, loss: str, activation: str
+) -> None:
     spec = spec_of(model="perceptron", loss=loss)
     assert (spec.activation.name, spec.model["output"]) == (activation, activation)
     assert spec_of(model="perceptron", activation=activation, loss=loss) == spec
@@ -274,7 +356,9 @@ def test_a_file_s_digest_joins_the_spec(spec_of: SpecOf, tmp_path: Path) -> None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert spec.init["digest"] == digest
     assert spec_of(init=member("from_file", path=str(path), digest=digest), replicates=3) == spec
-    with pytest.raises(SpecError, match=f"init.digest must be the SHA-256 of init.path, but got beef; the file has {digest}"):
+    with pytest.raises(
+        SpecError, match=f"init.digest must be the SHA-256 of init.path, but got beef; the file has {digest}"
+    ):
         spec_of(init=member("from_file", path=str(path), digest="beef"), replicates=3)
 
 
@@ -285,17 +369,25 @@ def test_one_replicate_may_lack_the_first_axis(spec_of: SpecOf, tmp_path: Path, 
 
 
 def test_weights_that_do_not_fit_are_all_told(spec_of: SpecOf, tmp_path: Path) -> None:
-    stored(tmp_path / "w", spec_of(), 2, **{"0_bias": None, "2_weight": np.ones((2, 4, 1), np.float32), "9_weight": np.ones(3, np.float32)})
+    stored(
+        tmp_path / "w",
+        spec_of(),
+        2,
+        **{"0_bias": None, "2_weight": np.ones((2, 4, 1), np.float32), "9_weight": np.ones(3, np.float32)},
+    )
     with pytest.raises(SpecError) as caught:
         from_file(spec_of, tmp_path / "w", replicates=2)
     lines = str(caught.value).split("\n")
     assert len(lines) == 3
     assert (
-        "init.path must hold the model's tensors only (0.weight, 0.bias, 2.weight, 2.bias), but got '9.weight'; rename or remove it"
-        in lines
+        "init.path must hold the model's tensors only (0.weight, 0.bias, 2.weight, 2.bias), but got '9.weight'; "
+        "rename or remove it" in lines
     )
     assert "init.path must hold 0.bias, but got a file without it; add it with shape [2, 4]" in lines
-    assert "init.path must hold 2.weight with shape [2, 1, 4], but got [2, 4, 1]; change model.hidden, replicates or the file" in lines
+    assert (
+        "init.path must hold 2.weight with shape [2, 1, 4], but got [2, 4, 1]; change model.hidden, replicates or the "
+        "file" in lines
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0[]"])
@@ -332,7 +424,10 @@ KEYS = [
 ]
 KEYS += ["epochs", "log_every", "tolerance", "bits", "encoding", "delta", "_target_", "", "0"]
 FIELDS = [*REGISTRIES, "train", "solved", "seed", "replicates", "dtype", "device", "_target_", "nonsense"]
-WORDS = sorted({name for registry in REGISTRIES.values() for name in registry.names()} | {"auto", "same", "softmax", "float64", "fan_out"})
+WORDS = sorted(
+    {name for registry in REGISTRIES.values() for name in registry.names()}
+    | {"auto", "same", "softmax", "float64", "fan_out"}
+)
 LEAVES = (
     st.none()
     | st.booleans()
@@ -344,7 +439,9 @@ LEAVES = (
 )
 JSON = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 NAMED = {

@@ -112,17 +112,25 @@ def test_exit_status_is_the_runners(calls: list, monkeypatch: pytest.MonkeyPatch
     assert main(["run", "-m", "seed=1,2"]) == 130
 
 
-@pytest.mark.parametrize("words", [["run"], ["run", "-m", "seed=1,2"], ["run", "-m", "hydra/sweeper=basic", "seed=1,2"]])
+@pytest.mark.parametrize(
+    "words", [["run"], ["run", "-m", "seed=1,2"], ["run", "-m", "hydra/sweeper=basic", "seed=1,2"]]
+)
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (TrackingError("the store is gone; try again"), 1, "nnspec: the store is gone; try again"),
-        (ValueError("a bug\nof ours"), 1, "nnspec: unexpected ValueError: a bug of ours; HYDRA_FULL_ERROR=1 shows where"),
+        (
+            ValueError("a bug\nof ours"),
+            1,
+            "nnspec: unexpected ValueError: a bug of ours; HYDRA_FULL_ERROR=1 shows where",
+        ),
     ],
     ids=["interrupt", "user", "bug"],
 )
-def test_errors_of_the_runner(words: list[str], error: BaseException, status: int, said: str, failing: Callable, capfd: Any) -> None:
+def test_errors_of_the_runner(
+    words: list[str], error: BaseException, status: int, said: str, failing: Callable, capfd: Any
+) -> None:
     failing(error)
     assert main(words) == status
     out, err = capfd.readouterr()
@@ -130,7 +138,9 @@ def test_errors_of_the_runner(words: list[str], error: BaseException, status: in
 
 
 @pytest.mark.parametrize("words", [["run"], ["run", "-m", "seed=1,2"]])
-def test_a_traceback_where_the_user_asks_for_it(words: list[str], failing: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_where_the_user_asks_for_it(
+    words: list[str], failing: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failing(ValueError("a bug"))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="a bug"):
@@ -173,9 +183,14 @@ def test_targets_for_hydra_itself_are_refused_before_hydra_calls_them(calls: lis
 def test_list_names_every_entry_with_its_defaults(kind: str, capsys: Any) -> None:
     assert main(["list", kind]) == 0
     out = capsys.readouterr().out
-    group = {"activations": "activation", "inits": "init", "models": "model", "optimizers": "optimizer", "losses": "loss", "data": "data"}[
-        kind
-    ]
+    group = {
+        "activations": "activation",
+        "inits": "init",
+        "models": "model",
+        "optimizers": "optimizer",
+        "losses": "loss",
+        "data": "data",
+    }[kind]
     for entry in REGISTRIES[group]:
         assert f"  {entry.name} " in out
         assert entry.summary in out
@@ -188,7 +203,10 @@ def test_list_of_something_else(capsys: Any) -> None:
 
 
 def test_list_waits_for_neither_torch_nor_mlflow() -> None:
-    code = "import sys; from nnspec.cli import main; main(['list']); print([m for m in ('torch', 'mlflow', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys; from nnspec.cli import main; main(['list']); print([m for m in ('torch', 'mlflow', 'pandas') if "
+        "m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=CLONE, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
     assert re.search(r"zero_init +What becomes of a network", done.stdout)
@@ -216,7 +234,9 @@ def test_unknown_command(capsys: Any) -> None:
 
 
 def test_run_py_is_nnspec_run(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, CLONE / "run.py", "activation=gleu"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, CLONE / "run.py", "activation=gleu"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("nnspec: activation must be a known activation, but got 'gleu'; did you mean 'gelu'?")
     assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,5 @@
-"""Composition: the configs are the entries' defaults, overrides become checked specs, and Hydra's state is left alone."""
+"""Composition: the configs are the entries' defaults, overrides become checked specs, and Hydra's state is left
+alone."""
 
 from __future__ import annotations
 
@@ -14,7 +15,17 @@ from hypothesis import strategies as st
 
 from nnspec.catalog import REGISTRIES, STAND_INS
 from nnspec.catalog.inits import bias_param
-from nnspec.compose import Composer, checked_config, command_line, conf_dir, explain, load_spec, settings_from, spec, with_archived
+from nnspec.compose import (
+    Composer,
+    checked_config,
+    command_line,
+    conf_dir,
+    explain,
+    load_spec,
+    settings_from,
+    spec,
+    with_archived,
+)
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import plain
 from nnspec.errors import SpecError
@@ -33,7 +44,9 @@ def composer() -> Composer:
 @pytest.mark.parametrize(("group", "entry"), MEMBERS, ids=[f"{group}-{entry.name}" for group, entry in MEMBERS])
 def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer) -> None:
     params = entry.params + (bias_param(entry) if group == "init" else ())
-    result = next(s for s in composer.loader.get_sources() if s.is_config(f"{group}/{entry.name}")).load_config(f"{group}/{entry.name}")
+    result = next(s for s in composer.loader.get_sources() if s.is_config(f"{group}/{entry.name}")).load_config(
+        f"{group}/{entry.name}"
+    )
     stated = plain(result.config, resolve=True)
     assert stated.pop("name") == entry.name
     assert list(stated) == [param.name for param in params]
@@ -55,7 +68,9 @@ def test_every_yaml_is_an_entrys() -> None:
 )
 def test_config_states_the_defaults_of_its_params(section: str, params: tuple[Param, ...], composer: Composer) -> None:
     config = composer.mapping([])
-    stated = config[section] if section else {k: v for k, v in config.items() if not isinstance(v, dict) and k != "spec"}
+    stated = (
+        config[section] if section else {k: v for k, v in config.items() if not isinstance(v, dict) and k != "spec"}
+    )
     assert sorted(stated) == sorted(param.name for param in params)
     for param in params:
         assert param.kind.parse(stated[param.name]) == param.default, param.name
@@ -86,7 +101,15 @@ def test_hydras_state_is_left_to_its_owner(tmp_path: Path) -> None:
 
 
 def test_settings_go_their_own_way(composer: Composer) -> None:
-    lines = ["tracking=off", "train.workers=2", "sweep.plan_only=true", "shard=1/3", "replicates=auto", "timings=true", "resume=last"]
+    lines = [
+        "tracking=off",
+        "train.workers=2",
+        "sweep.plan_only=true",
+        "shard=1/3",
+        "replicates=auto",
+        "timings=true",
+        "resume=last",
+    ]
     found, stated = checked_config(composer.mapping(lines))
     assert found == RunSpec.from_mapping({**found.to_mapping(), "replicates": 100})
     assert (stated.tracking.enabled, stated.runtime.workers, stated.sweep.plan_only) == (False, 2, True)
@@ -127,7 +150,16 @@ def test_faults_are_told(overrides: list[str], message: str) -> None:
 
 
 def test_all_faults_at_once_each_once() -> None:
-    bad = ["activation=gleu", "model.hiden=[3]", "===", "optimizer.lr=-1", "foo=3", "tracking=onn", "train.epochs=ten", "seed=-1"]
+    bad = [
+        "activation=gleu",
+        "model.hiden=[3]",
+        "===",
+        "optimizer.lr=-1",
+        "foo=3",
+        "tracking=onn",
+        "train.epochs=ten",
+        "seed=-1",
+    ]
     with pytest.raises(SpecError) as refused:
         spec(bad)
     lines = str(refused.value).splitlines()
@@ -157,7 +189,14 @@ ARCHIVED = [
     ["model=perceptron", "loss=hinge", "data=parity", "data.bits=4", "dtype=float64"],
     ["model=perceptron", "loss=cross_entropy"],
     ["model=perceptron", "loss=huber", "activation=leaky_relu", "activation.negative_slope=0.3"],
-    ["optimizer=rprop", "init=truncated_normal", "init.low=-0.1", "train.epochs=3", "train.snapshot_every=2", "solved.tolerance=0.1"],
+    [
+        "optimizer=rprop",
+        "init=truncated_normal",
+        "init.low=-0.1",
+        "train.epochs=3",
+        "train.snapshot_every=2",
+        "solved.tolerance=0.1",
+    ],
 ]
 
 
@@ -227,6 +266,8 @@ def test_values_survive_hydras_grammar(value: object) -> None:
 
 
 def test_command_line_as_typed() -> None:
-    assert command_line(["/usr/bin/python3.11", "run.py", "-m", "seed=range(0,3)"]) == "python run.py -m 'seed=range(0,3)'"
+    assert (
+        command_line(["/usr/bin/python3.11", "run.py", "-m", "seed=range(0,3)"]) == "python run.py -m 'seed=range(0,3)'"
+    )
     assert command_line(["/venv/bin/python", "/venv/bin/nnspec", "run", "seed=1"]) == "nnspec run seed=1"
     assert command_line(["python", "-m", "pytest"]) == "python -m pytest"

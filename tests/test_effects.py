@@ -20,7 +20,10 @@ FIELDS = [
     (["optimizer=sgd", "optimizer.dampening=0.5"], "optimizer.dampening must be 0 without optimizer.momentum"),
     (["optimizer=rprop", "optimizer.lr=100"], "optimizer.lr must lie within optimizer.step_sizes"),
     (["optimizer=rprop", "optimizer.lr=1e-9"], "optimizer.lr must lie within optimizer.step_sizes"),
-    (["loss=huber", "loss.delta=1.5"], "loss.delta must be at most 1 with outputs of sigmoid, whose errors are no larger, but got 1.5"),
+    (
+        ["loss=huber", "loss.delta=1.5"],
+        "loss.delta must be at most 1 with outputs of sigmoid, whose errors are no larger, but got 1.5",
+    ),
     (["loss=huber", "loss.delta=2.5", "model.output=tanh"], "loss.delta must be at most 2 with outputs of tanh"),
 ]
 EFFECTIVE = [
@@ -66,11 +69,14 @@ def test_the_start_of_what_a_file_holds_is_not_said(tmp_path: Path, monkeypatch:
     save_file({name: tensor[0] for name, tensor in initial_weights(found, [0]).items()}, tmp_path / "w.safetensors")
     stored = ["activation=prelu", "init=from_file", f"init.path={tmp_path / 'w.safetensors'}"]
     assert spec(stored).activation["init"] == 0.25
-    with pytest.raises(SpecError, match=r"activation.init must be left at 0.25 with init=from_file, whose file has what it is"):
+    with pytest.raises(
+        SpecError, match=r"activation.init must be left at 0.25 with init=from_file, whose file has what it is"
+    ):
         spec([*stored, "activation.init=0.5"])
 
 
-# overrides of the table below, on top of a short run without tracking: (kind, what else is said, the key, refused or told)
+# overrides of the table below, on top of a short run without tracking: (kind, what else is said, the key, refused or
+# told)
 REFUSED, TOLD = True, False
 SETTINGS = [
     (RUN, ["train.precision=0.1"], "train.precision", TOLD),
@@ -104,12 +110,16 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "overrides", "key", "refused"), SETTINGS, ids=lambda v: " ".join(v) if isinstance(v, list) else str(v))
+@pytest.mark.parametrize(
+    ("kind", "overrides", "key", "refused"), SETTINGS, ids=lambda v: " ".join(v) if isinstance(v, list) else str(v)
+)
 def test_a_setting_without_effect(kind: str, overrides: list[str], key: str, refused: bool) -> None:
     found, settings = compose(overrides)
     for said in ({key: "said"}, {}):  # on the command line, or by a file
         groups = idle_settings(Command([found], settings, kind, said))
-        assert [[fault.where.partition("=")[0] for fault in group] for group in groups] == ([[key], []] if refused else [[], [key]])
+        assert [[fault.where.partition("=")[0] for fault in group] for group in groups] == (
+            [[key], []] if refused else [[], [key]]
+        )
 
 
 @pytest.mark.parametrize("kind", [RUN, JOB, SWEEPS])
@@ -157,25 +167,48 @@ def test_a_group_takes_one_name(choice: str) -> None:
 
 
 COMMANDS = [
-    (["train.precision=0.1"], 0, "train.precision=0.1 has no effect without replicates=auto; add replicates=auto, or leave it out"),
+    (
+        ["train.precision=0.1"],
+        0,
+        "train.precision=0.1 has no effect without replicates=auto; add replicates=auto, or leave it out",
+    ),
     (["activation={}"], 2, "activation must be a name, but got {}"),
     (["tracking={}"], 2, "tracking must be a name, but got {}"),
     ([*M, "resume=last"], 2, "resume=last has no effect with tracking=off"),
-    ([*M, "shard=5/9"], 2, "shard must have a cell to train, but the sweep has 2 in all, but got 5/9; take fewer parts"),
+    (
+        [*M, "shard=5/9"],
+        2,
+        "shard must have a cell to train, but the sweep has 2 in all, but got 5/9; take fewer parts",
+    ),
     ([*M, "sweep.table=[seed,seed]"], 2, r"sweep.table must name each axis once, but got \[seed,seed\]"),
     ([*M, "sweep.table=[sed]"], 2, "sweep.table must name axes of the sweep, but got 'sed'; did you mean 'seed'"),
     ([*M, "sweep.csv=."], 1, r"sweep.csv must be a file that can be written \(it is a folder\)"),
     ([*M, "sweep.csv=taken/x.csv"], 1, r"sweep.csv must be a file that can be written \(.*taken is no folder\)"),
-    ([*M, "init=zeros,normal", "sweep.zip=[[seed,init]]", "sweep.exclude=[{seed: 1, init: normal}]"], 2, "sweep.exclude must match a cell"),
+    (
+        [*M, "init=zeros,normal", "sweep.zip=[[seed,init]]", "sweep.exclude=[{seed: 1, init: normal}]"],
+        2,
+        "sweep.exclude must match a cell",
+    ),
     (["seed=1", "seed=2"], 0, r"seed is said more than once \(1, 2\) and the last counts; keep one"),
-    (["experiment=perceptron", "hydra.mode=RUN", "replicates=1"], 0, "hydra.sweeper.params=data has no effect on a single run; add -m"),
+    (
+        ["experiment=perceptron", "hydra.mode=RUN", "replicates=1"],
+        0,
+        "hydra.sweeper.params=data has no effect on a single run; add -m",
+    ),
     ([*M, "hydra/sweeper=basic", "sweep.csv=x.csv"], 0, "sweep.csv=x.csv has no effect on a job of another sweeper"),
 ]
 
 
-@pytest.mark.parametrize(("words", "status", "line"), COMMANDS, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("words", "status", "line"), COMMANDS, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
 def test_it_is_one_line_at_the_command_line(
-    words: list[str], status: int, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words: list[str],
+    status: int,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     import re
 

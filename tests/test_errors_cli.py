@@ -1,4 +1,5 @@
-"""Bad input gives clear lines and an exit status, never a traceback, and nothing trains: known cases, and made-up ones."""
+"""Bad input gives clear lines and an exit status, never a traceback, and nothing trains: known cases, and made-up
+ones."""
 
 from __future__ import annotations
 
@@ -212,7 +213,9 @@ WORDS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(words=st.lists(WORDS | st.text(max_size=5), min_size=1, max_size=3), multirun=st.booleans())
 @example(words=["replicates=100000000", "model.hidden=[65536,65536]"], multirun=False)
 @example(words=["seed=glob(*)"], multirun=True)

@@ -27,7 +27,9 @@ def test_header_says_question_and_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_short_form_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_short_form_trains(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     words = [f"experiment={name}", "train.epochs=3", "replicates=2", "tracking=off", "train.workers=1"]
     assert main(["run", *words]) == 0

@@ -1,4 +1,5 @@
-"""Every real parameter of the catalog at the edge of what floats hold: a fault that names the dtype, or a run with a verdict."""
+"""Every real parameter of the catalog at the edge of what floats hold: a fault that names the dtype, or a run with a
+verdict."""
 
 from __future__ import annotations
 
@@ -61,7 +62,9 @@ def accepted(param: Param, value: object) -> bool:
 
 @pytest.mark.parametrize("dtype", SIZES)
 @pytest.mark.parametrize(("group", "name", "param"), REALS)
-def test_a_real_that_the_dtype_does_not_hold_is_a_fault(mapping_of: MappingOf, group: str, name: str, param: Param, dtype: str) -> None:
+def test_a_real_that_the_dtype_does_not_hold_is_a_fault(
+    mapping_of: MappingOf, group: str, name: str, param: Param, dtype: str
+) -> None:
     for value in given(param, BEYOND[dtype]):
         with pytest.raises(SpecError) as caught:
             checked_mapping(mapping_of(**{group: {"name": name, param.name: value}}, dtype=dtype))
@@ -77,7 +80,11 @@ def test_a_real_that_the_dtype_holds_trains_to_a_verdict(mapping_of: MappingOf, 
     for _, name, param in [row.values for row in REALS if row.values[0] == group]:
         for value in given(param, WITHIN[dtype]):
             with contextlib.suppress(SpecError):  # out of its bounds, as a negative learning rate
-                trained.append(checked_mapping(mapping_of(**{group: {"name": name, param.name: value}}, dtype=dtype, train={"epochs": 20})))
+                trained.append(
+                    checked_mapping(
+                        mapping_of(**{group: {"name": name, param.name: value}}, dtype=dtype, train={"epochs": 20})
+                    )
+                )
     assert bool(trained) == any(row.values[0] == group for row in REALS)
     if not trained:  # data and models have no reals
         return
@@ -93,7 +100,8 @@ def test_a_real_that_the_dtype_holds_trains_to_a_verdict(mapping_of: MappingOf, 
     [
         (
             {"activation": {"name": "leaky_relu", "negative_slope": 1e308}},
-            r"activation.negative_slope must be of a size that dtype=float32 holds, 1.2e-38 to 3.4e\+38, but got 1e\+308; "
+            r"activation.negative_slope must be of a size that dtype=float32 holds, 1.2e-38 to 3.4e\+38, but got "
+            r"1e\+308; "
             r"try activation.negative_slope=0.01, or dtype=float64$",
         ),
         ({"loss": {"name": "huber", "delta": 1e300}}, r"loss.delta must be of a size that dtype=float32 holds"),
@@ -104,11 +112,13 @@ def test_a_real_that_the_dtype_holds_trains_to_a_verdict(mapping_of: MappingOf, 
         ),
         (
             {"optimizer": {"name": "adam", "betas": [0.9, 1 - 1e-12]}},
-            r"optimizer.betas must be a list in which each item .* below 1 when rounded to dtype=float32, but got .*, or dtype=float64",
+            r"optimizer.betas must be a list in which each item .* below 1 when rounded to dtype=float32, but got .*, "
+            r"or dtype=float64",
         ),
         (
             {"activation": {"name": "hardtanh", "min_val": 1 - 1e-12}},
-            "activation.min_val must be below max_val when rounded to dtype=float32, but got 0.999999999999; .*, or dtype=float64",
+            "activation.min_val must be below max_val when rounded to dtype=float32, but got 0.999999999999; .*, or "
+            "dtype=float64",
         ),
     ],
 )
@@ -119,7 +129,11 @@ def test_the_fault_names_the_dtype_and_what_to_do(mapping_of: MappingOf, fields:
 
 
 def test_what_float64_holds_passes_there(spec_of: SpecOf) -> None:
-    spec = spec_of(optimizer={"name": "adam", "betas": [0.9, 1 - 1e-12], "eps": 1e-300}, solved={"tolerance": 1e-60}, dtype="float64")
+    spec = spec_of(
+        optimizer={"name": "adam", "betas": [0.9, 1 - 1e-12], "eps": 1e-300},
+        solved={"tolerance": 1e-60},
+        dtype="float64",
+    )
     assert spec.optimizer["eps"] == 1e-300
 
 

@@ -31,7 +31,9 @@ def test_the_gain_is_the_hidden_activation_s() -> None:
     assert activation_gain(Member("relu")) == np.sqrt(2)
     assert activation_gain(Member("leaky_relu", (("negative_slope", 1.0),))) == 1.0
     assert activation_gain(Member("softmax")) == 1.0
-    assert activation_gain(Member("heaviside")) == pytest.approx(np.sqrt(2), rel=1e-9)  # E[f^2] = 1/2; midpoints of a grid split at 0
+    assert activation_gain(Member("heaviside")) == pytest.approx(
+        np.sqrt(2), rel=1e-9
+    )  # E[f^2] = 1/2; midpoints of a grid split at 0
 
 
 def test_a_seed_is_read_to_its_last_bit(spec_of: SpecOf) -> None:
@@ -52,7 +54,9 @@ def stored_spec(spec_of: SpecOf, path: Path, **fields: Any) -> RunSpec:
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_replicate_r_takes_the_r_th_set(spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray], kind: str) -> None:
+def test_replicate_r_takes_the_r_th_set(
+    spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray], kind: str
+) -> None:
     save_file(sets, tmp_path / "w")
     spec = stored_spec(spec_of, tmp_path / "w", seed=10, replicates=3, dtype=kind)
     for seeds, rows in (([10, 11, 12], [0, 1, 2]), ([12], [2]), ([11, 10], [1, 0])):
@@ -71,14 +75,20 @@ def test_one_set_without_the_first_axis(spec_of: SpecOf, tmp_path: Path, sets: d
 
 
 @pytest.mark.parametrize("seed", [9, 13])
-def test_a_seed_without_a_set_is_refused(spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray], seed: int) -> None:
+def test_a_seed_without_a_set_is_refused(
+    spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray], seed: int
+) -> None:
     save_file(sets, tmp_path / "w")
     spec = stored_spec(spec_of, tmp_path / "w", seed=10, replicates=3)
-    with pytest.raises(WeightsError, match=r"init\.path must hold one set of weights a replicate, but 0\.\w+ has 3; lower replicates"):
+    with pytest.raises(
+        WeightsError, match=r"init\.path must hold one set of weights a replicate, but 0\.\w+ has 3; lower replicates"
+    ):
         initial_weights(spec, [seed])
 
 
-def test_a_file_that_changed_after_the_check_is_refused(spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray]) -> None:
+def test_a_file_that_changed_after_the_check_is_refused(
+    spec_of: SpecOf, tmp_path: Path, sets: dict[str, np.ndarray]
+) -> None:
     path = tmp_path / "w"
     save_file(sets, path)
     spec = stored_spec(spec_of, path, replicates=3)
@@ -86,7 +96,9 @@ def test_a_file_that_changed_after_the_check_is_refused(spec_of: SpecOf, tmp_pat
     with pytest.raises(WeightsError, match=r"init\.path must hold the tensors 0\.weight, .*2\.bias, but got "):
         initial_weights(spec, [0])
     save_file({**sets, "2.bias": np.ones((3, 2), np.float32)}, path)
-    with pytest.raises(WeightsError, match=r"2\.bias in init\.path must have shape \[replicates, \(1,\)\], but got \(3, 2\)"):
+    with pytest.raises(
+        WeightsError, match=r"2\.bias in init\.path must have shape \[replicates, \(1,\)\], but got \(3, 2\)"
+    ):
         initial_weights(spec, [0])
     path.write_bytes(b"junk")
     with pytest.raises(WeightsError, match=r"init\.path must be a readable safetensors file"):

@@ -1,4 +1,5 @@
-"""The import rule of DESIGN.md, read from the source: left never imports right, and same rank never imports same rank."""
+"""The import rule of DESIGN.md, read from the source: left never imports right, and same rank never imports same
+rank."""
 
 from __future__ import annotations
 
@@ -61,12 +62,17 @@ def parsed(path: Path) -> ast.Module:
 
 def typing_only(tree: ast.AST) -> set[ast.AST]:
     """Everything below ``if TYPE_CHECKING:``, which never runs."""
-    guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
+    guarded = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.If) and isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"
+    ]
     return {inner for node in guarded for statement in node.body for inner in ast.walk(statement)}
 
 
 def imports(path: Path, top_level: bool = False) -> Iterator[str]:
-    """The modules that a file imports, anywhere or at its top level, absolute; ``from a import b`` is a.b if that is a module."""
+    """The modules that a file imports, anywhere or at its top level, absolute; ``from a import b`` is a.b if that is a
+    module."""
     tree = parsed(path)
     unseen = typing_only(tree)
     for node in tree.body if top_level else ast.walk(tree):
@@ -108,7 +114,9 @@ def test_left_never_imports_right(path: Path) -> None:
 
 
 def test_no_cycle_among_modules() -> None:
-    edges = {name: {m for m in imports(path, top_level=True) if m in MODULES} - {name} for name, path in MODULES.items()}
+    edges = {
+        name: {m for m in imports(path, top_level=True) if m in MODULES} - {name} for name, path in MODULES.items()
+    }
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
@@ -152,7 +160,9 @@ def strings(node: ast.expr) -> Iterator[str]:
 def compared(path: Path) -> Iterator[tuple[int, str]]:
     """Line and text of each string literal that a comparison or a ``case`` names."""
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Compare) and all(isinstance(op, (ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in node.ops):
+        if isinstance(node, ast.Compare) and all(
+            isinstance(op, (ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in node.ops
+        ):
             for side in (node.left, *node.comparators):
                 yield from ((node.lineno, text) for text in strings(side))
         elif isinstance(node, ast.MatchValue):

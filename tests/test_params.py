@@ -86,7 +86,11 @@ def test_ordered() -> None:
 ALL = [
     pytest.param(param, id=f"{where}.{param.name}")
     for where, params in [
-        *((f"{group}={e.name}", e.params + (bias_param(e) if group == "init" else ())) for group, r in REGISTRIES.items() for e in r),
+        *(
+            (f"{group}={e.name}", e.params + (bias_param(e) if group == "init" else ()))
+            for group, r in REGISTRIES.items()
+            for e in r
+        ),
         ("train", TRAIN),
         ("solved", SOLVED),
         ("spec", SCALARS),

@@ -1,4 +1,5 @@
-"""Files that a stranger may have made: what is no small file of plain data is refused in one line, and nothing waits for it."""
+"""Files that a stranger may have made: what is no small file of plain data is refused in one line, and nothing waits
+for it."""
 
 from __future__ import annotations
 
@@ -121,7 +122,9 @@ def refused(words: list[str], capfd: pytest.CaptureFixture[str]) -> str:
     [["run", "spec=@"], ["show", "spec=@"], ["run", "init=from_file", "init.path=@"], ["file", "@"]],
     ids=["spec", "shown spec", "weights", "spool"],
 )
-def test_commands_refuse_it_in_a_line(words: list[str], make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+def test_commands_refuse_it_in_a_line(
+    words: list[str], make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     make(tmp_path / "x")
@@ -135,13 +138,17 @@ def test_a_spec_file_that_is_no_plain_data(content: str, tmp_path: Path, capfd: 
 
 
 @pytest.mark.parametrize("path", ["/dev/stdin", "/dev/zero", "/dev/tty", "/proc/self/mem", "/", "x" * 10_000])
-def test_odd_paths(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_odd_paths(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert "spec must be a readable file" in refused(["run", f"spec={path}"], capfd)
 
 
 @pytest.mark.parametrize("make", [pipe, device, large])
-def test_an_experiment_that_is_no_small_file(make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+def test_an_experiment_that_is_no_small_file(
+    make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cd/experiment").mkdir(parents=True)
     make(tmp_path / "cd/experiment/x.yaml")

@@ -70,7 +70,13 @@ TRAINABLE = [entry.name for entry in ACTIVATIONS if entry.trainable]
 @pytest.mark.parametrize("optimizer", [OPTIMIZERS[0], OPTIMIZERS[3]], ids=["sgd", "adam"])
 @pytest.mark.parametrize("activation", [name for name in TRAINABLE if name not in INEXACT])
 def test_every_activation(spec_of: SpecOf, activation: str, optimizer: dict[str, Any]) -> None:
-    spec = spec_of(model={"name": "mlp", "hidden": [5, 3]}, activation=activation, optimizer=optimizer, init="normal", dtype="float64")
+    spec = spec_of(
+        model={"name": "mlp", "hidden": [5, 3]},
+        activation=activation,
+        optimizer=optimizer,
+        init="normal",
+        dtype="float64",
+    )
     assert_equal(spec, SEED, 1, ONE)
     assert_equal(spec, SEED, 100, HUNDRED)
 
@@ -85,16 +91,25 @@ def test_where_torch_s_own_gradient_is_in_single_precision(spec_of: SpecOf, acti
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 def test_every_loss_and_optimizer(spec_of: SpecOf, loss: Any, optimizer: dict[str, Any]) -> None:
     spec = spec_of(
-        loss=loss.name, activation="tanh", optimizer=optimizer, init="normal", dtype="float64", data={"name": "parity", "bits": 3}
+        loss=loss.name,
+        activation="tanh",
+        optimizer=optimizer,
+        init="normal",
+        dtype="float64",
+        data={"name": "parity", "bits": 3},
     )
     assert_equal(spec, SEED, 1, ONE)
     assert_equal(spec, SEED, 100, HUNDRED)
 
 
-@pytest.mark.parametrize("output", [name for name in TRAINABLE if name not in INEXACT and not ACTIVATIONS[name].learned])
+@pytest.mark.parametrize(
+    "output", [name for name in TRAINABLE if name not in INEXACT and not ACTIVATIONS[name].learned]
+)
 def test_every_output_activation(spec_of: SpecOf, output: str) -> None:
     model = {"name": "perceptron", "output": output}
-    spec = spec_of(model=model, loss={"name": "huber", "delta": 0.3}, optimizer=OPTIMIZERS[3], init="normal", dtype="float64")
+    spec = spec_of(
+        model=model, loss={"name": "huber", "delta": 0.3}, optimizer=OPTIMIZERS[3], init="normal", dtype="float64"
+    )
     assert_equal(spec, SEED, 1, ONE)
     assert_equal(spec, SEED, 100, HUNDRED)
 
@@ -110,7 +125,13 @@ def test_training_moves_every_tensor_and_lowers_the_loss(spec_of: SpecOf, activa
 
 def test_gradients_are_differences_of_the_loss(spec_of: SpecOf) -> None:
     off_the_kinks = {"name": "normal", "bias": "same"}  # with a zero bias the row (0, 0) lies on PReLU's kink
-    spec = spec_of(model={"name": "mlp", "hidden": [3, 2]}, activation="prelu", loss="cross_entropy", init=off_the_kinks, dtype="float64")
+    spec = spec_of(
+        model={"name": "mlp", "hidden": [3, 2]},
+        activation="prelu",
+        loss="cross_entropy",
+        init=off_the_kinks,
+        dtype="float64",
+    )
     rows, targets = reference.problem(spec)
     weights = reference.drawn(spec, 1)
     gradients = reference.backward(spec, weights, reference.forward(spec, weights, rows), targets)
@@ -133,7 +154,9 @@ def test_seed_steps_and_start_default_to_the_spec_s(spec_of: SpecOf) -> None:
     again = reference.train(spec, steps=5, start=start)
     assert len(run.loss) == 6
     np.testing.assert_array_equal(run.loss, again.loss)
-    np.testing.assert_array_equal(start["0.weight"], initial_weights(spec, [6])["0.weight"][0])  # the start is left as it was
+    np.testing.assert_array_equal(
+        start["0.weight"], initial_weights(spec, [6])["0.weight"][0]
+    )  # the start is left as it was
     assert not np.array_equal(run.loss, reference.train(spec, seed=7).loss)
 
 

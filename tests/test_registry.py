@@ -37,7 +37,9 @@ def test_members_in_the_order_of_adding() -> None:
 
 def test_a_duplicate_is_refused_and_changes_nothing() -> None:
     registry = things()
-    with pytest.raises(NnspecError, match="thing names must be unique, but 'pear' is there already; choose another name"):
+    with pytest.raises(
+        NnspecError, match="thing names must be unique, but 'pear' is there already; choose another name"
+    ):
         registry.add(Thing("pear", "another"))
     assert registry["pear"].summary == ""
     assert len(registry) == 2
@@ -45,7 +47,10 @@ def test_a_duplicate_is_refused_and_changes_nothing() -> None:
 
 def test_an_unknown_name_gives_the_nearest_and_all() -> None:
     with pytest.raises(
-        SpecError, match=re.escape("thing.name must be a known thing, but got 'aple'; did you mean 'apple'? available: apple, pear")
+        SpecError,
+        match=re.escape(
+            "thing.name must be a known thing, but got 'aple'; did you mean 'apple'? available: apple, pear"
+        ),
     ):
         things()["aple"]
     with pytest.raises(SpecError, match=r"but got 'xyz'; available: apple, pear$"):
@@ -69,9 +74,11 @@ def test_entries_are_frozen_named_once_and_summed_up(group: str) -> None:
 def test_what_the_issue_lists_is_there() -> None:
     wanted = {
         "model": "perceptron mlp",
-        "activation": "identity sine heaviside relu leaky_relu prelu rrelu relu6 elu selu celu gelu silu mish softplus softsign logsigmoid "
+        "activation": "identity sine heaviside relu leaky_relu prelu rrelu relu6 elu selu celu gelu "
+        "silu mish softplus softsign logsigmoid "
         "sigmoid tanh hardsigmoid hardtanh hardswish hardshrink softshrink tanhshrink threshold",
-        "init": "zeros constant uniform normal truncated_normal xavier_uniform xavier_normal kaiming_uniform kaiming_normal lecun_uniform "
+        "init": "zeros constant uniform normal truncated_normal xavier_uniform xavier_normal kaiming_uniform "
+        "kaiming_normal lecun_uniform "
         "lecun_normal orthogonal sparse identity mirror torch_default from_file",
         "optimizer": "sgd adam adamw rmsprop adagrad rprop",
         "loss": "bce mse cross_entropy hinge huber",

@@ -1,4 +1,5 @@
-"""Every statement of SECURITY.md: a stranger's config, spec, spool or store is data. It runs no code, writes nowhere else, never hangs."""
+"""Every statement of SECURITY.md: a stranger's config, spec, spool or store is data. It runs no code, writes nowhere
+else, never hangs."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Opens:
 
 @dataclass(frozen=True)
 class Attack:
-    """A command line with the files it finds, ``@`` being their folder; ``experiment`` is cd/experiment/evil.yaml without its header."""
+    """A command line with the files it finds, ``@`` being their folder; ``experiment`` is cd/experiment/evil.yaml
+    without its header."""
 
     words: tuple[str, ...] = ("--config-dir=@/cd", "experiment=evil")
     experiment: str = ""
@@ -77,10 +79,14 @@ ATTACKS = {
     "callbacks by interpolation": Attack(("+foo={x: " + MKDIR + "}", "hydra.callbacks=${foo}")),
     "hydra itself by interpolation": Attack(("+foo={callbacks: {x: " + MKDIR + "}}", "++hydra=${foo}")),
     "hydra itself": Attack(("++hydra={callbacks: {x: " + MKDIR + "}}",)),
-    "callback by the environment": Attack(("+hydra.callbacks.x='${oc.create:${oc.decode:${oc.env:EVIL}}}'",), environment={"EVIL": MKDIR}),
+    "callback by the environment": Attack(
+        ("+hydra.callbacks.x='${oc.create:${oc.decode:${oc.env:EVIL}}}'",), environment={"EVIL": MKDIR}
+    ),
     "sweeper": Attack(("-m", "seed=1,2", "++hydra.sweeper={_target_: os.mkdir, path: @/ran}")),
     "sweeper's class": Attack(("-m", "seed=1,2", "hydra.sweeper._target_=pathlib.Path")),
-    "launcher by interpolation": Attack(("-m", "seed=1,2", "hydra/sweeper=basic", "+foo=" + MKDIR, "hydra.launcher=${foo}")),
+    "launcher by interpolation": Attack(
+        ("-m", "seed=1,2", "hydra/sweeper=basic", "+foo=" + MKDIR, "hydra.launcher=${foo}")
+    ),
     "launcher's class by interpolation": Attack(
         ("-m", "seed=1,2", "hydra/sweeper=basic", "+foo=os.mkdir", "hydra.launcher._target_=${foo}")
     ),
@@ -113,26 +119,33 @@ ATTACKS = {
     "module on the search path": Attack(("hydra.searchpath=[structured://evilpkg]",)),
     "package on the search path, to show": Attack(("--info", "searchpath", "hydra.searchpath=[pkg://evilpkg]")),
     "package on the search path, to complete": Attack(
-        ("--shell-completion", "query=bash"), environment={"COMP_LINE": "run.py hydra.searchpath=[pkg://evilpkg] mod", "COMP_POINT": "99"}
+        ("--shell-completion", "query=bash"),
+        environment={"COMP_LINE": "run.py hydra.searchpath=[pkg://evilpkg] mod", "COMP_POINT": "99"},
     ),
     "package as the place of configs": Attack(("--config-path=pkg://evilpkg",)),
     "package as the folder of configs": Attack(("--config-dir=pkg://evilpkg",)),
     "main module": Attack(("--config-path=.",), environment={"HYDRA_MAIN_MODULE": "evilpkg.x"}),
     # files
     "callback in an experiment": Attack(experiment="hydra:\n  callbacks:\n    x: " + PICKLED),
-    "callbacks by interpolation in an experiment": Attack(experiment="foo: {x: " + MKDIR + "}\nhydra:\n  callbacks: ${foo}\n"),
+    "callbacks by interpolation in an experiment": Attack(
+        experiment="foo: {x: " + MKDIR + "}\nhydra:\n  callbacks: ${foo}\n"
+    ),
     "callback in a sweep's experiment": Attack(
         experiment="hydra:\n  mode: MULTIRUN\n  sweeper: {params: {seed: '1,2'}}\n  callbacks:\n    x: " + MKDIR
     ),
     "callback, only shown": Attack(
-        ("--config-dir=@/cd", "--info", "config", "experiment=evil"), experiment="hydra: {callbacks: {x: " + MKDIR + "}}"
+        ("--config-dir=@/cd", "--info", "config", "experiment=evil"),
+        experiment="hydra: {callbacks: {x: " + MKDIR + "}}",
     ),
     "callback, shown by nnspec show": Attack(
         ("--cfg=hydra", "--config-dir=@/cd", "experiment=evil"), "hydra: {callbacks: {x: " + MKDIR + "}}"
     ),
-    "group of callbacks": Attack(("--config-dir=@/cd", "hydra/callbacks=evil"), files={"cd/hydra/callbacks/evil.yaml": "x: " + MKDIR}),
+    "group of callbacks": Attack(
+        ("--config-dir=@/cd", "hydra/callbacks=evil"), files={"cd/hydra/callbacks/evil.yaml": "x: " + MKDIR}
+    ),
     "group of callbacks in an experiment": Attack(
-        experiment="defaults:\n  - override /hydra/callbacks: evil\n", files={"cd/hydra/callbacks/evil.yaml": "x: " + MKDIR}
+        experiment="defaults:\n  - override /hydra/callbacks: evil\n",
+        files={"cd/hydra/callbacks/evil.yaml": "x: " + MKDIR},
     ),
     "sweeper in a file": Attack(
         ("-m", "--config-dir=@/cd", "hydra/sweeper=evil", "seed=1,2"),
@@ -142,19 +155,25 @@ ATTACKS = {
         ("-m", "--config-dir=@/cd", "hydra/sweeper=basic", "hydra/launcher=evil", "seed=1,2"),
         files={"cd/hydra/launcher/evil.yaml": f"_target_: {JOBLIB}\nx: {MKDIR}"},
     ),
-    "logging in a file": Attack(("--config-dir=@/cd", "hydra/job_logging=evil"), files={"cd/hydra/job_logging/evil.yaml": FACTORY}),
+    "logging in a file": Attack(
+        ("--config-dir=@/cd", "hydra/job_logging=evil"), files={"cd/hydra/job_logging/evil.yaml": FACTORY}
+    ),
     "logging in an experiment": Attack(experiment="hydra:\n  job_logging: " + FACTORY),
     "a class in logging": Attack(
-        experiment="hydra:\n  job_logging: {version: 1, handlers: {x: {class: os.mkdir, path: @/ran}}, root: {handlers: [x]}}"
+        experiment="hydra:\n  job_logging: "
+        "{version: 1, handlers: {x: {class: os.mkdir, path: @/ran}}, root: {handlers: [x]}}"
     ),
     "a package below hydra": Attack(
-        ("--config-dir=@/cd", "+experiment@hydra.callbacks.x=evil"), files={"cd/experiment/evil.yaml": MKDIR[1:-1].replace(", ", "\n")}
+        ("--config-dir=@/cd", "+experiment@hydra.callbacks.x=evil"),
+        files={"cd/experiment/evil.yaml": MKDIR[1:-1].replace(", ", "\n")},
     ),
     "a header below hydra": Attack(
-        ("--config-dir=@/cd", "+evil=evil"), files={"cd/evil/evil.yaml": "# @package hydra.callbacks.x\n" + MKDIR[1:-1].replace(", ", "\n")}
+        ("--config-dir=@/cd", "+evil=evil"),
+        files={"cd/evil/evil.yaml": "# @package hydra.callbacks.x\n" + MKDIR[1:-1].replace(", ", "\n")},
     ),
     "a group that is called hydra": Attack(
-        ("--config-dir=@/cd", "+hydra=evil"), files={"cd/hydra/evil.yaml": f"callbacks: {{x: {MKDIR}}}\nrun: {{dir: @/ran}}\n"}
+        ("--config-dir=@/cd", "+hydra=evil"),
+        files={"cd/hydra/evil.yaml": f"callbacks: {{x: {MKDIR}}}\nrun: {{dir: @/ran}}\n"},
     ),
     "a primary config": Attack(
         ("--config-dir=@/cd", "--config-name=evil"),
@@ -166,10 +185,15 @@ ATTACKS = {
     "a primary config's search path": Attack(
         ("--config-path=@/cd", "--config-name=evil"), files={"cd/evil.yaml": "hydra: {searchpath: ['pkg://evilpkg']}"}
     ),
-    "overrides that nobody typed": Attack(experiment="hydra: {overrides: {hydra: ['hydra.run.dir=@/ran']}, run: {dir: @/ran}}"),
+    "overrides that nobody typed": Attack(
+        experiment="hydra: {overrides: {hydra: ['hydra.run.dir=@/ran']}, run: {dir: @/ran}}"
+    ),
     "environment in an experiment": Attack(experiment="hydra: {job: {env_set: {LD_PRELOAD: @/evil.so}}}"),
     "a callback in a cell": Attack(
-        experiment="hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', '+hydra.callbacks.x': '{_target_: os.mkdir, path: @/ran}'}}}"
+        experiment=(
+            "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2', '+hydra.callbacks.x': '{_target_: os.mkdir, "
+            "path: @/ran}'}}}"
+        )
     ),
     "a folder in a cell": Attack(
         experiment="defaults: [override /hydra/sweeper: basic]\n"
@@ -181,24 +205,32 @@ ATTACKS = {
     ),
     # where a file must not write
     "a folder to run in": Attack(experiment="hydra: {run: {dir: @/ran}}"),
-    "a folder to sweep in": Attack(experiment="hydra: {mode: MULTIRUN, sweep: {dir: @/ran}, sweeper: {params: {seed: '1,2'}}}"),
+    "a folder to sweep in": Attack(
+        experiment="hydra: {mode: MULTIRUN, sweep: {dir: @/ran}, sweeper: {params: {seed: '1,2'}}}"
+    ),
     "a folder of a job": Attack(experiment="hydra: {sweep: {subdir: '../../../ran'}}"),
     "a folder for Hydra's files": Attack(experiment="hydra: {output_subdir: '../../../../ran'}"),
     "a folder by interpolation": Attack(experiment="foo: {dir: @/ran}\nhydra: {run: '${foo}'}"),
     "a folder by a group": Attack(
-        ("--config-dir=@/cd", "hydra/output=evil"), files={"cd/hydra/output/evil.yaml": GLOBAL + "hydra: {run: {dir: @/ran}}"}
+        ("--config-dir=@/cd", "hydra/output=evil"),
+        files={"cd/hydra/output/evil.yaml": GLOBAL + "hydra: {run: {dir: @/ran}}"},
     ),
     "the name of a log file": Attack(
-        ("--config-dir=@/cd", "experiment=evil", "hydra/job_logging=default"), experiment="hydra: {job: {name: ../../../ran}}"
+        ("--config-dir=@/cd", "experiment=evil", "hydra/job_logging=default"),
+        experiment="hydra: {job: {name: ../../../ran}}",
     ),
     "another working folder": Attack(experiment="hydra: {job: {chdir: true}}"),
     "a launcher's folder": Attack(
         ("-m", "--config-dir=@/cd", "experiment=evil", "seed=1,2"),
         experiment="defaults: [override /hydra/launcher: joblib]\nhydra: {launcher: {temp_folder: @/ran}}",
     ),
-    "a table anywhere": Attack(("-m", "--config-dir=@/cd", "experiment=evil", "seed=1,2"), experiment="sweep: {csv: @/ran}"),
+    "a table anywhere": Attack(
+        ("-m", "--config-dir=@/cd", "experiment=evil", "seed=1,2"), experiment="sweep: {csv: @/ran}"
+    ),
     # names that leave their folder
-    "a name above": Attack(("experiment=../../../../../../../../../../..@/other/evil",), files={"other/evil.yaml": "seed: 5"}),
+    "a name above": Attack(
+        ("experiment=../../../../../../../../../../..@/other/evil",), files={"other/evil.yaml": "seed: 5"}
+    ),
     "a name of another group": Attack(("model=../data/xor",)),
     "an absolute name": Attack(("experiment=@/other/evil",), files={"other/evil.yaml": "seed: 5"}),
     "a name above, added": Attack(("+model@extra=../data/xor",)),
@@ -213,7 +245,9 @@ ATTACKS = {
     "a default by interpolation": Attack(experiment="defaults:\n  - override /model: ../data/${data}\n"),
     # data that are more than they look like
     "a class in a spec": Attack(("spec=@/spec.yaml",), files={"spec.yaml": "model: " + MKDIR}),
-    "an object in a spec": Attack(("spec=@/spec.yaml",), files={"spec.yaml": "!!python/object/apply:os.mkdir ['@/ran']"}),
+    "an object in a spec": Attack(
+        ("spec=@/spec.yaml",), files={"spec.yaml": "!!python/object/apply:os.mkdir ['@/ran']"}
+    ),
     "an object in an experiment": Attack(experiment="seed: !!python/object/apply:os.mkdir ['@/ran']"),
     "a path in an experiment": Attack(experiment="seed: !!python/object/apply:pathlib.Path ['@/ran']"),
     "aliases in an experiment": Attack(experiment="a: &a [1, 2]\nb: [*a, *a]\n"),
@@ -247,7 +281,8 @@ MANY_LINES = (  # one for each fault
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
-    """What would have trained; the command runs in a folder below that of the attack's files, which is on Python's path."""
+    """What would have trained; the command runs in a folder below that of the attack's files, which is on Python's
+    path."""
     got: list[Any] = []
 
     def run(cells: Any, *args: Any, **rest: Any) -> SimpleNamespace:
@@ -272,7 +307,9 @@ def require_refused(name: str, status: int, out: str, text: str, folder: Path) -
     assert "unexpected" not in text
     assert not (folder / RAN).exists()
     assert {path.name for path in (folder / "a/b/c").iterdir()} <= {"outputs", "multirun"}, "something was written"
-    assert [path.name for name in ("a", "a/b") for path in (folder / name).iterdir()] == ["b", "c"], "something was written"
+    assert [path.name for name in ("a", "a/b") for path in (folder / name).iterdir()] == ["b", "c"], (
+        "something was written"
+    )
 
 
 @pytest.mark.usefixtures("logging_put_back")
@@ -296,7 +333,9 @@ def test_attacks_on_a_real_process(name: str, tmp_path: Path) -> None:
     given = {key: value.replace("@/", f"{tmp_path}/") for key, value in ATTACKS[name].environment.items()}
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), **given}
     command = [sys.executable, "-c", "import sys; from nnspec.cli import main; sys.exit(main())", "run", *words]
-    done = subprocess.run(command, cwd=tmp_path / "a/b/c", env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path / "a/b/c", env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     require_refused(name, done.returncode, done.stdout, done.stderr, tmp_path)
 
 
@@ -311,7 +350,13 @@ def test_attacks_on_a_real_process(name: str, tmp_path: Path) -> None:
         ["hydra.searchpath=[@/cd]", "experiment=mine"],
         ["--config-dir=@/cd", "experiment=mine", "hydra.sweep.dir=elsewhere"],
         ["--config-dir=@/cd", "--config-name=primary"],
-        ["-m", "seed=1,2", "hydra/sweeper=basic", "hydra.sweep.subdir=job${hydra.job.num}", "hydra.sweeper.max_batch_size=1"],
+        [
+            "-m",
+            "seed=1,2",
+            "hydra/sweeper=basic",
+            "hydra.sweep.subdir=job${hydra.job.num}",
+            "hydra.sweeper.max_batch_size=1",
+        ],
         ["-m", "seed=1,2", "hydra.sweep.subdir=job${hydra.job.num}", "sweep.csv=@/table.csv"],
         ["train.workers='${oc.decode:${oc.env:WORKERS}}'", "seed=${replicates}"],
     ],
@@ -333,7 +378,9 @@ def test_a_launchers_settings_are_taken_from_the_command_line_only() -> None:
     assert (launcher._target_, launcher.n_jobs) == (JOBLIB, 2)
 
 
-@pytest.mark.parametrize("line", ["+hydra.callbacks.x=" + MKDIR, "hydra.sweeper._target_=os.mkdir", "hydra.searchpath=['pkg://evilpkg']"])
+@pytest.mark.parametrize(
+    "line", ["+hydra.callbacks.x=" + MKDIR, "hydra.sweeper._target_=os.mkdir", "hydra.searchpath=['pkg://evilpkg']"]
+)
 def test_python_is_no_way_around(line: str) -> None:
     with pytest.raises(SpecError, match="hydra"):
         spec([line])
@@ -345,7 +392,8 @@ def test_a_class_in_a_config_stays_a_word() -> None:
 
 
 def test_no_resolver_runs_code() -> None:
-    """The resolvers of data, each of which is there, and whatever an installed package has registered beside them is refused."""
+    """The resolvers of data, each of which is there, and whatever an installed package has registered beside them is
+    refused."""
     assert all(OmegaConf.has_resolver(name) for name in RESOLVERS)
     OmegaConf.register_new_resolver("evil", lambda: Path(RAN).mkdir())
     try:
@@ -355,14 +403,28 @@ def test_no_resolver_runs_code() -> None:
         OmegaConf.clear_resolver("evil")
 
 
-PICKLES = {"pickle.load", "pickle.loads", "torch.load", "np.load", "numpy.load", "joblib.load", "pd.read_pickle", "marshal.loads"}
+PICKLES = {
+    "pickle.load",
+    "pickle.loads",
+    "torch.load",
+    "np.load",
+    "numpy.load",
+    "joblib.load",
+    "pd.read_pickle",
+    "marshal.loads",
+}
 LOADERS = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.safe_load", "OmegaConf.load", "eval", "exec"}
 SOURCE = Path(nnspec.__file__).parent
 
 
 def test_no_pickle_is_read_and_yaml_in_one_place() -> None:
     trees = {path: ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
-    calls = {(path.name, ast.unparse(node.func)) for path, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    calls = {
+        (path.name, ast.unparse(node.func))
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
     assert {(path, name) for path, name in calls if name in PICKLES | LOADERS} == {
         ("files.py", "yaml.load"),
         ("asserts.py", "exec"),  # of Hydra's own installed source, under python -O

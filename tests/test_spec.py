@@ -121,7 +121,15 @@ def test_members() -> None:
 
 @pytest.mark.parametrize(
     ("value", "typed"),
-    [(None, "null"), (True, "true"), (1, "1"), (0.5, "0.5"), ("", "''"), ("a", "a"), ([1, [2.0, None]], "[1,[2.0,null]]")],
+    [
+        (None, "null"),
+        (True, "true"),
+        (1, "1"),
+        (0.5, "0.5"),
+        ("", "''"),
+        ("a", "a"),
+        ([1, [2.0, None]], "[1,[2.0,null]]"),
+    ],
 )
 def test_text_is_what_a_user_types(value: object, typed: str) -> None:
     assert text(value) == typed

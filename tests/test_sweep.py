@@ -148,7 +148,9 @@ def test_configs_equal_hydras_own(composer: Composer, axes: list[str], fixed: li
 def test_each_axis_alone_equals_hydra(composer: Composer, axis: str) -> None:
     expected, got = compared(composer, [axis], list(range(7)))
     assert got == expected
-    assert (got == "refused") == (axis in ("+extra=loud,other", "db.login=[1],[2]"))  # extra is there; lists do not merge into mappings
+    assert (got == "refused") == (
+        axis in ("+extra=loud,other", "db.login=[1],[2]")
+    )  # extra is there; lists do not merge into mappings
 
 
 ENTANGLED = [
@@ -219,9 +221,13 @@ SPEC_AXES = (
     picks=st.lists(st.integers(0, 1000), min_size=1, max_size=3),
 )
 def test_cells_equal_specs_of_hydras_configs(own: Composer, axes: list[str], picks: list[int]) -> None:
-    """Each sampled job of Hydra states the spec of the cell in its place, or one whose fault the whole sweep reports."""
+    """Each sampled job of Hydra states the spec of the cell in its place, or one whose fault the whole sweep
+    reports."""
     lines = lines_of_hydra(own, axes)
-    jobs = {i: attempt(lambda i=i: checked_mapping(split(own.mapping(lines[i]))[0])) for i in {pick % len(lines) for pick in picks}}
+    jobs = {
+        i: attempt(lambda i=i: checked_mapping(split(own.mapping(lines[i]))[0]))
+        for i in {pick % len(lines) for pick in picks}
+    }
     try:
         got, _ = plan(axes, own)
     except SpecError:
@@ -241,7 +247,9 @@ def test_choices_lead_back_to_the_cell(own: Composer) -> None:
 
 
 def test_zip_moves_axes_together(own: Composer) -> None:
-    got, _ = plan(["optimizer=adam,sgd", "seed=1,2", "optimizer.lr=0.1,0.5", "sweep.zip=[[optimizer,optimizer.lr]]"], own)
+    got, _ = plan(
+        ["optimizer=adam,sgd", "seed=1,2", "optimizer.lr=0.1,0.5", "sweep.zip=[[optimizer,optimizer.lr]]"], own
+    )
     assert [(c.spec.optimizer.name, c.spec.seed, c.spec.optimizer["lr"]) for c in got.cells] == [
         ("adam", 1, 0.1),
         ("adam", 2, 0.1),
@@ -251,8 +259,14 @@ def test_zip_moves_axes_together(own: Composer) -> None:
 
 
 def test_exclude_leaves_out_what_matches_all_items(own: Composer) -> None:
-    got, _ = plan(["activation=relu,tanh", "model.hidden=[4],[8]", "sweep.exclude=[{activation:relu,model.hidden:[8]}]"], own)
-    assert [(c.spec.activation.name, c.spec.model["hidden"]) for c in got.cells] == [("relu", (4,)), ("tanh", (4,)), ("tanh", (8,))]
+    got, _ = plan(
+        ["activation=relu,tanh", "model.hidden=[4],[8]", "sweep.exclude=[{activation:relu,model.hidden:[8]}]"], own
+    )
+    assert [(c.spec.activation.name, c.spec.model["hidden"]) for c in got.cells] == [
+        ("relu", (4,)),
+        ("tanh", (4,)),
+        ("tanh", (8,)),
+    ]
 
 
 def test_include_adds_cells(own: Composer) -> None:
@@ -268,7 +282,9 @@ def test_include_adds_cells(own: Composer) -> None:
 def test_the_activations_of_a_perceptron_are_different_cells(own: Composer) -> None:
     got, _ = plan(["model=perceptron", "activation=auto,tanh,leaky_relu", "loss=mse"], own)
     assert [cell.spec.model["output"] for cell in got.cells] == ["sigmoid", "tanh", "leaky_relu"]
-    with pytest.raises(SpecError, match=r"activation.name must be sigmoid with loss=bce, but got 'tanh'; .* \(1 of 4 cells\)"):
+    with pytest.raises(
+        SpecError, match=r"activation.name must be sigmoid with loss=bce, but got 'tanh'; .* \(1 of 4 cells\)"
+    ):
         plan(["model=mlp,perceptron", "activation=sigmoid,tanh"], own)
 
 
@@ -297,11 +313,17 @@ def test_fixed_overrides_are_no_axes(own: Composer) -> None:
     [
         (["activation=relu,tanhh", "seed=1,2"], "'tanhh'; did you mean 'tanh'"),
         (["seed=-1,-2,3"], r"seed must be .*but got -1, -2; .*\(2 of 3 cells\)"),
-        (["activation=relu,leaky_relu", "activation.negative_slope=0.1,0.2"], r"negative_slope is not a known key.*\(2 of 4 cells\)"),
+        (
+            ["activation=relu,leaky_relu", "activation.negative_slope=0.1,0.2"],
+            r"negative_slope is not a known key.*\(2 of 4 cells\)",
+        ),
         (["seed=interval(0,1)"], "an interval has no end of values"),
         (["seed=range(0,10,0)"], "seed must be a list of values .*zero"),
         (["seed=range(0,2000000)"], "seed must have 1 to 1000000 values, but got range"),
-        (["seed=range(0,2000)", "replicates=range(1,2000)"], "the sweep must have at most 1000000 cells, but got 3998000"),
+        (
+            ["seed=range(0,2000)", "replicates=range(1,2000)"],
+            "the sweep must have at most 1000000 cells, but got 3998000",
+        ),
         (["activation=glob(*)", "activation@x=glob(*)"], "activation"),
         (["seed=range(0,3),7"], "seed must not have a range or a choice inside its list"),
         (["seed=range(3,3)"], "seed must have 1 to 1000000 values"),
@@ -314,13 +336,19 @@ def test_fixed_overrides_are_no_axes(own: Composer) -> None:
             ["seed=1,2", "activation=relu,elu,tanh", "sweep.zip=[[seed,activation]]"],
             "equally many values, but got seed has 2, activation has 3",
         ),
-        (["seed=1,2", "sweep.exclude=[{sed:1}]"], "sweep.exclude must name axes of the sweep, but got 'sed'; did you mean 'seed'"),
+        (
+            ["seed=1,2", "sweep.exclude=[{sed:1}]"],
+            "sweep.exclude must name axes of the sweep, but got 'sed'; did you mean 'seed'",
+        ),
         (["seed=1,2", "sweep.exclude=[{seed:3}]"], "must name values of the axis seed, but got 3; available: 1, 2"),
         (["seed=1,2", "sweep.exclude=[{seed:1},{seed:2}]"], "must leave a cell"),
         (["seed=1,2", "sweep.include=[{activation:siine}]"], "'siine'; did you mean 'sine'"),
         (["seed=1,2", "sweep.zip=3"], "sweep.zip must be a list"),
         (["seed=1,2", "shard=2/2"], "shard must be i/K with 0 <= i < K, but got 2/2"),
-        (["loss=bce,cross_entropy", "model.output=sigmoid", "seed=range(0,9)"], r"softmax with loss=cross_entropy.*\(9 of 18 cells\)"),
+        (
+            ["loss=bce,cross_entropy", "model.output=sigmoid", "seed=range(0,9)"],
+            r"softmax with loss=cross_entropy.*\(9 of 18 cells\)",
+        ),
     ],
 )
 def test_faults_of_sweeps(own: Composer, overrides: list[str], message: str) -> None:
@@ -329,7 +357,14 @@ def test_faults_of_sweeps(own: Composer, overrides: list[str], message: str) -> 
 
 
 def test_all_faults_of_all_cells_at_once(own: Composer) -> None:
-    bad = ["activation=relu,tanhh", "optimizer.lr=0.1,nan", "seed=range(-1,300)", "model.hiden=[3]", "===", "train.epochs=0"]
+    bad = [
+        "activation=relu,tanhh",
+        "optimizer.lr=0.1,nan",
+        "seed=range(-1,300)",
+        "model.hiden=[3]",
+        "===",
+        "train.epochs=0",
+    ]
     with pytest.raises(SpecError) as refused:
         plan(bad, own)
     said = str(refused.value)

@@ -52,7 +52,9 @@ class Full(io.StringIO):
         raise OSError(self.number, os.strerror(self.number))
 
 
-@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EPIPE, False), (errno.EIO, False)])
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EPIPE, False), (errno.EIO, False)]
+)
 def test_a_stream_that_fails_takes_everything_and_is_told_of(number: int, told: bool) -> None:
     out = Output(Full(number))
     print("one", file=out)
@@ -60,15 +62,20 @@ def test_a_stream_that_fails_takes_everything_and_is_told_of(number: int, told: 
     assert (lost_output(out) is not None) == told
 
 
-def test_a_full_device_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_device_is_one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdout", Full(errno.ENOSPC))
     assert main(["list", "losses"]) == 1
     assert capsys.readouterr().err == (
-        "nnspec: the output could not be written (No space left on device); everything else is done; make room, or write it elsewhere\n"
+        "nnspec: the output could not be written (No space left on device); everything else is done; make room, or "
+        "write it elsewhere\n"
     )
 
 
-def test_a_reader_that_has_left_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reader_that_has_left_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdout", Full(errno.EPIPE))
     assert main(["list", "losses"]) == 0
     assert capsys.readouterr().err == ""

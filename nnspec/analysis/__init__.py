@@ -1,4 +1,5 @@
-"""From the table of a sweep to rates with intervals, comparisons, figures and reports. Imports no torch; heavy libraries late."""
+"""From the table of a sweep to rates with intervals, comparisons, figures and reports. Imports no torch; heavy
+libraries late."""
 
 from __future__ import annotations
 

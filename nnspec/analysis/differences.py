@@ -1,4 +1,5 @@
-"""The difference of two solve rates: a p-value and an interval from one test, so that the two cannot contradict each other.
+"""The difference of two solve rates: a p-value and an interval from one test, so that the two cannot contradict each
+other.
 
 0 lies in the interval of confidence c if and only if p >= 1 - c, whatever c: a limit is searched on the side of 0 on
 which the test puts it. Seeds are what is independent; each may have several networks (the cells that share it).
@@ -30,17 +31,19 @@ class Difference(NamedTuple):
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, sizes: ArrayLike = 1, confidence: float = 0.95) -> Difference:
-    """The difference where each seed has ``sizes`` [s] pairs of networks, of which ``a`` and ``b`` [s] solved under a and b.
+    """The difference where each seed has ``sizes`` [s] pairs of networks, of which ``a`` and ``b`` [s] solved under a
+    and b.
 
     The test flips signs: if levels do not matter, d = a - b of a seed is as likely to be -d, so that sum d has an exact
-    distribution given the sizes |d|; with one pair a seed this is the exact McNemar test. The normal limit stands in for
-    thousands of seeds.
+    distribution given the sizes |d|; with one pair a seed this is the exact McNemar test. The normal limit stands in
+    for thousands of seeds.
 
     The interval tilts the signs: d is positive with odds exp(2 t |d|), which is the test at t = 0. A tilt t states the
-    difference mean(|d| tanh(t |d|)); its limits are the tilts that put sum d at an end of its distribution. How uncertain
-    that mean is, the sizes being random too, is added as squares (Zou and Donner, Statistics in Medicine 27 (2008) 1693).
-    At the true difference the two variances, E d^2 - E (d tanh)^2 and E (d tanh)^2 - (E d)^2, sum to the variance of d
-    whatever its distribution. Where all d have one sign and size the limits are those of Clopper and Pearson.
+    difference mean(|d| tanh(t |d|)); its limits are the tilts that put sum d at an end of its distribution. How
+    uncertain that mean is, the sizes being random too, is added as squares (Zou and Donner, Statistics in Medicine 27
+    (2008) 1693). At the true difference the two variances, E d^2 - E (d tanh)^2 and E (d tanh)^2 - (E d)^2, sum to the
+    variance of d whatever its distribution. Where all d have one sign and size the limits are those of Clopper and
+    Pearson.
     """
     x, y = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
     d, m = x - y, np.broadcast_to(np.asarray(sizes, dtype=np.int64), x.shape)
@@ -58,7 +61,8 @@ def sign_flip_p(differences: ArrayLike) -> float:
 def independent_difference(
     a: ArrayLike, b: ArrayLike, sizes_a: ArrayLike = 1, sizes_b: ArrayLike = 1, confidence: float = 0.95
 ) -> Difference:
-    """The difference where the seeds of a and of b differ: ``a`` [s] solved of ``sizes_a`` [s] networks a seed, b likewise.
+    """The difference where the seeds of a and of b differ: ``a`` [s] solved of ``sizes_a`` [s] networks a seed, b
+    likewise.
 
     Test and interval are the score test's (Miettinen and Nurminen, Statistics in Medicine 4 (1985) 213), on as many
     networks as the spread between seeds supports (``effective``), which is all of them where each seed has one.
@@ -66,14 +70,18 @@ def independent_difference(
     one, other = effective(a, sizes_a), effective(b, sizes_b)
     more, less = _score_tail(*one, *other), _score_tail(*other, *one)
     error, difference = (1 - confidence) / 2, one[0] - other[0]
-    return Difference(_score_low(difference, more, error), -_score_low(-difference, less, error), _two_sided(more(0), less(0)))
+    return Difference(
+        _score_low(difference, more, error), -_score_low(-difference, less, error), _two_sided(more(0), less(0))
+    )
 
 
 def effective(solved: ArrayLike, sizes: ArrayLike) -> tuple[float, float]:
-    """The rate of ``solved`` [s] of ``sizes`` [s] networks a seed, and of how many independent networks it is worth that.
+    """The rate of ``solved`` [s] of ``sizes`` [s] networks a seed, and of how many independent networks it is worth
+    that.
 
-    The variance is that between seeds, with half a seed that solved all and half a one that solved none added, lest seeds
-    that happen to agree be taken for certainty. One seed alone says nothing of a spread and counts as one network.
+    The variance is that between seeds, with half a seed that solved all and half a one that solved none added, lest
+    seeds that happen to agree be taken for certainty. One seed alone says nothing of a spread and counts as one
+    network.
     """
     y = np.asarray(solved, dtype=float)
     m = np.broadcast_to(np.asarray(sizes, dtype=float), y.shape)
@@ -85,7 +93,8 @@ def effective(solved: ArrayLike, sizes: ArrayLike) -> tuple[float, float]:
 def sign_tail(differences: np.ndarray, exact_limit: int = EXACT_LIMIT, exact_seeds: int = EXACT_SEEDS) -> Tail:
     """P(sum of signed sizes >= sum of ``differences`` [s]) as a function of the tilt of the signs.
 
-    Exact for sizes of one value, and for up to ``exact_seeds`` seeds and ``exact_limit`` additions; else the normal limit.
+    Exact for sizes of one value, and for up to ``exact_seeds`` seeds and ``exact_limit`` additions; else the normal
+    limit.
     """
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     sizes, counts = sizes[sizes > 0], counts[sizes > 0]
@@ -176,7 +185,8 @@ def _tilt(tail: Tail, error: float) -> float:
 
 
 def _mean_limit(parts: np.ndarray, caps: np.ndarray, error: float, upper: bool) -> float:
-    """A one-sided limit of sum parts / sum caps, where 0 <= parts <= caps [s]; the limit of Clopper and Pearson for 0 or cap.
+    """A one-sided limit of sum parts / sum caps, where 0 <= parts <= caps [s]; the limit of Clopper and Pearson for 0
+    or cap.
 
     A seed at the bound is added and the beta distribution of the same mean and variance taken.
     """
@@ -189,8 +199,9 @@ def _mean_limit(parts: np.ndarray, caps: np.ndarray, error: float, upper: bool) 
 
 
 def _weighted(parts: np.ndarray, caps: np.ndarray, none: float, full: float) -> tuple[float, float]:
-    """The share sum parts / sum caps, with ``none`` seeds of 0 and ``full`` of mean cap added, and the number of seeds that
-    a share of 0 or 1 a seed would need for its variance: the weight of a beta distribution of this mean and variance."""
+    """The share sum parts / sum caps, with ``none`` seeds of 0 and ``full`` of mean cap added, and the number of seeds
+    that a share of 0 or 1 a seed would need for its variance: the weight of a beta distribution of this mean and
+    variance."""
     cap = float(caps.mean())
     seeds = len(parts) + none + full
     share = (float(parts.sum()) / cap + full) / seeds

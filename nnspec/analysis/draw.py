@@ -1,4 +1,5 @@
-"""How every figure looks: colours that differ in lightness (Okabe-Ito, cividis), each with a line style or hatch of its own.
+"""How every figure looks: colours that differ in lightness (Okabe-Ito, cividis), each with a line style or hatch of its
+own.
 
 No figure depends on colour alone, and none touches pyplot: Figure objects on the Agg canvas, nothing global.
 """
@@ -36,7 +37,8 @@ DASHES: tuple[Any, ...] = (
 )
 MOST_LINES = len(COLOURS)  # more lines than that cannot be told apart; the rest are left out and counted
 MOST_PANELS = 24  # of one figure
-# Verdict -> colour and hatch. Neighbours in the stack differ in lightness; only 'solved' (dark) and 'stuck' (white) are plain.
+# Verdict -> colour and hatch. Neighbours in the stack differ in lightness; only 'solved' (dark) and 'stuck' (white) are
+# plain.
 VERDICTS = {
     "solved": ("#0072B2", ""),
     "still_learning": ("#56B4E9", "//"),
@@ -54,7 +56,9 @@ DPI = 110
 LARGEST = 1e100  # matplotlib's ticks and shades overflow when data come near the largest float, 1.8e308
 
 
-def new_figure(width: float = 7.2, height: float = 4.2, layout: Literal["constrained"] | None = "constrained") -> Figure:
+def new_figure(
+    width: float = 7.2, height: float = 4.2, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     """An empty figure of so many inches, on the Agg canvas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -119,13 +123,15 @@ def style(index: int) -> dict[str, Any]:
 
 
 def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours: Sequence[str]) -> None:
-    """Each line's label beside its end, to the right of the frame, moved apart where they would overlap. Call it last."""
+    """Each line's label beside its end, to the right of the frame, moved apart where they would overlap. Call it
+    last."""
     low, high = axes.get_ylim()  # asking for the limits also makes matplotlib bring them up to date
     log = axes.get_yscale() == "log"
     scale = np.log10 if log else np.asarray
     safe = np.clip(np.asarray(ends, dtype=float), low, high)
     at = (scale(safe) - scale(low)) / (scale(high) - scale(low))
-    height = float(axes.get_figure().get_size_inches()[1]) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    inches = axes.get_figure().get_size_inches()[1]  # type: ignore[union-attr]
+    height = float(inches) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
     for label, start, place, colour in zip(labels, at, spread(at, 0.19 / height), colours, strict=True):
         box = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
         axes.annotate(
@@ -147,7 +153,8 @@ def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = 0.0, h
         groups.append([float(place), 1])
         while (
             len(groups) > 1
-            and _centre(groups[-2], gap, bounds) + gap * (groups[-2][1] + groups[-1][1]) / 2 > _centre(groups[-1], gap, bounds) + 1e-12
+            and _centre(groups[-2], gap, bounds) + gap * (groups[-2][1] + groups[-1][1]) / 2
+            > _centre(groups[-1], gap, bounds) + 1e-12
         ):
             last = groups.pop()
             groups[-1] = [groups[-1][0] + last[0], groups[-1][1] + last[1]]
@@ -159,7 +166,8 @@ def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = 0.0, h
 
 
 def pick(scores: Sequence[float] | np.ndarray, most: int = MOST_LINES) -> list[int]:
-    """At most ``most`` positions, spread over the ranking of ``scores`` with its best and its worst, in their own order.
+    """At most ``most`` positions, spread over the ranking of ``scores`` with its best and its worst, in their own
+    order.
 
     Different scores come first: ten levels that all solve nothing would be ten lines on top of each other.
     """

@@ -1,6 +1,8 @@
-"""The report of a sweep is drawn in a process of its own: it loads its libraries before networks train, and draws while runs are filed.
+"""The report of a sweep is drawn in a process of its own: it loads its libraries before networks train, and draws while
+runs are filed.
 
-Nothing here needs torch: whoever starts the process before torch is imported has it ready, on a core that would be idle.
+Nothing here needs torch: whoever starts the process before torch is imported has it ready, on a core that would be
+idle.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ Draw = Callable[[Any], Files]
 
 @dataclass(frozen=True)
 class Material:
-    """All that the report of a sweep is drawn from, as ``sweep_report`` takes it; plain values, so that another process can draw it."""
+    """All that the report of a sweep is drawn from, as ``sweep_report`` takes it; plain values, so that another process
+    can draw it."""
 
     table: pd.DataFrame
     axes: Sequence[str]
@@ -87,10 +90,14 @@ class Drawer:
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self._here, there = context.Pipe()
         inherited = self._here if sys.platform == "linux" else None
-        self._process = context.Process(target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True
+        )
         with held_back():
             self._process.start()
-        Finalize(self, self._process.kill, exitpriority=0)  # Python would wait for it as it ends, and it for what to draw
+        Finalize(
+            self, self._process.kill, exitpriority=0
+        )  # Python would wait for it as it ends, and it for what to draw
         there.close()
         self.asked = False
 
@@ -133,7 +140,8 @@ class Drawer:
 
 @contextmanager
 def started(wanted: bool = True) -> Iterator[Drawer | None]:
-    """A ``Drawer`` of reports, stopped at the end; None where none is wanted, or none could be started: ask again when it is needed."""
+    """A ``Drawer`` of reports, stopped at the end; None where none is wanted, or none could be started: ask again when
+    it is needed."""
     drawer = None
     if wanted:
         with suppress(OSError):

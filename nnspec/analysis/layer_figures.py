@@ -64,7 +64,9 @@ def plot_activations(infos: Sequence[ActivationCurve]) -> Figure:
 def norms_info(steps: ArrayLike, norms: Mapping[str, ArrayLike], what: str = "weight norm") -> Curves:
     """Norms of layers over time: ``norms`` maps a layer to [r, t]; quantile bands over replicates."""
     at = np.asarray(steps)
-    return curves_info({layer: (at, np.atleast_2d(np.asarray(values, float))) for layer, values in norms.items()}, what, MOST_LAYERS)
+    return curves_info(
+        {layer: (at, np.atleast_2d(np.asarray(values, float))) for layer, values in norms.items()}, what, MOST_LAYERS
+    )
 
 
 def plot_norms(infos: Curves | Sequence[Curves]) -> Figure:

@@ -54,7 +54,10 @@ class Groups:
 
     def labels(self) -> list[str]:
         """One label a group, as 'relu, 0.1'; 'all' where there is no axis."""
-        return [", ".join(axis.labels[i] for axis, i in zip(self.levels, combo, strict=True)) or "all" for combo in self.combos]
+        return [
+            ", ".join(axis.labels[i] for axis, i in zip(self.levels, combo, strict=True)) or "all"
+            for combo in self.combos
+        ]
 
 
 def column_of(table: pd.DataFrame, axis: str) -> str:
@@ -72,7 +75,9 @@ def levels_of(table: pd.DataFrame, axis: str) -> Levels:
 
     axis = column_of(table, axis)
     if axis not in table.columns:
-        raise AnalysisError(str(unknown("axis", "column of the table", axis, (str(c) for c in table.columns if c not in MEASURED))))
+        raise AnalysisError(
+            str(unknown("axis", "column of the table", axis, (str(c) for c in table.columns if c not in MEASURED)))
+        )
     column = table[axis]
     if column.dtype == object:  # may hold lists, which cannot be grouped by
         column = column.map(_hashable)
@@ -89,7 +94,9 @@ def group_by(table: pd.DataFrame, axes: Sequence[str]) -> Groups:
     """The networks grouped by ``axes``; with no axes, one group of all."""
     levels = tuple(levels_of(table, axis) for axis in axes)
     if not levels or not len(table):
-        return Groups(levels, np.zeros((min(1, len(table)), len(levels)), dtype=np.int64), np.zeros(len(table), dtype=np.int64))
+        return Groups(
+            levels, np.zeros((min(1, len(table)), len(levels)), dtype=np.int64), np.zeros(len(table), dtype=np.int64)
+        )
     flat, size = np.zeros(len(table), dtype=np.int64), 1
     for level in levels:
         if size > MOST_GROUPS // len(level):  # many axes of many levels: number the combinations that occur
@@ -105,8 +112,8 @@ def axes_of(table: pd.DataFrame, by: str | None = None) -> list[str]:
 
     A field that others decide is none: the parameter of a member that comes along with the choice of the member (the
     slope of leaky_relu, null under any other activation), the output activation that loss, model and activation give,
-    the replicates that a cell was given by replicates=auto. With ``by``, neither is a field that ``by`` decides: the two
-    cannot be told apart, and networks of two levels would never be alike in it.
+    the replicates that a cell was given by replicates=auto. With ``by``, neither is a field that ``by`` decides: the
+    two cannot be told apart, and networks of two levels would never be alike in it.
     """
     fields = [str(c) for c in table.columns if str(c).partition(".")[0] in FIELDS and c not in MEASURED]
     varied = [field for field in fields if len(levels_of(table, field)) > 1]
@@ -115,10 +122,14 @@ def axes_of(table: pd.DataFrame, by: str | None = None) -> list[str]:
 
 
 def follows(table: pd.DataFrame, column: str, of: Sequence[str]) -> bool:
-    """Whether ``column`` is a function of the columns ``of``, itself not among them: one level for each combination of theirs."""
+    """Whether ``column`` is a function of the columns ``of``, itself not among them: one level for each combination of
+    theirs."""
     if not of or column in of:
         return False
-    codes, groups = levels_of(table, column).codes, (levels_of(table, of[0]) if len(of) == 1 else group_by(table, of)).codes
+    codes, groups = (
+        levels_of(table, column).codes,
+        (levels_of(table, of[0]) if len(of) == 1 else group_by(table, of)).codes,
+    )
     one = np.zeros(groups.max(initial=0) + 1, dtype=np.int64)
     one[groups] = codes
     return bool((one[groups] == codes).all())
@@ -148,7 +159,11 @@ def _deciding(field: str, varied: Sequence[str]) -> list[str]:
 
 
 def _hashable(value: object) -> object:
-    return text(value.tolist() if isinstance(value, np.ndarray) else value) if isinstance(value, (list, tuple, np.ndarray)) else value
+    return (
+        text(value.tolist() if isinstance(value, np.ndarray) else value)
+        if isinstance(value, (list, tuple, np.ndarray))
+        else value
+    )
 
 
 def missing(value: object) -> bool:

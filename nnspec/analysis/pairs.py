@@ -48,8 +48,9 @@ def compare(table: pd.DataFrame, by: str, axes: Sequence[str] | None = None, con
     ``difference`` (a - b), ``low``, ``high``, ``p``, ``p_holm`` and ``paired``.
 
     Paired where each network of the smaller level has a partner of the same seed under the same other axes (networks
-    without a partner are then left out): see ``paired_difference``, else ``independent_difference``. ``low`` and ``high``
-    exclude 0 exactly where ``p`` < 1 - confidence, one pair at a time; ``p_holm`` holds for all pairs at once (Holm, 1979).
+    without a partner are then left out): see ``paired_difference``, else ``independent_difference``. ``low`` and
+    ``high`` exclude 0 exactly where ``p`` < 1 - confidence, one pair at a time; ``p_holm`` holds for all pairs at once
+    (Holm, 1979).
 
     Args:
         axes: columns that part networks besides the varied fields of the spec, which ``axes_of`` finds.
@@ -61,17 +62,24 @@ def compare(table: pd.DataFrame, by: str, axes: Sequence[str] | None = None, con
 
     by = column_of(table, by)
     if by == "seed":
-        raise AnalysisError("compare needs an axis other than 'seed', because seeds are what pairs networks; name a varied field")
+        raise AnalysisError(
+            "compare needs an axis other than 'seed', because seeds are what pairs networks; name a varied field"
+        )
     levels = levels_of(table, by)
     if len(levels) < 2:
-        raise AnalysisError(f"compare needs an axis of at least 2 levels, but '{by}' has {len(levels)}; vary it in the sweep")
+        raise AnalysisError(
+            f"compare needs an axis of at least 2 levels, but '{by}' has {len(levels)}; vary it in the sweep"
+        )
     given = [axis for axis in (column_of(table, axis) for axis in axes or ()) if not follows(table, axis, [by])]
     others = dict.fromkeys([*axes_of(table, by), *given])
     side = _sides(table, [axis for axis in others if axis not in (by, "seed")])
     order = np.argsort(side.keys, kind="stable")
     sides = [side.of(order[levels.codes[order] == i]) for i in range(len(levels))]
     names = levels.values
-    rows = [{"a": names[i], "b": names[j], **_pair(sides[i], sides[j], confidence)} for i, j in combinations(range(len(levels)), 2)]
+    rows = [
+        {"a": names[i], "b": names[j], **_pair(sides[i], sides[j], confidence)}
+        for i, j in combinations(range(len(levels)), 2)
+    ]
     frame = pd.DataFrame(rows)
     frame.insert(frame.columns.get_loc("paired"), "p_holm", holm(frame["p"].to_numpy()))
     return frame

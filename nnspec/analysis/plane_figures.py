@@ -1,7 +1,7 @@
 """Figures of networks on two inputs: output over the plane, and the lines at which hidden units are zero.
 
-``x_info`` computes every number shown; ``plot_x`` only draws it. Axes of arrays: x and y over the plane of the two inputs, n data
-rows, h hidden units, s moments of training.
+``x_info`` computes every number shown; ``plot_x`` only draws it. Axes of arrays: x and y over the plane of the two
+inputs, n data rows, h hidden units, s moments of training.
 """
 
 from __future__ import annotations
@@ -41,7 +41,13 @@ class Surface:
 
 
 def surface_info(
-    xs: ArrayLike, ys: ArrayLike, p: ArrayLike, points: ArrayLike = (), targets: ArrayLike = (), label: str = "", tolerance: float = 0.4
+    xs: ArrayLike,
+    ys: ArrayLike,
+    p: ArrayLike,
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    label: str = "",
+    tolerance: float = 0.4,
 ) -> Surface:
     """The output ``p`` [y, x] over the grid ``xs`` [x] by ``ys`` [y], with data ``points`` [n, 2] and ``targets`` [n].
 
@@ -54,9 +60,13 @@ def surface_info(
     at = np.asarray(points, float).reshape(-1, 2)
     wanted = np.asarray(targets, float).reshape(-1)
     if values.shape != (len(y), len(x)):
-        raise ValueError(f"p must be [ny, nx] = [{len(y)}, {len(x)}], but got {list(values.shape)}; transpose or reshape it")
+        raise ValueError(
+            f"p must be [ny, nx] = [{len(y)}, {len(x)}], but got {list(values.shape)}; transpose or reshape it"
+        )
     if len(wanted) != len(at):
-        raise ValueError(f"targets must be one a point, but got {len(wanted)} for {len(at)} points; pass column 0 of the targets")
+        raise ValueError(
+            f"targets must be one a point, but got {len(wanted)} for {len(at)} points; pass column 0 of the targets"
+        )
     nearest = values[np.abs(y[:, None] - at[:, 1]).argmin(axis=0), np.abs(x[:, None] - at[:, 0]).argmin(axis=0)]
     wrong = ~(np.abs(nearest - wanted) < tolerance)
     finite = values[np.isfinite(values)]
@@ -68,15 +78,20 @@ def surface_info(
 def surfaces_info(surfaces: Sequence[Mapping[str, Any]], tolerance: float = 0.4) -> list[Surface]:
     """``surface_info`` of mappings with label, xs, ys, p, points and targets; all share the range of their shades."""
     keys = ("xs", "ys", "p", "points", "targets", "label")
-    found = [surface_info(**{key: surface[key] for key in keys if key in surface}, tolerance=tolerance) for surface in surfaces]
+    found = [
+        surface_info(**{key: surface[key] for key in keys if key in surface}, tolerance=tolerance)
+        for surface in surfaces
+    ]
     low, high = min((s.low for s in found), default=0.0), max((s.high for s in found), default=1.0)
     return [Surface(s.label, s.xs, s.ys, s.p, s.points, s.targets, s.wrong, low, high) for s in found]
 
 
 def plane_grid(points: ArrayLike = (), size: int = 41) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A grid over the box of ``points`` [n, 2] and a margin: xs [size], ys [size], and the inputs [size * size, 2] to evaluate.
+    """A grid over the box of ``points`` [n, 2] and a margin: xs [size], ys [size], and the inputs [size * size, 2] to
+    evaluate.
 
-    A network's outputs at the inputs, reshaped to [size, size], are the ``p`` of ``surface_info``. The box is that of ``lines_info``.
+    A network's outputs at the inputs, reshaped to [size, size], are the ``p`` of ``surface_info``. The box is that of
+    ``lines_info``.
     """
     x0, x1, y0, y1 = _box(np.asarray(points, float).reshape(-1, 2))
     xs, ys = np.linspace(x0, x1, size), np.linspace(y0, y1, size)
@@ -94,7 +109,9 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
         _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
     if image is not None:
         width, height = figure.get_size_inches()
-        bar = figure.colorbar(image, cax=figure.add_axes((1 - 0.75 / width, 0.45 / height, 0.16 / width, min(0.6, 2.4 / height))))
+        bar = figure.colorbar(
+            image, cax=figure.add_axes((1 - 0.75 / width, 0.45 / height, 0.16 / width, min(0.6, 2.4 / height)))
+        )
         bar.ax.set_title("output", fontsize=8)
         bar.ax.tick_params(labelsize=8)
     rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
@@ -103,7 +120,8 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
 
 
 def plot_surface(info: Surface) -> Figure:
-    """The output as cividis shades with its contour at one half; circles are targets above one half, squares below, rings wrong."""
+    """The output as cividis shades with its contour at one half; circles are targets above one half, squares below,
+    rings wrong."""
     return plot_surfaces([info])
 
 
@@ -121,7 +139,11 @@ class UnitLines:
 
 
 def lines_info(
-    weights: Sequence[ArrayLike], biases: Sequence[ArrayLike], points: ArrayLike = (), targets: ArrayLike = (), label: str = ""
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    label: str = "",
 ) -> UnitLines:
     """The lines of hidden units from start to end.
 
@@ -136,17 +158,22 @@ def lines_info(
     w, b = np.asarray(weights, dtype=float), np.asarray(biases, dtype=float)
     if w.ndim != 3 or w.shape[2] != 2 or b.shape != w.shape[:2]:
         raise ValueError(
-            f"weights must be [moments, h, 2] and biases [moments, h], but got {list(w.shape)} and {list(b.shape)}; take the first layer"
+            f"weights must be [moments, h, 2] and biases [moments, h], but got {list(w.shape)} and {list(b.shape)}; "
+            "take the first layer"
         )
     left_out = max(0, w.shape[1] - MOST_UNITS)
     kept = np.unique(np.round(np.linspace(0, len(w) - 1, min(len(w), MOST_MOMENTS))).astype(int))
     w, b = w[kept, :MOST_UNITS], b[kept, :MOST_UNITS]
     at = np.asarray(points, float).reshape(-1, 2)
     box = _box(at)
-    segments = np.array([[_cut(wi, bi, box) for wi, bi in zip(ws, bs, strict=True)] for ws, bs in zip(w, b, strict=True)])
+    segments = np.array(
+        [[_cut(wi, bi, box) for wi, bi in zip(ws, bs, strict=True)] for ws, bs in zip(w, b, strict=True)]
+    )
     norm = np.linalg.norm(w, axis=2, keepdims=True)
     normals = np.divide(w, norm, out=np.zeros_like(w), where=norm > 0)
-    return UnitLines(label, segments.reshape(*w.shape[:2], 2, 2), normals, box, at, np.asarray(targets, float).reshape(-1), left_out)
+    return UnitLines(
+        label, segments.reshape(*w.shape[:2], 2, 2), normals, box, at, np.asarray(targets, float).reshape(-1), left_out
+    )
 
 
 def plot_lines(infos: UnitLines | Sequence[UnitLines]) -> Figure:
@@ -161,7 +188,11 @@ def plot_lines(infos: UnitLines | Sequence[UnitLines]) -> Figure:
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
     figure.suptitle(
-        "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)", fontsize=10, color=INK, x=0.01, ha="left"
+        "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)",
+        fontsize=10,
+        color=INK,
+        x=0.01,
+        ha="left",
     )
     return figure
 
@@ -196,7 +227,14 @@ def _round_ticks(low: float, high: float) -> list[float]:
 def _draw_surface(axes: Axes, info: Surface, width: int) -> Any:
     extent = (float(info.xs[0]), float(info.xs[-1]), float(info.ys[0]), float(info.ys[-1]))
     image = axes.imshow(
-        info.p, origin="lower", extent=extent, cmap="cividis", vmin=info.low, vmax=info.high, aspect="auto", interpolation="bilinear"
+        info.p,
+        origin="lower",
+        extent=extent,
+        cmap="cividis",
+        vmin=info.low,
+        vmax=info.high,
+        aspect="auto",
+        interpolation="bilinear",
     )
     finite = info.p[np.isfinite(info.p)]
     if finite.size and finite.min() < 0.5 < finite.max():
@@ -231,7 +269,11 @@ def _draw_lines(axes: Axes, info: UnitLines) -> None:
     missed = int(np.isnan(info.segments[-1]).any(axis=(1, 2)).sum())
     axes.set_xlim(x0, x1)
     axes.set_ylim(y0, y1)
-    notes = [info.label, f"{missed} ending outside" if missed else "", f"{info.left_out} more units" if info.left_out else ""]
+    notes = [
+        info.label,
+        f"{missed} ending outside" if missed else "",
+        f"{info.left_out} more units" if info.left_out else "",
+    ]
     tidy(axes, grid=False)
     axes.set_title(_wrapped("; ".join(note for note in notes if note), 40), loc="left", fontsize=8, color=INK)
 
@@ -272,7 +314,8 @@ def _box(points: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def _cut(w: np.ndarray, b: float, box: tuple[float, float, float, float]) -> np.ndarray:
-    """The two ends, [2, 2], of w x + b = 0 within the box, by clipping a parameter (Liang and Barsky, 1984); NaN if none."""
+    """The two ends, [2, 2], of w x + b = 0 within the box, by clipping a parameter (Liang and Barsky, 1984); NaN if
+    none."""
     size = float(w @ w)
     if not (size > 0 and math.isfinite(size) and math.isfinite(b)):
         return np.full((2, 2), np.nan)

@@ -1,4 +1,5 @@
-"""A report: one HTML file that holds everything it shows, escapes everything it is given, and asks nobody for anything."""
+"""A report: one HTML file that holds everything it shows, escapes everything it is given, and asks nobody for
+anything."""
 
 from __future__ import annotations
 
@@ -46,13 +47,16 @@ class Section:
 
     def __post_init__(self) -> None:
         if self.image is not None and not (self.alt and self.name):
-            raise ValueError(f"a picture must have a text alternative and a name, but '{self.title}' lacks one; pass alt= and name=")
+            raise ValueError(
+                f"a picture must have a text alternative and a name, but '{self.title}' lacks one; pass alt= and name="
+            )
 
 
 def report_html(title: str, command: str, spec_yaml: str, sections: Sequence[Section]) -> str:
     """One self-contained HTML page: title, command, the sections with a list of contents, and the spec.
 
-    Pictures are inline PNG. Nothing is loaded from elsewhere, there is no script, and a policy in the page forbids both.
+    Pictures are inline PNG. Nothing is loaded from elsewhere, there is no script, and a policy in the page forbids
+    both.
     """
     contents = "".join(f'<a href="#s{i}">{escape(section.title)}</a>' for i, section in enumerate(sections))
     parts = [_section(f"s{i}", section) for i, section in enumerate(sections)]
@@ -64,7 +68,8 @@ def report_html(title: str, command: str, spec_yaml: str, sections: Sequence[Sec
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
     body = f"<main><h1>{escape(title)}</h1><nav>{contents}</nav>{''.join(parts)}</main>"
     return (
-        f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>'
+        "<!doctype html><html "
+        f'lang="en"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>'
     )
 
 
@@ -91,7 +96,9 @@ def _section(anchor: str, section: Section) -> str:
     if section.image is not None:
         data = base64.b64encode(section.image).decode("ascii")
         width = int(np.frombuffer(section.image[16:20], dtype=">u4")[0])
-        parts.append(f'<figure><img alt="{escape(section.alt)}" width="{width}" src="data:image/png;base64,{data}"></figure>')
+        parts.append(
+            f'<figure><img alt="{escape(section.alt)}" width="{width}" src="data:image/png;base64,{data}"></figure>'
+        )
     if section.table is not None and len(section.table.columns):
         parts.append(table_html(section.table))
     return "".join([*parts, "</section>"])

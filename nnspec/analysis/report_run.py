@@ -15,7 +15,14 @@ from nnspec.analysis.report import Section, pngs_of, report_html
 from nnspec.analysis.report_networks import activations_section, lines_section, surfaces_section
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
-from nnspec.analysis.sweep_figures import curves_info, plot_curves, plot_survival, plot_verdicts, survival_info, verdicts_info
+from nnspec.analysis.sweep_figures import (
+    curves_info,
+    plot_curves,
+    plot_survival,
+    plot_verdicts,
+    survival_info,
+    verdicts_info,
+)
 from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.result import CellResult
 
@@ -81,7 +88,8 @@ def typical(result: CellResult, solved: bool) -> int | None:
 
 
 def own_lines(result: CellResult, points: ArrayLike = (), targets: ArrayLike = (), label: str = "") -> list[UnitLines]:
-    """``lines_info`` of a typical solved and a typical failed replicate, with all kept snapshots; none unless two inputs."""
+    """``lines_info`` of a typical solved and a typical failed replicate, with all kept snapshots; none unless two
+    inputs."""
     layer = next((name for name, value in result.initial.items() if name.endswith("weight")), None)
     bias = layer.removesuffix("weight") + "bias" if layer else ""
     if layer is None or result.initial[layer].ndim != 3 or result.initial[layer].shape[2] != 2:
@@ -94,7 +102,9 @@ def own_lines(result: CellResult, points: ArrayLike = (), targets: ArrayLike = (
             continue
         weights = [moment[layer][replicate] for moment in moments]
         biases = [moment[bias][replicate] if bias in moment else np.zeros(len(weights[0])) for moment in moments]
-        found.append(lines_info(weights, biases, points, targets, f"{label} {word}, seed {int(result.seeds[replicate])}".strip()))
+        found.append(
+            lines_info(weights, biases, points, targets, f"{label} {word}, seed {int(result.seeds[replicate])}".strip())
+        )
     return found
 
 
@@ -102,11 +112,15 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
     row = solve_rates(table, ()).iloc[0]
     whole = with_interval(row["rate"], row["low"], row["high"])
     yield Section(
-        "Summary", f"{len(table)} networks; solved: {whole} (Wilson, 95%).\n\n{failures(table)}.", table=loss_quantiles(table, ())
+        "Summary",
+        f"{len(table)} networks; solved: {whole} (Wilson, 95%).\n\n{failures(table)}.",
+        table=loss_quantiles(table, ()),
     )
     if judged:
         info = verdicts_info(table)
-        shares = ", ".join(f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, info.shares[0], strict=True))
+        shares = ", ".join(
+            f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, info.shares[0], strict=True)
+        )
         yield Section("Verdicts", "", png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
     if len(table) > 1:
         curve = survival_info(table)
@@ -115,20 +129,31 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
         yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
 
 
-def _history(result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike) -> Iterator[Section]:
+def _history(
+    result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike
+) -> Iterator[Section]:
     groups = {word: result.solved == done for word, done in (("solved", True), ("failed", False))}
     curves = {word: (result.steps, result.loss[rows]) for word, rows in groups.items() if rows.any()}
     info = curves_info(curves)
     ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
     yield Section(
-        "Loss", "", png(plot_curves(info)), f"Loss over updates, solved and failed networks apart. Final medians: {ends}.", name="loss"
+        "Loss",
+        "",
+        png(plot_curves(info)),
+        f"Loss over updates, solved and failed networks apart. Final medians: {ends}.",
+        name="loss",
     )
     panels = [norms_info(result.steps, result.weight_norm)] if result.weight_norm else []
     if gradient_norms:
         panels.append(norms_info(gradient_steps, gradient_norms, "gradient norm"))
     if panels:
-        alt = "; ".join(f"{panel.what} at the end: " + ", ".join(f"{c.label} {c.median[-1]:.3g}" for c in panel.curves) for panel in panels)
-        yield Section("Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms")
+        alt = "; ".join(
+            f"{panel.what} at the end: " + ", ".join(f"{c.label} {c.median[-1]:.3g}" for c in panel.curves)
+            for panel in panels
+        )
+        yield Section(
+            "Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms"
+        )
 
 
 def _pictures(

@@ -74,8 +74,8 @@ def sweep_report(
 ) -> tuple[str, dict[str, bytes]]:
     """The report of a sweep as one HTML page, and its pictures by file name.
 
-    Whatever is not given is left out. Pictures aggregate over levels, so their number and the page's size do not grow with
-    the number of cells.
+    Whatever is not given is left out. Pictures aggregate over levels, so their number and the page's size do not grow
+    with the number of cells.
 
     Args:
         table: one row a network; see ``levels``.
@@ -126,14 +126,19 @@ def _summary(sweep: _Sweep) -> Section:
     cells = sweep.table["cell"].nunique() if "cell" in sweep.table else 1
     axes = ", ".join(f"{short(axis)} ({len(levels_of(sweep.table, axis))})" for axis in sweep.axes) or "seeds only"
     whole = with_interval(row["rate"], row["low"], row["high"])
-    text = f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: {whole}.\n\n{failures(sweep.table)}.\n\n{SURE}"
+    text = (
+        f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: "
+        f"{whole}.\n\n{failures(sweep.table)}.\n\n{SURE}"
+    )
     return Section("Summary", text)
 
 
 def _heatmap(sweep: _Sweep) -> Iterator[Section]:
     chosen = list(sweep.by) if sweep.by is not None else widest(sweep.table, sweep.axes)
     if len(chosen) == 2:
-        wider, other = sorted(chosen, key=lambda axis: -len(levels_of(sweep.table, axis))) if sweep.by is None else chosen[::-1]
+        wider, other = (
+            sorted(chosen, key=lambda axis: -len(levels_of(sweep.table, axis))) if sweep.by is None else chosen[::-1]
+        )
         # A page is read across: many levels stand side by side rather than in a tower.
         tower = len(levels_of(sweep.table, wider)) > 12
         rows, columns = (other, wider) if tower or sweep.by is not None else (wider, other)
@@ -151,7 +156,10 @@ def _heatmap_alt(info: Pivot) -> str:
         return f"{percent(float(info.rate[i, j]))} at {info.row_labels[i]}, {info.column_labels[j]}"
 
     rows, columns = info.rate.shape
-    what = f"Heat map of the share solved over {rows} levels of {short(info.rows)} and {columns} of {short(info.columns or '')}"
+    what = (
+        f"Heat map of the share solved over {rows} levels of {short(info.rows)} and {columns} of "
+        f"{short(info.columns or '')}"
+    )
     return f"{what}: highest {cell(best)}; lowest {cell(worst)}."
 
 
@@ -173,7 +181,9 @@ def _verdicts(sweep: _Sweep, axis: str | None) -> Section:
 
 def _survival(sweep: _Sweep, axis: str | None) -> Section:
     info = survival_info(sweep.table, axis)
-    medians = ", ".join(f"{label} {_updates(curve.median)}" for label, curve in zip(info.labels, info.curves, strict=True))
+    medians = ", ".join(
+        f"{label} {_updates(curve.median)}" for label, curve in zip(info.labels, info.curves, strict=True)
+    )
     title = f"Updates to solve by {short(axis)}" if axis else "Updates to solve"
     table = survival_table(sweep.table, axis or ()) if axis is None or len(levels_of(sweep.table, axis)) <= 40 else None
     alt = f"Survival curves. Median updates to solve: {medians}."
@@ -184,9 +194,13 @@ def _losses(sweep: _Sweep, wide: list[str]) -> Iterator[Section]:
     if sweep.curves:
         info = curves_info(sweep.curves)
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
-        yield Section("Loss", "", png(plot_curves(info)), f"Loss curves with 10 to 90% bands. Final medians: {ends}.", name="loss")
+        yield Section(
+            "Loss", "", png(plot_curves(info)), f"Loss curves with 10 to 90% bands. Final medians: {ends}.", name="loss"
+        )
     yield Section(
-        "Final loss", "Quantiles over networks; a non-finite loss counts as infinite.", table=loss_quantiles(sweep.table, wide[:1])
+        "Final loss",
+        "Quantiles over networks; a non-finite loss counts as infinite.",
+        table=loss_quantiles(sweep.table, wide[:1]),
     )
 
 
@@ -196,7 +210,11 @@ def _pairs(sweep: _Sweep, axis: str) -> Iterator[Section]:
         return
     frame = compare(sweep.table, axis, sweep.axes).sort_values("p_holm", kind="stable")
     clear = int((frame["p_holm"] < 0.05).sum())
-    how = "Paired by seed" if frame["paired"].all() else "Not all pairs share their seeds: those are compared as independent samples"
+    how = (
+        "Paired by seed"
+        if frame["paired"].all()
+        else "Not all pairs share their seeds: those are compared as independent samples"
+    )
     corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
     text = f"{corrected}. {how}. Intervals go with p, one pair at a time."
     yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
@@ -206,7 +224,8 @@ def _effects(sweep: _Sweep) -> Iterator[Section]:
     if not sweep.axes:
         return
     text = (
-        "Shares of the variance of solving: of what the axes explain, and of all variance including that between seeds. "
+        "Shares of the variance of solving: of what the axes explain, and of all variance including that between "
+        "seeds. "
         "by_chance is what as many degrees of freedom of pure noise would take of the total."
     )
     yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes))

@@ -1,15 +1,15 @@
 """``replicates=auto``: how many networks to add, and an interval that stays honest though it was looked at on the way.
 
-Stopping when an ordinary 95% interval is narrow enough picks moments at which it is narrow by luck. Measured: Wilson's then holds
-in 85% of cells at rates near 0, the exact interval of Clopper and Pearson in 94% at middling ones. So the looks are fixed beforehand
-from the precision alone, and each uses the exact interval at a confidence above the one promised. How far above is computed, not
-guessed. At rate p, the last interval misses p only if at some look k
+Stopping when an ordinary 95% interval is narrow enough picks moments at which it is narrow by luck. Measured: Wilson's
+then holds in 85% of cells at rates near 0, the exact interval of Clopper and Pearson in 94% at middling ones. So the
+looks are fixed beforehand from the precision alone, and each uses the exact interval at a confidence above the one
+promised. How far above is computed, not guessed. At rate p, the last interval misses p only if at some look k
 
     the count is one that stops (interval narrow enough, or the last look)  and  its interval misses p,
 
 so the chance of a miss is at most the sum over looks of the probability of those counts, and at look k no more than the
-probability that an earlier look did not stop: binomial tails, all of them. ``looks`` takes the largest error per look for which
-that sum stays within 1 - confidence at every rate of a fine grid. An even split over the looks, or the usual
+probability that an earlier look did not stop: binomial tails, all of them. ``looks`` takes the largest error per look
+for which that sum stays within 1 - confidence at every rate of a fine grid. An even split over the looks, or the usual
 alpha * 6 / (pi k)^2, would charge every look to every rate, though a cell of a given rate stops at one of two or three.
 
 No look comes before the first size at which any cell could stop (no network solved, or all).
@@ -86,8 +86,12 @@ def looks(precision: float, confidence: float = 0.95, least: int = LEAST, most: 
 
 
 def error_bound(plan: Looks, rates: np.ndarray = RATES) -> float:
-    """The largest chance over ``rates`` that training stops with an interval that misses the rate, bounded from above."""
-    total, going = np.zeros_like(rates), np.ones_like(rates)  # going: a bound of the chance that no look has stopped yet
+    """The largest chance over ``rates`` that training stops with an interval that misses the rate, bounded from
+    above."""
+    total, going = (
+        np.zeros_like(rates),
+        np.ones_like(rates),
+    )  # going: a bound of the chance that no look has stopped yet
     for size in plan.sizes:
         stop = size if size == plan.sizes[-1] else _stopping(plan, size)
         total += np.minimum(_miss(plan, size, stop, rates) + _miss(plan, size, stop, 1 - rates), going)
@@ -96,7 +100,8 @@ def error_bound(plan: Looks, rates: np.ndarray = RATES) -> float:
 
 
 def needed_replicates(rate: float, precision: float, confidence: float = 0.95) -> int:
-    """The smallest number of networks whose exact interval at ``rate`` is no wider than ``precision``, at a single look.
+    """The smallest number of networks whose exact interval at ``rate`` is no wider than ``precision``, at a single
+    look.
 
     Counts between whole successes are interpolated.
     """
@@ -110,7 +115,8 @@ def needed_replicates(rate: float, precision: float, confidence: float = 0.95) -
 
 
 def exact_interval(solved: ArrayLike, networks: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Limits that hold with at least ``confidence`` at every rate. Source: Clopper and Pearson, Biometrika 26 (1934) 404."""
+    """Limits that hold with at least ``confidence`` at every rate. Source: Clopper and Pearson, Biometrika 26 (1934)
+    404."""
     from scipy import stats
 
     x, n = np.broadcast_arrays(np.asarray(solved, dtype=float), np.asarray(networks, dtype=float))
@@ -123,16 +129,21 @@ def exact_interval(solved: ArrayLike, networks: ArrayLike, confidence: float = 0
 def _refuse(precision: float, confidence: float, least: int, most: int) -> None:
     given = (("precision", precision, 0.02), ("confidence", confidence, 0.95))
     faults = [
-        Fault(name, "must be above 0 and below 1", f"{value}", f"try {name}={good}") for name, value, good in given if not 0 < value < 1
+        Fault(name, "must be above 0 and below 1", f"{value}", f"try {name}={good}")
+        for name, value, good in given
+        if not 0 < value < 1
     ]
     if not 1 <= least <= most:
-        faults.append(Fault("least", "must be at least 1 and at most 'most'", f"{least} and {most}", f"try least={LEAST}"))
+        faults.append(
+            Fault("least", "must be at least 1 and at most 'most'", f"{least} and {most}", f"try least={LEAST}")
+        )
     if faults:
         raise SpecError(faults)
 
 
 def _miss(plan: Looks, size: int, stop: int, rates: np.ndarray) -> np.ndarray:
-    """The chance, [p], of a count that stops here (0 to ``stop``, or as near to ``size``) with an upper limit below the rate."""
+    """The chance, [p], of a count that stops here (0 to ``stop``, or as near to ``size``) with an upper limit below the
+    rate."""
     from scipy import stats
 
     # The upper limit of x is below p exactly if P(count <= x) is below the tail: counts 0 to a.
@@ -144,11 +155,14 @@ def _between(low: ArrayLike, high: ArrayLike, size: int, rates: np.ndarray) -> n
     """The chance, [p], of a count above ``low`` and below ``high``; 0 where there is none."""
     from scipy import stats
 
-    return np.asarray(np.clip(stats.binom.cdf(np.asarray(high) - 1, size, rates) - stats.binom.cdf(low, size, rates), 0.0, 1.0))
+    return np.asarray(
+        np.clip(stats.binom.cdf(np.asarray(high) - 1, size, rates) - stats.binom.cdf(low, size, rates), 0.0, 1.0)
+    )
 
 
 def _stopping(plan: Looks, size: int) -> int:
-    """The largest count up to half of ``size`` whose interval is narrow enough, or -1; the width grows towards the middle."""
+    """The largest count up to half of ``size`` whose interval is narrow enough, or -1; the width grows towards the
+    middle."""
     low, high = -1, size // 2 + 1
     while high - low > 1:
         middle = (low + high) // 2

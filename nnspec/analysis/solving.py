@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Survival:
     """The share of networks still unsolved after each number of updates; a step function, right-continuous.
 
-    ``median`` is the first time at which at most half are unsolved; it and its limits are ``inf`` where that never came.
+    ``median`` is the first time at which at most half are unsolved; it and its limits are ``inf`` where that never
+    came.
     """
 
     times: np.ndarray  # [e] updates made, rising: every time at which a network solved or was censored
@@ -40,8 +41,8 @@ def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confide
     """The Kaplan-Meier curve of the updates a network needs to solve.
 
     The estimate and its limits come from ``scipy.stats.ecdf``; limits by the exponential Greenwood formula (log-log),
-    which stays within 0 and 1. The interval of the median holds every time at which the limits of the curve contain one half
-    (Brookmeyer and Crowley, Biometrics 38, 1982).
+    which stays within 0 and 1. The interval of the median holds every time at which the limits of the curve contain one
+    half (Brookmeyer and Crowley, Biometrics 38, 1982).
 
     Args:
         solved_at: [m] updates made when the network solved; not read where it did not.
@@ -61,17 +62,22 @@ def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confide
     curve = stats.ecdf(stats.CensoredData.right_censored(times, ~done)).sf
     low, high = _limits(curve, confidence)
     at, share = curve.quantiles, curve.probabilities
-    return Survival(at, share, low, high, _first(at, share), _first(at, low), _first(at, high), done.size, int(done.sum()))
+    return Survival(
+        at, share, low, high, _first(at, share), _first(at, low), _first(at, high), done.size, int(done.sum())
+    )
 
 
 def survival_table(table: pd.DataFrame, by: str | Sequence[str], confidence: float = 0.95) -> pd.DataFrame:
-    """One row a combination of levels: the levels, ``networks``, ``solved``, ``median``, ``median_low``, ``median_high``."""
+    """One row a combination of levels: the levels, ``networks``, ``solved``, ``median``, ``median_low``,
+    ``median_high``."""
     import pandas as pd
 
     groups = group_by(table, [by] if isinstance(by, str) else list(by))
     curves = [survival_of(table, groups.codes == g, confidence) for g in range(len(groups))]
     names = ("networks", "solved", "median", "median_low", "median_high")
-    return pd.DataFrame({**level_columns(groups), **{name: [getattr(curve, name) for curve in curves] for name in names}})
+    return pd.DataFrame(
+        {**level_columns(groups), **{name: [getattr(curve, name) for curve in curves] for name in names}}
+    )
 
 
 def survival_of(table: pd.DataFrame, rows: np.ndarray, confidence: float = 0.95) -> Survival:

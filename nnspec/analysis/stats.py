@@ -22,7 +22,8 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 def solve_rates(table: pd.DataFrame, by: str | Sequence[str], confidence: float = 0.95) -> pd.DataFrame:
-    """One row a combination of levels that occurs: the levels, ``networks``, ``solved``, ``rate``, ``low`` and ``high``.
+    """One row a combination of levels that occurs: the levels, ``networks``, ``solved``, ``rate``, ``low`` and
+    ``high``.
 
     The interval is Wilson's; see the module for groups in which seeds repeat.
 
@@ -39,8 +40,11 @@ def solve_rates(table: pd.DataFrame, by: str | Sequence[str], confidence: float 
     return pd.DataFrame({**frame, "networks": networks, "solved": solved, "rate": rate, "low": low, "high": high})
 
 
-def loss_quantiles(table: pd.DataFrame, by: str | Sequence[str], quantiles: Sequence[float] = QUANTILES) -> pd.DataFrame:
-    """One row a combination of levels: the levels, ``networks``, and quantiles of the final loss as ``q10``, ``q25``, ...
+def loss_quantiles(
+    table: pd.DataFrame, by: str | Sequence[str], quantiles: Sequence[float] = QUANTILES
+) -> pd.DataFrame:
+    """One row a combination of levels: the levels, ``networks``, and quantiles of the final loss as ``q10``, ``q25``,
+    ...
 
     A non-finite loss counts as infinite, so that diverged networks stand at the bad end and are not dropped.
     """
@@ -51,7 +55,9 @@ def loss_quantiles(table: pd.DataFrame, by: str | Sequence[str], quantiles: Sequ
     loss = np.where(np.isfinite(loss), loss, np.inf)
     parts = [loss[groups.codes == g] for g in range(len(groups))] if len(groups) < 50 else _split(loss, groups)
     # Linear interpolation between a number and infinity has no value, so the quantile is an observed loss.
-    values = np.array([np.quantile(part, quantiles, method="inverted_cdf") for part in parts]).reshape(len(parts), len(quantiles))
+    values = np.array([np.quantile(part, quantiles, method="inverted_cdf") for part in parts]).reshape(
+        len(parts), len(quantiles)
+    )
     names = {f"q{100 * q:g}": values[:, i] for i, q in enumerate(quantiles)}
     return pd.DataFrame({**level_columns(groups), "networks": [len(part) for part in parts], **names})
 

@@ -61,7 +61,15 @@ def plot_heatmap(info: Pivot) -> Figure:
         for (i, j), rate in np.ndenumerate(info.rate):
             shade = colormaps["cividis"](0.0 if np.isnan(rate) else rate)
             dark = np.isfinite(rate) and float(np.dot(shade[:3], (0.299, 0.587, 0.114))) < 0.5
-            axes.text(j, i, _cell(info, i, j, c), ha="center", va="center", fontsize=8 if c <= 9 else 7, color="white" if dark else INK)
+            axes.text(
+                j,
+                i,
+                _cell(info, i, j, c),
+                ha="center",
+                va="center",
+                fontsize=8 if c <= 9 else 7,
+                color="white" if dark else INK,
+            )
     bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1], shrink=0.9, pad=0.02)
     bar.ax.set_yticklabels(["0%", "25%", "50%", "75%", "100%"], fontsize=8)
     return figure
@@ -94,14 +102,21 @@ def verdicts_info(table: pd.DataFrame, by: str | None = None) -> VerdictBars:
 
 
 def plot_verdicts(info: VerdictBars) -> Figure:
-    """One bar a level, stacked by verdict in colours and hatches; shares of 6% and more are written in, of many bars only 'solved'."""
+    """One bar a level, stacked by verdict in colours and hatches; shares of 6% and more are written in, of many bars
+    only 'solved'."""
     figure = new_figure(7.2, float(np.clip(1.35 + 0.3 * len(info.labels), 2.2, 12)))
     axes = figure.subplots()
     left = np.zeros(len(info.labels))
     few = len(left) <= NUMBERED_BARS
     for v, name in enumerate(info.verdicts):
         colour, hatch = VERDICTS.get(name, OTHER_VERDICT)
-        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": INK, "linewidth": 0.6, "label": plain(name)}
+        look: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": INK,
+            "linewidth": 0.6,
+            "label": plain(name),
+        }
         bars = axes.barh(range(len(left)), info.shares[:, v], left=left, **look)
         for bar, share in zip(bars, info.shares[:, v], strict=True):
             if share >= 0.06 and (few or name == "solved"):
@@ -141,11 +156,13 @@ class Curves:
     left_out: int = 0
 
 
-def curves_info(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], what: str = "loss", most: int = MOST_LINES) -> Curves:
+def curves_info(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], what: str = "loss", most: int = MOST_LINES
+) -> Curves:
     """Quantile bands of ``curves``: label -> (steps [t], values [r, t]).
 
-    Non-finite values count as infinite, so that a diverged network pulls its band up instead of leaving it. Of more than
-    ``most`` labels, those shown are spread over the ranking by final median.
+    Non-finite values count as infinite, so that a diverged network pulls its band up instead of leaving it. Of more
+    than ``most`` labels, those shown are spread over the ranking by final median.
     """
     bands = [_curve(str(label), np.asarray(steps), drawable(values)) for label, (steps, values) in curves.items()]
     kept = pick([band.median[-1] for band in bands], most)
@@ -161,15 +178,27 @@ def plot_curves(info: Curves) -> Figure:
 
 def draw_curves(axes: Axes, info: Curves) -> None:
     """``plot_curves`` on axes of the caller's."""
-    finite = np.concatenate([part[np.isfinite(part)] for curve in info.curves for part in (curve.low, curve.high)] or [np.zeros(0)])
+    finite = np.concatenate(
+        [part[np.isfinite(part)] for curve in info.curves for part in (curve.low, curve.high)] or [np.zeros(0)]
+    )
     log = finite.size > 0 and finite.min() > 0 and finite.max() / finite.min() > 20
-    tidy(axes, f"{info.what.capitalize()}: median and 10-90% of networks" + _left_out(info.left_out, "curves"), "updates", info.what)
+    tidy(
+        axes,
+        f"{info.what.capitalize()}: median and 10-90% of networks" + _left_out(info.left_out, "curves"),
+        "updates",
+        info.what,
+    )
     axes.set_yscale("log" if log else "linear")
     top = float(finite.max()) if finite.size else 1.0
     for i, curve in enumerate(info.curves):
         look = style(i)
         axes.fill_between(
-            curve.steps, np.minimum(curve.low, top), np.minimum(curve.high, top), color=look["color"], alpha=0.13, linewidth=0
+            curve.steps,
+            np.minimum(curve.low, top),
+            np.minimum(curve.high, top),
+            color=look["color"],
+            alpha=0.13,
+            linewidth=0,
         )
         for edge in (curve.low, curve.high):
             axes.plot(curve.steps, np.minimum(edge, top), color=look["color"], linewidth=0.5, alpha=0.6)
@@ -190,14 +219,19 @@ class SurvivalCurves:
     left_out: int = 0
 
 
-def survival_info(table: pd.DataFrame, by: str | None = None, confidence: float = 0.95, most: int = MOST_LINES) -> SurvivalCurves:
-    """Survival curves per level of ``by`` (None: of all networks); of more than ``most``, some spread over the solve rates."""
+def survival_info(
+    table: pd.DataFrame, by: str | None = None, confidence: float = 0.95, most: int = MOST_LINES
+) -> SurvivalCurves:
+    """Survival curves per level of ``by`` (None: of all networks); of more than ``most``, some spread over the solve
+    rates."""
     groups = group_by(table, [by] if by else [])
     rates = table["solved"].astype(float).groupby(groups.codes).mean().to_numpy()
     kept = pick(rates, most)
     labels = groups.labels()
     curves = tuple(survival_of(table, groups.codes == g, confidence) for g in kept)
-    return SurvivalCurves(by or "", tuple(labels[g] for g in kept), curves, float(table["epochs"].max()), len(groups) - len(kept))
+    return SurvivalCurves(
+        by or "", tuple(labels[g] for g in kept), curves, float(table["epochs"].max()), len(groups) - len(kept)
+    )
 
 
 def plot_survival(info: SurvivalCurves) -> Figure:
@@ -211,13 +245,17 @@ def plot_survival(info: SurvivalCurves) -> Figure:
     ends = []
     for i, curve in enumerate(info.curves):
         look = style(i)
-        times, share, low, high = (_step(info.end, curve.times, part) for part in (None, curve.unsolved, curve.low, curve.high))
+        times, share, low, high = (
+            _step(info.end, curve.times, part) for part in (None, curve.unsolved, curve.low, curve.high)
+        )
         axes.fill_between(times, low, high, step="post", color=look["color"], alpha=0.13, linewidth=0)
         for edge in (low, high):
             axes.plot(times, edge, drawstyle="steps-post", color=look["color"], linewidth=0.5, alpha=0.6)
         axes.plot(times, share, drawstyle="steps-post", linewidth=1.7, **look)
         if np.isfinite(curve.median):
-            axes.plot([curve.median], [0.5], marker="o", markersize=5, color=look["color"], markeredgecolor="white", zorder=3)
+            axes.plot(
+                [curve.median], [0.5], marker="o", markersize=5, color=look["color"], markeredgecolor="white", zorder=3
+            )
         ends.append(float(share[-1]))
     axes.axhline(0.5, color=MUTED, linewidth=0.7, linestyle=":")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])

@@ -39,14 +39,18 @@ class Pivot:
 
 
 def pivot(table: pd.DataFrame, axes: Sequence[str], by: Sequence[str] | None = None, confidence: float = 0.95) -> Pivot:
-    """Solve rates over the one or two axes named in ``by``, else over the two widest of ``axes``; other axes are pooled.
+    """Solve rates over the one or two axes named in ``by``, else over the two widest of ``axes``; other axes are
+    pooled.
 
     Raises:
         AnalysisError: if an axis is unknown, or ``by`` names none or more than two.
     """
     chosen = list(by) if by is not None else widest(table, axes)
     if not 1 <= len(chosen) <= 2:
-        raise AnalysisError(f"a table must be over 1 or 2 axes, but got {len(chosen)}: {', '.join(chosen) or 'none varies'}; name 1 or 2")
+        raise AnalysisError(
+            f"a table must be over 1 or 2 axes, but got {len(chosen)}: {', '.join(chosen) or 'none varies'}; name 1 "
+            "or 2"
+        )
     groups = group_by(table, chosen)
     networks, solved, effective = (_grid(values, groups) for values in group_counts(table, groups))
     with np.errstate(invalid="ignore"):
@@ -55,7 +59,9 @@ def pivot(table: pd.DataFrame, axes: Sequence[str], by: Sequence[str] | None = N
     low, high = (np.where(networks > 0, limit, np.nan) for limit in (low, high))
     labels = [level.labels for level in groups.levels]
     columns, column_labels = (chosen[1], labels[1]) if len(chosen) == 2 else (None, ("solved",))
-    return Pivot(chosen[0], columns, labels[0], column_labels, networks.astype(int), solved.astype(int), rate, low, high)
+    return Pivot(
+        chosen[0], columns, labels[0], column_labels, networks.astype(int), solved.astype(int), rate, low, high
+    )
 
 
 def percent(rate: float) -> str:
@@ -78,7 +84,10 @@ def render(pivot: Pivot, width: int | None = None) -> str:
     Columns that do not fit go on below, under the same row labels; rows beyond ``MOST_ROWS`` are counted, not shown.
     """
     limit = width or shutil.get_terminal_size((120, 40)).columns
-    cells = [[with_interval(*values) for values in zip(*row, strict=True)] for row in zip(pivot.rate, pivot.low, pivot.high, strict=True)]
+    cells = [
+        [with_interval(*values) for values in zip(*row, strict=True)]
+        for row in zip(pivot.rate, pivot.low, pivot.high, strict=True)
+    ]
     corner = short(pivot.rows) + (f" \\ {short(pivot.columns)}" if pivot.columns else "")
     shown = min(len(cells), MOST_ROWS)
     first = [corner, *pivot.row_labels[:shown]]
@@ -92,7 +101,10 @@ def render(pivot: Pivot, width: int | None = None) -> str:
 def render_frame(frame: pd.DataFrame, headings: dict[str, str] | None = None) -> str:
     """Any of this package's frames as aligned text; see ``cell_text`` for how values read."""
     names = headings or {}
-    columns = [[names.get(str(name), short(str(name))), *(cell_text(str(name), v) for v in frame[name].tolist())] for name in frame.columns]
+    columns = [
+        [names.get(str(name), short(str(name))), *(cell_text(str(name), v) for v in frame[name].tolist())]
+        for name in frame.columns
+    ]
     return _text(columns) if columns else ""
 
 
@@ -107,7 +119,9 @@ def cell_text(name: str, value: object) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def best_and_worst(table: pd.DataFrame, axes: Sequence[str], count: int = 5, confidence: float = 0.95) -> tuple[pd.DataFrame, pd.DataFrame]:
+def best_and_worst(
+    table: pd.DataFrame, axes: Sequence[str], count: int = 5, confidence: float = 0.95
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The ``count`` cells with the highest and the lowest solve rates: the axes and the columns of ``solve_rates``.
 
     Equal rates rank by their median final loss, lower being better. A sweep of fewer than twice ``count`` cells is cut
@@ -116,7 +130,14 @@ def best_and_worst(table: pd.DataFrame, axes: Sequence[str], count: int = 5, con
     by = [axis for axis in axes if axis != "seed"]
     rates = solve_rates(table, by, confidence)
     groups = group_by(table, by)
-    loss = table["final_loss"].replace([np.inf, -np.inf], np.nan).groupby(groups.codes).median().reindex(range(len(rates))).fillna(np.inf)
+    loss = (
+        table["final_loss"]
+        .replace([np.inf, -np.inf], np.nan)
+        .groupby(groups.codes)
+        .median()
+        .reindex(range(len(rates)))
+        .fillna(np.inf)
+    )
     order = np.lexsort((loss.to_numpy(), -rates["rate"].to_numpy()))
     best = min(count, (len(order) + 1) // 2)
     worst = min(count, len(order) - best)
@@ -135,7 +156,8 @@ def verdict_counts(table: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.Data
 
 
 def failures(table: pd.DataFrame) -> str:
-    """One line: how many networks failed and why, as '38 of 100 networks not solved: 30 dead_units, 8 local_minimum'."""
+    """One line: how many networks failed and why, as '38 of 100 networks not solved: 30 dead_units, 8
+    local_minimum'."""
     unsolved = table.loc[~table["solved"].astype(bool), "verdict"].fillna("unknown").value_counts()
     head = f"{int(unsolved.sum())} of {len(table)} networks not solved"
     return f"{head}: {', '.join(f'{count} {name}' for name, count in unsolved.items())}" if len(unsolved) else head
@@ -152,7 +174,9 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         frame.to_csv(target, index=False)
     except OSError as error:
-        message = f"the table must be written to a file that can be made, but got '{path}' ({error.strerror}); name another"
+        message = (
+            f"the table must be written to a file that can be made, but got '{path}' ({error.strerror}); name another"
+        )
         raise AnalysisError(message) from None
     return target
 
@@ -184,7 +208,10 @@ def _text(columns: list[list[str]]) -> str:
     columns = [[printable(item) for item in column] for column in columns]
     widths = [max(len(item) for item in column) for column in columns]
     first, *others = columns
-    padded = [[item.ljust(widths[0]) for item in first], *([item.rjust(w) for item in c] for c, w in zip(others, widths[1:], strict=True))]
+    padded = [
+        [item.ljust(widths[0]) for item in first],
+        *([item.rjust(w) for item in c] for c, w in zip(others, widths[1:], strict=True)),
+    ]
     lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 

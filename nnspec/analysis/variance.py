@@ -20,16 +20,17 @@ Term = tuple[int, ...]  # axes by position: (0,) a main effect, (0, 2) an intera
 
 def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     """One row a term: ``term``, ``df``, ``explained`` (its share of what the axes explain), ``total`` (its share of all
-    variance of solving) and ``by_chance`` (the share of all variance that as many pure-noise degrees of freedom would take).
+    variance of solving) and ``by_chance`` (the share of all variance that as many pure-noise degrees of freedom would
+    take).
 
-    The outcome is 0 or 1 a network. What the axes explain is the variance of solve rates between combinations; what they
-    leave is the variance between seeds within a combination. The last row, 'higher orders', is what main effects and
-    two-way interactions leave of the explained. The shares describe this sweep's levels; they are no test.
+    The outcome is 0 or 1 a network. What the axes explain is the variance of solve rates between combinations; what
+    they leave is the variance between seeds within a combination. The last row, 'higher orders', is what main effects
+    and two-way interactions leave of the explained. The shares describe this sweep's levels; they are no test.
 
-    Balanced sweeps: the classical sums of squares, which add up to 1. Every combination present but in different numbers:
-    the same on unweighted rates, so that a level counts the same however often it was trained. Combinations missing: each
-    term is what it adds to all terms that do not contain it (type II), least squares on unweighted rates; terms then overlap
-    and 'higher orders' takes the rest of the sum, which can be negative.
+    Balanced sweeps: the classical sums of squares, which add up to 1. Every combination present but in different
+    numbers: the same on unweighted rates, so that a level counts the same however often it was trained. Combinations
+    missing: each term is what it adds to all terms that do not contain it (type II), least squares on unweighted rates;
+    terms then overlap and 'higher orders' takes the rest of the sum, which can be negative.
 
     Raises:
         AnalysisError: if an axis is unknown or the seed, or none varies.
@@ -44,10 +45,15 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
         raise AnalysisError("effects needs an axis of at least 2 levels, but none varies; vary one in the sweep")
     rates, within, freedom = _rates(table, groups)
     if np.ptp(rates) == 0:
-        rates = np.zeros_like(rates)  # the mean of equal numbers may differ from them in the last bit, and must not here
+        rates = np.zeros_like(
+            rates
+        )  # the mean of equal numbers may differ from them in the last bit, and must not here
     squares, degrees = _squares(groups, kept, rates)
     between = float(((rates - rates.mean()) ** 2).sum())
-    squares["higher orders"], degrees["higher orders"] = between - sum(squares.values()), len(rates) - 1 - sum(degrees.values())
+    squares["higher orders"], degrees["higher orders"] = (
+        between - sum(squares.values()),
+        len(rates) - 1 - sum(degrees.values()),
+    )
     total = between + within
     noise = within / freedom if freedom else np.nan
     names = list(squares)
@@ -80,7 +86,8 @@ def _squares(groups: Groups, kept: list[int], rates: np.ndarray) -> tuple[dict[s
 
 
 def _complete(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term, tuple[float, int]]:
-    """Sums of squares of means over a full grid, which are orthogonal: an interaction is what its table adds to its margins."""
+    """Sums of squares of means over a full grid, which are orthogonal: an interaction is what its table adds to its
+    margins."""
     raw: dict[Term, float] = {}
     found: dict[Term, tuple[float, int]] = {}
     for term in terms:

@@ -51,7 +51,9 @@ class Activation:
     learned: Mapping[str, str] = field(default_factory=dict)
     learned_slope: Formula | None = None
     trainable: bool = True
-    span: tuple[float, float] | None = None  # between which its values lie; None: not bounded on both sides, or not looked up
+    span: tuple[float, float] | None = (
+        None  # between which its values lie; None: not bounded on both sides, or not looked up
+    )
     rules: tuple[Rule, ...] = ()
 
     def gain_for(self, p: P) -> float:
@@ -227,7 +229,11 @@ ACTIVATIONS: Registry[Activation] = Registry(
                 Param("lower", 0.125, Real(), "smallest slope"),
                 Param("upper", 1 / 3, Real(), "largest slope"),
             ),
-            rules=(Rule("lower", "must not be above upper", lambda p: p["lower"] <= p["upper"], "exchange lower and upper"),),
+            rules=(
+                Rule(
+                    "lower", "must not be above upper", lambda p: p["lower"] <= p["upper"], "exchange lower and upper"
+                ),
+            ),
         ),
         Activation(
             "relu6",

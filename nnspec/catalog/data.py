@@ -58,7 +58,11 @@ def _gate(name: str, summary: str, label: Callable[[np.ndarray], Any]) -> DataEn
 DATA: Registry[DataEntry] = Registry(
     "data",
     (
-        _gate("xor", "1 where exactly one input is true: no line separates it (Minsky and Papert 1969)", lambda r: r.sum(1) % 2),
+        _gate(
+            "xor",
+            "1 where exactly one input is true: no line separates it (Minsky and Papert 1969)",
+            lambda r: r.sum(1) % 2,
+        ),
         _gate("and", "1 where both inputs are true", lambda r: np.all(r, 1)),
         _gate("or", "1 where any input is true", lambda r: np.any(r, 1)),
         _gate("nand", "0 where both inputs are true", lambda r: ~np.all(r, 1)),

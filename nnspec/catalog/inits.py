@@ -58,7 +58,9 @@ class Init:
     rules: tuple[Rule, ...] = ()
 
 
-MODE = Param("mode", "fan_in", Choice(("fan_in", "fan_out")), "fan_in keeps the forward variance, fan_out the backward one")
+MODE = Param(
+    "mode", "fan_in", Choice(("fan_in", "fan_out")), "fan_in keeps the forward variance, fan_out the backward one"
+)
 AUTO_GAIN = Param("gain", "auto", Either("auto", Real(0, open_low=True)), "auto takes the activation's gain")
 UNIT_GAIN = Param("gain", 1.0, Either("auto", Real(0, open_low=True)), "auto takes the activation's gain")
 
@@ -290,7 +292,8 @@ INITS: Registry[Init] = Registry(
         Init("identity", "the identity matrix, cut or filled up with zeros", _eye, biases=False),
         Init(
             "mirror",
-            "He normal, the units in opposite pairs: with a zero bias and an odd or ReLU-like activation no pair is born dead",
+            "He normal, the units in opposite pairs: with a zero bias and an odd or ReLU-like activation no pair is "
+            "born dead",
             _mirror,
             (NORMAL,),
             (MODE, AUTO_GAIN),
@@ -311,7 +314,9 @@ INITS: Registry[Init] = Registry(
             _fill(lambda p: math.nan),
             params=(
                 Param("path", None, Optional(Text()), "the file"),
-                Param("digest", None, Optional(Text()), "SHA-256 of the file; filled in, so that a spec names its content"),
+                Param(
+                    "digest", None, Optional(Text()), "SHA-256 of the file; filled in, so that a spec names its content"
+                ),
             ),
             biases=False,
             stored=True,

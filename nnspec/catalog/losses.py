@@ -118,7 +118,8 @@ LOSSES: Registry[Loss] = Registry(
         ),
         Loss(
             "hinge",
-            "max(0, 1 - y p) with targets -1 and +1, mean over rows and outputs; beyond the margin counts as on target, "
+            "max(0, 1 - y p) with targets -1 and +1, mean over rows and outputs; beyond the margin counts as on "
+            "target, "
             "and a distance of 2 (from -1 to +1) as 1",
             output="identity",
             outputs=SIGNED,
@@ -129,7 +130,8 @@ LOSSES: Registry[Loss] = Registry(
         ),
         Loss(
             "huber",
-            "(p-y)^2 / 2 for errors below delta, delta (|p-y| - delta/2) above, mean over rows and outputs (Huber 1964)",
+            "(p-y)^2 / 2 for errors below delta, delta (|p-y| - delta/2) above, mean over rows and outputs (Huber "
+            "1964)",
             output="sigmoid",
             elements=_huber,
             gradient=lambda xp, z, p, y, q: xp.clip(p - y, -q["delta"], q["delta"]),

@@ -49,7 +49,11 @@ MODELS: Registry[Model] = Registry(
             (Param("hidden", (4,), Many(Integer(1, 65536)), "units of each hidden layer, input side first"), OUTPUT),
         ),
         Model(
-            "perceptron", "one linear layer and its activation, y = activation(w x + b) (Rosenblatt 1958)", lambda p: (), None, (OUTPUT,)
+            "perceptron",
+            "one linear layer and its activation, y = activation(w x + b) (Rosenblatt 1958)",
+            lambda p: (),
+            None,
+            (OUTPUT,),
         ),
     ),
 )

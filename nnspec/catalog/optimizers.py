@@ -28,9 +28,9 @@ def _none(h: H, t: Array) -> dict[str, Array]:
 class Optimizer:
     """One optimizer.
 
-    ``coefficients(h, t)``: h in float64, t [c, 1] counts of updates from 1, gives arrays [c, m], or [m] where t does not matter.
-    ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients.
-    ``start(h)``: the value that each slot of the state starts from, a number or one value a network.
+    ``coefficients(h, t)``: h in float64, t [c, 1] counts of updates from 1, gives arrays [c, m], or [m] where t does
+    not matter. ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients. ``start(h)``: the
+    value that each slot of the state starts from, a number or one value a network.
     ``switches``: hyperparameters whose being 0 turns a part of the rule off; networks share a stack only where all of
     them agree on that, so that the part is computed for all or for none.
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
@@ -257,11 +257,17 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         ),
         Optimizer(
             "rprop",
-            "step by the sign of the gradient, longer while it holds, shorter when it turns (Riedmiller and Braun 1993)",
+            "step by the sign of the gradient, longer while it holds, shorter when it turns (Riedmiller and Braun "
+            "1993)",
             "Rprop",
             (
                 Param("lr", 0.01, LR, "first step of every weight"),
-                Param("etas", (0.5, 1.2), Many(Real(0, open_low=True), 2, 2), "factors of the step after a turn and while the sign holds"),
+                Param(
+                    "etas",
+                    (0.5, 1.2),
+                    Many(Real(0, open_low=True), 2, 2),
+                    "factors of the step after a turn and while the sign holds",
+                ),
                 Param("step_sizes", (1e-6, 50.0), Many(Real(0, open_low=True), 2, 2), "shortest and longest step"),
             ),
             slots=lambda h: 2,
@@ -269,8 +275,18 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             start=lambda h: (0.0, h["lr"]),
             temporaries=5,
             rules=(
-                Rule("etas", "must be a factor below 1 and one above 1", lambda p: p["etas"][0] < 1 < p["etas"][1], "try [0.5,1.2]"),
-                Rule("step_sizes", "must be ordered", lambda p: p["step_sizes"][0] < p["step_sizes"][1], "put the shortest first"),
+                Rule(
+                    "etas",
+                    "must be a factor below 1 and one above 1",
+                    lambda p: p["etas"][0] < 1 < p["etas"][1],
+                    "try [0.5,1.2]",
+                ),
+                Rule(
+                    "step_sizes",
+                    "must be ordered",
+                    lambda p: p["step_sizes"][0] < p["step_sizes"][1],
+                    "put the shortest first",
+                ),
             ),
         ),
     ),

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 def compare(arguments: Sequence[str]) -> int:
     """Print for each axis the solve rates and every pair of levels, then main effects and interactions of all axes."""
-    parser = Parser("compare", "Every pair of levels of an axis: difference of solve rates, interval, p-value corrected by Holm.")
+    parser = Parser(
+        "compare", "Every pair of levels of an axis: difference of solve rates, interval, p-value corrected by Holm."
+    )
     parser.run("sweep")
-    parser.add_argument("--by", action="append", metavar="AXIS", help="axis to compare, as activation or optimizer.lr; may be repeated")
+    parser.add_argument(
+        "--by", action="append", metavar="AXIS", help="axis to compare, as activation or optimizer.lr; may be repeated"
+    )
     parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
@@ -52,7 +56,10 @@ def lines(frame: pd.DataFrame, axes: Sequence[str], by: Sequence[str], confidenc
 
     for axis in by:
         compared = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence)
-        yield f"solved by {short(axis)}, {100 * confidence:g}% intervals\n{render_frame(solve_rates(frame, axis, confidence))}\n"
+        yield (
+            f"solved by {short(axis)}, {100 * confidence:g}% "
+            f"intervals\n{render_frame(solve_rates(frame, axis, confidence))}\n"
+        )
         yield f"{how(compared)}\n{render_frame(compared.drop(columns=['networks_a', 'networks_b', 'paired']))}\n"
     if axes:
         yield "which axes matter: shares of the variance of solving that the axes explain, and of all variance"
@@ -62,6 +69,11 @@ def lines(frame: pd.DataFrame, axes: Sequence[str], by: Sequence[str], confidenc
 def how(compared: pd.DataFrame) -> str:
     """What the table of pairs is, and how many pairs differ."""
     clear = int((compared["p_holm"] < 0.05).sum())
-    paired = "paired by seed" if compared["paired"].all() else "not all paired by seed, for their seeds are not the same"
+    paired = (
+        "paired by seed" if compared["paired"].all() else "not all paired by seed, for their seeds are not the same"
+    )
     corrected = f"{clear} of {len(compared)} pairs differ after Holm's correction (p_holm below 0.05)"
-    return f"differences a - b, {paired}; {corrected}\nintervals go with p, one pair at a time; p_holm holds for all pairs at once"
+    return (
+        f"differences a - b, {paired}; {corrected}\nintervals go with p, one pair at a time; p_holm holds for all "
+        "pairs at once"
+    )

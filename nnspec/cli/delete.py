@@ -17,7 +17,9 @@ YES = ("y", "yes")
 
 def delete(arguments: Sequence[str]) -> int:
     """Delete a sweep and its cells, or a single run, once the user has said so."""
-    parser = Parser("delete", "Deletes a sweep with its cells. They leave the MLflow UI; 'mlflow gc' frees their disk space.")
+    parser = Parser(
+        "delete", "Deletes a sweep with its cells. They leave the MLflow UI; 'mlflow gc' frees their disk space."
+    )
     parser.run("sweep")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     asked = parser.parsed(arguments)
@@ -46,7 +48,9 @@ def described(store: Store, run_id: str) -> str:
     if facts.status == "RUNNING" and process_alive(facts.tags.get(PROCESS_TAG, "")):
         raise UsageError(f"a run must not be deleted while it trains, but {facts.name} ({run_id}) does; stop it first")
     children = store.find_children(run_id)
-    states = ", ".join(f"{number} {status}" for status, number in Counter(child.status for child in children).most_common())
+    states = ", ".join(
+        f"{number} {status}" for status, number in Counter(child.status for child in children).most_common()
+    )
     cells = f" with {len(children)} cell{'s' * (len(children) != 1)} ({states})" if children else ""
     return f"{facts.name} ({run_id}){cells}"
 

@@ -54,7 +54,9 @@ def field_table(facts: Sequence[RunFacts]) -> pd.DataFrame:
 
     first, second = (one.params for one in facts)
     keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
-    return pd.DataFrame({"field": keys, "a": [first.get(key, "-") for key in keys], "b": [second.get(key, "-") for key in keys]})
+    return pd.DataFrame(
+        {"field": keys, "a": [first.get(key, "-") for key in keys], "b": [second.get(key, "-") for key in keys]}
+    )
 
 
 def same_results(a: pd.DataFrame, b: pd.DataFrame) -> bool:
@@ -70,7 +72,10 @@ def result_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     columns = [dict(_results(table)) for table in tables]
     keys = list(dict.fromkeys(key for column in columns for key in column))
     return pd.DataFrame(
-        {"result": keys, **{letter: [column.get(k, "-") for k in keys] for letter, column in zip("ab", columns, strict=True)}}
+        {
+            "result": keys,
+            **{letter: [column.get(k, "-") for k in keys] for letter, column in zip("ab", columns, strict=True)},
+        }
     )
 
 
@@ -98,7 +103,9 @@ def difference(tables: Sequence[pd.DataFrame], axes: Sequence[str]) -> str:
     from nnspec.analysis.tables import cell_text
 
     columns = ["seed", "solved", *axes]
-    both = pd.concat([table[columns].assign(run=letter) for table, letter in zip(tables, "ab", strict=True)], ignore_index=True)
+    both = pd.concat(
+        [table[columns].assign(run=letter) for table, letter in zip(tables, "ab", strict=True)], ignore_index=True
+    )
     row = compare(both, "run", ["run", *axes]).iloc[0]
     said = {name: cell_text(name, row[name]) for name in ("difference", "low", "high", "p")}
     how = "paired by seed" if row["paired"] else "as independent samples, for their seeds are not the same"

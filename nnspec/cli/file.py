@@ -19,7 +19,9 @@ def file(arguments: Sequence[str]) -> int:
     from nnspec.tracking.unspool import is_filed
 
     parser = Parser(
-        "file", "Files runs that were kept in a folder because their store failed. Each is filed once, however often this runs."
+        "file",
+        "Files runs that were kept in a folder because their store failed. Each is filed once, however often this "
+        "runs.",
     )
     parser.add_argument("folder", nargs="+", help="nnspec-unfiled, or one folder spool-* in it")
     asked = parser.parsed(arguments)

@@ -82,7 +82,8 @@ class Found:
 
 
 def find_run(store: Store, words: str) -> str:
-    """The id of the run that is meant: by its id, the beginning of it, its name, or 'last' for the youngest sweep or single run.
+    """The id of the run that is meant: by its id, the beginning of it, its name, or 'last' for the youngest sweep or
+    single run.
 
     Raises:
         UsageError: no run is meant, or several are.
@@ -92,7 +93,10 @@ def find_run(store: Store, words: str) -> str:
     if words == LAST:
         found = _search(store, "last", "")
         if not found:
-            raise UsageError(f"'last' needs a run in {store.location.shown}, but there is none; train one, or name its store with --uri")
+            raise UsageError(
+                f"'last' needs a run in {store.location.shown}, but there is none; train one, or name its store with "
+                "--uri"
+            )
         return found[0].run_id
     found = _search(store, "prefix", words) if _PREFIX.fullmatch(words) else []
     found = found or _search(store, "name", words)
@@ -100,14 +104,23 @@ def find_run(store: Store, words: str) -> str:
         return found[0].run_id
     where = f"a run in {store.location.shown}"
     if not found:
-        raise UsageError(str(Fault(where, f"must be named by {RUN}", f"'{words}', which none has", "look it up in the MLflow UI")))
+        raise UsageError(
+            str(Fault(where, f"must be named by {RUN}", f"'{words}', which none has", "look it up in the MLflow UI"))
+        )
     named = ", ".join(f"{run.run_id[:12]} ({run.name})" for run in found[:MOST_NAMED])
     more = " and more" if len(found) > MOST_NAMED else ""
-    raise UsageError(str(Fault(where, "must be named so that no other is meant", f"'{words}', which may be {named}{more}", "give an id")))
+    raise UsageError(
+        str(
+            Fault(
+                where, "must be named so that no other is meant", f"'{words}', which may be {named}{more}", "give an id"
+            )
+        )
+    )
 
 
 def _search(store: Store, by: str, words: str) -> list[Found]:
-    """Runs that are not deleted, the youngest first: by 'prefix' of the id, by 'name', or the 'last' one without a parent."""
+    """Runs that are not deleted, the youngest first: by 'prefix' of the id, by 'name', or the 'last' one without a
+    parent."""
     from nnspec.tracking.schema import KNOWN_REVISIONS, connect
 
     if store.location.kind in ("http", "file"):
@@ -136,7 +149,9 @@ def _search_tables(engine: Any, by: str, words: str) -> list[Found]:
         "name": run.c.name == words,
         "last": run.c.run_uuid.not_in(children),
     }[by]
-    query = select(run.c.run_uuid, run.c.name).where(run.c.lifecycle_stage == "active", run.c.experiment_id.in_(alive), condition)
+    query = select(run.c.run_uuid, run.c.name).where(
+        run.c.lifecycle_stage == "active", run.c.experiment_id.in_(alive), condition
+    )
     newest = query.order_by(run.c.start_time.desc(), run.c.run_uuid.desc()).limit(MOST_NAMED + 1)
     return [Found(*map(as_text, row)) for row in read_rows(engine, newest)]
 
@@ -157,7 +172,11 @@ def _search_client(store: Store, by: str, words: str) -> list[Found]:
     client, patience = MlflowClient(tracking_uri=store.location.absolute), Patience(store.location)
     ids = [one.experiment_id for one in patience.call(lambda: list(client.search_experiments(max_results=10_000)))]
     order = ["attributes.start_time DESC"]
-    runs = patience.call(lambda: list(client.search_runs(ids, query, max_results=MOST_NAMED + 1, order_by=order))) if ids else []
+    runs = (
+        patience.call(lambda: list(client.search_runs(ids, query, max_results=MOST_NAMED + 1, order_by=order)))
+        if ids
+        else []
+    )
     return [Found(as_text(run.info.run_id), as_text(run.info.run_name)) for run in runs]
 
 

@@ -12,7 +12,14 @@ from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.params import Param
 from nnspec.spec import text
 
-KINDS = {"activations": "activation", "inits": "init", "models": "model", "optimizers": "optimizer", "losses": "loss", "data": "data"}
+KINDS = {
+    "activations": "activation",
+    "inits": "init",
+    "models": "model",
+    "optimizers": "optimizer",
+    "losses": "loss",
+    "data": "data",
+}
 EXPERIMENTS = "experiments"
 
 

@@ -17,11 +17,17 @@ from nnspec.terminal import complain, lost_output, printable, terminal
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nnspec.cli.run:run", "train a spec or a sweep: nnspec run model=mlp activation=gelu"),
     "list": ("nnspec.cli.listing:listing", "what can be named: nnspec list activations"),
-    "show": ("nnspec.cli.show:show", "the resolved spec, its layers and its initial weights: nnspec show activation=gelu"),
+    "show": (
+        "nnspec.cli.show:show",
+        "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
+    ),
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),
-    "report": ("nnspec.cli.report:report", "a page with tables and pictures of a sweep or run: nnspec report last --open"),
+    "report": (
+        "nnspec.cli.report:report",
+        "a page with tables and pictures of a sweep or run: nnspec report last --open",
+    ),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
@@ -75,7 +81,9 @@ def check_text(words: Sequence[str]) -> None:
     """
     for word in words:
         if "\0" in word or any("\ud800" <= character <= "\udfff" for character in word):
-            raise ArgumentError(str(Fault("an argument", "must be UTF-8 text without zero bytes", f"'{word[:80]}'", "type it anew")))
+            raise ArgumentError(
+                str(Fault("an argument", "must be UTF-8 text without zero bytes", f"'{word[:80]}'", "type it anew"))
+            )
 
 
 def check_folder() -> None:
@@ -88,7 +96,9 @@ def check_folder() -> None:
         os.getcwd()  # noqa: PTH109
     except OSError as error:
         rule = "must be there"
-        raise NnspecError(str(Fault("the working folder", rule, f"none ({error.strerror})", "it was deleted; cd to another"))) from None
+        raise NnspecError(
+            str(Fault("the working folder", rule, f"none ({error.strerror})", "it was deleted; cd to another"))
+        ) from None
 
 
 def usage() -> str:

@@ -1,8 +1,8 @@
 """``nnspec run``: Hydra's application, with its errors translated.
 
-Hydra's flags (-m, --cfg, --info, --help, --config-dir, ...) are parsed here, once, and its commands called with a loader of ours,
-which checks whatever is composed before Hydra instantiates anything. Whatever the job raises passes through Hydra as a ``Carried``,
-which is no ``Exception``, so that Hydra adds no text of its own.
+Hydra's flags (-m, --cfg, --info, --help, --config-dir, ...) are parsed here, once, and its commands called with a
+loader of ours, which checks whatever is composed before Hydra instantiates anything. Whatever the job raises passes
+through Hydra as a ``Carried``, which is no ``Exception``, so that Hydra adds no text of its own.
 """
 
 from __future__ import annotations
@@ -63,10 +63,14 @@ def _parser() -> Flags:
 
 def _require_one_command(flags: argparse.Namespace) -> None:
     if flags.experimental_rerun is not None:
-        raise NnspecError("--experimental-rerun reads a pickle, which can run any code; give spec=spec.yaml of the run instead")
+        raise NnspecError(
+            "--experimental-rerun reads a pickle, which can run any code; give spec=spec.yaml of the run instead"
+        )
     commands = (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion)
     if sum(command is not None and command is not False for command in commands) > 1:
-        raise UsageError("only one of --run, --multirun, --cfg, --info and --shell-completion can be given; keep one of them")
+        raise UsageError(
+            "only one of --run, --multirun, --cfg, --info and --shell-completion can be given; keep one of them"
+        )
     if flags.resolve and not (flags.cfg or flags.help):
         raise UsageError("--resolve goes with --cfg or --help; add one of them, or leave it out")
 
@@ -106,7 +110,11 @@ def _train(hydra: Hydra, name: str, overrides: list[str], multirun: bool) -> Non
     sweeping = multirun or hydra.get_mode(name, overrides) == RunMode.MULTIRUN
     mode = RunMode.MULTIRUN if sweeping else RunMode.RUN
     start = hydra.multirun if sweeping else hydra.run
-    start(config_name=name, task_function=lambda config: carried(lambda: job(config)), overrides=[*overrides, f"hydra.mode={mode.name}"])
+    start(
+        config_name=name,
+        task_function=lambda config: carried(lambda: job(config)),
+        overrides=[*overrides, f"hydra.mode={mode.name}"],
+    )
 
 
 def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
@@ -127,7 +135,12 @@ def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
     swept = {override.key_or_group for override in parsed.values() if override.is_sweep_override()}
     for word, override in parsed.items():
         key = override.key_or_group
-        waits = override.type == OverrideType.CHANGE and not override.is_sweep_override() and "." in key and key.split(".")[0] in swept
+        waits = (
+            override.type == OverrideType.CHANGE
+            and not override.is_sweep_override()
+            and "." in key
+            and key.split(".")[0] in swept
+        )
         parsed[word] = composer.parse(f"{key}=choice({override.get_value_element_as_str()})") if waits else override
     return [str(parsed[word].input_line) if word in parsed else word for word in overrides]
 

@@ -30,7 +30,10 @@ def show(arguments: Sequence[str]) -> int:
 def layer_lines(shape: Architecture) -> Iterator[str]:
     """The layers in their order, with the shapes of their tensors and how many numbers they train."""
     yield from _table(["layer", "kind", "tensors", "parameters"], list(_layers(shape)))
-    yield f"{shape.parameters} parameters in all, from {shape.inputs} inputs to {shape.outputs} output{'s' * (shape.outputs != 1)}"
+    yield (
+        f"{shape.parameters} parameters in all, from {shape.inputs} inputs to {shape.outputs} "
+        f"output{'s' * (shape.outputs != 1)}"
+    )
 
 
 def _layers(shape: Architecture) -> Iterator[list[str]]:
@@ -58,10 +61,17 @@ def init_lines(spec: RunSpec) -> Iterator[str]:
     rows = []
     for dense in shape.dense:
         promised = INITS[spec.init.name].std
-        said = "-" if promised is None else f"{promised(Layer(dense.fan_in, dense.fan_out, gain), dict(spec.init.params)):.4g}"
+        said = (
+            "-"
+            if promised is None
+            else f"{promised(Layer(dense.fan_in, dense.fan_out, gain), dict(spec.init.params)):.4g}"
+        )
         weight, bias = weights[f"{dense.name}.weight"], weights[f"{dense.name}.bias"]
         rows.append([dense.name, said, f"{weight.std():.4g}", f"{bias.std():.4g}"])
-    yield f"init {spec.init.name}, bias {spec.init['bias']}, gain {gain:.4g}: standard deviations, drawn over {seeds} seeds"
+    yield (
+        f"init {spec.init.name}, bias {spec.init['bias']}, gain {gain:.4g}: standard deviations, drawn over {seeds} "
+        "seeds"
+    )
     yield from _table(["layer", "weight promised", "weight drawn", "bias drawn"], rows)
 
 

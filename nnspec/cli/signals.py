@@ -16,11 +16,12 @@ INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
 class Signals:
-    """While it is entered, a signal ends the process, with a word and without an exception: libraries swallow those that come while
-    they load, and Python shows a traceback of those that come as it ends itself. What must not be cut short takes the signals
-    for that time, as ``runner.interrupts`` does.
+    """While it is entered, a signal ends the process, with a word and without an exception: libraries swallow those
+    that come while they load, and Python shows a traceback of those that come as it ends itself. What must not be cut
+    short takes the signals for that time, as ``runner.interrupts`` does.
 
-    Afterwards a signal ends the process silently. A signal that is ignored already (by nohup, or in the background) stays so.
+    Afterwards a signal ends the process silently. A signal that is ignored already (by nohup, or in the background)
+    stays so.
     """
 
     def __enter__(self) -> Signals:

@@ -21,7 +21,9 @@ def table(arguments: Sequence[str]) -> int:
     parser.run()
     parser.add_argument("--csv", metavar="FILE", help="write all of it as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write all of it as parquet")
-    parser.add_argument("--rows", type=count, default=ROWS, metavar="N", help=f"rows to print, 0 for all (default {ROWS})")
+    parser.add_argument(
+        "--rows", type=count, default=ROWS, metavar="N", help=f"rows to print, 0 for all (default {ROWS})"
+    )
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.runner.readback import networks
@@ -34,7 +36,11 @@ def table(arguments: Sequence[str]) -> int:
     if asked.parquet:
         write_parquet(frame, asked.parquet)
     written = [name for name in (asked.csv, asked.parquet) if name]
-    print("\n".join(f"{len(frame)} networks written to {name}" for name in written) if written else text(frame, asked.rows))
+    print(
+        "\n".join(f"{len(frame)} networks written to {name}" for name in written)
+        if written
+        else text(frame, asked.rows)
+    )
     return 0
 
 
@@ -46,7 +52,9 @@ def text(frame: pd.DataFrame, rows: int) -> str:
     columns = [name for name in names[: names.index("verdict") + 1] if name not in HIDDEN]
     shown = frame[columns].head(rows) if rows else frame[columns]
     more = len(frame) - len(shown)
-    return render_frame(shown) + (f"\n... and {more} more networks (--rows 0 prints all, --csv FILE writes them)" if more else "")
+    return render_frame(shown) + (
+        f"\n... and {more} more networks (--rows 0 prints all, --csv FILE writes them)" if more else ""
+    )
 
 
 def write_parquet(frame: pd.DataFrame, path: str) -> None:

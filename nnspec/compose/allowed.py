@@ -1,11 +1,13 @@
 """What a config may say of Hydra itself, so that it stays data: it cannot name code, nor decide where Hydra writes.
 
-Hydra imports and calls what its own node of the config names: callbacks, launcher, sweeper, logging. So that node may hold
+Hydra imports and calls what its own node of the config names: callbacks, launcher, sweeper, logging. So that node may
+hold
 
 - a launcher and a sweeper of Hydra's or of an installed plugin, and nothing else that names code;
 - no callbacks, no environment, one of the loggings that Hydra comes with;
 - ``OPEN`` keys, as a file or the command line says;
-- everything else as Hydra has it, unless the command line itself says otherwise: a file cannot choose where files are written.
+- everything else as Hydra has it, unless the command line itself says otherwise: a file cannot choose where files are
+    written.
 """
 
 from __future__ import annotations
@@ -33,7 +35,12 @@ from nnspec.errors import Fault, SpecError, nearest
 from nnspec.spec import text
 
 OPEN = ("mode", "verbose", "searchpath")  # a search path may name folders only, see ``loader``
-HYDRAS = ("overrides", "runtime", "job.override_dirname", "job.config_name")  # Hydra writes them over when all else is composed
+HYDRAS = (
+    "overrides",
+    "runtime",
+    "job.override_dirname",
+    "job.config_name",
+)  # Hydra writes them over when all else is composed
 LOGGING = ("job_logging", "hydra_logging")
 PLUGINS = {"launcher": Launcher, "sweeper": Sweeper}
 NAME = "nnspec"  # of the application
@@ -42,8 +49,14 @@ _NOWHERE = object()  # equal to nothing that a config holds
 _DATA = "is not allowed: a config is data and cannot name code"
 _NEVER = {  # key -> rule and remedy, whoever says it
     "callbacks": (_DATA, "remove it"),
-    "job.env_set": ("is not allowed: a config cannot change the environment", "set the variable before you start the command"),
-    "job.env_copy": ("is not allowed: a config cannot change the environment", "set the variable before you start the command"),
+    "job.env_set": (
+        "is not allowed: a config cannot change the environment",
+        "set the variable before you start the command",
+    ),
+    "job.env_copy": (
+        "is not allowed: a config cannot change the environment",
+        "set the variable before you start the command",
+    ),
 }
 
 
@@ -64,7 +77,15 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     typed = typed_keys(overrides)
     # before anything is trusted as typed: a cell gets the overrides that stand here
     if sorted([*written["overrides"]["hydra"], *written["overrides"]["task"]]) != sorted(overrides):
-        raise SpecError([Fault("hydra.overrides", "is not allowed in a config: it is what the command line says", remedy="remove it")])
+        raise SpecError(
+            [
+                Fault(
+                    "hydra.overrides",
+                    "is not allowed in a config: it is what the command line says",
+                    remedy="remove it",
+                )
+            ]
+        )
     faults += [*_own_faults(written, typed), *_csv_faults(config, typed)]
     for kind in PLUGINS:
         node = hydra.get(kind)
@@ -79,7 +100,9 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
 def typed_keys(overrides: Iterable[str]) -> tuple[str, ...]:
     """The keys and groups of those overrides that may concern Hydra's own node or the file ``sweep.csv``."""
-    lines = [line for line in overrides if "hydra" in line or CSV in line]  # the others are not parsed: it takes milliseconds each
+    lines = [
+        line for line in overrides if "hydra" in line or CSV in line
+    ]  # the others are not parsed: it takes milliseconds each
     return tuple(override.key_or_group for override in OverridesParser.create().parse_overrides(lines))
 
 
@@ -89,7 +112,8 @@ def is_hydras(key: str) -> bool:
 
 
 def _is_typed(key: str, typed: Sequence[str]) -> bool:
-    """Whether the command line says what a dotted key holds. ``hydra`` or ``sweep`` alone may choose a file: it must say more."""
+    """Whether the command line says what a dotted key holds. ``hydra`` or ``sweep`` alone may choose a file: it must
+    say more."""
     return any("." in said and f"{key}.".startswith(f"{said}.") for said in typed)
 
 
@@ -109,7 +133,9 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
     if said.get("job.name") == JobRuntime.instance().get("name"):
         del said["job.name"]  # Hydra writes it there where nobody does
     if not isinstance(verbose := said["verbose"], (bool, str, list)):
-        yield Fault("hydra.verbose", "must be true, false or the names of loggers", text(verbose), "try hydra.verbose=true")
+        yield Fault(
+            "hydra.verbose", "must be true, false or the names of loggers", text(verbose), "try hydra.verbose=true"
+        )
     for key in typed:
         if any(f"{key}.".startswith(f"hydra.{name}.") for name in HYDRAS):
             yield Fault(key, "cannot be set: Hydra writes it itself", remedy="leave it out")
@@ -122,12 +148,15 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
 
 
 def _plugin_faults(kind: str, node: object, typed: Sequence[str]) -> Iterator[Fault]:
-    """What a resolved launcher or sweeper says: its class, and the settings that are not those it is registered with."""
+    """What a resolved launcher or sweeper says: its class, and the settings that are not those it is registered
+    with."""
     where = f"hydra.{kind}"
     known = [f"{found.__module__}.{found.__name__}" for found in Plugins.instance().discover(PLUGINS[kind])]
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping) or target not in known:
-        yield Fault(f"{where}._target_", f"{_DATA}, other than an installed {kind}", text(target), nearest(str(target), known))
+        yield Fault(
+            f"{where}._target_", f"{_DATA}, other than an installed {kind}", text(target), nearest(str(target), known)
+        )
         return
     registered = _registered(kind).get(str(target), {})
     for key, value in node.items():
@@ -188,7 +217,10 @@ def _shipped(group: str) -> dict[str, object]:
     """The loggings that Hydra comes with, by name, interpolations as they are written."""
     source = ImportlibResourcesConfigSource("hydra", "pkg://hydra.conf")
     names = source.list(f"hydra/{group}", ObjectType.CONFIG)
-    return {name: OmegaConf.to_container(source.load_config(f"hydra/{group}/{name}").config, resolve=False) for name in names}
+    return {
+        name: OmegaConf.to_container(source.load_config(f"hydra/{group}/{name}").config, resolve=False)
+        for name in names
+    }
 
 
 @cache

@@ -59,7 +59,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     try:
         return plain(config, resolve=True)
     except COMPOSE_ERRORS as error:
-        raise SpecError([Fault("the config", "must resolve", one_line(error), "mend the ${...} that it names")]) from None
+        raise SpecError(
+            [Fault("the config", "must resolve", one_line(error), "mend the ${...} that it names")]
+        ) from None
 
 
 def _unexplained(error: BaseException) -> Fault:

@@ -26,11 +26,17 @@ def load_spec(path: str | Path) -> RunSpec:
     try:
         mapping = read_yaml(path)
     except OSError as error:
-        raise SpecError([Fault("spec", f"must be a readable file ({error.strerror})", f"'{path}'", "check the path")]) from None
+        raise SpecError(
+            [Fault("spec", f"must be a readable file ({error.strerror})", f"'{path}'", "check the path")]
+        ) from None
     except ValueError as error:
-        raise SpecError([Fault("spec", f"must be a YAML file ({error})", f"'{path}'", "give the spec.yaml of a run")]) from None
+        raise SpecError(
+            [Fault("spec", f"must be a YAML file ({error})", f"'{path}'", "give the spec.yaml of a run")]
+        ) from None
     if not isinstance(mapping, Mapping):
-        raise SpecError([Fault("spec", "must hold a mapping of a spec's fields", text(mapping), "give the spec.yaml of a run")])
+        raise SpecError(
+            [Fault("spec", "must hold a mapping of a spec's fields", text(mapping), "give the spec.yaml of a run")]
+        )
     return checked_mapping({str(key): value for key, value in mapping.items()})
 
 

@@ -1,4 +1,5 @@
-"""Hydra's grammar reads brackets within ``assert``: under ``python -O`` it would skip none and trip over every ``range(0,3)``."""
+"""Hydra's grammar reads brackets within ``assert``: under ``python -O`` it would skip none and trip over every
+``range(0,3)``."""
 
 from __future__ import annotations
 

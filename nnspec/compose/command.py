@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def command_line(argv: Sequence[str] | None = None) -> str:
-    """``python run.py ...`` or ``nnspec run ...``; ``sys.orig_argv`` keeps what Hydra's entry changes in ``sys.argv``."""
+    """``python run.py ...`` or ``nnspec run ...``; ``sys.orig_argv`` keeps what Hydra's entry changes in
+    ``sys.argv``."""
     words = list(sys.orig_argv if argv is None else argv)
     if words and Path(words[0]).name.startswith("python"):
         del words[0]

@@ -22,7 +22,16 @@ from nnspec.compose.loader import loader
 keep_asserts(overrides_visitor)
 CONFIG = "config"
 # What Hydra and OmegaConf raise on bad input; ValueError and the like come out of Hydra's grammar and defaults list.
-COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, KeyError, AssertionError, RecursionError, OSError)
+COMPOSE_ERRORS = (
+    HydraException,
+    OmegaConfBaseException,
+    ValueError,
+    TypeError,
+    KeyError,
+    AssertionError,
+    RecursionError,
+    OSError,
+)
 
 _own_loader = cache(loader)
 
@@ -76,7 +85,8 @@ class Composer:
         return self.loader.load_configuration(self.config_name, [*self.hydra_overrides, *overrides], RunMode.RUN)
 
     def container(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The composed config without the ``hydra`` node as plain data, interpolations left as they are written; not to be changed."""
+        """The composed config without the ``hydra`` node as plain data, interpolations left as they are written; not to
+        be changed."""
         lines = tuple(overrides)
         if lines not in self._containers:
             self._containers[lines] = plain(self.config(overrides), resolve=False)
@@ -97,7 +107,11 @@ class Composer:
         """The names in a config group; empty where there is no such group."""
         if group not in self._groups:
             overrides = self.hydra_overrides  # which may add to the search path
-            found = self.loader.get_group_options(group, config_name=self.config_name, overrides=overrides) if self.is_group(group) else []
+            found = (
+                self.loader.get_group_options(group, config_name=self.config_name, overrides=overrides)
+                if self.is_group(group)
+                else []
+            )
             self._groups[group] = found
         return self._groups[group]
 

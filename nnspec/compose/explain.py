@@ -1,7 +1,7 @@
 """Why Hydra refused a command line, in nnspec's words: one fault an override, and then whatever else is wrong.
 
-Hydra stops at the first fault and says it in a paragraph. Here each override is looked at by itself, the broken ones are
-dropped, the rest is composed again, and what that yields is checked, so that one look mends everything.
+Hydra stops at the first fault and says it in a paragraph. Here each override is looked at by itself, the broken ones
+are dropped, the rest is composed again, and what that yields is checked, so that one look mends everything.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def _parsed(composer: Composer, overrides: Sequence[str]) -> tuple[list[Override
         try:
             parsed.append(composer.parse(line))
         except COMPOSE_ERRORS:
-            faults.append(Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}"))
+            faults.append(
+                Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}")
+            )
     return parsed, faults
 
 
@@ -104,14 +106,19 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
     key = override.key_or_group
     if override.is_sweep_override() and not sweeping:
         value = override.get_value_string()
-        return [Fault(key, "must be one value without -m", value, f"add -m to try each, or write {key}=[...] for a list")]
+        return [
+            Fault(key, "must be one value without -m", value, f"add -m to try each, or write {key}=[...] for a list")
+        ]
     if override.is_sweep_override() and (fault := _sweep_fault(override)):
         return [fault]
     if not composer.is_group(key) or override.is_delete():
         return []
     said = elements(override) if override.is_sweep_override() else [override.value()]
     if any(isinstance(value, (Mapping, list)) and not any(targets(value)) for value in said):
-        value, remedy = override.get_value_string(), f"choose one with {key}=NAME, and change its parameters with {key}.KEY=VALUE"
+        value, remedy = (
+            override.get_value_string(),
+            f"choose one with {key}=NAME, and change its parameters with {key}.KEY=VALUE",
+        )
         return [Fault(key, "must be a name", value, remedy)]
     return [fault for name in _names(override) if (fault := unknown_option(composer, key, name))]
 
@@ -119,7 +126,9 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
 def _sweep_fault(override: Override) -> Fault | None:
     key, said = override.key_or_group, override.get_value_string()
     if override.value_type == ValueType.INTERVAL_SWEEP:
-        return Fault(key, "must be a list of values", said, "use choice(...) or range(...): an interval has no end of values")
+        return Fault(
+            key, "must be a list of values", said, "use choice(...) or range(...): an interval has no end of values"
+        )
     if override.is_hydra_override():
         return Fault(key, "cannot be swept: it is Hydra's own", said, "give one value")
     try:
@@ -152,10 +161,13 @@ def _names(override: Override) -> list[object]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def compose_rest(composer: Composer, overrides: Sequence[Override]) -> tuple[dict[str, Any] | None, list[tuple[Override | None, Fault]]]:
+def compose_rest(
+    composer: Composer, overrides: Sequence[Override]
+) -> tuple[dict[str, Any] | None, list[tuple[Override | None, Fault]]]:
     """What the overrides compose once those with faults are dropped, and which were dropped for what.
 
-    The config is None, and the last fault nobody's, where the config files themselves do not compose, or the faults are many.
+    The config is None, and the last fault nobody's, where the config files themselves do not compose, or the faults are
+    many.
     """
     kept = list(overrides)
     dropped: list[tuple[Override | None, Fault]] = []
@@ -188,7 +200,9 @@ def _blamed(composer: Composer, overrides: list[Override]) -> tuple[Override, Fa
     return None
 
 
-def _key_fault(composer: Composer, override: Override, before: list[str], config: dict[str, Any] | None) -> Fault | None:
+def _key_fault(
+    composer: Composer, override: Override, before: list[str], config: dict[str, Any] | None
+) -> Fault | None:
     key = override.key_or_group
     if override.is_hydra_override() or override.is_force_add() or composer.is_group(key):
         return None
@@ -204,4 +218,9 @@ def _key_fault(composer: Composer, override: Override, before: list[str], config
 
 
 def _other(override: Override, error: BaseException) -> Fault:
-    return Fault(override.key_or_group, "must be an override that Hydra accepts", f"'{override.input_line}' ({one_line(error)})", GRAMMAR)
+    return Fault(
+        override.key_or_group,
+        "must be an override that Hydra accepts",
+        f"'{override.input_line}' ({one_line(error)})",
+        GRAMMAR,
+    )

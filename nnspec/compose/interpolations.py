@@ -17,7 +17,8 @@ _FROM_ENVIRONMENT = re.compile(r"\$\{oc\.decode:\$\{oc\.env:")  # a number or a 
 def interpolation_faults(node: object) -> Iterator[Fault]:
     """The faults of a config as it is written.
 
-    N interpolations make it larger by a factor of exp(N/e) at most: that is N = k d of them in d levels, k in each, with k = e.
+    N interpolations make it larger by a factor of exp(N/e) at most: that is N = k d of them in d levels, k in each,
+    with k = e.
     """
     texts = dict(_leaves(node, ""))
     count = sum(text.count("${") for text in texts.values())
@@ -30,7 +31,9 @@ def interpolation_faults(node: object) -> Iterator[Fault]:
             if not end:
                 yield Fault(where, "must interpolate keys that are written out", text, "write the inner one out")
             elif end == ":" and name not in RESOLVERS:
-                yield Fault(where, "must use one of Hydra's resolvers of data", text, f"use one of {', '.join(RESOLVERS)}")
+                yield Fault(
+                    where, "must use one of Hydra's resolvers of data", text, f"use one of {', '.join(RESOLVERS)}"
+                )
 
 
 def _leaves(node: object, where: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Hydra's loader of configs, for configs that may be a stranger's.
 
-Their files are read safely, and what they say of Hydra itself is checked at every composition (of a command, of each cell, of each
-job), before Hydra gets to see it.
+Their files are read safely, and what they say of Hydra itself is checked at every composition (of a command, of each
+cell, of each job), before Hydra gets to see it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Loader(ConfigLoaderImpl):
         return settled(config, overrides)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The config of one cell, to which no override may say anything about Hydra: it would pass for the command line's."""
+        """The config of one cell, to which no override may say anything about Hydra: it would pass for the command
+        line's."""
         keys = [key for key in typed_keys(sweep_overrides) if is_hydras(key)]
         if keys:
             raise SpecError(in_cells(key) for key in keys)
@@ -144,5 +145,7 @@ def _inside(config_path: str) -> str:
     parts = config_path.split("/")
     if config_path and ("" in parts or ".." in parts or "\\" in config_path or "\0" in config_path):
         rule = "must be that of a file in its group's folder"
-        raise SpecError([Fault("the name of a config", rule, f"'{config_path}'", "put the file there, or see --config-dir")])
+        raise SpecError(
+            [Fault("the name of a config", rule, f"'{config_path}'", "put the file there, or see --config-dir")]
+        )
     return config_path

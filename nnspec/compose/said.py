@@ -23,10 +23,14 @@ _FIELDS = frozenset([*(f"train.{param.name}" for param in TRAIN), *(param.name f
 
 
 def heed(
-    hydra: DictConfig, composer: Composer, specs: Sequence[RunSpec], settings: Settings, overrides: Sequence[str] | None = None
+    hydra: DictConfig,
+    composer: Composer,
+    specs: Sequence[RunSpec],
+    settings: Settings,
+    overrides: Sequence[str] | None = None,
 ) -> None:
-    """Refuse or tell what one command says without effect. ``hydra`` is Hydra's own node, of a job or of a multirun, whose
-    sweeper then gives its ``overrides``.
+    """Refuse or tell what one command says without effect. ``hydra`` is Hydra's own node, of a job or of a multirun,
+    whose sweeper then gives its ``overrides``.
 
     Raises:
         SpecError: for what would change the outcome, had it an effect.
@@ -38,7 +42,9 @@ def heed(
     hydras = [composer.parse(line) for line in stated(hydra.overrides.hydra)]
     said = {override.key_or_group: _typed(override) for override in [*parsed, *hydras]} | _hydras(hydra)
     archived = said.get("spec", "null") != "null"
-    command = Command(specs, settings, kind, {key: said[key] for key in said if not archived or key not in _FIELDS}, archived)
+    command = Command(
+        specs, settings, kind, {key: said[key] for key in said if not archived or key not in _FIELDS}, archived
+    )
     refused, told = idle_settings(command)
     if refused:
         raise SpecError(refused)
@@ -52,7 +58,8 @@ def stated(overrides: ListConfig) -> list[str]:
 
 
 def refuse_choices(composer: Composer, lines: Sequence[str]) -> None:
-    """Refuse what Hydra would take for a choice and nobody means: ``activation={}`` changes nothing, a list takes its last.
+    """Refuse what Hydra would take for a choice and nobody means: ``activation={}`` changes nothing, a list takes its
+    last.
 
     Raises:
         SpecError: with a fault for each such override.
@@ -73,7 +80,11 @@ def _hydras(hydra: DictConfig) -> dict[str, str]:
     """What files and overrides chose of Hydra's own that a single run has no use for."""
     choices = OmegaConf.to_container(hydra.runtime.choices)
     assert isinstance(choices, dict)
-    said = {f"hydra/{group}": str(choices[f"hydra/{group}"]) for group, usual in USUAL.items() if choices.get(f"hydra/{group}") != usual}
+    said = {
+        f"hydra/{group}": str(choices[f"hydra/{group}"])
+        for group, usual in USUAL.items()
+        if choices.get(f"hydra/{group}") != usual
+    }
     axes = hydra.sweeper.get("params")
     return said | ({"hydra.sweeper.params": ", ".join(map(str, axes))} if axes else {})
 
@@ -81,6 +92,8 @@ def _hydras(hydra: DictConfig) -> dict[str, str]:
 def _repeated(overrides: Sequence[Override]) -> list[Fault]:
     """A line for each key that is said more than once: Hydra takes the last."""
     counts = Counter(override.get_key_element() for override in overrides)
-    values = {key: [_typed(o) for o in overrides if o.get_key_element() == key] for key, count in counts.items() if count > 1}
+    values = {
+        key: [_typed(o) for o in overrides if o.get_key_element() == key] for key, count in counts.items() if count > 1
+    }
     rule = "is said more than once ({}) and the last counts"
     return [Fault(key, rule.format(", ".join(said)), remedy="keep one") for key, said in values.items()]

@@ -29,8 +29,8 @@ ANY = Member("any")  # initialisation and optimizer: they have no say in what a 
 
 @dataclass(frozen=True)
 class Bounds:
-    """``directions`` [c, k] and ``least`` [n, c]: row r is right only if directions @ z_r > least_r. ``width`` [n, c] is
-    half the room between opposite bounds, at most 1: the unit in which the program measures a margin."""
+    """``directions`` [c, k] and ``least`` [n, c]: row r is right only if directions @ z_r > least_r. ``width`` [n, c]
+    is half the room between opposite bounds, at most 1: the unit in which the program measures a margin."""
 
     directions: np.ndarray
     least: np.ndarray
@@ -126,7 +126,8 @@ def _is_monotone(output: Member) -> bool:
 
 
 def _span(loss: Loss, output: Member, target: float, tolerance: float) -> tuple[float, float]:
-    """The open interval of pre-activations whose output is within the tolerance of ``target``; (0, 0) if there is none."""
+    """The open interval of pre-activations whose output is within the tolerance of ``target``; (0, 0) if there is
+    none."""
 
     def right(z: float) -> bool:
         p = _value(output, np.array([[z]]))
@@ -144,7 +145,8 @@ def _span(loss: Loss, output: Member, target: float, tolerance: float) -> tuple[
 
 
 def _edge(low: float, high: float, is_low: Callable[[float], bool]) -> float:
-    """Where ``is_low`` turns from true to false between ``low`` and ``high``, by bisection; ``high`` if it never does."""
+    """Where ``is_low`` turns from true to false between ``low`` and ``high``, by bisection; ``high`` if it never
+    does."""
     if not is_low(low):
         return low
     for _ in range(200):  # to the last digit: the interval halves each time

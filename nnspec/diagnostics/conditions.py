@@ -1,7 +1,8 @@
 """The measured condition of each verdict, for the networks to which none before it applies.
 
 A condition gets the case and the indices ``which`` [w] of those networks, and says for each whether it holds, [w] bool.
-What it measures on the way it adds to the case's numbers, so that the dear measurements are made only where they decide.
+What it measures on the way it adds to the case's numbers, so that the dear measurements are made only where they
+decide.
 """
 
 from __future__ import annotations
@@ -49,12 +50,18 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
     numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
     numbers |= {name: np.full(len(final), np.nan) for name in DEAR}
-    return Case(group, limits, function, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers)
+    return Case(
+        group, limits, function, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers
+    )
 
 
 def diverged(case: Case, which: np.ndarray) -> np.ndarray:
     """Something is not finite, or the loss is far above its start and growing."""
-    lost = (case.group.nonfinite_at >= 0) | ~torch.isfinite(case.final).all(1).numpy() | ~np.isfinite(case.group.loss[:, -1])
+    lost = (
+        (case.group.nonfinite_at >= 0)
+        | ~torch.isfinite(case.final).all(1).numpy()
+        | ~np.isfinite(case.group.loss[:, -1])
+    )
     for name in case.probes.numbers:
         case.note(name, lost, np.nan)  # what a network computes that has left the numbers says nothing
     start, end = case.group.loss[:, 0].astype(np.float64), case.group.loss[:, -1].astype(np.float64)
@@ -81,7 +88,8 @@ def dead_units(case: Case, which: np.ndarray) -> np.ndarray:
 
 
 def symmetric(case: Case, which: np.ndarray) -> np.ndarray:
-    """Units are copies, and the distinct ones, as they stand, cannot tell the rows apart: a linear program proves it."""
+    """Units are copies, and the distinct ones, as they stand, cannot tell the rows apart: a linear program proves
+    it."""
     held = which[case.probes.copies[which]]
     case.note("margin", held, separations(case, held))
     return np.isin(which, held) & (case.numbers["margin"][which] <= INSEPARABLE)

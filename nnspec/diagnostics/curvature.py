@@ -15,7 +15,16 @@ import numpy as np
 import torch
 
 from nnspec.catalog import ACTIVATIONS
-from nnspec.diagnostics.gradients import Backward, Forward, Layer, backward, formula_values, forward, output_gradient, unflatten
+from nnspec.diagnostics.gradients import (
+    Backward,
+    Forward,
+    Layer,
+    backward,
+    formula_values,
+    forward,
+    output_gradient,
+    unflatten,
+)
 from nnspec.diagnostics.problem import Problem, lanes, padded
 from nnspec.diagnostics.room import ROOM
 from nnspec.torch_maths import XP
@@ -39,8 +48,8 @@ def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
 
 
 def _eigenvalues(matrices: Tensor) -> Tensor:
-    """The smallest and the largest eigenvalue of symmetric matrices [m, p, p]: [m, 2]; NaN where the matrix is not finite,
-    which LAPACK would answer with an error for all.
+    """The smallest and the largest eigenvalue of symmetric matrices [m, p, p]: [m, 2]; NaN where the matrix is not
+    finite, which LAPACK would answer with an error for all.
 
     LAPACK's last digit depends on where in memory a matrix begins. Sizes of a multiple of 4 begin all of them alike, so
     rows and columns are added that hold nothing but a diagonal entry, which lies between the extremes.
@@ -58,9 +67,9 @@ def lanczos(along: Curvature, steps: int) -> Tensor:
     """The Hessians restricted to Krylov spaces of ``steps`` dimensions, tridiagonal: [m, steps, steps].
 
     Lanczos 1950 with full reorthogonalisation, from the same start for every network, drawn once: a random direction
-    has a share of every eigenvector. The extreme eigenvalues of the two agree first. Where the basis would not fit its room, each
-    direction is made orthogonal to the last two only, which is the recurrence itself: rounding then brings copies of eigenvalues
-    that were found, and none that are not there (Paige 1980).
+    has a share of every eigenvector. The extreme eigenvalues of the two agree first. Where the basis would not fit its
+    room, each direction is made orthogonal to the last two only, which is the recurrence itself: rounding then brings
+    copies of eigenvalues that were found, and none that are not there (Paige 1980).
     """
     networks, size = along.flat.shape
     steps = min(steps, size)
@@ -198,7 +207,9 @@ class Curvature:
     def _output_bend(self) -> Tensor:
         """The loss's second derivatives by the output's pre-activations, row by row: [m, n, k, k]."""
         z = self.run.z[-1]
-        columns = [_derivatives(lambda z, k=k: output_gradient(self.problem, z)[..., k], z)[0] for k in range(z.shape[2])]
+        columns = [
+            _derivatives(lambda z, k=k: output_gradient(self.problem, z)[..., k], z)[0] for k in range(z.shape[2])
+        ]
         return torch.stack(columns, dim=2)
 
     def _learned_slope(self, number: int) -> Tensor | None:
@@ -222,7 +233,9 @@ def _derivatives(formula: Callable[..., Tensor], *places: Tensor) -> list[Tensor
 
 def _grouped(layer: Layer, networks: int, count: int) -> Layer:
     """Tensors [m q, ...] as [m, q, ...]."""
-    matrix, bias, *learned = (t.reshape(networks, count, *t.shape[1:]) for t in (layer.matrix, layer.bias, *layer.learned.values()))
+    matrix, bias, *learned = (
+        t.reshape(networks, count, *t.shape[1:]) for t in (layer.matrix, layer.bias, *layer.learned.values())
+    )
     return Layer(matrix, bias, dict(zip(layer.learned, learned, strict=True)))
 
 

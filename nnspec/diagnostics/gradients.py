@@ -1,4 +1,5 @@
-"""Forward and backward pass of a stack of networks, written out by hand, so that everything on the way can be looked at.
+"""Forward and backward pass of a stack of networks, written out by hand, so that everything on the way can be looked
+at.
 
 Axes: m networks, n rows, i fan-in, o fan-out, k outputs; networks first. All float64. ``torch.func`` differentiates
 ``gradient`` once more for the Hessian, so no operation here is in place.
@@ -33,7 +34,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Forward:
-    """Pre-activations, activations and slopes [m, n, o] of every layer, the last being the output (slope None for softmax)."""
+    """Pre-activations, activations and slopes [m, n, o] of every layer, the last being the output (slope None for
+    softmax)."""
 
     layers: list[Layer]
     z: list[Tensor]
@@ -43,7 +45,8 @@ class Forward:
 
 @dataclass(frozen=True)
 class Backward:
-    """The gradient of each layer's pre-activations [m, n, o], and that of the weights, ``layers[l]`` as in ``Forward``."""
+    """The gradient of each layer's pre-activations [m, n, o], and that of the weights, ``layers[l]`` as in
+    ``Forward``."""
 
     dz: list[Tensor]
     layers: list[Layer]
@@ -142,7 +145,10 @@ def _activate(after: Pointwise, learned: Mapping[str, Tensor], z: Tensor) -> tup
 def formula_values(after: Pointwise, learned: Mapping[str, Tensor]) -> dict[str, Any]:
     """The parameters that the formulas read; what is learned is one value a network, [m, 1, 1]."""
     entry = ACTIVATIONS[after.member.name]
-    return {**formula_params(entry, dict(after.member.params)), **{name: value.unsqueeze(-1) for name, value in learned.items()}}
+    return {
+        **formula_params(entry, dict(after.member.params)),
+        **{name: value.unsqueeze(-1) for name, value in learned.items()},
+    }
 
 
 def _parameter(after: Pointwise, tensor: str) -> str:

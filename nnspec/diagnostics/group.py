@@ -28,7 +28,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why each network ended as it did: ``verdict`` [m] names, ``numbers`` name -> [m] float64, NaN where not measured."""
+    """Why each network ended as it did: ``verdict`` [m] names, ``numbers`` name -> [m] float64, NaN where not
+    measured."""
 
     verdict: np.ndarray
     numbers: dict[str, np.ndarray]

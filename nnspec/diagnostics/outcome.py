@@ -12,8 +12,8 @@ from nnspec.diagnostics import conditions
 from nnspec.diagnostics.group import Diagnosis, Group
 from nnspec.diagnostics.thresholds import THRESHOLDS, Thresholds
 
-# What cannot be argued with comes first, then causes before the symptoms they would also show: a network with dead units
-# or copies sits in a minimum or on a saddle because of them, and one on a plateau may still crawl.
+# What cannot be argued with comes first, then causes before the symptoms they would also show: a network with dead
+# units or copies sits in a minimum or on a saddle because of them, and one on a plateau may still crawl.
 ORDER = (
     conditions.diverged,
     conditions.solved,

@@ -19,12 +19,13 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Probes:
-    """``numbers`` name -> [m] float64 are for the record. ``blocked`` and ``copies`` [m] bool: see ``units`` and ``symmetry``.
+    """``numbers`` name -> [m] float64 are for the record. ``blocked`` and ``copies`` [m] bool: see ``units`` and
+    ``symmetry``.
 
     Of the numbers, ``relative_gradient`` is by how much of itself the loss would change, to first order, along a step
     against the gradient that is as long as the weights: |gradient| |weights| / loss, whatever the scale of either.
-    ``gradient_ratio`` is the gradient of the first layer's pre-activations relative to the last's, root mean square over
-    rows and units: gradients of weights would cancel between rows where the last layer has converged.
+    ``gradient_ratio`` is the gradient of the first layer's pre-activations relative to the last's, root mean square
+    over rows and units: gradients of weights would cancel between rows where the last layer has converged.
     """
 
     numbers: dict[str, np.ndarray]
@@ -34,7 +35,9 @@ class Probes:
 
 def probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> Probes:
     """The probes of networks with weights [m, P]; memory is bounded by ``room.at_a_time`` of them."""
-    found = {name: values[: len(flat)].numpy() for name, values in _probe(problem, padded(problem, flat), bounds).items()}
+    found = {
+        name: values[: len(flat)].numpy() for name, values in _probe(problem, padded(problem, flat), bounds).items()
+    }
     blocked, copies = found.pop("blocked"), found.pop("copies")
     return Probes(found, blocked, copies)
 

@@ -75,7 +75,8 @@ PROBES = np.linspace(-8, 8, 1603)
 
 @lru_cache(maxsize=1024)
 def slopes(member: Member) -> Slopes:
-    """The facts about an elementwise activation's derivative; a learned parameter could be anything, so it rules out both."""
+    """The facts about an elementwise activation's derivative; a learned parameter could be anything, so it rules out
+    both."""
     entry = ACTIVATIONS[member.name]
     slope = slope_at(entry, member, PROBES)
     flat = slope == 0

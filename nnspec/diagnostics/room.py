@@ -10,13 +10,17 @@ from nnspec.spec import RunSpec
 ROOM = 250_000  # numbers that an intermediate array may hold, where it can hold fewer: two megabytes stay in the cache
 ARRAYS = 12  # of that size that live at once
 MANY = 4096  # weights from which networks are let off: see ``lanes``
-WEIGHTS, PROBED, UNITS = 16, 6, 12  # numbers at a time for each weight, with a Hessian and without; for each row of each unit
+WEIGHTS, PROBED, UNITS = (
+    16,
+    6,
+    12,
+)  # numbers at a time for each weight, with a Hessian and without; for each row of each unit
 
 
 def lanes(count: int, parameters: int) -> int:
-    """Networks with ``count`` rows of data whose arrays fill whole vector registers, so that none is computed by the scalar end of
-    a vector loop, which rounds differently: a network's numbers must not depend on how many others there are. Networks of
-    many weights are let off: copies of them would fill the memory for the sake of a last digit."""
+    """Networks with ``count`` rows of data whose arrays fill whole vector registers, so that none is computed by the
+    scalar end of a vector loop, which rounds differently: a network's numbers must not depend on how many others there
+    are. Networks of many weights are let off: copies of them would fill the memory for the sake of a last digit."""
     return 64 // math.gcd(64, count) if parameters <= MANY else 1
 
 
@@ -33,7 +37,8 @@ def at_a_time(spec: RunSpec) -> int:
 
 
 def diagnosis_bytes(spec: RunSpec, networks: int) -> int:
-    """What the diagnosis of ``networks`` takes besides them: of some at a time all of it, and the Hessians of as many as fit."""
+    """What the diagnosis of ``networks`` takes besides them: of some at a time all of it, and the Hessians of as many
+    as fit."""
     whole = -(-networks // _lane(spec)) * _lane(spec)
     size = architecture(spec).parameters
     hessian = size * max(size, rows(spec.data) * max(dense.fan_out for dense in architecture(spec).dense))

@@ -8,7 +8,8 @@ from nnspec.diagnostics.thresholds import TAIL
 
 
 def trend(steps: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By how much of itself the loss [m, t] changed over the last fifth of training, and how much it jittered: [m] each.
+    """By how much of itself the loss [m, t] changed over the last fifth of training, and how much it jittered: [m]
+    each.
 
     The change is that of a straight line fitted to it, negative where it falls, for an optimizer's steps make the loss
     jump about; the jitter is the root mean square of what is left. NaN with a single row.

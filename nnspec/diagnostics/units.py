@@ -17,7 +17,8 @@ class Off:
     """Counts over all hidden layers, [m] float64, and what they amount to.
 
     ``dead_units``: units that are off for every row. ``dead_rows``: rows for which every unit of some layer is off.
-    ``blocked`` (bool): every row that is not right yet is such a row, so that the layers below cannot learn what it needs.
+    ``blocked`` (bool): every row that is not right yet is such a row, so that the layers below cannot learn what it
+        needs.
     """
 
     dead_units: Tensor

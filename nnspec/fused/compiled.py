@@ -1,8 +1,9 @@
 """Many updates of a chunk at once by compiled code, with the eager trainer's results to the last bit.
 
-The eager trainer passes over memory some forty times an update; a compiled step (see ``machine``) does so once in many updates.
-It is not trusted: the first updates of every chunk are made both ways, and only where all bits agree are the others left to it.
-Where networks become non-finite, or a formula has no compiled form, or the work is small, the eager trainer goes on alone.
+The eager trainer passes over memory some forty times an update; a compiled step (see ``machine``) does so once in many
+updates. It is not trusted: the first updates of every chunk are made both ways, and only where all bits agree are the
+others left to it. Where networks become non-finite, or a formula has no compiled form, or the work is small, the eager
+trainer goes on alone.
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ from nnspec.fused.traced import trace_pass, trace_update
 from nnspec.spec import RunSpec, Train
 
 Tensor = torch.Tensor
-PRODUCTS = ((True, True), (True, False), (False, True), (False, False))  # how torch may make its matrix products, see ``trace_pass``
+PRODUCTS = (
+    (True, True),
+    (True, False),
+    (False, True),
+    (False, False),
+)  # how torch may make its matrix products, see ``trace_pass``
 
 _machines: dict[object, Machine | None] = {}  # those made in this process: None for a step that has no compiled form
 
 
 class Compiled:
-    """The compiled updates of one chunk. ``weights`` [P, M] and the state of ``optimizer`` are read and written beside the eager
-    trainer's passes, which must not follow an ``advance`` before ``settle``."""
+    """The compiled updates of one chunk. ``weights`` [P, M] and the state of ``optimizer`` are read and written beside
+    the eager trainer's passes, which must not follow an ``advance`` before ``settle``."""
 
     def __init__(
         self,
@@ -42,7 +48,13 @@ class Compiled:
         first: FirstRight,
         history: History,
     ):
-        self.layout, self.segments, self.optimizer, self.first, self.history = layout, segments, optimizer, first, history
+        self.layout, self.segments, self.optimizer, self.first, self.history = (
+            layout,
+            segments,
+            optimizer,
+            first,
+            history,
+        )
         self.scratch = Block.empty(1, history.block.norms.shape[1], layout.width, history.block.loss.dtype)
         self.eager = (weights, *optimizer.state)
         self.other = tuple(torch.empty_like(tensor) for tensor in self.eager)
@@ -68,7 +80,8 @@ class Compiled:
             self.start = tuple(tensor.clone() for tensor in (*self.eager, self.first.at))
 
     def prove(self, row: int | None, stretch: Stretch) -> None:
-        """Compare the updates that the eager trainer made since ``remember``, the first with the history's row ``row``."""
+        """Compare the updates that the eager trainer made since ``remember``, the first with the history's row
+        ``row``."""
         if self.start is None:
             return
         *before, at = self.start
@@ -90,11 +103,13 @@ class Compiled:
         self.hopeless = True
 
     def advance(self, row: int | None, stretch: Stretch) -> bool:
-        """Make the updates of a stretch and fill the history from ``row`` on. False where networks became non-finite: ``lost`` says
-        when, their weights are those that they had then, their state is to be set anew."""
+        """Make the updates of a stretch and fill the history from ``row`` on. False where networks became non-finite:
+        ``lost`` says when, their weights are those that they had then, their state is to be set anew."""
         before, after = (self.other, self.eager) if self.aside else (self.eager, self.other)
         self.aside = not self.aside
-        block, place = (self.scratch, 0) if row is None else (self.history.block, self.history.place(row, stretch.looks))
+        block, place = (
+            (self.scratch, 0) if row is None else (self.history.block, self.history.place(row, stretch.looks))
+        )
         return self._run(self.machines, before, after, self.first.at, block, place, stretch)
 
     def settle(self) -> None:
@@ -106,7 +121,11 @@ class Compiled:
 
     def _machine(self, segment: Segment, fused: tuple[bool, bool]) -> Machine | None:
         spec = self.layout.specs[self.layout.source[segment.start]]
-        key = (stack_key(replace(spec, train=Train())), segment_key(spec), fused)  # an update does not know how many there are
+        key = (
+            stack_key(replace(spec, train=Train())),
+            segment_key(spec),
+            fused,
+        )  # an update does not know how many there are
         if key not in _machines:
             _machines[key] = self._build(spec, fused)
         return _machines[key]
@@ -142,7 +161,9 @@ class Compiled:
             taken = [address(tensor) for tensor in block.row(row)]
             table = np.array([*stored, address(at), address(self.lost), *lasting, *moving, *taken], np.int64)
             where = (segment.start, segment.stop, at.numel())
-            well &= bool(machine.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data))
+            well &= bool(
+                machine.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data)
+            )
         return well
 
     def _lasting(self, key: Key, segment: Segment) -> int:

@@ -1,8 +1,8 @@
 """Formulas as graphs of scalar operations: what a training step does to one network, so that it can be compiled.
 
-The formulas of the catalog and the update rules of the optimizers run on ``Traced`` values instead of tensors and leave a
-graph. Each operation is the one that torch's CPU kernels do on an element, fused multiply-adds included, so that what is
-compiled from the graph gives torch's very bits. What has no such form raises ``Untraceable``.
+The formulas of the catalog and the update rules of the optimizers run on ``Traced`` values instead of tensors and leave
+a graph. Each operation is the one that torch's CPU kernels do on an element, fused multiply-adds included, so that what
+is compiled from the graph gives torch's very bits. What has no such form raises ``Untraceable``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
-LIBRARY = ("exp", "expm1", "log1p", "tanh", "erf", "sin", "cos", "sqrt")  # functions that are called on whole rows, not written out
+LIBRARY = (
+    "exp",
+    "expm1",
+    "log1p",
+    "tanh",
+    "erf",
+    "sin",
+    "cos",
+    "sqrt",
+)  # functions that are called on whole rows, not written out
 
 
 class Untraceable(Exception):
@@ -62,7 +71,8 @@ class Graph:
 
 
 class Traced:
-    """A value of the graph with the operators and the in-place methods of a tensor; the latter change what it stands for."""
+    """A value of the graph with the operators and the in-place methods of a tensor; the latter change what it stands
+    for."""
 
     dtype = None
 

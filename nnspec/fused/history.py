@@ -1,7 +1,8 @@
 """What is written down while networks train: one row every few updates, and when each network first had it right.
 
-Rows are written with the network axis last, as the trainer has it, into a block of few rows; full blocks go into the arrays that
-training leaves, networks first. So a history is held once, for real networks only, and its block does not grow with its length.
+Rows are written with the network axis last, as the trainer has it, into a block of few rows; full blocks go into the
+arrays that training leaves, networks first. So a history is held once, for real networks only, and its block does not
+grow with its length.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Rows:
     def empty(cls, steps: np.ndarray, layers: int, networks: int, kind: np.dtype) -> Rows:
         """Room for the rows of ``networks``; it takes memory only as it is filled."""
         shape = (networks, len(steps))
-        return cls(steps, np.empty(shape, kind), np.empty(shape, kind), np.empty(shape, bool), np.empty((layers, *shape), kind))
+        return cls(
+            steps, np.empty(shape, kind), np.empty(shape, kind), np.empty(shape, bool), np.empty((layers, *shape), kind)
+        )
 
     def until(self, count: int) -> Rows:
         """The first ``count`` rows."""
@@ -75,8 +78,8 @@ class Block:
 
 
 class History:
-    """The history of a chunk: ``rows`` of the real networks, which lie in the columns ``places`` [j] of ``width``, and the block
-    that is written at present, whose first row is number ``first``."""
+    """The history of a chunk: ``rows`` of the real networks, which lie in the columns ``places`` [j] of ``width``, and
+    the block that is written at present, whose first row is number ``first``."""
 
     def __init__(self, steps: np.ndarray, layers: int, places: np.ndarray, width: int, kind: torch.dtype):
         self.block = Block.empty(min(len(steps), BLOCK), layers, width, kind)
@@ -85,7 +88,8 @@ class History:
         self.first = self.filled = 0
 
     def place(self, row: int, count: int = 1) -> int:
-        """Where in the block ``count`` rows from number ``row`` on are to be written; at most ``BLOCK`` rows, in their order."""
+        """Where in the block ``count`` rows from number ``row`` on are to be written; at most ``BLOCK`` rows, in their
+        order."""
         if row + count > self.first + len(self.block.loss):
             self.settle()
             self.first = row

@@ -1,4 +1,5 @@
-"""Which of the two memory layouts a spec's networks train in: decided by the spec alone, for it decides the last bits. Pure; no torch."""
+"""Which of the two memory layouts a spec's networks train in: decided by the spec alone, for it decides the last bits.
+Pure; no torch."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ def padded(count: int) -> int:
 
 
 def is_wide(spec: RunSpec) -> bool:
-    """Whether the networks train as batched matrix products rather than elementwise with the network axis last: those with a layer
-    that is broad on both sides, and those that have too many rows for a whole lane of them."""
+    """Whether the networks train as batched matrix products rather than elementwise with the network axis last: those
+    with a layer that is broad on both sides, and those that have too many rows for a whole lane of them."""
     shape = architecture(spec)
     between = [min(dense.fan_in, dense.fan_out) for dense in shape.dense[1:]]
     values = 4 * rows(spec.data) * sum(dense.fan_out for dense in shape.dense)

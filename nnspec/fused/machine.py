@@ -1,7 +1,8 @@
 """Graphs of a training step as machine code, made with LLVM: sixteen networks at a time, many updates in a row.
 
-Every value of a graph is a vector with one lane a network, so that the arithmetic of one network is never mixed with that of
-another, and the weights and the optimizer's state of sixteen networks stay in the first-level cache from update to update.
+Every value of a graph is a vector with one lane a network, so that the arithmetic of one network is never mixed with
+that of another, and the weights and the optimizer's state of sixteen networks stay in the first-level cache from update
+to update.
 """
 
 from __future__ import annotations
@@ -37,19 +38,27 @@ _ARRAYS = {"exp": "vmsExp", "tanh": "vmsTanh", "erf": "vmsErf", "sin": "vmsSin",
 _REGISTERS = {"expm1": "Sleef_expm1f16_u10", "log1p": "Sleef_log1pf16_u10"}
 _ARRAY_MODE = 0x2 | 0x140000 | 0x100  # high accuracy, denormal numbers kept, errors ignored
 LOG2_E, LN_2_HIGH, LN_2_LOW, EXP_REACH = 1.4426950408889634, 0.693145751953125, 1.428606765330187e-06, 104.0
-EXP_SERIES = (0.000198527617612853646, 0.00139304355252534151, 0.00833336077630519867, 0.0416664853692054749, 0.1666666716337204, 0.5)
+EXP_SERIES = (
+    0.000198527617612853646,
+    0.00139304355252534151,
+    0.00833336077630519867,
+    0.0416664853692054749,
+    0.1666666716337204,
+    0.5,
+)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A compiled step. ``call(first, last, width, stride, moves, looks, count, step, table)`` looks ``looks`` times at the networks
-    first..last, each time making ``count`` updates after it, ``step`` having been made before. It returns 1, or 0 where outputs
-    became non-finite: the weights of such a network stay as they were then, its state does not.
+    """A compiled step. ``call(first, last, width, stride, moves, looks, count, step, table)`` looks ``looks`` times at
+    the networks first..last, each time making ``count`` updates after it, ``step`` having been made before. It returns
+    1, or 0 where outputs became non-finite: the weights of such a network stay as they were then, its state does not.
 
-    ``table`` holds addresses, in this order: weights before and after, each slot of the state before and after [P, width];
-    when each network was first right, and when it became non-finite [width]; ``lasting`` rows [width]; ``moving`` rows
-    [looks count, stride], whose columns are networks where ``moves`` is 1 and all the same where it is 0; and what a look leaves
-    for the history: right, loss, accuracy [looks, width], norms [looks, layers, width], each layer's address.
+    ``table`` holds addresses, in this order: weights before and after, each slot of the state before and after [P,
+    width]; when each network was first right, and when it became non-finite [width]; ``lasting`` rows [width];
+    ``moving`` rows [looks count, stride], whose columns are networks where ``moves`` is 1 and all the same where it is
+    0; and what a look leaves for the history: right, loss, accuracy [looks, width], norms [looks, layers, width], each
+    layer's address.
     """
 
     call: Callable[..., int]
@@ -80,7 +89,9 @@ def _target() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=2)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=2
+    )
 
 
 @lru_cache
@@ -98,7 +109,9 @@ class _Code:
     def __init__(self, make: ir.IRBuilder, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Iterable[Traced]):
         self.make, self.leaves = make, leaves
         self.values: dict[Node, ir.Value] = {}
-        self.calls: dict[tuple[str, int], list[Node]] = {}  # a library function is called once for all that can be ready together
+        self.calls: dict[
+            tuple[str, int], list[Node]
+        ] = {}  # a library function is called once for all that can be ready together
         for node in reachable(results):
             if node.op in LIBRARY:
                 self.calls.setdefault((node.op, node.level), []).append(node)
@@ -109,7 +122,9 @@ class _Code:
         while pending:
             node = pending[-1]
             together = self.calls[node.op, node.level] if node.op in LIBRARY else [node]
-            missing = [arg for each in together for arg in each.args if isinstance(arg, Node) and arg not in self.values]
+            missing = [
+                arg for each in together for arg in each.args if isinstance(arg, Node) and arg not in self.values
+            ]
             if missing:
                 pending.extend(missing)
                 continue
@@ -154,7 +169,8 @@ class _Code:
         return self.make.fdiv(one, self.make.fadd(one, self._exp(self.make.fsub(constant(0.0), z))))
 
     def _exp(self, z: ir.Value) -> ir.Value:
-        """e^z as in torch's sigmoid, which is SLEEF's expf of one unit in the last place: 2^q e^s with |s| <= ln 2 / 2."""
+        """e^z as in torch's sigmoid, which is SLEEF's expf of one unit in the last place: 2^q e^s with |s| <= ln 2 /
+        2."""
         make = self.make
         q = self._intrinsic("llvm.rint", make.fmul(z, constant(LOG2_E)))
         s = self._intrinsic("llvm.fma", q, constant(-LN_2_HIGH), z)
@@ -227,7 +243,9 @@ class _Writer:
                 with self.loop(I64(0), count) as number:
                     made = make.add(make.mul(look, count), number)
                     place = make.add(make.mul(made, stride), make.mul(network, moves))
-                    now = numbers | {key: self.read(base, place) for key, base in zip(self.moving, changing, strict=True)}
+                    now = numbers | {
+                        key: self.read(base, place) for key, base in zip(self.moving, changing, strict=True)
+                    }
                     self.passes(now, make.add(step, make.trunc(made, I32)))
                     with self.loop(I64(0), rows) as row:
                         self.updates(now, row)
@@ -244,7 +262,9 @@ class _Writer:
         """An address of the table."""
         return self.make.load(self.make.gep(self.table, [I64(number)], source_etype=POINTER), typ=POINTER)
 
-    def history(self, bases: Sequence[ir.Value], network: ir.Value, look: ir.Value, numbers: Mapping[Key, ir.Value]) -> None:
+    def history(
+        self, bases: Sequence[ir.Value], network: ir.Value, look: ir.Value, numbers: Mapping[Key, ir.Value]
+    ) -> None:
         """What the history takes down of the weights as they are."""
         make, traced = self.make, self.traced
         results = [traced.right, traced.loss, traced.accuracy, *traced.norms]
@@ -258,12 +278,21 @@ class _Writer:
     def passes(self, numbers: Mapping[Key, ir.Value], step: ir.Value) -> None:
         """One forward and backward pass after ``step`` updates."""
         make, traced = self.make, self.traced
-        code = _Code(make, {"weight": self._weight, "number": numbers.__getitem__}, [*traced.distances, traced.right, *traced.gradients])
-        gaps = [make.fsub(code.value(distance), code.value(distance)) for distance in traced.distances]  # 0, or not a number
+        code = _Code(
+            make,
+            {"weight": self._weight, "number": numbers.__getitem__},
+            [*traced.distances, traced.right, *traced.gradients],
+        )
+        gaps = [
+            make.fsub(code.value(distance), code.value(distance)) for distance in traced.distances
+        ]  # 0, or not a number
         worst = functools.reduce(make.fadd, gaps)
         nobody = ir.Constant(INTS, ir.Undefined)
         now = make.shuffle_vector(make.insert_element(nobody, step, I32(0)), nobody, integer(0))
-        for room, happens in ((self.right, code.value(traced.right)), (self.lost, make.fcmp_unordered("uno", worst, worst))):
+        for room, happens in (
+            (self.right, code.value(traced.right)),
+            (self.lost, make.fcmp_unordered("uno", worst, worst)),
+        ):
             before = make.load(room)
             earlier = make.and_(happens, make.icmp_signed("<", now, before))
             make.store(make.select(earlier, now, before), room)

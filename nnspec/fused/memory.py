@@ -1,8 +1,8 @@
 """How many bytes training takes and leaves: every size in one place. Pure; no torch.
 
-P weights, L layers, n rows of data, T rows of the history, S snapshots; an item is a number of the spec's precision. What is said of
-a column is said of a network as it lies in the trainer's arrays: where the network axis comes last, columns fill whole lanes.
-The factors were measured by ``benchmarks/memory.py``, which also shows what they amount to.
+P weights, L layers, n rows of data, T rows of the history, S snapshots; an item is a number of the spec's precision.
+What is said of a column is said of a network as it lies in the trainer's arrays: where the network axis comes last,
+columns fill whole lanes. The factors were measured by ``benchmarks/memory.py``, which also shows what they amount to.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from nnspec.spec import RunSpec
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
 WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, products, and a copy on the way in and out
-COMPILED = 2  # more of the weights and of each slot of the state: what compiled code writes to, and what it is compared with
+COMPILED = (
+    2  # more of the weights and of each slot of the state: what compiled code writes to, and what it is compared with
+)
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
-PROBES, ENDS = 9, 6  # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
+PROBES, ENDS = (
+    9,
+    6,
+)  # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
 TEXTS = 17  # bytes of a verdict and of what tells a row from others, in a row of a file
 CELL_FILES = 8_000  # bytes of a cell's files besides its numbers
 LARGE_CELL = 2_000_000  # bytes of a cell's results beyond which its files are made one by one
@@ -41,7 +46,8 @@ def snapshots(spec: RunSpec) -> int:
 
 
 def hot_bytes(spec: RunSpec) -> int:
-    """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers' values."""
+    """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
+    values."""
     shape, item = architecture(spec), item_bytes(spec)
     units = sum(dense.fan_out for dense in shape.dense)
     return item * (5 * shape.parameters + 4 * rows(spec.data) * units)
@@ -65,7 +71,9 @@ def _values(spec: RunSpec) -> int:
     if is_wide(spec):
         return sum(layer.fan_in + 1 for layer in dense) + outs + (FORMULA + 1) * widest + OUTPUT * dense[-1].fan_out
     scratch = sum(max(layer.fan_in, layer.fan_out) for layer in dense[1:])
-    return outs + scratch + 2 * sum(layer.fan_out for layer in dense[:-1]) + FORMULA * widest + OUTPUT * dense[-1].fan_out
+    return (
+        outs + scratch + 2 * sum(layer.fan_out for layer in dense[:-1]) + FORMULA * widest + OUTPUT * dense[-1].fan_out
+    )
 
 
 def row_bytes(spec: RunSpec) -> int:
@@ -100,19 +108,22 @@ def file_bytes(spec: RunSpec) -> int:
 def largest_file_bytes(spec: RunSpec) -> int:
     """The largest of the files of one network of a cell that is too large for its files to be made in one go."""
     weights = item_bytes(spec) * architecture(spec).parameters
-    return max(logged_rows(spec.train) * row_bytes(spec), weights * max(1, snapshots(spec)), 8 * (4 + diagnosis_numbers(spec)))
+    return max(
+        logged_rows(spec.train) * row_bytes(spec), weights * max(1, snapshots(spec)), 8 * (4 + diagnosis_numbers(spec))
+    )
 
 
 def makes_files(spec: RunSpec) -> bool:
-    """Whether the files of a cell are made where it is trained: those of a large one are made one by one when they are filed."""
+    """Whether the files of a cell are made where it is trained: those of a large one are made one by one when they are
+    filed."""
     return spec.replicates * result_bytes(spec) <= LARGE_CELL
 
 
 @dataclass(frozen=True)
 class Room:
-    """What all ``workers`` processes together may hold of the chunks that they train, and of the results on their way: ``bytes`` of
-    memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not. ``after`` tells what is needed
-    besides the results of so many networks of a spec once they have trained."""
+    """What all ``workers`` processes together may hold of the chunks that they train, and of the results on their way:
+    ``bytes`` of memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not.
+    ``after`` tells what is needed besides the results of so many networks of a spec once they have trained."""
 
     bytes: float | None = None
     workers: int = 1
@@ -122,10 +133,12 @@ class Room:
 
 
 def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
-    """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a report of the
-    history so far on its way, and of the time after."""
+    """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
+    report of the history so far on its way, and of the time after."""
     columns = networks if is_wide(spec) else padded(networks)
-    twice = item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0  # see ``wide.product``
+    twice = (
+        item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0
+    )  # see ``wide.product``
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
     training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
     return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))
@@ -152,8 +165,8 @@ def held_bytes(spec: RunSpec, count: int, networks: int, room: Room) -> float:
 
 
 def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
-    """Networks of the spec, at most ``most``, that fit into the room at a time: whole lanes where they lie in lanes, and at least
-    one, which may not fit."""
+    """Networks of the spec, at most ``most``, that fit into the room at a time: whole lanes where they lie in lanes,
+    and at least one, which may not fit."""
     if room.bytes is None or held_bytes(spec, most, networks, room) <= room.bytes:
         return most
     low, high = 1, most - 1  # the size grows with the number

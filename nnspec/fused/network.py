@@ -189,7 +189,9 @@ class NetworkLast:
             rows = slice(block.start, block.stop)
             cube, grad = (flat[rows].view(block.fan_in + 1, block.fan_out, networks) for flat in (weights, self.grads))
             first = number == 0
-            self.layers.append(InputLinear(cube, grad, problem.inputs) if first else Linear(cube, grad, len(problem.inputs)))
+            self.layers.append(
+                InputLinear(cube, grad, problem.inputs) if first else Linear(cube, grad, len(problem.inputs))
+            )
             if number < len(shape.hidden):
                 learned = (weights[block.stop], self.grads[block.stop]) if block.learned else None
                 self.hidden.append(Hidden(segments, learned, self.layers[-1].z))

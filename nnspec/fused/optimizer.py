@@ -1,4 +1,5 @@
-"""One optimizer over all networks of a chunk: hyperparameters in double precision, coefficients computed ahead in blocks."""
+"""One optimizer over all networks of a chunk: hyperparameters in double precision, coefficients computed ahead in
+blocks."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class StackedOptimizer:
         self.distinct, self.which = _distinct(h)
         found = self._computed(1, 1)
         self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
-        self.moving = frozenset(found) - frozenset(self.lasting)  # names of coefficients that differ from update to update
+        self.moving = frozenset(found) - frozenset(
+            self.lasting
+        )  # names of coefficients that differ from update to update
         self.block: list[dict[str, Tensor]] = []
         self.block_begin = 0  # the first update of the block
         self.table: dict[str, Tensor] = {}
@@ -43,12 +46,14 @@ class StackedOptimizer:
             self.block_begin = number - place
             found = self._computed(self.block_begin, COEFFICIENTS)
             rows = {name: self._spread(found[name]).unbind(0) for name in self.moving}
-            self.block = [self.lasting | {name: row[update] for name, row in rows.items()} for update in range(COEFFICIENTS)]
+            self.block = [
+                self.lasting | {name: row[update] for name, row in rows.items()} for update in range(COEFFICIENTS)
+            ]
         self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, self.block[place])
 
     def ahead(self, number: int, count: int) -> tuple[dict[str, Tensor], int]:
-        """The moving coefficients of ``count`` updates from ``number`` on lie in these tensors from the row that is returned on:
-        [c, M], or with columns that are all the same where all networks have the same hyperparameters."""
+        """The moving coefficients of ``count`` updates from ``number`` on lie in these tensors from the row that is
+        returned on: [c, M], or with columns that are all the same where all networks have the same hyperparameters."""
         shared = self.which is None
         if number not in self.table_range or number + count - 1 not in self.table_range:
             self.table_range = range(number, number + (max(count, AHEAD) if shared else count))
@@ -58,14 +63,19 @@ class StackedOptimizer:
         return self.table, number - self.table_range.start
 
     def _computed(self, number: int, count: int) -> dict[str, Tensor]:
-        """The coefficients of ``count`` updates, [c, d] or [d] where the update does not matter, of each distinct set of
-        hyperparameters."""
-        return self.entry.coefficients(self.distinct, torch.arange(number, number + count, dtype=torch.float64)[:, None])
+        """The coefficients of ``count`` updates, [c, d] or [d] where the update does not matter, of each distinct set
+        of hyperparameters."""
+        return self.entry.coefficients(
+            self.distinct, torch.arange(number, number + count, dtype=torch.float64)[:, None]
+        )
 
     def _spread(self, coefficient: Tensor) -> Tensor:
-        """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks' precision."""
+        """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'
+        precision."""
         rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
-        every = rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
+        every = (
+            rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
+        )
         return self.network.spread(every)
 
     def reset(self, which: Tensor) -> None:
@@ -76,7 +86,8 @@ class StackedOptimizer:
 
 
 def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
-    """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the only one)."""
+    """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the
+    only one)."""
     numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}
     rows = torch.cat([value.reshape(-1, value.shape[-1]) for value in numbers.values()])
     which = None

@@ -27,7 +27,8 @@ NOTHING = at_defaults("identity")
 
 @dataclass(frozen=True)
 class Segment:
-    """Columns start..stop of a chunk share one hidden activation; ``params`` are its parameters, [stop - start] each."""
+    """Columns start..stop of a chunk share one hidden activation; ``params`` are its parameters, [stop - start]
+    each."""
 
     entry: Activation
     start: int
@@ -62,7 +63,8 @@ class Columns:
 
 
 def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
-    """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end only."""
+    """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end
+    only."""
     owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
     seeds = np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
     wide = is_wide(owners[0])
@@ -82,8 +84,8 @@ def _bounds(keys: Sequence[object]) -> list[int]:
 
 
 def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
-    """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of wide
-    ones. Without hidden layers it is one slice, whose formula nobody asks for."""
+    """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of
+    wide ones. Without hidden layers it is one slice, whose formula nobody asks for."""
     source = layout.weight_source
     hidden = bool(architecture(layout.specs[0]).hidden)
     members = [layout.specs[j].activation if hidden else NOTHING for j in source]
@@ -96,7 +98,8 @@ def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
 
 
 def hyperparameters(layout: Columns) -> dict[str, object]:
-    """The optimizer's hyperparameters as float64 tensors of one value a column; flags and ``<switch>_on`` as they are."""
+    """The optimizer's hyperparameters as float64 tensors of one value a column; flags and ``<switch>_on`` as they
+    are."""
     members = [layout.specs[j].optimizer for j in layout.source]
     entry = OPTIMIZERS[members[0].name]
     values = {p.name: _column(members, p.name, torch.float64) for p in entry.params}
@@ -144,7 +147,8 @@ def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:
 
 
 def from_rows(shape: Architecture, rows: np.ndarray, places: np.ndarray | None = None) -> Weights:
-    """The inverse of ``to_rows``, of these columns or of all: tensors [m, ...] by state-dict name, which share no memory with it."""
+    """The inverse of ``to_rows``, of these columns or of all: tensors [m, ...] by state-dict name, which share no
+    memory with it."""
 
     def part(start: int, stop: int, *sizes: int) -> np.ndarray:
         some = rows[start:stop] if places is None else rows[start:stop, places]
@@ -161,7 +165,8 @@ def from_rows(shape: Architecture, rows: np.ndarray, places: np.ndarray | None =
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of one linear layer: weights from ``start``, biases from ``bias`` to ``stop``, then what is learned behind it."""
+    """Rows of one linear layer: weights from ``start``, biases from ``bias`` to ``stop``, then what is learned behind
+    it."""
 
     name: str
     fan_in: int

@@ -34,8 +34,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Networks that train at once: shares in the order in which their networks are stacked. ``compiled`` says whether there is room
-    for the compiler."""
+    """Networks that train at once: shares in the order in which their networks are stacked. ``compiled`` says whether
+    there is room for the compiler."""
 
     shares: tuple[Share, ...]
     compiled: bool = True
@@ -111,7 +111,17 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
     )
 
 
-KEY_PARTS = ("model shape", "output activation", "data", "loss", "optimizer", "optimizer's switches", "train", "dtype", "device")
+KEY_PARTS = (
+    "model shape",
+    "output activation",
+    "data",
+    "loss",
+    "optimizer",
+    "optimizer's switches",
+    "train",
+    "dtype",
+    "device",
+)
 
 
 def differences(plan_: Plan) -> list[str]:
@@ -132,14 +142,18 @@ def formulas(specs: Sequence[RunSpec], chunk: Chunk) -> int:
 
 
 def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
-    """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in lanes."""
-    sizes = [sum(specs[i].replicates for i in some) for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))]
+    """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in
+    lanes."""
+    sizes = [
+        sum(specs[i].replicates for i in some)
+        for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))
+    ]
     return sum(sizes) if is_wide(specs[cells[0]]) else sum(map(padded, sizes))
 
 
 def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
-    """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes where a network
-    is a column, and at least one network, whether it fits or not."""
+    """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes
+    where a network is a column, and at least one network, whether it fits or not."""
     unit, workers = 1 if is_wide(spec) else LANE, room.workers
     width = max(LEAST if is_wide(spec) else unit, CACHE // (hot_bytes(spec) * unit) * unit)
     width = most_networks(spec, networks, room, min(width, networks))
@@ -155,7 +169,8 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
 
 
 def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:
-    """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new lane."""
+    """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new
+    lane."""
     unit = 1 if is_wide(specs[cells[0]]) else LANE
     current: list[Share] = []
     networks, columns, segment = 0, 0, None

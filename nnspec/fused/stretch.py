@@ -11,7 +11,8 @@ from nnspec.spec import RunSpec, Train
 
 MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
 LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
-PAYS = 1_000_000  # updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
+# updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
+PAYS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def row_of(train: Train, step: int) -> int | None:
 
 
 def stretches(train: Train, most: int) -> Iterator[Stretch]:
-    """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a row or a
-    snapshot but to look at the networks, and the first is short: it is trained twice."""
+    """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a
+    row or a snapshot but to look at the networks, and the first is short: it is trained twice."""
     current: Stretch | None = None
     for start, stop in _marks(train):
         for step in range(start, stop, most or stop - start):

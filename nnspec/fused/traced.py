@@ -1,6 +1,8 @@
-"""The training step of a stack as graphs: the passes of ``network.NetworkLast`` and an optimizer's rule, operation by operation.
+"""The training step of a stack as graphs: the passes of ``network.NetworkLast`` and an optimizer's rule, operation by
+operation.
 
-Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key: ``("param", name)``
+Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key:
+    ``("param", name)``
 of the hidden activation, ``("hyper", name, place)`` and ``("coefficient", name)`` of the optimizer, ``("tolerance",)``.
 """
 
@@ -23,8 +25,8 @@ XP: Any = GraphMaths()
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward and backward pass over all rows: the gradient of each weight [P], each output's distance from its target, and
-    what the history takes down."""
+    """A forward and backward pass over all rows: the gradient of each weight [P], each output's distance from its
+    target, and what the history takes down."""
 
     gradients: list[Traced]
     distances: list[Traced]
@@ -38,8 +40,8 @@ class Pass:
 def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
     """One pass of one network of ``spec``.
 
-    ``fused`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one rounding:
-    its library decides by their shape.
+    ``fused`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one
+    rounding: its library decides by their shape.
 
     Raises:
         Untraceable: if a formula has no form for one network at a time.
@@ -49,11 +51,21 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         raise Untraceable(SOFTMAX)
     entry = ACTIVATIONS[spec.activation.name]
     graph = Graph()
-    data, loss, output = DATA[spec.data.name].make(dict(spec.data.params)), LOSSES[spec.loss.name], ACTIVATIONS[shape.output.name]
+    data, loss, output = (
+        DATA[spec.data.name].make(dict(spec.data.params)),
+        LOSSES[spec.loss.name],
+        ACTIVATIONS[shape.output.name],
+    )
     targets = loss.targets(data.labels, data.classes)
     inputs = np.array([[graph.number(float(np.float32(v))) for v in (*row, 1.0)] for row in data.inputs], dtype=object)
     layers = [
-        np.array([[graph.leaf("weight", b.start + i * b.fan_out + o) for o in range(b.fan_out)] for i in range(b.fan_in + 1)], dtype=object)
+        np.array(
+            [
+                [graph.leaf("weight", b.start + i * b.fan_out + o) for o in range(b.fan_out)]
+                for i in range(b.fan_in + 1)
+            ],
+            dtype=object,
+        )
         for b in blocks(shape)
     ]
     words = {k: v for k, v in spec.activation.params if isinstance(v, str)}
@@ -101,8 +113,8 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
 
 @tracing()
 def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Sequence[str]) -> list[Traced]:
-    """One weight and each slot of its state after an update by the optimizer's rule. ``flags`` are the hyperparameters that are
-    the same for all networks of a stack, ``pairs`` those that are two numbers.
+    """One weight and each slot of its state after an update by the optimizer's rule. ``flags`` are the hyperparameters
+    that are the same for all networks of a stack, ``pairs`` those that are two numbers.
 
     Raises:
         Untraceable: if the rule does what a graph cannot hold.

@@ -73,7 +73,8 @@ def one_thread() -> Iterator[None]:
 
 
 def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | Trained]:
-    """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the result last."""
+    """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the result
+    last."""
     start = time.perf_counter()
     with one_thread(), torch.inference_mode():
         run = _Run(specs, chunk)
@@ -84,8 +85,8 @@ def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | T
 
 
 def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
-    """Seconds that it takes to set up this chunk, and one eager update of it on the data's first ``rows``; ``patience`` is about how
-    long it may try."""
+    """Seconds that it takes to set up this chunk, and one eager update of it on the data's first ``rows``; ``patience``
+    is about how long it may try."""
     begun = time.perf_counter()
     with one_thread(), torch.inference_mode():
         run = _Run(specs, replace(chunk, compiled=False), rows)
@@ -124,7 +125,9 @@ class _Run:
         ):
             from nnspec.fused.compiled import Compiled  # LLVM takes a while to import
 
-            self.compiled = Compiled(self.layout, slices, self.network.weights, self.optimizer, self.first, self.history)
+            self.compiled = Compiled(
+                self.layout, slices, self.network.weights, self.optimizer, self.first, self.history
+            )
         self.stretches = stretches(self.spec.train, MOST if self.compiled else 0)
         self.freezer = _Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}
@@ -199,7 +202,8 @@ class _Run:
         self._empty(bad)
 
     def _freeze_lost(self, lost: Tensor) -> None:
-        """Freeze the networks that compiled code left as they were when they became non-finite, after ``lost`` [M] updates."""
+        """Freeze the networks that compiled code left as they were when they became non-finite, after ``lost`` [M]
+        updates."""
         self.network.forward()
         distances = self.network.output.distances()
         for step in lost[lost < LATE].unique().tolist():
@@ -246,7 +250,12 @@ def problem(spec: RunSpec, rows: int | None = None) -> Problem:
     data = DATA[spec.data.name].make(dict(spec.data.params))
     loss = LOSSES[spec.loss.name]
     targets = loss.targets(data.labels, data.classes)
-    return Problem(torch.from_numpy(data.inputs[:rows]).to(kind), torch.from_numpy(targets[:rows]).to(kind), loss, dict(spec.loss.params))
+    return Problem(
+        torch.from_numpy(data.inputs[:rows]).to(kind),
+        torch.from_numpy(targets[:rows]).to(kind),
+        loss,
+        dict(spec.loss.params),
+    )
 
 
 class _Freezer:
@@ -276,7 +285,8 @@ class _Freezer:
                     snapshot[:, new] = weights
 
     def correct(self, rows: Rows, places: np.ndarray) -> None:
-        """Put what the kept networks were into the rows from then on; ``places`` [j] are the columns of the rows' networks."""
+        """Put what the kept networks were into the rows from then on; ``places`` [j] are the columns of the rows'
+        networks."""
         for new, _, loss, accuracy, norms, _ in self.kept:
             real = np.flatnonzero(np.isin(places, new))
             which = np.searchsorted(new, places[real])

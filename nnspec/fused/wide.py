@@ -17,8 +17,8 @@ from nnspec.fused.params import Block, Segment, blocks
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Matrix products [M, a, c] of [M, a, b] and [M, b, c]. A single one is made twice: its library sums a batch of one in another
-    order than a larger batch, and a network must be the same alone and in any crowd."""
+    """Matrix products [M, a, c] of [M, a, b] and [M, b, c]. A single one is made twice: its library sums a batch of one
+    in another order than a larger batch, and a network must be the same alone and in any crowd."""
     if len(left) > 1:
         return torch.bmm(left, right)
     return torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))[:1]
@@ -101,7 +101,9 @@ class NetworkFirst:
 
     def _params(self, segment: Segment, layer: WideLayer) -> dict[str, object]:
         here = slice(segment.start, segment.stop)
-        params = {name: value[:, None] if isinstance(value, Tensor) else value for name, value in segment.params.items()}
+        params = {
+            name: value[:, None] if isinstance(value, Tensor) else value for name, value in segment.params.items()
+        }
         block = self.blocks[self.layers.index(layer)]
         if block.learned:
             (name,) = segment.entry.learned.values()

@@ -78,7 +78,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def train_chunks(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float = SILENCE) -> Events:
+def train_chunks(
+    specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float = SILENCE
+) -> Events:
     """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
 
     ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
@@ -137,7 +139,8 @@ class _Pool(Iterator[Event]):
             raise
 
     def close(self) -> None:
-        """End the workers, whatever they have in hand; also one that is stopped, which no request to end would reach."""
+        """End the workers, whatever they have in hand; also one that is stopped, which no request to end would
+        reach."""
         _end(self.busy)
 
     def _stuck(self) -> Stuck | None:
@@ -152,7 +155,9 @@ class _Pool(Iterator[Event]):
     def _start(self) -> None:
         here, there = self.context.Pipe()
         inherited = [here, *self.busy]  # a worker that kept these open would never see its parent's end
-        process = self.context.Process(target=_serve, args=(there, inherited if sys.platform == "linux" else [], *self.work), daemon=True)
+        process = self.context.Process(
+            target=_serve, args=(there, inherited if sys.platform == "linux" else [], *self.work), daemon=True
+        )
         with held_back():
             process.start()
         there.close()
@@ -171,7 +176,10 @@ class _Pool(Iterator[Event]):
             del self.busy[connection]
             if self.waiting:
                 self._start()
-            return Lost(number, f"its worker process died (status {process.exitcode}), most likely out of memory; lower train.memory")
+            return Lost(
+                number,
+                f"its worker process died (status {process.exitcode}), most likely out of memory; lower train.memory",
+            )
         if isinstance(event, BaseException):
             raise event
         if not isinstance(event, Advanced):
@@ -224,7 +232,8 @@ def give_back() -> None:
 
 
 def send(connection: Connection, event: Event | Exception) -> None:
-    """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy of all."""
+    """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy
+    of all."""
     buffers: list[pickle.PickleBuffer] = []
     text = pickle.dumps(event, protocol=5, buffer_callback=buffers.append)
     parts = [buffer.raw() for buffer in buffers]
@@ -247,7 +256,11 @@ def received(connection: Connection) -> Any:
 
 
 def _serve(
-    connection: Connection, inherited: Sequence[Connection], specs: Sequence[RunSpec], chunks: Sequence[Chunk], extra: Extra
+    connection: Connection,
+    inherited: Sequence[Connection],
+    specs: Sequence[RunSpec],
+    chunks: Sequence[Chunk],
+    extra: Extra,
 ) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
     leave_signals_to_the_parent()

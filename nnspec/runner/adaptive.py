@@ -25,8 +25,8 @@ from nnspec.spec import RunSpec
 @dataclass
 class AdaptiveTraining:
     """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole, when it is precise
-    enough; ``specs`` then has the replicates that it took. So many cells are in the making at a time as ``train.memory`` holds
-    if all of them take the most replicates.
+    enough; ``specs`` then has the replicates that it took. So many cells are in the making at a time as
+    ``train.memory`` holds if all of them take the most replicates.
 
     Raises:
         SpecError: it does not fit into ``train.memory``, or initial weights are stored.
@@ -42,7 +42,16 @@ class AdaptiveTraining:
     def __post_init__(self) -> None:
         stored = [spec.init.name for spec in self.specs if INITS[spec.init.name].stored]
         if stored:
-            raise SpecError([Fault("replicates", f"must be a number with init={stored[0]}", "auto", "say how many sets the file has")])
+            raise SpecError(
+                [
+                    Fault(
+                        "replicates",
+                        f"must be a number with init={stored[0]}",
+                        "auto",
+                        "say how many sets the file has",
+                    )
+                ]
+            )
         self.looks: Looks = looks(self.runtime.precision)
         self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
@@ -131,8 +140,17 @@ def _joined(index: int, before: TrainedCell | None, more: TrainedCell) -> Traine
 
 
 def trainer(
-    specs: Sequence[RunSpec], runtime: Runtime, auto: bool, files: bool = False, carry: Carry | None = None, keep: bool = False
+    specs: Sequence[RunSpec],
+    runtime: Runtime,
+    auto: bool,
+    files: bool = False,
+    carry: Carry | None = None,
+    keep: bool = False,
 ) -> Training | AdaptiveTraining:
-    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their artifacts are filed,
-    ``keep`` that the caller keeps their arrays."""
-    return AdaptiveTraining(list(specs), runtime, files, carry, keep) if auto else Training(specs, runtime, files, carry, keep)
+    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their
+    artifacts are filed, ``keep`` that the caller keeps their arrays."""
+    return (
+        AdaptiveTraining(list(specs), runtime, files, carry, keep)
+        if auto
+        else Training(specs, runtime, files, carry, keep)
+    )

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class TrainResult:
     """What training one or several specs gave: ``results`` has the arrays of each, ``table`` one row a network.
 
-    ``run_ids`` are the MLflow runs of the specs, empty without tracking. It prints as what became of the networks; a notebook
-    shows solve rates and the main figure.
+    ``run_ids`` are the MLflow runs of the specs, empty without tracking. It prints as what became of the networks; a
+    notebook shows solve rates and the main figure.
     """
 
     results: tuple[CellResult, ...]
@@ -54,9 +54,15 @@ class TrainResult:
     def __repr__(self) -> str:
         from nnspec.analysis import solve_rates
 
-        rate = solve_rates(self.table, ()).iloc[0]  # cells may share seeds: then they count for less than as many networks
+        rate = solve_rates(self.table, ()).iloc[
+            0
+        ]  # cells may share seeds: then they count for less than as many networks
         solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
-        cells = console.summary(self.results[0].spec) if len(self.results) == 1 else console.count(len(self.results), "cell")
+        cells = (
+            console.summary(self.results[0].spec)
+            if len(self.results) == 1
+            else console.count(len(self.results), "cell")
+        )
         return "\n".join(
             [
                 f"{cells}: {console.count(len(self.table), 'network')}",
@@ -70,7 +76,11 @@ class TrainResult:
 
 
 def train(
-    specs: RunSpec | Sequence[RunSpec], *, tracking: bool | str = False, workers: int | None = None, progress: bool = False
+    specs: RunSpec | Sequence[RunSpec],
+    *,
+    tracking: bool | str = False,
+    workers: int | None = None,
+    progress: bool = False,
 ) -> TrainResult:
     """Train one spec, or several at once, as the command line does.
 
@@ -95,12 +105,16 @@ def train(
 def _complain(outcome: Outcome, cells: int) -> None:
     if outcome.interrupted:
         raise KeyboardInterrupt
-    lost = {index: outcome.failed.get(index, "it did not train") for index in range(cells) if index not in outcome.cells}
+    lost = {
+        index: outcome.failed.get(index, "it did not train") for index in range(cells) if index not in outcome.cells
+    }
     if lost:
         raise TrainingError("; ".join(f"spec {index} did not train: {reason}" for index, reason in lost.items()))
 
 
-def load(run_id: str, replicate: int | None = None, *, uri: str | None = None, weights: str = "final") -> torch.nn.Sequential:
+def load(
+    run_id: str, replicate: int | None = None, *, uri: str | None = None, weights: str = "final"
+) -> torch.nn.Sequential:
     """The network of a filed run, rebuilt from its spec and its safetensors file, checked by shape.
 
     ``replicate`` picks one of several networks (the first unless said), ``weights`` the 'final' or the 'initial' ones,
@@ -114,11 +128,17 @@ def load(run_id: str, replicate: int | None = None, *, uri: str | None = None, w
         raise NnspecError(f"weights must be 'final' or 'initial', but got '{weights}'; choose one")
     store = open_store(Tracking(uri=uri))
     spec = read_checked_spec(run_id, store)
-    tensors = read_weights(run_id, store, architecture(spec).tensors(), f"weights/{weights}.safetensors", spec.replicates)
+    tensors = read_weights(
+        run_id, store, architecture(spec).tensors(), f"weights/{weights}.safetensors", spec.replicates
+    )
     chosen = replicate or 0
     if not 0 <= chosen < spec.replicates:
-        raise NnspecError(f"replicate must be one of the run's {spec.replicates}, from 0, but got {chosen}; choose another")
-    return with_weights(spec, {name: tensor[chosen] if spec.replicates > 1 else tensor for name, tensor in tensors.items()})
+        raise NnspecError(
+            f"replicate must be one of the run's {spec.replicates}, from 0, but got {chosen}; choose another"
+        )
+    return with_weights(
+        spec, {name: tensor[chosen] if spec.replicates > 1 else tensor for name, tensor in tensors.items()}
+    )
 
 
 def table(run_id: str, *, uri: str | None = None) -> pd.DataFrame:

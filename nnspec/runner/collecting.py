@@ -1,4 +1,5 @@
-"""What a sweep's report shows besides the table, picked while the cells go by: the memory is bounded, whatever their number.
+"""What a sweep's report shows besides the table, picked while the cells go by: the memory is bounded, whatever their
+number.
 
 Which networks are kept depends on their place in the sweep alone, never on the order in which cells come in.
 """
@@ -96,7 +97,10 @@ class Collector:
         kept = self._candidates.setdefault(key, [])
         for i in np.argsort(ranks, kind="stable")[:most]:
             if len(kept) < most or ranks[i] < kept[-1].rank:
-                label = f"{self._plan.groups[key[0]]}: {'solved' if key[1] else 'failed'}, seed {int(cell.result.seeds[rows[i]])}"
+                label = (
+                    f"{self._plan.groups[key[0]]}: {'solved' if key[1] else 'failed'}, seed "
+                    f"{int(cell.result.seeds[rows[i]])}"
+                )
                 kept.append(_candidate(int(ranks[i]), label, cell.result, int(rows[i])))
                 kept.sort(key=lambda one: one.rank)
                 del kept[most:]
@@ -111,7 +115,11 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
     columns = varied(specs)
     frame = pd.DataFrame({axis: columns[axis] for axis in axes if axis in columns}, index=range(len(specs)))
     wide = widest(frame, list(frame.columns), 1)
-    codes, labels = (levels_of(frame, wide[0]).codes, levels_of(frame, wide[0]).labels) if wide else (np.zeros(len(specs), int), ("all",))
+    codes, labels = (
+        (levels_of(frame, wide[0]).codes, levels_of(frame, wide[0]).labels)
+        if wide
+        else (np.zeros(len(specs), int), ("all",))
+    )
     groups = group_by(frame, list(frame.columns))
     few = 0 < len(groups) <= GROUPS
     group_codes, group_labels = (groups.codes, groups.labels()) if few else (codes, list(labels))
@@ -128,10 +136,13 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
 
 
 def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], str]:
-    """Of a level's cells those that trained longest and wrote as often: bands have one row of steps. And what to add to its label."""
+    """Of a level's cells those that trained longest and wrote as often: bands have one row of steps. And what to add to
+    its label."""
     clocks = {int(i): (specs[i].train.epochs, -specs[i].train.log_every) for i in cells}
     longest = max(clocks.values())
-    return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} epochs" if len(set(clocks.values())) > 1 else ""
+    return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} epochs" if len(
+        set(clocks.values())
+    ) > 1 else ""
 
 
 def _sample(specs: Sequence[RunSpec], cells: Sequence[int]) -> list[tuple[int, np.ndarray]]:
@@ -158,7 +169,10 @@ def _candidates(result: CellResult) -> int:
 def _candidate(rank: int, label: str, result: CellResult, row: int) -> _Candidate:
     between = [result.snapshots[step] for step in sorted(result.snapshots) if 0 < step < result.steps[-1]]
     chosen = [between[i] for i in evenly(len(between), MOMENTS - 2)]
-    moments = [{name: tensor[row].copy() for name, tensor in moment.items()} for moment in (result.initial, *chosen, result.final)]
+    moments = [
+        {name: tensor[row].copy() for name, tensor in moment.items()}
+        for moment in (result.initial, *chosen, result.final)
+    ]
     loss = float(result.final_loss[row])
     return _Candidate(rank, loss if np.isfinite(loss) else np.inf, label, result.spec, moments)
 

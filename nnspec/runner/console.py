@@ -24,7 +24,10 @@ def plan_line(plan: Plan, workers: int) -> str:
     """The plan in one line."""
     chunks = sum(len(stack.chunks) for stack in plan.stacks)
     processes = count(min(workers, chunks), "process", "processes")
-    counts = f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on {processes}"
+    counts = (
+        f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on "
+        f"{processes}"
+    )
     if len(plan.specs) == 1:
         return f"{summary(plan.specs[0])}: {counts}"
     return f"{count(len(plan.specs), 'cell')}: {counts}"
@@ -40,7 +43,8 @@ def summary(spec: RunSpec) -> str:
 
 
 def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) -> str:
-    """The whole plan: cells, stacks, why they are several, the bytes that it holds, and about how long it trains; None: unknown."""
+    """The whole plan: cells, stacks, why they are several, the bytes that it holds, and about how long it trains; None:
+    unknown."""
     lines = [plan_line(plan, workers)]
     for number, stack in enumerate(plan.stacks[:STACKS]):
         largest = max(chunk.networks for chunk in stack.chunks)
@@ -52,7 +56,9 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
     if len(plan.stacks) > 1:
         lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
     lines.append(f"about {max(1, round(memory / 2**20)):,} MiB of memory for training and results")
-    lines.append("time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training")
+    lines.append(
+        "time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training"
+    )
     return "\n".join(lines)
 
 
@@ -80,8 +86,8 @@ def progress_bar(networks: int) -> Any:
 
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
-    """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given) and when,
-    verdicts."""
+    """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given)
+    and when, verdicts."""
     result = cell.result
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON

@@ -1,6 +1,7 @@
 """About how long a plan takes to train: a short trial of its largest stacks, and arithmetic.
 
-Trials are eager, of few updates, and bounded in time and memory. Compiled code takes a known share of an eager update's time.
+Trials are eager, of few updates, and bounded in time and memory. Compiled code takes a known share of an eager update's
+time.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  #
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
-    """Seconds until all networks are trained, or None where no trial is small enough to tell. Diagnosis and filing not counted."""
+    """Seconds until all networks are trained, or None where no trial is small enough to tell. Diagnosis and filing not
+    counted."""
     largest = sorted(plan.stacks, key=lambda stack: -work(plan.specs, stack))[:STACKS]
     trials = {}
     for stack in largest:
@@ -67,9 +69,13 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
     for chunk in stack.chunks:
         different = formulas(specs, chunk)
         it_pays = chunk.compiled and compiles(first, chunk.networks // different)
-        seconds += chunk.networks * (trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update))
+        seconds += chunk.networks * (
+            trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update)
+        )
         compiled = max(compiled, different if it_pays else 0)
-    return seconds / processes * (SHARED if processes > 1 else 1.0) + compiled * (COMPILING + COMPILING_ROW * _size(first))
+    return seconds / processes * (SHARED if processes > 1 else 1.0) + compiled * (
+        COMPILING + COMPILING_ROW * _size(first)
+    )
 
 
 def _size(spec: RunSpec) -> int:
@@ -89,8 +95,8 @@ def compiled_seconds(train: Train, update: float) -> float:
 
 
 def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
-    """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of the data's rows.
-    None if all of that does not fit."""
+    """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of
+    the data's rows. None if all of that does not fit."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
     count, least = chunk.networks, 1 if is_wide(spec) else min(LANE, chunk.networks)
@@ -130,7 +136,8 @@ def _first(specs: Sequence[RunSpec], chunk: Chunk, count: int) -> tuple[list[Run
 
 
 def narrower(spec: RunSpec) -> RunSpec | None:
-    """The same model with hidden layers of three quarters the width; None where it has none, they are narrow, or weights are stored."""
+    """The same model with hidden layers of three quarters the width; None where it has none, they are narrow, or
+    weights are stored."""
     hidden = dict(spec.model.params).get("hidden")
     if INITS[spec.init.name].stored or not isinstance(hidden, tuple):
         return None

@@ -52,7 +52,9 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     file_kept(store, parent)
     children = store.find_children(parent)
     by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
-    finished = {i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint}
+    finished = {
+        i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint
+    }
     ours = {spec.fingerprint for spec in specs}
     store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
     left = [child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours]
@@ -71,16 +73,22 @@ def file_kept(store: Store, sweep: str) -> None:
 
 def _refuse_unfit(sweep: RunFacts) -> None:
     if DIGEST_TAG not in sweep.tags:
-        raise TrackingError(f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI")
+        raise TrackingError(
+            f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI"
+        )
     if sweep.status == "RUNNING" and process_alive(sweep.tags.get(PROCESS_TAG, "")):
-        raise TrackingError(f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it")
+        raise TrackingError(
+            f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it"
+        )
 
 
 def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlier:
     """The finished cells of the same fingerprint in the same experiment, whichever command filed them."""
     found = store.finished(experiment_id, [spec.fingerprint for spec in specs])
     finished = {i: found[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in found}
-    message = f"{len(finished)} of {len(specs)} cells taken from earlier runs" if finished else "no earlier runs to reuse"
+    message = (
+        f"{len(finished)} of {len(specs)} cells taken from earlier runs" if finished else "no earlier runs to reuse"
+    )
     return Earlier(None, finished, message)
 
 

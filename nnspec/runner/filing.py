@@ -1,4 +1,5 @@
-"""Filing from a thread of its own, so that training never waits for the store, and no result is lost if the store fails."""
+"""Filing from a thread of its own, so that training never waits for the store, and no result is lost if the store
+fails."""
 
 from __future__ import annotations
 
@@ -78,8 +79,8 @@ Interval = Callable[[int, int], tuple[float, float]]  # (solved, networks) -> li
 class Filer:
     """Files cells as they come: ``put`` hands one over, ``finish`` waits until all are filed or spooled.
 
-    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs, which
-    are ``spooled`` in all.
+    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs,
+    which are ``spooled`` in all.
     """
 
     store: Store
@@ -102,7 +103,9 @@ class Filer:
         self._held = 0  # bytes of what waits and of what is filed at present
         self._changed = threading.Condition()
         self._crash: BaseException | None = None
-        self._starts: dict[int, RunStart] = {}  # as they were sent: a run whose beginning went unanswered is known by them
+        self._starts: dict[
+            int, RunStart
+        ] = {}  # as they were sent: a run whose beginning went unanswered is known by them
         self._thread = threading.Thread(target=self._work, name="nnspec-filer", daemon=True)
         self._thread.start()
 
@@ -144,7 +147,9 @@ class Filer:
     def start_of(self, index: int) -> RunStart:
         """The start record of a cell."""
         spec = self.specs[index]
-        return RunStart(run_name(spec), spec.flat(), run_tags(spec), self.parent, data_record(spec.data, spec.loss.name), now())
+        return RunStart(
+            run_name(spec), spec.flat(), run_tags(spec), self.parent, data_record(spec.data, spec.loss.name), now()
+        )
 
     def unended(self) -> list[str]:
         """The ids of the runs that have begun and not ended."""
@@ -154,7 +159,9 @@ class Filer:
         """The end record of a cell."""
         run_id = self.ids.get(item.index) or uuid.uuid4().hex
         if not isinstance(item, TrainedCell):
-            spec = {SPEC: spec_yaml(self.specs[item.index])}  # what it would have trained; a spool refuses a cell without
+            spec = {
+                SPEC: spec_yaml(self.specs[item.index])
+            }  # what it would have trained; a spool refuses a cell without
             if isinstance(item, Failed):
                 return RunEnd(run_id, "FAILED", tags={FAILURE_TAG: item.reason}, artifacts=spec, end_time=now())
             known = spec | {HISTORY: joined_histories(item.histories)}
@@ -166,11 +173,15 @@ class Filer:
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, item.spec.replicates)
         tags = {VERDICT_TAG: most_common(item.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         last = item.spec.train.epochs
-        files: Mapping[str, bytes] = item.files if item.files is not None else cell_artifacts(item.result, item.columns())
+        files: Mapping[str, bytes] = (
+            item.files if item.files is not None else cell_artifacts(item.result, item.columns())
+        )
         images = snapshot_images(item, now())
         if images:
             files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
-        return RunEnd(run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last)
+        return RunEnd(
+            run_id, "FAILED" if reason else "FINISHED", history_series(item.result), metrics, tags, files, now(), last
+        )
 
     def _raise_crash(self) -> None:
         if self._crash is not None:
@@ -202,7 +213,9 @@ class Filer:
             self._begin([cell for cell in begun if cell not in self.ids])
             live = [pair for item in batch if isinstance(item, Live) for pair in item.histories]
             if live:
-                self._progress([(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done])
+                self._progress(
+                    [(self.ids[cell], history_series(history)) for cell, history in live if cell not in self.done]
+                )
             if ends:
                 self._finish([self.end_of(item) for item in ends])
         except (TrackingError, OSError) as error:  # an OSError is this machine's: no room for a temporary file, say
@@ -217,8 +230,8 @@ class Filer:
         self.store.finish(ends)
 
     def _progress(self, histories: Sequence[tuple[str, Mapping[str, Series]]], last: bool = True) -> None:
-        """File histories so far. A long one goes in pieces, for the store makes several times its size of it; ``last`` says whether
-        the last pieces go too."""
+        """File histories so far. A long one goes in pieces, for the store makes several times its size of it; ``last``
+        says whether the last pieces go too."""
         for run_id, history in histories:
             rows = max((len(series.steps) for series in history.values()), default=0)
             together = int(max(POINTS_AT_LEAST, min(POINTS, self.room / POINT)) // max(1, len(history)))
@@ -237,7 +250,9 @@ class Filer:
     def _spool(self, ends: Sequence[Ended]) -> None:
         if ends:
             starts = [self._starts.get(item.index) or self.start_of(item.index) for item in ends]
-            ended = [(start, self.end_of(item), item.index in self.ids) for start, item in zip(starts, ends, strict=True)]
+            ended = [
+                (start, self.end_of(item), item.index in self.ids) for start, item in zip(starts, ends, strict=True)
+            ]
             self.unfiled.append(keep(self.experiment, [Unfiled(*parts) for parts in ended]))
             self.spooled += len(ends)
 
@@ -276,7 +291,8 @@ def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:
 
 
 def places() -> Iterator[Path]:
-    """Where runs are spooled: in the working folder, else at home, else where temporary files are: one disk may be full."""
+    """Where runs are spooled: in the working folder, else at home, else where temporary files are: one disk may be
+    full."""
     yield UNFILED
     with suppress(RuntimeError):  # a user without a home
         yield Path.home() / UNFILED
@@ -306,7 +322,10 @@ def longest(histories: Sequence[CellResult]) -> CellResult:
         loss=np.concatenate([history.loss for history in furthest]),
         accuracy=np.concatenate([history.accuracy for history in furthest]),
         right=np.concatenate([history.right for history in furthest]),
-        weight_norm={name: np.concatenate([history.weight_norm[name] for history in furthest]) for name in furthest[0].weight_norm},
+        weight_norm={
+            name: np.concatenate([history.weight_norm[name] for history in furthest])
+            for name in furthest[0].weight_norm
+        },
     )
 
 

@@ -18,7 +18,8 @@ from nnspec.spec import RunSpec
 
 @dataclass(frozen=True)
 class TrainedCell:
-    """A whole cell: its arrays, and what diagnosis says of each replicate: ``verdict`` [r] and ``numbers`` [r] by name."""
+    """A whole cell: its arrays, and what diagnosis says of each replicate: ``verdict`` [r] and ``numbers`` [r] by
+    name."""
 
     index: int
     result: CellResult
@@ -37,7 +38,8 @@ class TrainedCell:
 
 @dataclass
 class _Gathering:
-    """A cell whose networks come from several chunks: ``cell`` has room for all of them, ``missing`` are still to come."""
+    """A cell whose networks come from several chunks: ``cell`` has room for all of them, ``missing`` are still to
+    come."""
 
     cell: TrainedCell
     missing: int
@@ -46,7 +48,8 @@ class _Gathering:
 
 @dataclass
 class Gatherer:
-    """Collects the parts of cells and gives each cell back once, when it is whole. What it holds of a cell it holds once."""
+    """Collects the parts of cells and gives each cell back once, when it is whole. What it holds of a cell it holds
+    once."""
 
     specs: Sequence[RunSpec]
     parts: dict[int, _Gathering] = field(default_factory=dict)
@@ -158,7 +161,8 @@ def _history_of(result: CellResult, here: slice) -> CellResult:
 
 
 def partial_history(spec: RunSpec, first: int, rows: Rows, start: int, stop: int) -> CellResult:
-    """The history so far of a cell's replicates from ``first`` on, networks start..stop of a chunk; it has no weights yet."""
+    """The history so far of a cell's replicates from ``first`` on, networks start..stop of a chunk; it has no weights
+    yet."""
     names = [dense.name for dense in architecture(spec).dense]
     nothing = np.empty(0)
     return CellResult(

@@ -1,4 +1,5 @@
-"""Ctrl-C, requests to terminate, a terminal that is closed: they end training at once, and filing not at all unless asked twice."""
+"""Ctrl-C, requests to terminate, a terminal that is closed: they end training at once, and filing not at all unless
+asked twice."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """While it is entered, a signal raises ``KeyboardInterrupt`` inside ``training`` only. Elsewhere, where runs are begun
-    or completed in the store, the first one is kept until training would begin, the second one raises too, and later ones are for
-    whoever handled signals before. A signal that is ignored, as nohup ignores SIGHUP, stays so."""
+    """While it is entered, a signal raises ``KeyboardInterrupt`` inside ``training`` only. Elsewhere, where runs are
+    begun or completed in the store, the first one is kept until training would begin, the second one raises too, and
+    later ones are for whoever handled signals before. A signal that is ignored, as nohup ignores SIGHUP, stays so."""
 
     def __init__(self, requests: Requests | None = None) -> None:
         self._requests = requests or Requests()
@@ -48,7 +49,8 @@ class Interrupts:
             self._training = False
 
     def each(self, training: Iterable[T]) -> Iterator[T]:
-        """What training gives, one after the other: interrupted while it trains, and not while the caller takes what it gave."""
+        """What training gives, one after the other: interrupted while it trains, and not while the caller takes what it
+        gave."""
         events = iter(training)
         while True:
             with self.training():

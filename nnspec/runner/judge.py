@@ -18,7 +18,8 @@ _SHARED = {name: name for name in VERDICTS}  # one text for all networks of a ve
 
 @dataclass(frozen=True)
 class Judged:
-    """Of each network of a chunk, in its order: ``verdict`` [j], and ``numbers`` [j] by name, NaN where not measured."""
+    """Of each network of a chunk, in its order: ``verdict`` [j], and ``numbers`` [j] by name, NaN where not
+    measured."""
 
     verdict: np.ndarray
     numbers: dict[str, np.ndarray]

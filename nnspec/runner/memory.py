@@ -1,7 +1,7 @@
 """What a command may hold: ``train.memory`` shared out between what trains, what is kept and what waits to be filed.
 
-Counted is what training, its results and everything after it hold beyond a process that does nothing. The sizes of a network
-are those of ``fused.memory`` and ``diagnostics.room``; here they are added up, before anything trains.
+Counted is what training, its results and everything after it hold beyond a process that does nothing. The sizes of a
+network are those of ``fused.memory`` and ``diagnostics.room``; here they are added up, before anything trains.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from pathlib import Path
 from nnspec.architecture import architecture
 from nnspec.diagnostics import diagnosis_bytes, probe_bytes
 from nnspec.errors import Fault, SpecError
-from nnspec.fused.memory import OBJECTS, Room, compiles, diagnosis_numbers, held_bytes, largest_file_bytes, makes_files, result_bytes
+from nnspec.fused.memory import (
+    OBJECTS,
+    Room,
+    compiles,
+    diagnosis_numbers,
+    held_bytes,
+    largest_file_bytes,
+    makes_files,
+    result_bytes,
+)
 from nnspec.fused.plan import Plan, alike, formulas
 from nnspec.fused.stretch import logged_rows
 from nnspec.spec import RunSpec
@@ -33,7 +42,8 @@ CELL = 3_000  # bytes of the Python objects of a cell's outcome
 
 @dataclass(frozen=True)
 class Kind:
-    """Cells that train as one stack: one of their specs, how many cells and networks, and the replicates of the largest."""
+    """Cells that train as one stack: one of their specs, how many cells and networks, and the replicates of the
+    largest."""
 
     spec: RunSpec
     cells: int
@@ -51,8 +61,8 @@ class Use:
 
 @dataclass(frozen=True)
 class Budget:
-    """How a command's memory is shared out, in bytes: ``results`` the parent keeps, ``backlog`` may wait to be filed; the rest, but for
-    what each process takes whatever it trains, is the ``room`` of what trains."""
+    """How a command's memory is shared out, in bytes: ``results`` the parent keeps, ``backlog`` may wait to be filed;
+    the rest, but for what each process takes whatever it trains, is the ``room`` of what trains."""
 
     results: float
     backlog: float
@@ -62,12 +72,15 @@ class Budget:
 def kinds(specs: Sequence[RunSpec]) -> list[Kind]:
     """The specs by what trains together."""
     groups = [[specs[i] for i in cells] for cells in alike(specs)]
-    return [Kind(min(g, key=lambda s: s.replicates), len(g), sum(s.replicates for s in g), max(s.replicates for s in g)) for g in groups]
+    return [
+        Kind(min(g, key=lambda s: s.replicates), len(g), sum(s.replicates for s in g), max(s.replicates for s in g))
+        for g in groups
+    ]
 
 
 def results_bytes(found: Iterable[Kind], use: Use) -> float:
-    """What the parent holds: of every network its outcome, of every cell its arrays where they are kept, else those of the cells that
-    are not whole yet or are being filed."""
+    """What the parent holds: of every network its outcome, of every cell its arrays where they are kept, else those of
+    the cells that are not whole yet or are being filed."""
     found = list(found)
     several = sum(kind.cells for kind in found) > 1
     table = sum(kind.networks * 8 * (8 + diagnosis_numbers(kind.spec)) for kind in found) * (1 + TABLES * several)
@@ -80,7 +93,9 @@ def results_bytes(found: Iterable[Kind], use: Use) -> float:
 
 def _filed_bytes(kind: Kind) -> float:
     """A file of the largest cell, and its metrics over steps."""
-    return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(kind.spec.train) * (6 + len(architecture(kind.spec).dense))
+    return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(kind.spec.train) * (
+        6 + len(architecture(kind.spec).dense)
+    )
 
 
 def fixed_bytes(kind: Kind, room: Room) -> float:
@@ -92,7 +107,8 @@ def fixed_bytes(kind: Kind, room: Room) -> float:
 def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budget | float:
     """How ``memory`` bytes are shared out, or the bytes that would do if they do not.
 
-    Most processes first, with the compiler if there is room for it: fewer processes cost less time than training without it.
+    Most processes first, with the compiler if there is room for it: fewer processes cost less time than training
+    without it.
     """
     results = results_bytes(found, use)
     worth = any(compiles(kind.spec, kind.networks) for kind in found)
@@ -116,7 +132,8 @@ def shared_out(specs: Sequence[RunSpec], workers: int, mebibytes: float | None, 
     """The budget of a command.
 
     Raises:
-        SpecError: it cannot be done within ``train.memory``, with the size that it needs and what would make it smaller.
+        SpecError: it cannot be done within ``train.memory``, with the size that it needs and what would make it
+            smaller.
     """
     found = kinds(specs)
     memory = allowance(mebibytes)
@@ -124,7 +141,9 @@ def shared_out(specs: Sequence[RunSpec], workers: int, mebibytes: float | None, 
     if isinstance(shared, Budget):
         return shared
     said = f"{memory / MIB:,.0f}" + ("" if mebibytes is not None else " (a quarter of what is free)")
-    raise SpecError([Fault("train.memory", f"must be at least {upto(shared):,} MiB here", said, remedy(found, memory, use))])
+    raise SpecError(
+        [Fault("train.memory", f"must be at least {upto(shared):,} MiB here", said, remedy(found, memory, use))]
+    )
 
 
 def upto(size: float) -> int:
@@ -139,7 +158,10 @@ def remedy(found: Sequence[Kind], memory: float, use: Use) -> str:
         return isinstance(budget(some, 1, memory, use), Budget)
 
     def thinned(every: int) -> list[Kind]:
-        return [replace(k, spec=replace(k.spec, train=replace(k.spec.train, log_every=max(every, k.spec.train.log_every)))) for k in found]
+        return [
+            replace(k, spec=replace(k.spec, train=replace(k.spec.train, log_every=max(every, k.spec.train.log_every))))
+            for k in found
+        ]
 
     def fewer(largest: int) -> list[Kind]:
         return [replace(k, networks=min(k.networks, k.cells * largest), largest=min(k.largest, largest)) for k in found]
@@ -149,7 +171,9 @@ def remedy(found: Sequence[Kind], memory: float, use: Use) -> str:
     if fits(thinned(longest)):
         remedies.append(f"raise train.log_every to {_first(lambda every: fits(thinned(every)), longest):,}")
     if largest > 1 and fits(fewer(1)):
-        remedies.append(f"lower replicates to {largest + 1 - _first(lambda less: fits(fewer(largest + 1 - less)), largest):,}")
+        remedies.append(
+            f"lower replicates to {largest + 1 - _first(lambda less: fits(fewer(largest + 1 - less)), largest):,}"
+        )
     return " or ".join(remedies if len(remedies) > 1 else ["raise it", "train fewer, smaller or shorter"])
 
 
@@ -163,7 +187,8 @@ def _first(holds: Callable[[int], bool], most: int) -> int:
 
 
 def planned_bytes(plan: Plan, shared: Budget) -> float:
-    """What the command holds when most of it is there, if no Hessian is wanted: few networks need one, but there is room for it."""
+    """What the command holds when most of it is there, if no Hessian is wanted: few networks need one, but there is
+    room for it."""
     sizes = []
     for stack in plan.stacks:
         spec, largest = plan.specs[stack.cells[0]], max(stack.chunks, key=lambda chunk: chunk.networks)

@@ -25,7 +25,10 @@ def result_html(results: Sequence[CellResult], table: pd.DataFrame) -> str:
     axes = [axis for axis in varied([result.spec for result in results]) if axis in table]
     by = widest(table, axes)
     picture = base64.b64encode(png(_figure(results, table, by))).decode("ascii")
-    rates = table_html(solve_rates(table, by), f"{count(len(table), 'network')} in {count(len(results), 'cell')}; intervals: Wilson, 95%")
+    rates = table_html(
+        solve_rates(table, by),
+        f"{count(len(table), 'network')} in {count(len(results), 'cell')}; intervals: Wilson, 95%",
+    )
     alt = escape("Solve rates by " + " and ".join(by) if by else "Loss over updates")
     return f'<div>{rates}<img alt="{alt}" width="{WIDTH}" src="data:image/png;base64,{picture}"></div>'
 

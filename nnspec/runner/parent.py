@@ -45,18 +45,28 @@ class Parent:
     start: RunStart | None  # of the sweep; None for a single cell
     run_id: str | None = None
     earlier: Earlier = field(default_factory=Earlier)
-    taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)  # outcomes of the cells that are finished already
+    taken: dict[int, dict[str, np.ndarray]] = field(
+        default_factory=dict
+    )  # outcomes of the cells that are finished already
     report: SweepReport | None = None
 
     @classmethod
     def open(
-        cls, cells: Sequence[Cell], settings: Settings, axes: Sequence[str], sweep: bool, command: str, drawer: Drawer | None = None
+        cls,
+        cells: Sequence[Cell],
+        settings: Settings,
+        axes: Sequence[str],
+        sweep: bool,
+        command: str,
+        drawer: Drawer | None = None,
     ) -> Parent:
         """Reach the store, find what is there already, and file the sweep's own run as RUNNING."""
         store = open_store(settings.tracking)
         specs = [cell.spec for cell in cells]
         experiment = settings.tracking.experiment or experiment_name(specs)
-        self = cls(store, experiment, store.experiment(experiment), cells, sweep_start(cells, axes, command) if sweep else None)
+        self = cls(
+            store, experiment, store.experiment(experiment), cells, sweep_start(cells, axes, command) if sweep else None
+        )
         if self.start is None:
             return self
         if settings.resume:
@@ -95,8 +105,8 @@ class Parent:
             self.report.begin(outcome.table())
 
     def filer(self, specs: Sequence[RunSpec], room: float, interval: Interval | None = None) -> Filer:
-        """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's limits where
-        Wilson's would not be honest."""
+        """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's
+        limits where Wilson's would not be honest."""
         return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id, interval, room)
 
     def close(self, outcome: Outcome, say: Say) -> None:
@@ -110,7 +120,13 @@ class Parent:
         from nnspec.runner.sweep_result import sweep_artifacts, sweep_metrics
 
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED"
-        end = RunEnd(self.run_id, status, metrics=sweep_metrics(outcome), artifacts=sweep_artifacts(outcome) | report, end_time=now())
+        end = RunEnd(
+            self.run_id,
+            status,
+            metrics=sweep_metrics(outcome),
+            artifacts=sweep_artifacts(outcome) | report,
+            end_time=now(),
+        )
         try:
             self.store.finish([end])
         except (TrackingError, OSError) as error:
@@ -129,7 +145,8 @@ class Parent:
         return files
 
     def abandon(self, outcome: Outcome) -> None:
-        """Close what is open when the command ends by an error, as far as the store lets us: nothing of it runs any more."""
+        """Close what is open when the command ends by an error, as far as the store lets us: nothing of it runs any
+        more."""
         if self.report is not None:
             self.report.stop()
         self._kill([*outcome.unended, *([self.run_id] if self.run_id is not None else [])])
@@ -152,7 +169,8 @@ class Parent:
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:
-    """nnspec-<data name>; a sweep over data sets has all their names, for MLflow nests runs within one experiment only."""
+    """nnspec-<data name>; a sweep over data sets has all their names, for MLflow nests runs within one experiment
+    only."""
     return "nnspec-" + "-".join(dict.fromkeys(spec.data.name for spec in specs))
 
 
@@ -163,7 +181,9 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> Run
         for axis, value in cell.choices:
             values.setdefault(axis, {})[value] = None
     digest = sweep_digest(cell.spec for cell in cells)
-    name = "sweep-" + "-x-".join(f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES])
+    name = "sweep-" + "-x-".join(
+        f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES]
+    )
     params = {f"axis.{axis}": _listed(list(found)) for axis, found in values.items()}
     params |= shared_params([cell.spec for cell in cells])
     params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}

@@ -15,7 +15,16 @@ from nnspec.result import NEVER, CellResult
 from nnspec.runner.gather import TrainedCell
 from nnspec.runner.table import axis_column
 from nnspec.spec import RunSpec
-from nnspec.tracking import Store, check_shapes, checked_results, read_checked_spec, read_parquet, read_results, read_table, read_weights
+from nnspec.tracking import (
+    Store,
+    check_shapes,
+    checked_results,
+    read_checked_spec,
+    read_parquet,
+    read_results,
+    read_table,
+    read_weights,
+)
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
 from nnspec.tracking.records import SWEEP_TAG
 
@@ -44,7 +53,9 @@ def read_axes(store: Store, run_id: str) -> list[str]:
         axes = None
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         rule = "must be a list of texts in JSON"
-        raise TrackingError(str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")))
+        raise TrackingError(
+            str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes"))
+        )
     return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
 
 
@@ -108,7 +119,9 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
         steps=history["step"][0],
         loss=history["loss"],
         accuracy=history["accuracy"],
-        weight_norm={name.partition(".")[2]: values for name, values in history.items() if name.startswith("weight_norm.")},
+        weight_norm={
+            name.partition(".")[2]: values for name, values in history.items() if name.startswith("weight_norm.")
+        },
         right=history["right"].astype(bool),
         outputs=_outputs(spec, final),
         solved_at=results["solved_at"].fillna(NEVER).to_numpy(dtype=np.int64),
@@ -142,7 +155,10 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, np.ndarray]:
     for name, kinds in {"step": "iu", "loss": "f", "accuracy": "f", "right": "b", **dict.fromkeys(norms, "f")}.items():
         values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
         if values.dtype.kind not in kinds:
-            raise refused(f"must have {KINDS[kinds]} in a column '{name}'", table[name].type if name in table.column_names else "none")
+            raise refused(
+                f"must have {KINDS[kinds]} in a column '{name}'",
+                table[name].type if name in table.column_names else "none",
+            )
         found[name] = values.reshape(spec.replicates, -1)
     if (found["step"] != found["step"][0]).any() or (np.diff(found["step"][0]) <= 0).any() or found["step"].min() < 0:
         raise refused("must have the same rising steps from 0 for each replicate", "others")
@@ -150,8 +166,11 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, np.ndarray]:
 
 
 def _ordered(weights: dict[str, np.ndarray], spec: RunSpec) -> dict[str, np.ndarray]:
-    """In the order of the ``state_dict``, for safetensors has one of its own; replicates first, also where there is one."""
-    return {name: weights[name] if spec.replicates > 1 else weights[name][None] for name in architecture(spec).tensors()}
+    """In the order of the ``state_dict``, for safetensors has one of its own; replicates first, also where there is
+    one."""
+    return {
+        name: weights[name] if spec.replicates > 1 else weights[name][None] for name in architecture(spec).tensors()
+    }
 
 
 def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, np.ndarray]]:
@@ -162,11 +181,20 @@ def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, 
         step, _, name = path.partition("/")
         if not step.isascii() or not step.isdecimal():
             raise WeightsError(
-                str(Fault(f"{SNAPSHOTS} of run {run_id}", "must have tensors STEP/NAME", f"'{path}'", "train the run again"))
+                str(
+                    Fault(
+                        f"{SNAPSHOTS} of run {run_id}",
+                        "must have tensors STEP/NAME",
+                        f"'{path}'",
+                        "train the run again",
+                    )
+                )
             )
         found.setdefault(int(step), {})[name] = tensor
     for number, weights in found.items():
-        check_shapes(f"{SNAPSHOTS} of run {run_id} at step {number}", weights, architecture(spec).tensors(), spec.replicates)
+        check_shapes(
+            f"{SNAPSHOTS} of run {run_id} at step {number}", weights, architecture(spec).tensors(), spec.replicates
+        )
     return {step: _ordered(found[step], spec) for step in sorted(found)}
 
 
@@ -175,5 +203,7 @@ def _outputs(spec: RunSpec, weights: dict[str, np.ndarray]) -> np.ndarray:
     one: list[Any] = []
     with np.errstate(all="ignore"):  # of networks that diverged
         for replicate in range(spec.replicates):
-            one.append(forward(spec, {name: tensor[replicate].astype(float) for name, tensor in weights.items()}, rows)[-1].h)
+            one.append(
+                forward(spec, {name: tensor[replicate].astype(float) for name, tensor in weights.items()}, rows)[-1].h
+            )
     return np.stack(one)

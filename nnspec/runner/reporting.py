@@ -1,4 +1,5 @@
-"""Reports of sweeps and runs: gathers what they show, from cells that have just trained or from filed runs, and draws it."""
+"""Reports of sweeps and runs: gathers what they show, from cells that have just trained or from filed runs, and draws
+it."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def filed_at(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 @dataclass
 class SweepReport:
-    """The report of a sweep that trains: fed with cells, asked for at the end. A failure is told in a line and is none of the sweep's."""
+    """The report of a sweep that trains: fed with cells, asked for at the end. A failure is told in a line and is none
+    of the sweep's."""
 
     specs: Sequence[RunSpec]
     axes: Sequence[str]  # as typed
@@ -77,7 +79,9 @@ class SweepReport:
 
     def _begin(self, table: pd.DataFrame) -> None:
         if self.drawer is not None and len(table):
-            self.drawer.draw(material_of(self.collector, table, command=self.command, spec=self.spec, title=self.title, by=self.by))
+            self.drawer.draw(
+                material_of(self.collector, table, command=self.command, spec=self.spec, title=self.title, by=self.by)
+            )
 
     def _files(self) -> dict[str, bytes]:
         assert self.drawer is not None
@@ -98,7 +102,13 @@ class SweepReport:
 
 
 def material_of(
-    collector: Collector, table: pd.DataFrame, *, command: str = "", spec: str = "", title: str = "Sweep", by: Sequence[str] | None = None
+    collector: Collector,
+    table: pd.DataFrame,
+    *,
+    command: str = "",
+    spec: str = "",
+    title: str = "Sweep",
+    by: Sequence[str] | None = None,
 ) -> Material:
     """What to draw of the cells that were collected and the table of all."""
     from nnspec.analysis.levels import MEASURED

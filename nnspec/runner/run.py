@@ -35,8 +35,8 @@ INTERRUPTED = 130
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it trained itself,
-    kept only where asked; ``failed`` the reason of each cell that failed."""
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]
     axes: Sequence[str] = ()
@@ -44,7 +44,9 @@ class Outcome:
     failed: dict[int, str] = field(default_factory=dict)
     cells: dict[int, TrainedCell] = field(default_factory=dict)
     run_ids: dict[int, str] = field(default_factory=dict)
-    unended: list[str] = field(default_factory=list)  # runs that have begun in the store and whose end is neither filed nor spooled
+    unended: list[str] = field(
+        default_factory=list
+    )  # runs that have begun in the store and whose end is neither filed nor spooled
     parent: str | None = None
     interrupted: bool = False
     unfiled: bool = False
@@ -83,9 +85,8 @@ def run(
     """Train, diagnose and file checked cells, and show how it goes.
 
     A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
-    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the caller has started
-    one already and stops it. Interruption files what is done and is told by
-    the exit status.
+    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the
+    caller has started one already and stops it. Interruption files what is done and is told by the exit status.
 
     Raises:
         TrackingError: the store cannot be reached; nothing has trained then.
@@ -207,11 +208,21 @@ def _planned(training: Training | AdaptiveTraining) -> str:
     from nnspec.runner.cost import plan_seconds
 
     plan, workers = training.plan, training.workers
-    report = console.plan_report(plan, workers, planned_bytes(plan, training.shared), plan_seconds(plan, min(workers, cores()), probe))
+    report = console.plan_report(
+        plan, workers, planned_bytes(plan, training.shared), plan_seconds(plan, min(workers, cores()), probe)
+    )
     return report + ("\n(the first round of replicates=auto)" if isinstance(training, AdaptiveTraining) else "")
 
 
-def _show(outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, command: str, parent: Parent | None, say: Say) -> None:
+def _show(
+    outcome: Outcome,
+    cells: Sequence[Cell],
+    settings: Settings,
+    sweep: bool,
+    command: str,
+    parent: Parent | None,
+    say: Say,
+) -> None:
     if sweep and outcome.outcomes:
         from nnspec.runner.sweep_result import show_sweep
 

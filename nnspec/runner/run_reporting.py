@@ -1,4 +1,5 @@
-"""The report of a filed run: of a sweep from a bounded number of its cells, of a single run from its weights over time."""
+"""The report of a filed run: of a sweep from a bounded number of its cells, of a single run from its weights over
+time."""
 
 from __future__ import annotations
 
@@ -73,7 +74,11 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
 
 def moments(result: CellResult) -> dict[int, Weights]:
     """Updates made -> weights [r, ...], the untrained and the last ones among them."""
-    return {0: result.initial, **{step: result.snapshots[step] for step in sorted(result.snapshots)}, int(result.steps[-1]): result.final}
+    return {
+        0: result.initial,
+        **{step: result.snapshots[step] for step in sorted(result.snapshots)},
+        int(result.steps[-1]): result.final,
+    }
 
 
 def of_replicate(weights: Weights, replicate: int) -> dict[str, np.ndarray]:
@@ -82,12 +87,17 @@ def of_replicate(weights: Weights, replicate: int) -> dict[str, np.ndarray]:
 
 
 def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
-    """The output over the plane at up to ``MOST_SURFACES`` moments: of the only network, else of a typical solved and failed one."""
+    """The output over the plane at up to ``MOST_SURFACES`` moments: of the only network, else of a typical solved and
+    failed one."""
     from nnspec.analysis.report_run import typical
 
     if not on_the_plane(cell.spec):
         return []
-    chosen = [(word, row) for word, done in (("solved", True), ("failed", False)) if (row := typical(cell.result, done)) is not None]
+    chosen = [
+        (word, row)
+        for word, done in (("solved", True), ("failed", False))
+        if (row := typical(cell.result, done)) is not None
+    ]
     over_time = moments(cell.result)
     steps = [list(over_time)[i] for i in evenly(len(over_time), max(2, MOST_SURFACES // len(chosen)))]
     found = []

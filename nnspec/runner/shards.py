@@ -11,12 +11,15 @@ from nnspec.fused.plan import Chunk
 from nnspec.fused.workers import Event, Extra, Finished, Lost, chunk_events
 from nnspec.spec import RunSpec
 
-Launch = Callable[["ShardTask", int], Sequence[Any]]  # starts so many jobs of the task; their Hydra JobReturns, in order
+Launch = Callable[
+    ["ShardTask", int], Sequence[Any]
+]  # starts so many jobs of the task; their Hydra JobReturns, in order
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What a job does: train every K-th chunk. It is called with the job's config, whose ``shard`` says which: 'i/K'."""
+    """What a job does: train every K-th chunk. It is called with the job's config, whose ``shard`` says which:
+    'i/K'."""
 
     specs: Sequence[RunSpec]
     chunks: Sequence[Chunk]
@@ -26,7 +29,11 @@ class ShardTask:
         index, count = (int(part) for part in str(config.shard).split("/"))
         found: list[Event] = []
         for number in range(index, len(self.chunks), count):
-            found += [event for event in chunk_events(self.specs, self.chunks, number, self.extra) if isinstance(event, (Finished, Lost))]
+            found += [
+                event
+                for event in chunk_events(self.specs, self.chunks, number, self.extra)
+                if isinstance(event, (Finished, Lost))
+            ]
         return found
 
 
@@ -36,7 +43,9 @@ class Shards:
 
     launch: Launch
 
-    def __call__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Iterator[Event]:
+    def __call__(
+        self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra
+    ) -> Iterator[Event]:
         jobs = self.launch(ShardTask(specs, chunks, extra), min(workers, len(chunks)))
         return (event for job in jobs for event in _events(job))
 
@@ -44,5 +53,8 @@ class Shards:
 def _events(job: Any) -> list[Event]:
     found = job.return_value  # a job that failed raises what it failed with
     if not isinstance(found, list):
-        raise TrainingError(f"a launcher must give back what its jobs return, but gave {type(found).__name__}; use another hydra/launcher")
+        raise TrainingError(
+            f"a launcher must give back what its jobs return, but gave {type(found).__name__}; use another "
+            "hydra/launcher"
+        )
     return found

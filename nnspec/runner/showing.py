@@ -46,7 +46,8 @@ def plane_data(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def surface(shown: Shown, moment: int = -1, label: str = "") -> dict[str, Any]:
-    """The output over the plane at one moment, as ``analysis.surfaces_info`` reads it: towards class 1, 0 to 1 on target."""
+    """The output over the plane at one moment, as ``analysis.surfaces_info`` reads it: towards class 1, 0 to 1 on
+    target."""
     points, targets = plane_data(shown.spec)
     low, high = points.min(axis=0), points.max(axis=0)
     half = (high - low) / 2
@@ -61,7 +62,8 @@ def surface(shown: Shown, moment: int = -1, label: str = "") -> dict[str, Any]:
 
 
 def unit_lines(shown: Shown) -> UnitLines | None:
-    """Where the units of the first hidden layer are zero, from the first moment to the last; None without hidden units."""
+    """Where the units of the first hidden layer are zero, from the first moment to the last; None without hidden
+    units."""
     from nnspec.analysis.plane_figures import lines_info
 
     shape = architecture(shown.spec)

@@ -24,7 +24,11 @@ BEST = 5  # best and worst cells that are shown
 
 def sweep_metrics(outcome: Outcome) -> dict[str, float]:
     """The totals of a sweep."""
-    solved = np.concatenate([rows["solved"] for rows in outcome.outcomes.values()]) if outcome.outcomes else np.empty(0, bool)
+    solved = (
+        np.concatenate([rows["solved"] for rows in outcome.outcomes.values()])
+        if outcome.outcomes
+        else np.empty(0, bool)
+    )
     done, failed = float(len(outcome.outcomes)), float(len(outcome.failed))
     totals = {"cells_done": done, "cells_failed": failed, "networks_trained": float(len(solved))}
     if len(solved):
@@ -60,7 +64,9 @@ def refuse_unwritable(csv: str | None) -> None:
     reason = "it is a folder" if path.is_dir() else "" if above.is_dir() else f"{above} is no folder"
     reason = reason or ("" if os.access(path if path.exists() else above, os.W_OK) else "permission denied")
     if reason:
-        raise NnspecError(str(Fault("sweep.csv", f"must be a file that can be written ({reason})", f"'{csv}'", "name another")))
+        raise NnspecError(
+            str(Fault("sweep.csv", f"must be a file that can be written ({reason})", f"'{csv}'", "name another"))
+        )
 
 
 def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object]) -> None:
@@ -76,7 +82,10 @@ def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object
     if shown:
         say("\n" + tables.render(tables.pivot(table, axes, by=shown)))
         if outcome.interval is not None:
-            say("these intervals are Wilson's; solve_rate_low and solve_rate_high in MLflow allow for the looks of replicates=auto")
+            say(
+                "these intervals are Wilson's; solve_rate_low and solve_rate_high in MLflow allow for the looks of "
+                "replicates=auto"
+            )
         best, worst = tables.best_and_worst(table, axes, BEST)
         say(f"\nbest\n{tables.render_frame(best)}\n\nworst\n{tables.render_frame(worst)}")
     say("\n" + tables.failures(table))

@@ -13,7 +13,15 @@ from nnspec.spec import MEMBERS, RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOME = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")  # the numbers of the diagnosis follow
+OUTCOME = (
+    "seed",
+    "final_loss",
+    "final_accuracy",
+    "solved",
+    "solved_at",
+    "verdict",
+    "epochs",
+)  # the numbers of the diagnosis follow
 
 
 def axis_column(axis: str) -> str:
@@ -22,7 +30,8 @@ def axis_column(axis: str) -> str:
 
 
 def varied(specs: Sequence[RunSpec]) -> dict[str, list[object]]:
-    """The fields that differ between specs, seeds aside, with each spec's value; None where a spec has no such field."""
+    """The fields that differ between specs, seeds aside, with each spec's value; None where a spec has no such
+    field."""
     rows = [_fields(spec) for spec in specs]
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names if name != "seed"}
@@ -40,7 +49,9 @@ def _fields(spec: RunSpec) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in spec.to_mapping().items():
         if isinstance(value, dict):
-            fields.update({f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()})
+            fields.update(
+                {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
+            )
         else:
             fields[key] = value
     return fields
@@ -49,8 +60,8 @@ def _fields(spec: RunSpec) -> dict[str, object]:
 def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a cell, by column: the ``OUTCOME``, then the numbers of the diagnosis.
 
-    ``diagnosis`` has the verdict and the numbers, [r] each. These are the columns of the cell's results.parquet, and its epochs.
-    Copies, for a column of the history would keep all of it in memory.
+    ``diagnosis`` has the verdict and the numbers, [r] each. These are the columns of the cell's results.parquet, and
+    its epochs. Copies, for a column of the history would keep all of it in memory.
     """
     columns = {
         "seed": result.seeds,
@@ -65,8 +76,8 @@ def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dic
 
 
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
-    """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN where a cell
-    has none of the name). Cells without an outcome are left out."""
+    """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN
+    where a cell has none of the name). Cells without an outcome are left out."""
     import pandas as pd
 
     order = sorted(outcomes)
@@ -80,4 +91,6 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
         columns[name] = np.concatenate(parts) if order else np.empty(0)
     table = pd.DataFrame(columns)
     at = pd.Series(table["solved_at"]).astype("Int64")
-    return table.assign(solved=table["solved"].astype(bool), solved_at=at.mask(at < 0), verdict=table["verdict"].astype(str))
+    return table.assign(
+        solved=table["solved"].astype(bool), solved_at=at.mask(at < 0), verdict=table["verdict"].astype(str)
+    )

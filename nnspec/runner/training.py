@@ -25,7 +25,8 @@ LIVE = 3.0  # seconds between two filings of the history of cells that still tra
 
 @dataclass(frozen=True)
 class Advance:
-    """The sweep has come so far: ``networks`` trained, counting those in hand by the share of their updates, ``right`` of them."""
+    """The sweep has come so far: ``networks`` trained, counting those in hand by the share of their updates, ``right``
+    of them."""
 
     networks: float
     right: int
@@ -62,7 +63,9 @@ class Training:
         self.workers = self.shared.room.workers
         self.plan: Plan = plan(self.specs, self.shared.room)
         self._gatherer = Gatherer(self.specs)
-        self._running: dict[int, tuple[Chunk, Progress]] = {}  # the last report of each chunk in training, by its number
+        self._running: dict[
+            int, tuple[Chunk, Progress]
+        ] = {}  # the last report of each chunk in training, by its number
 
     def __iter__(self) -> Iterator[TrainingEvent]:
         chunks = list(self.plan.chunks())
@@ -88,7 +91,10 @@ class Training:
         for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Stuck):
-                yield Notice(f"worker process {event.process} is stopped and training waits for it; go on: kill -CONT {event.process}")
+                yield Notice(
+                    f"worker process {event.process} is stopped and training waits for it; go on: kill -CONT "
+                    f"{event.process}"
+                )
                 continue
             if isinstance(event, Advanced):
                 self._running[event.chunk] = chunk, event.progress
@@ -102,7 +108,9 @@ class Training:
             if isinstance(event, Finished):
                 self.seconds["train"] += event.trained.seconds
                 self.seconds["diagnose"] += event.extra.seconds
-                yield from (cell for cell in self._gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed)
+                yield from (
+                    cell for cell in self._gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed
+                )
             if isinstance(event, Lost):
                 new = [cell for cell in _cells([chunk]) if cell not in failed]
                 failed.update(new)
@@ -141,7 +149,9 @@ class _Meter:
             return ()
         self.filed = time.perf_counter()
         histories = _histories(self.specs, self.chunks[number], progress)
-        return tuple((cell, history) for cell, history in histories if len(history.seeds) == self.specs[cell].replicates)
+        return tuple(
+            (cell, history) for cell, history in histories if len(history.seeds) == self.specs[cell].replicates
+        )
 
 
 def _histories(specs: Sequence[RunSpec], chunk: Chunk, progress: Progress) -> Iterator[tuple[int, CellResult]]:

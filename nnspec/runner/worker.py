@@ -1,4 +1,5 @@
-"""What a worker does with a chunk once it is trained: diagnose it, and make the artifacts of the cells that lie in it whole."""
+"""What a worker does with a chunk once it is trained: diagnose it, and make the artifacts of the cells that lie in it
+whole."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from nnspec.tracking.records import cell_artifacts
 
 
 def after_training(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained, files: bool = False) -> Judged:
-    """The diagnosis of a trained chunk, with the files of its whole small cells if asked: they keep a core busy for longer than
-    their diagnosis, so the workers share them."""
+    """The diagnosis of a trained chunk, with the files of its whole small cells if asked: they keep a core busy for
+    longer than their diagnosis, so the workers share them."""
     judged = judge(specs, chunk, trained)
     if not files:
         return judged

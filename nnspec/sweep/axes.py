@@ -17,7 +17,8 @@ from nnspec.settings import Sweep
 from nnspec.spec import text
 
 Row = tuple[int, ...]  # for each axis, which of its values
-# Strings that Hydra's grammar reads back as they are; others make the way over the parser again, as in Hydra's own sweeper.
+# Strings that Hydra's grammar reads back as they are; others make the way over the parser again, as in Hydra's own
+# sweeper.
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*")
 _WORDS = {"true", "false", "null", "nan", "inf"}
 
@@ -85,7 +86,9 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
         try:
             override = composer.parse(line)
         except COMPOSE_ERRORS:
-            faults.append(Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}"))
+            faults.append(
+                Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}")
+            )
             continue
         stated[override.get_key_element()] = override
     order: list[str | int] = []
@@ -116,7 +119,9 @@ def _axis(composer: Composer, key: str, override: Override) -> Axis:
     chosen = elements(override)  # once: a shuffle is another one each time
     texts = [str(element) if type(element) is int else str(Transformer.str(element)) for element in chosen]
     values = [_value(composer, key, element, typed) for element, typed in zip(chosen, texts, strict=True)]
-    known = [i for i, value in enumerate(values) if not (group and unknown_option(composer, override.key_or_group, value))]
+    known = [
+        i for i, value in enumerate(values) if not (group and unknown_option(composer, override.key_or_group, value))
+    ]
     return Axis(key, tuple(texts[i] for i in known), tuple(values[i] for i in known), override, group)
 
 
@@ -124,7 +129,12 @@ def _value(composer: Composer, key: str, element: object, typed: str) -> object:
     """The value that the override of this element states; known without parsing for most."""
     if element is None or isinstance(element, (bool, int, float)):
         return element
-    if isinstance(element, str) and not isinstance(element, QuotedString) and _PLAIN.fullmatch(element) and element.lower() not in _WORDS:
+    if (
+        isinstance(element, str)
+        and not isinstance(element, QuotedString)
+        and _PLAIN.fullmatch(element)
+        and element.lower() not in _WORDS
+    ):
         return element
     return composer.parse(f"{key}={typed}").value()
 
@@ -134,10 +144,15 @@ def layout(axes: Sequence[Axis], sweep: Sweep) -> tuple[list[Row], list[Fault]]:
     groups, faults = _zipped(axes, sweep.zip)
     faults += _table_faults(axes, sweep.table or ())
     excluded = [_exclusion(axes, item, faults) for item in sweep.exclude]
-    steps = [[tuple(zip(group, [i] * len(group), strict=True)) for i in range(len(axes[group[0]].texts))] for group in groups]
+    steps = [
+        [tuple(zip(group, [i] * len(group), strict=True)) for i in range(len(axes[group[0]].texts))] for group in groups
+    ]
     count = math.prod(len(step) for step in steps)
     if count > MOST_VALUES:
-        return [], [*faults, Fault("the sweep", f"must have at most {MOST_VALUES} cells", str(count), "sweep over less at once")]
+        return [], [
+            *faults,
+            Fault("the sweep", f"must have at most {MOST_VALUES} cells", str(count), "sweep over less at once"),
+        ]
     if not sweep.zip and not excluded:  # every row of the product: a million of them within a second
         return list(itertools.product(*(range(len(axis.texts)) for axis in axes))), faults
     rows: list[Row] = []
@@ -146,13 +161,18 @@ def layout(axes: Sequence[Axis], sweep: Sweep) -> tuple[list[Row], list[Fault]]:
     for combination in itertools.product(*steps):
         pairs = itertools.chain.from_iterable(combination)
         row = tuple(i for _, i in pairs) if in_order else tuple(i for _, i in sorted(pairs))
-        matched = [place for place, item in enumerate(excluded) if all(row[axis] in places for axis, places in item.items())]
+        matched = [
+            place for place, item in enumerate(excluded) if all(row[axis] in places for axis, places in item.items())
+        ]
         used.update(matched)
         if not matched:
             rows.append(row)
     idle = [item for place, item in enumerate(sweep.exclude) if place not in used]
     if not faults:
-        faults += [Fault("sweep.exclude", "must match a cell", _item(item), "remove it, or change what it names") for item in idle]
+        faults += [
+            Fault("sweep.exclude", "must match a cell", _item(item), "remove it, or change what it names")
+            for item in idle
+        ]
     if not rows and not faults:
         faults.append(Fault("sweep.exclude", "must leave a cell", "none", "exclude fewer"))
     return rows, faults
@@ -171,7 +191,9 @@ def _zipped(axes: Sequence[Axis], wanted: Sequence[Sequence[str]]) -> tuple[list
             said = ", ".join(f"{name} has {n}" for name, n in lengths.items())
             faults.append(Fault("sweep.zip", "must join axes with equally many values", said, "give them equally many"))
         elif len(set(found)) < len(found) or any(i in owner for i in found):
-            faults.append(Fault("sweep.zip", "must name each axis once", text(list(names)), "remove the second mention"))
+            faults.append(
+                Fault("sweep.zip", "must name each axis once", text(list(names)), "remove the second mention")
+            )
         else:
             owner.update(dict.fromkeys(found, found))
     groups: list[list[int]] = []
@@ -213,5 +235,12 @@ def _place(axes: Sequence[Axis], name: str, where: str, faults: list[Fault]) -> 
     names = [axis.name for axis in axes]
     if name in names:
         return names.index(name)
-    faults.append(Fault(where, "must name axes of the sweep", f"'{name}'", nearest(name, names) if names else "the sweep has no axes"))
+    faults.append(
+        Fault(
+            where,
+            "must name axes of the sweep",
+            f"'{name}'",
+            nearest(name, names) if names else "the sweep has no axes",
+        )
+    )
     return None

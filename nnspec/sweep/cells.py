@@ -19,8 +19,8 @@ class Cell:
 class SweepPlan:
     """The checked cells of a sweep, each of a different spec.
 
-    ``axes`` are the keys that vary, as typed; ``duplicates`` counts the combinations that stated the spec of another one;
-    ``shard`` is (i, K) if the cells are the i-th of K parts.
+    ``axes`` are the keys that vary, as typed; ``duplicates`` counts the combinations that stated the spec of another
+    one; ``shard`` is (i, K) if the cells are the i-th of K parts.
     """
 
     cells: tuple[Cell, ...]

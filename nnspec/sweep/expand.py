@@ -45,8 +45,9 @@ def _unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
 
 
 def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = _unwatched) -> SweepPlan:
-    """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for. ``watch`` is given
-    the cells before the first is made, and how many there are: it passes them on and may tell how far they are.
+    """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for.
+    ``watch`` is given the cells before the first is made, and how many there are: it passes them on and may tell how
+    far they are.
 
     Raises:
         SpecError: with every fault of every cell; a fault of many cells is said once.
@@ -60,7 +61,12 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
         if found or spec is None:
             tally.update(dict.fromkeys(found, 1))
         else:
-            cells.append(Cell(spec, tuple([(name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True)])))
+            cells.append(
+                Cell(
+                    spec,
+                    tuple([(name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True)]),
+                )
+            )
     added, more = included(composer, statement, settings.sweep.include)
     faults = [*statement.faults, *faults, *grouped(tally, len(rows)), *more]
     if faults:
@@ -70,7 +76,10 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
     shard = settings.shard
     mine = distinct if shard is None else distinct[shard[0] :: shard[1]]
     if shard is not None and not mine:
-        rule, remedy = f"must have a cell to train, but the sweep has {len(distinct)} in all", "take fewer parts, or leave this one out"
+        rule, remedy = (
+            f"must have a cell to train, but the sweep has {len(distinct)} in all",
+            "take fewer parts, or leave this one out",
+        )
         raise SpecError([Fault("shard", rule, f"{shard[0]}/{shard[1]}", remedy)])
     return SweepPlan(tuple(mine), tuple(names), len(cells) - len(distinct), shard)
 
@@ -189,7 +198,9 @@ class _Section:
         return getattr(spec, self.key, None), own
 
 
-def _by_config(composer: Composer, statement: Statement, product: Product | None, rows: Sequence[Row]) -> Iterator[Found]:
+def _by_config(
+    composer: Composer, statement: Statement, product: Product | None, rows: Sequence[Row]
+) -> Iterator[Found]:
     """The rows' specs, from the whole config of each; without a product Hydra composes it: slow, exact."""
     first: Mapping[str, object] | None = None
     refused = 0

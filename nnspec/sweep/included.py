@@ -13,7 +13,9 @@ from nnspec.sweep.axes import Statement
 from nnspec.sweep.cells import Cell
 
 
-def included(composer: Composer, statement: Statement, items: Sequence[Mapping[str, object]]) -> tuple[list[Cell], list[Fault]]:
+def included(
+    composer: Composer, statement: Statement, items: Sequence[Mapping[str, object]]
+) -> tuple[list[Cell], list[Fault]]:
     """The cell of each mapping and every fault. What a mapping does not name is as in the first cell of the product."""
     cells: list[Cell] = []
     faults: list[Fault] = []
@@ -22,7 +24,11 @@ def included(composer: Composer, statement: Statement, items: Sequence[Mapping[s
         try:
             spec, _, found = examine_config(composer.mapping(lines))
         except COMPOSE_ERRORS as error:
-            spec, found = None, explain(composer, lines) or [Fault("sweep.include", "must compose", one_line(error), "mend what it names")]
+            spec, found = (
+                None,
+                explain(composer, lines)
+                or [Fault("sweep.include", "must compose", one_line(error), "mend what it names")],
+            )
         faults.extend(found)
         if spec is not None and not found:
             cells.append(Cell(spec, choices))

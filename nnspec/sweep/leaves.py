@@ -59,7 +59,12 @@ def _leaf(composer: Composer, axis: Axis, defaults: Sequence[Any], writers: dict
     sections = []
     for value in axis.values:
         loaded = _load(composer, f"{group}/{value}") if isinstance(value, str) else None
-        if first is None or loaded is None or "defaults" in loaded.config or loaded.header["package"] != first.header["package"]:
+        if (
+            first is None
+            or loaded is None
+            or "defaults" in loaded.config
+            or loaded.header["package"] != first.header["package"]
+        ):
             return None
         section = OmegaConf.to_container(loaded.config, resolve=False)
         for part in reversed(package[1:]):

@@ -2,7 +2,8 @@
 
 Groups are composed once a combination (or once at all, where they are leaves); values are put in place in plain Python.
 A row is put together from its sections (the top-level keys of the config), and a section depends on few axes, so that
-the sections of ten thousand rows are few. What this cannot do exactly raises ``NotPlain``, and Hydra composes every row.
+the sections of ten thousand rows are few. What this cannot do exactly raises ``NotPlain``, and Hydra composes every
+row.
 """
 
 from __future__ import annotations
@@ -130,14 +131,20 @@ class Product:
     def _leaves_plain(self) -> bool:
         """Whether the overrides that all rows share can be put into the leaves as well."""
         below = [o for leaf in (self._leaves or {}).values() for o in self._fixed_below(leaf.key)]
-        return all(o.type == OverrideType.CHANGE and o.package is None and not isinstance(o.value(), dict) for o in below)
+        return all(
+            o.type == OverrideType.CHANGE and o.package is None and not isinstance(o.value(), dict) for o in below
+        )
 
     def _fixed_below(self, key: str) -> list[Override]:
         return [o for o in self._fixed_values() if key_parts(o.key_or_group)[:1] == [key]]
 
     def _fixed_values(self) -> list[Override]:
         """The overrides of values, not of groups, that all rows share."""
-        return [o for o in self._statement.fixed if not self.composer.is_group(o.key_or_group) or isinstance(o.value(), dict)]
+        return [
+            o
+            for o in self._statement.fixed
+            if not self.composer.is_group(o.key_or_group) or isinstance(o.value(), dict)
+        ]
 
     def _interpolated(self) -> bool:
         values = [value for axis in self.axes for value in axis.values if not isinstance(value, (int, float))]

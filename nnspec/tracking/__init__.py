@@ -1,4 +1,5 @@
-"""Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first needed."""
+"""Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first
+needed."""
 
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec

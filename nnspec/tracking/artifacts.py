@@ -22,7 +22,15 @@ RESULTS = "results.parquet"
 SPEC_KEY = "nnspec.spec"  # in the metadata of a weights file
 FINGERPRINT_KEY = "nnspec.fingerprint"
 _HEADER = "# An nnspec run. Run it again with: python run.py spec=spec.yaml\n"
-_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
+_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "int64": "I64",
+    "int32": "I32",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 @dataclass(frozen=True, eq=False)  # two are equal as mappings are
@@ -44,7 +52,8 @@ class Files(Mapping[str, bytes]):
 def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> Files:
     """The files of one cell by their paths below the artifact root.
 
-    ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into ``history.parquet`` too.
+    ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into
+    ``history.parquet`` too.
     """
     columns = result_columns(result, extra or {})
     metadata = weights_metadata(result.spec)
@@ -61,7 +70,11 @@ def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = 
 
 
 def _snapshots(result: CellResult) -> dict[str, np.ndarray]:
-    return {f"{step}/{name}": array for step, weights in result.snapshots.items() for name, array in _stacked(weights, result).items()}
+    return {
+        f"{step}/{name}": array
+        for step, weights in result.snapshots.items()
+        for name, array in _stacked(weights, result).items()
+    }
 
 
 def weights_metadata(spec: RunSpec) -> dict[str, str]:
@@ -94,11 +107,14 @@ def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str,
 
 
 def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """One row a replicate and logged step, replicate by replicate: columns of length r * t; ``verdict`` [r] is repeated."""
+    """One row a replicate and logged step, replicate by replicate: columns of length r * t; ``verdict`` [r] is
+    repeated."""
     return _history_columns(result, verdict, slice(None), slice(None))
 
 
-def _history_columns(result: CellResult, verdict: np.ndarray | None, some: slice, steps: slice) -> dict[str, np.ndarray]:
+def _history_columns(
+    result: CellResult, verdict: np.ndarray | None, some: slice, steps: slice
+) -> dict[str, np.ndarray]:
     seeds, at = result.seeds[some], result.steps[steps]
     columns = {"seed": np.repeat(seeds, len(at)), "step": np.tile(at, len(seeds))}
     columns |= {"loss": result.loss[some, steps].ravel(), "accuracy": result.accuracy[some, steps].ravel()}
@@ -121,7 +137,11 @@ def history_file(result: CellResult, verdict: np.ndarray | None = None) -> bytes
 
 def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One row a replicate: seed, final_loss, final_accuracy, solved, solved_at (null unless solved), then ``extra``."""
-    columns: dict[str, Any] = {"seed": result.seeds, "final_loss": result.final_loss, "final_accuracy": result.final_accuracy}
+    columns: dict[str, Any] = {
+        "seed": result.seeds,
+        "final_loss": result.final_loss,
+        "final_accuracy": result.final_accuracy,
+    }
     solved_at = np.asarray(result.solved_at, np.int64)
     columns |= {"solved": result.solved, "solved_at": np.ma.MaskedArray(solved_at, solved_at == NEVER)}
     for name, values in extra.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import tempfile
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
 THREADS = 8
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no run of this id, or no id at all
-# With name and start time these tags tell a run from every other: how a run is found again whose creation went unanswered.
+# With name and start time these tags tell a run from every other: how a run is found again whose creation went
+# unanswered.
 IDENTITY = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, "nnspec.process", "nnspec.spool_id", "nnspec.spool_item")
 PAGE = 1000
 FEW = 20  # fingerprints that are looked up one by one rather than by reading every finished run
@@ -69,10 +71,14 @@ class ClientStore:
         elif location.kind != "file":
             from nnspec.tracking.schema import connect
 
-            connect(location)[0].dispose()  # makes the tables once, where MLflow lets two processes trip over each other
+            connect(location)[
+                0
+            ].dispose()  # makes the tables once, where MLflow lets two processes trip over each other
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; we raise them as one line
+        logging.getLogger("mlflow.store.db.utils").setLevel(
+            logging.CRITICAL
+        )  # its tracebacks; we raise them as one line
         self.location = location
         self._patience = patience or Patience(location)
         self._client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
@@ -82,14 +88,18 @@ class ClientStore:
         self._datasets: set[tuple[str, DatasetInfo]] = set()  # those that are in their experiment already
         self._filed: dict[str, dict[str, int]] = {}  # run id -> metric -> the last step filed
         self._folders: dict[str, str] = {}  # run id -> artifact URI
-        self._doubtful: dict[str, Callable[[], list[Run]]] = {}  # run id -> finds runs that a lost answer may have left twice
+        self._doubtful: dict[
+            str, Callable[[], list[Run]]
+        ] = {}  # run id -> finds runs that a lost answer may have left twice
 
     def experiment(self, name: str) -> str:
         """See ``Store.experiment``."""
         checked_experiment(name)
         found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
-            raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
+            raise TrackingError(
+                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+            )
         if EXPERIMENT_KIND[0] not in found.tags:
             self._call(lambda: self._client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
         return str(found.experiment_id)
@@ -121,7 +131,10 @@ class ClientStore:
 
         def same() -> list[Run]:
             marks = [_tag_is(key, tags[key]) for key in IDENTITY if key in tags]
-            query = f"attributes.start_time = {start.start_time} and attributes.run_name = {_quoted(start.name[:NAME_LIMIT])}"
+            query = (
+                f"attributes.start_time = {start.start_time} and attributes.run_name = "
+                f"{_quoted(start.name[:NAME_LIMIT])}"
+            )
             return self._search([experiment_id], " and ".join([query, *marks]))
 
         retried = threading.Event()
@@ -197,20 +210,31 @@ class ClientStore:
             values, isnan = sanitized(series.values)
             last = filed.get(checked_key(key), -1)
             points = zip(series.steps.tolist(), values.tolist(), isnan.tolist(), strict=True)
-            fresh += [Metric(key, float("nan") if nan else value, timestamp, step) for step, value, nan in points if step > last]
+            fresh += [
+                Metric(key, float("nan") if nan else value, timestamp, step)
+                for step, value, nan in points
+                if step > last
+            ]
         return fresh
 
     def _last_steps(self, run_id: str) -> dict[str, int]:
         if run_id not in self._filed:  # another process began this run
             keys = self._run(run_id).data.metrics
-            histories = {key: self._call(lambda key=key: self._client.get_metric_history(run_id, key)) for key in keys}  # type: ignore[misc]
+            read = functools.partial(self._client.get_metric_history, run_id)
+            histories = {key: self._call(functools.partial(read, key)) for key in keys}
             self._filed[run_id] = {key: max(point.step for point in points) for key, points in histories.items()}
         return self._filed[run_id]
 
     def _log(
-        self, run_id: str, metrics: Sequence[Metric] = (), *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        *,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """File in as few batches as MLflow's limits allow; each batch sent is remembered, so that none is sent again."""
+        """File in as few batches as MLflow's limits allow; each batch sent is remembered, so that none is sent
+        again."""
         from mlflow.entities import Param, RunTag
 
         parts: list[list[Sequence[Any]]] = [
@@ -220,7 +244,8 @@ class ClientStore:
         ]
         for index in range(max(len(part) for part in parts)):
             batch = [part[index] if index < len(part) else () for part in parts]
-            self._call(lambda batch=batch: self._client.log_batch(run_id, *batch, synchronous=True))  # type: ignore[misc]
+            write = functools.partial(self._client.log_batch, run_id, synchronous=True)
+            self._call(functools.partial(write, *batch))
             for metric in batch[0]:
                 self._filed.setdefault(run_id, {})[metric.key] = metric.step
 
@@ -242,7 +267,9 @@ class ClientStore:
         marks = [_tag_is(FINGERPRINT_TAG, mark) for mark in sorted(wanted)]
         if len(marks) > FEW:
             marks = [f"tags.`{FINGERPRINT_TAG}` LIKE '%'"]
-        runs = [run for mark in marks for run in self._search([experiment_id], f"attributes.status = 'FINISHED' and {mark}")]
+        runs = [
+            run for mark in marks for run in self._search([experiment_id], f"attributes.status = 'FINISHED' and {mark}")
+        ]
         return {mark: run.info.run_id for run in runs if (mark := run.data.tags[FINGERPRINT_TAG]) in wanted}
 
     def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
@@ -258,7 +285,9 @@ class ClientStore:
         if end_time is None:
             self._each(lambda run_id: self._call(lambda: self._client.update_run(run_id, status)), run_ids)
         else:
-            self._each(lambda run_id: self._call(lambda: self._client.set_terminated(run_id, status, end_time)), run_ids)
+            self._each(
+                lambda run_id: self._call(lambda: self._client.set_terminated(run_id, status, end_time)), run_ids
+            )
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See ``Store.set_tags``."""
@@ -284,7 +313,12 @@ class ClientStore:
         except TrackingError as error:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
-                fault = Fault(f"a run in {self.location.shown}", "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")
+                fault = Fault(
+                    f"a run in {self.location.shown}",
+                    "must exist",
+                    f"'{clip(run_id, 40)}'",
+                    "look its id up in the MLflow UI",
+                )
                 raise NoSuchRun(str(fault)) from error
             raise
 
@@ -296,7 +330,9 @@ class ClientStore:
         by = [f"attributes.start_time {order}", f"attributes.run_id {order}"]
         while True:
             page = self._call(
-                lambda token=token: self._client.search_runs(experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token)  # type: ignore[misc]
+                lambda token=token: self._client.search_runs(
+                    experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token
+                )  # type: ignore[misc]
             )
             yield from page
             token = page.token
@@ -307,8 +343,8 @@ class ClientStore:
         return self._patience.call(work)
 
     def _each(self, work: Callable[[A], T], items: Sequence[A]) -> list[T]:
-        """``work`` on every item, several at a time; all are tried before the first failure is raised, unless the store is down:
-        a thousand items must not wait for an answer one after the other."""
+        """``work`` on every item, several at a time; all are tried before the first failure is raised, unless the store
+        is down: a thousand items must not wait for an answer one after the other."""
         failures: list[BaseException] = []
 
         def attempt(item: A) -> T:
@@ -349,5 +385,7 @@ def _quoted(value: str) -> str:
     """A text as MLflow's search reads it: its grammar has no escapes, only two kinds of quotes."""
     quote = "'" if "'" not in value else '"'
     if quote in value:
-        raise TrackingError(str(Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run")))
+        raise TrackingError(
+            str(Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run"))
+        )
     return f"{quote}{value}{quote}"

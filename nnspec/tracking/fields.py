@@ -1,4 +1,5 @@
-"""What each field of a spooled run may be. A spool may come from a stranger: nothing of it is filed before it is known to fit.
+"""What each field of a spooled run may be. A spool may come from a stranger: nothing of it is filed before it is known
+to fit.
 
 The kinds are those of ``params``; a column of MLflow's sets each limit.
 """
@@ -54,7 +55,8 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Metrics:
-    """A mapping of names that MLflow takes to numbers as ``float.hex`` writes them; NaN and infinity are measured too."""
+    """A mapping of names that MLflow takes to numbers as ``float.hex`` writes them; NaN and infinity are measured
+    too."""
 
     def parse(self, value: object) -> Value:
         if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
@@ -64,7 +66,9 @@ class Metrics:
             try:
                 float.fromhex(number)
             except (ValueError, OverflowError):
-                raise Refused(f"must have numbers as float.hex writes them: {clip(key, _LONGEST)} has {clip(number, _LONGEST)!r}") from None
+                raise Refused(
+                    f"must have numbers as float.hex writes them: {clip(key, _LONGEST)} has {clip(number, _LONGEST)!r}"
+                ) from None
         return value  # type: ignore[return-value]
 
 
@@ -73,7 +77,9 @@ class Sums:
     """A mapping of paths to SHA-256 sums."""
 
     def parse(self, value: object) -> Value:
-        if not isinstance(value, Mapping) or not all(isinstance(s, str) and re.fullmatch("[0-9a-f]{64}", s) for s in value.values()):
+        if not isinstance(value, Mapping) or not all(
+            isinstance(s, str) and re.fullmatch("[0-9a-f]{64}", s) for s in value.values()
+        ):
             raise Refused("must be a mapping of paths to SHA-256 sums")
         return value  # type: ignore[return-value]
 
@@ -167,7 +173,8 @@ def checked_series(key: str, steps: np.ndarray, values: np.ndarray, where: str) 
     """A history from its two tensors.
 
     Raises:
-        TrackingError: for a name that MLflow does not take, steps that are no rising whole numbers, or values that are none.
+        TrackingError: for a name that MLflow does not take, steps that are no rising whole numbers, or values that are
+            none.
     """
     field = f"history.safetensors: {clip(key, _LONGEST)}"
     try:
@@ -175,7 +182,9 @@ def checked_series(key: str, steps: np.ndarray, values: np.ndarray, where: str) 
     except Refused as refused:
         raise refuse(where, field, str(refused), key) from None
     if steps.dtype.kind != "i" or steps.ndim != 1 or (len(steps) and steps[0] < 0) or not (np.diff(steps) > 0).all():
-        raise refuse(where, field, "must have steps that are whole numbers from 0, rising", f"{steps.dtype} {steps.tolist()[:5]}")
+        raise refuse(
+            where, field, "must have steps that are whole numbers from 0, rising", f"{steps.dtype} {steps.tolist()[:5]}"
+        )
     if values.dtype.kind != "f" or values.shape != steps.shape:
         raise refuse(where, field, "must have one number a step", f"{values.dtype} of shape {list(values.shape)}")
     return Series(steps.astype(np.int64), values.astype(np.float64))
@@ -191,4 +200,6 @@ def _refuse_key(key: str) -> None:
 def refuse(where: str, field: str, rule: str, value: object) -> TrackingError:
     """The error of a spooled run with a field that is not as it must be."""
     shown = text(value) if value is None or isinstance(value, (bool, int, float)) else repr(value)
-    return TrackingError(str(Fault(f"spooled {where}: {field}", rule, clip(shown, _LONGEST), "mend it, or train the run again")))
+    return TrackingError(
+        str(Fault(f"spooled {where}: {field}", rule, clip(shown, _LONGEST), "mend it, or train the run again"))
+    )

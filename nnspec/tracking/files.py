@@ -23,8 +23,8 @@ _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def file_name(text: str) -> str:
-    """A safe name for a file or folder that is named after ``text``, whoever wrote that: of letters, digits and _ . - only, with no dot
-    first, not empty and not long."""
+    """A safe name for a file or folder that is named after ``text``, whoever wrote that: of letters, digits and _ . -
+    only, with no dot first, not empty and not long."""
     return _ODD.sub("_", text).lstrip(".")[:NAME_LIMIT] or "_"
 
 
@@ -37,7 +37,9 @@ def artifact_root(uri: str) -> Path | None:
     root = local_path(uri) if isinstance(uri, str) and uri else Path("..")
     if root is not None and (".." in root.parts or "\0" in str(root)):
         rule = "must be a folder without '..'"
-        raise TrackingError(str(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store")))
+        raise TrackingError(
+            str(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store"))
+        )
     return root
 
 
@@ -61,7 +63,13 @@ def inside(root: Path, target: Path) -> None:
     """
     if not target.resolve().is_relative_to(root.resolve()):
         rule = "must lie below the folder of its run"
-        raise TrackingError(str(Fault(f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link")))
+        raise TrackingError(
+            str(
+                Fault(
+                    f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link"
+                )
+            )
+        )
 
 
 @lru_cache(4096)
@@ -83,8 +91,8 @@ def checked_path(path: str) -> str:
 def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     """Write ``files`` below ``root``; each appears whole or not at all, and one of the same name is replaced.
 
-    Where ``root`` does not exist yet, it appears with all of them at once: one rename in place of one a file, which on ext4
-    takes a quarter of the time.
+    Where ``root`` does not exist yet, it appears with all of them at once: one rename in place of one a file, which on
+    ext4 takes a quarter of the time.
 
     Raises:
         TrackingError: for a path that leads outside, before anything is written, or a disk that refuses.
@@ -104,7 +112,12 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
             shutil.rmtree(making)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
-        fault = Fault(f"artifacts in {root}", "must be written", error.strerror or str(error), "make room on the disk and file them again")
+        fault = Fault(
+            f"artifacts in {root}",
+            "must be written",
+            error.strerror or str(error),
+            "make room on the disk and file them again",
+        )
         raise TrackingError(str(fault)) from error
 
 
@@ -152,7 +165,8 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 def local_path(uri: str) -> Path | None:
-    """The folder that an artifact URI names on this machine; None if it lies elsewhere, as in s3: or mlflow-artifacts:."""
+    """The folder that an artifact URI names on this machine; None if it lies elsewhere, as in s3: or
+    mlflow-artifacts:."""
     split = urlsplit(uri)
     if split.scheme == "file":
         return Path(unquote(split.path)) if split.netloc in ("", "localhost") else None
@@ -160,8 +174,8 @@ def local_path(uri: str) -> Path | None:
 
 
 def lock(file: IO[Any], wait: bool = True) -> None:
-    """Keep other processes that lock this open file out until it is closed, which the system sees to if this one dies. Windows has
-    no such locks: nobody is kept out there.
+    """Keep other processes that lock this open file out until it is closed, which the system sees to if this one dies.
+    Windows has no such locks: nobody is kept out there.
 
     Raises:
         OSError: another process has it, and not ``wait``.

@@ -53,9 +53,18 @@ def checked_key(key: str) -> str:
         TrackingError: for a name that is too long, has other characters, or is a path in disguise, as ``a/../b``.
     """
     normal = posixpath.normpath(key)
-    if len(key) <= KEY_LIMIT and _KEY.fullmatch(key) and normal == key and key != "." and not key.startswith(("..", "/")):
+    if (
+        len(key) <= KEY_LIMIT
+        and _KEY.fullmatch(key)
+        and normal == key
+        and key != "."
+        and not key.startswith(("..", "/"))
+    ):
         return key
-    rule = f"must have at most {KEY_LIMIT} letters, digits, spaces and any of _ - . : /, and be no path that leads elsewhere"
+    rule = (
+        f"must have at most {KEY_LIMIT} letters, digits, spaces and any of _ - . : /, and be no path that leads "
+        "elsewhere"
+    )
     raise TrackingError(str(Fault("the name of a param, metric or tag", rule, f"'{clip(key, 80)}'", "rename it")))
 
 

@@ -26,7 +26,9 @@ SERVERS = ("http", "https")
 # Of those that SQLAlchemy knows, the first that is installed.
 DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb"), "mssql": ("pyodbc",)}
 # What may follow a scheme's +: whatever else SQLAlchemy has, as sqlite+pysqlcipher, nobody has seen filing our runs.
-KNOWN_DRIVERS = {name: {driver.lower() for driver in drivers} for name, drivers in DRIVERS.items()} | {"sqlite": {"pysqlite"}}
+KNOWN_DRIVERS = {name: {driver.lower() for driver in drivers} for name, drivers in DRIVERS.items()} | {
+    "sqlite": {"pysqlite"}
+}
 REACH_SECONDS = 4.0
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 _USER = re.compile(r"^(\w+://)[^/@]*@")
@@ -35,7 +37,8 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^/@]*@")
 
 @dataclass(frozen=True)
 class Location:
-    """A store's address. ``kind`` is 'sqlite', another database's name, 'http' or 'file'; ``file`` is SQLite's, absolute."""
+    """A store's address. ``kind`` is 'sqlite', another database's name, 'http' or 'file'; ``file`` is SQLite's,
+    absolute."""
 
     uri: str
     kind: str
@@ -48,8 +51,8 @@ class Location:
 
     @property
     def absolute(self) -> str:
-        """The URI as SQLAlchemy needs it: SQLite's file as an absolute path, the same from every working folder; a server's
-        driver by name, because SQLAlchemy takes one unasked, whether it is installed or not."""
+        """The URI as SQLAlchemy needs it: SQLite's file as an absolute path, the same from every working folder; a
+        server's driver by name, because SQLAlchemy takes one unasked, whether it is installed or not."""
         scheme, _, rest = self.uri.partition("://")
         names = DRIVERS.get(scheme.lower())
         if names is not None:
@@ -62,7 +65,8 @@ class Location:
         return URL.create("sqlite", database=str(self.file)).render_as_string()
 
     def artifact_folder(self, experiment: str) -> str:
-        """Where a new experiment keeps its artifacts, for MLflow: beside the SQLite file, else in the working folder."""
+        """Where a new experiment keeps its artifacts, for MLflow: beside the SQLite file, else in the working
+        folder."""
         beside = Path.cwd() if self.file is None else self.file.parent
         folder = beside / "mlartifacts" / file_name(experiment)
         # A plain path is what MLflow itself writes, but it loses its way where a path looks like a piece of a URI.
@@ -73,8 +77,8 @@ def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Locat
     """The store that is meant: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the working folder.
 
     Raises:
-        TrackingError: for a scheme or a driver that is no store, a SQLite database in memory, with parameters or in a folder that is
-            not there, or a file store that MLflow refuses.
+        TrackingError: for a scheme or a driver that is no store, a SQLite database in memory, with parameters or in a
+            folder that is not there, or a file store that MLflow refuses.
     """
     uri = settings.uri or environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     scheme, mark, rest = uri.partition("://")
@@ -83,7 +87,10 @@ def locate(settings: Tracking, environ: Mapping[str, str] = os.environ) -> Locat
         raise refuse(f"must be an address ({why})", uri, f"try tracking.uri={DEFAULT_URI}, or mend MLFLOW_TRACKING_URI")
     known = KNOWN_DRIVERS.get(dialect, set())
     if mark and plus and dialect in (*DATABASES, *SERVERS) and driver not in known:
-        rule = f"must be {' or '.join([dialect, *(f'{dialect}+{name}' for name in sorted(known))])}, for no other driver is known"
+        rule = (
+            f"must be {' or '.join([dialect, *(f'{dialect}+{name}' for name in sorted(known))])}, for no other driver "
+            "is known"
+        )
         raise refuse(rule, uri, f"try {dialect}://{rest}")
     if mark and dialect in SERVERS:
         return Location(uri, "http")
@@ -125,7 +132,9 @@ def _sqlite_file(uri: str, rest: str) -> Path:
         raise refuse(rule, uri, f"try tracking.uri={uri.partition('?')[0]}")
     file = Path.cwd() / (make_url(uri).database or "")
     if not file.parent.exists():
-        raise refuse(f"must lie in a folder that exists ({file.parent} does not)", uri, "make the folder, or name another")
+        raise refuse(
+            f"must lie in a folder that exists ({file.parent} does not)", uri, "make the folder, or name another"
+        )
     return file
 
 
@@ -160,14 +169,20 @@ def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
             return
     except urllib.error.HTTPError as answer:
         answer.close()  # a refusal is an answer; what it means shows with the first real request
-    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError, a malformed address a ValueError
+    except (
+        OSError,
+        ValueError,
+        http.client.HTTPException,
+    ) as error:  # URLError is an OSError, a malformed address a ValueError
         raise unreachable(location, getattr(error, "reason", error)) from None
 
 
 def run_page(location: Location, experiment_id: str, run_id: str) -> str:
-    """The address of a run's page in MLflow's UI: on the server that the store is, else where ``ui_command`` starts one.
+    """The address of a run's page in MLflow's UI: on the server that the store is, else where ``ui_command`` starts
+    one.
 
-    The page's router reads what stands behind the hash, its parameters too; without this one it opens the GenAI workflow.
+    The page's router reads what stands behind the hash, its parameters too; without this one it opens the GenAI
+    workflow.
     """
     server = _USER.sub(r"\1", location.uri).rstrip("/") if location.kind == "http" else LOCAL_UI
     return f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
@@ -177,7 +192,11 @@ def ui_command(location: Location) -> str:
     """The shell command that starts MLflow's UI on a store that is no server, at ``LOCAL_UI``."""
     secret = location.shown != location.uri
     shown = location.shown if location.file else _masked(location.absolute)
-    uri = '"$MLFLOW_TRACKING_URI"' if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri else shlex.quote(shown)
+    uri = (
+        '"$MLFLOW_TRACKING_URI"'
+        if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri
+        else shlex.quote(shown)
+    )
     mlflow = "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
     return f"{mlflow} ui --backend-store-uri {uri}"
 

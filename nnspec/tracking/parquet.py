@@ -1,8 +1,8 @@
 """Small tables as parquet files, thousands of a kind a second.
 
-pyarrow takes half a millisecond for a file of one row, nearly all of it for what the next file has just the same. Such a file's
-numbers lie as they are in memory, each column in one piece: so pyarrow writes the first file of a kind, and the others
-are that one with their own numbers put in.
+pyarrow takes half a millisecond for a file of one row, nearly all of it for what the next file has just the same. Such
+a file's numbers lie as they are in memory, each column in one piece: so pyarrow writes the first file of a kind, and
+the others are that one with their own numbers put in.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def _plain(values: np.ndarray) -> bytes:
 
 
 def parquet_groups(parts: Iterable[Mapping[str, np.ndarray]]) -> bytes:
-    """A long table from its parts, each a mapping of columns, as one compressed file; what is written is not held twice."""
+    """A long table from its parts, each a mapping of columns, as one compressed file; what is written is not held
+    twice."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

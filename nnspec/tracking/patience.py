@@ -14,15 +14,16 @@ from nnspec.tracking.locate import Location, unreachable
 PATIENCE_SECONDS = 60.0
 IMPATIENCE_SECONDS = 2.0
 LONGEST_PAUSE = 4.0
-# MLflow calls it a bad request if another brings the same row at once: another process, or what we asked before a server hung.
+# MLflow calls it a bad request if another brings the same row at once: another process, or what we asked before a
+# server hung.
 _RACES = ("IntegrityError", "UniqueViolation")  # of SQLite and MySQL, of PostgreSQL
 
 T = TypeVar("T")
 
 
 class Patience:
-    """Repeats calls that failed for a passing reason. Once a store has been down for the whole time, the next calls give
-    up quickly, until one succeeds: a thousand runs must not wait a minute each."""
+    """Repeats calls that failed for a passing reason. Once a store has been down for the whole time, the next calls
+    give up quickly, until one succeeds: a thousand runs must not wait a minute each."""
 
     def __init__(self, location: Location, seconds: float | None = None):
         self._location = location
@@ -35,7 +36,8 @@ class Patience:
         return self._down.is_set()
 
     def call(self, work: Callable[[], T], before_retry: Callable[[], T | None] = lambda: None) -> T:
-        """What ``work`` returns; before each further try, what ``before_retry`` finds if the last one succeeded after all.
+        """What ``work`` returns; before each further try, what ``before_retry`` finds if the last one succeeded after
+        all.
 
         Raises:
             TrackingError: for a refusal at once, for a failure that may pass after the time is up.
@@ -69,7 +71,8 @@ def _either(first: Callable[[], T | None], then: Callable[[], T]) -> Callable[[]
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether a failed call is worth repeating: no answer, a server's own fault, too many requests, or two for the same row."""
+    """Whether a failed call is worth repeating: no answer, a server's own fault, too many requests, or two for the same
+    row."""
     if getattr(error, "error_code", "") == "BAD_REQUEST":
         return any(name in str(error) for name in _RACES)
     status = getattr(error, "get_http_status_code", None)

@@ -51,7 +51,9 @@ def git_tags() -> dict[str, str]:
 
 def _git(folder: Path, *command: str) -> str | None:
     try:
-        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+        done = subprocess.run(
+            ["git", *command], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -77,7 +79,8 @@ def process_id() -> str:
 
 
 def process_alive(tag: str) -> bool | None:
-    """Whether the process of a ``nnspec.process`` tag still runs; None where that cannot be known, as on another host."""
+    """Whether the process of a ``nnspec.process`` tag still runs; None where that cannot be known, as on another
+    host."""
     host, pid, birth = [*tag.rsplit(":", 2), "", ""][:3]
     if host != socket.gethostname() or not (pid.isascii() and pid.isdecimal()):
         return None
@@ -92,7 +95,8 @@ def process_alive(tag: str) -> bool | None:
 
 
 def _birth(pid: int) -> str:
-    """Clock ticks since boot when a process started (Linux): a process id comes round again, this does not. '' elsewhere."""
+    """Clock ticks since boot when a process started (Linux): a process id comes round again, this does not. ''
+    elsewhere."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

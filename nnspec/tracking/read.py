@@ -56,7 +56,11 @@ def _no_spec(run_id: str, what: str) -> TrackingError:
 
 
 def read_weights(
-    run_id: str, store: Store | Tracking, shapes: Mapping[str, tuple[int, ...]] | None = None, path: str = FINAL, replicates: int = 1
+    run_id: str,
+    store: Store | Tracking,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    path: str = FINAL,
+    replicates: int = 1,
 ) -> dict[str, np.ndarray]:
     """The weights of a run by ``state_dict`` name; replicates come first where there is more than one.
 
@@ -74,13 +78,17 @@ def read_weights(
     try:
         weights = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise WeightsError(str(Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again"))) from error
+        raise WeightsError(
+            str(Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again"))
+        ) from error
     if shapes is not None:
         check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
     return weights
 
 
-def check_shapes(where: str, weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], replicates: int) -> None:
+def check_shapes(
+    where: str, weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], replicates: int
+) -> None:
     """Check that weights are those of networks whose tensors have these ``shapes``; ``where`` names them in the error.
 
     Raises:
@@ -92,15 +100,20 @@ def check_shapes(where: str, weights: Mapping[str, np.ndarray], shapes: Mapping[
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             rule = f"must have {name} of shape {wanted[name]}" if name in wanted else f"must have no {name}"
-            raise WeightsError(str(Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec")))
+            raise WeightsError(
+                str(Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec"))
+            )
         if weights[name].dtype.kind != "f":
-            raise WeightsError(str(Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again")))
+            raise WeightsError(
+                str(Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again"))
+            )
 
 
 def read_table(run_id: str, store: Store | Tracking) -> pd.DataFrame:
     """One row a network: of a single run, or of all FINISHED cells of a sweep with the params in which they differ.
 
-    Columns: run_id, those params (numbers where all are), then seed, final_loss, final_accuracy, solved, solved_at (Int64),
+    Columns: run_id, those params (numbers where all are), then seed, final_loss, final_accuracy, solved, solved_at
+        (Int64),
     and whatever else the run filed of each network.
     """
     opened = _opened(store)
@@ -108,7 +121,9 @@ def read_table(run_id: str, store: Store | Tracking) -> pd.DataFrame:
     if not cells and SWEEP_TAG not in opened.get(run_id).tags:
         cells = [run_id]
     if not cells:
-        raise TrackingError(f"a sweep must have finished cells to show, but {run_id} has none; run it again with resume={run_id}")
+        raise TrackingError(
+            f"a sweep must have finished cells to show, but {run_id} has none; run it again with resume={run_id}"
+        )
     return _joined([(opened.get(cell), read_results(opened, cell)) for cell in cells])
 
 
@@ -116,12 +131,17 @@ def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
     import pandas as pd
 
     keys = dict.fromkeys(key for facts, _ in cells for key in facts.params)
-    measured = {"run_id", *(str(name) for _, frame in cells for name in frame)}  # a param of such a name says nothing more
+    measured = {
+        "run_id",
+        *(str(name) for _, frame in cells for name in frame),
+    }  # a param of such a name says nothing more
     axes = [key for key in keys if len({facts.params.get(key) for facts, _ in cells}) > 1 and key not in measured]
     frames = []
     for facts, frame in cells:
         about = {"run_id": facts.run_id, **{key: facts.params.get(key) for key in axes}}
-        frames.append(pd.concat([pd.DataFrame(about, index=frame.index), frame.drop(columns="run_id", errors="ignore")], axis=1))
+        frames.append(
+            pd.concat([pd.DataFrame(about, index=frame.index), frame.drop(columns="run_id", errors="ignore")], axis=1)
+        )
     joined = pd.concat(frames, ignore_index=True)
     for key in axes:
         numbers = pd.to_numeric(joined[key], errors="coerce")

@@ -18,7 +18,10 @@ STATUSES = ("FINISHED", "FAILED", "KILLED")
 PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"
-EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")  # tag of an experiment: the UI then shows runs, not traces
+EXPERIMENT_KIND = (
+    "mlflow.experimentKind",
+    "custom_model_development",
+)  # tag of an experiment: the UI then shows runs, not traces
 SORTED = 1_000_000  # numbers that are sorted at a time
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
@@ -60,7 +63,9 @@ class Series:
 
     def __post_init__(self) -> None:
         if self.steps.shape != self.values.shape or self.steps.ndim != 1:
-            raise ValueError(f"steps and values must be vectors of one length, but got {self.steps.shape} and {self.values.shape}")
+            raise ValueError(
+                f"steps and values must be vectors of one length, but got {self.steps.shape} and {self.values.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,10 @@ class RunEnd:
     def all_history(self) -> dict[str, Series]:
         """The history with each final metric as a series of one point."""
         step = np.array([self.last_step], np.int64)
-        return {**self.history, **{key: Series(step, np.array([value], np.float64)) for key, value in self.metrics.items()}}
+        return {
+            **self.history,
+            **{key: Series(step, np.array([value], np.float64)) for key, value in self.metrics.items()},
+        }
 
 
 def dataset_info(name: str, inputs: np.ndarray, targets: np.ndarray) -> DatasetInfo:
@@ -95,7 +103,9 @@ def dataset_info(name: str, inputs: np.ndarray, targets: np.ndarray) -> DatasetI
     specs = {part: json.dumps([_tensor(array)]) for part, array in parts.items()}
     profile = {f"{part}_{fact}": value for part, array in parts.items() for fact, value in _size(array).items()}
     source = json.dumps({"tags": {"mlflow.source.name": "nnspec", "mlflow.source.type": "LOCAL"}})
-    return DatasetInfo(name, digest.hexdigest()[:8], json.dumps({"mlflow_tensorspec": specs}), json.dumps(profile), source=source)
+    return DatasetInfo(
+        name, digest.hexdigest()[:8], json.dumps({"mlflow_tensorspec": specs}), json.dumps(profile), source=source
+    )
 
 
 def _tensor(array: np.ndarray) -> dict[str, object]:
@@ -127,12 +137,15 @@ def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarra
 def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
     """[t] the quantiles of values [r, t], few steps at a time: sorting takes copies in double precision."""
     together = max(1, SORTED // max(1, len(values)))
-    parts = [quantile(values[:, start : start + together], share, worst) for start in range(0, values.shape[1], together)]
+    parts = [
+        quantile(values[:, start : start + together], share, worst) for start in range(0, values.shape[1], together)
+    ]
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def history_series(result: CellResult) -> dict[str, Series]:
-    """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the share solved.
+    """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the
+    share solved.
 
     Broken networks count as the worst ones: see ``quantile``.
     """
@@ -147,7 +160,8 @@ def history_series(result: CellResult) -> dict[str, Series]:
 
 
 def final_metrics(result: CellResult) -> dict[str, float]:
-    """What is known at the end: medians over replicates, the share solved with its 95% Wilson interval, and ``solved_at``.
+    """What is known at the end: medians over replicates, the share solved with its 95% Wilson interval, and
+    ``solved_at``.
 
     ``solved_at`` is the median over the solved replicates, in updates made; absent if none is solved.
     """
@@ -166,7 +180,8 @@ def final_metrics(result: CellResult) -> dict[str, float]:
 
 
 def run_name(spec: RunSpec) -> str:
-    """A readable name that the same spec always gets, as ``mlp-4-gelu-kaiming_uniform-adam-s0``; ``-x1000`` for replicates."""
+    """A readable name that the same spec always gets, as ``mlp-4-gelu-kaiming_uniform-adam-s0``; ``-x1000`` for
+    replicates."""
     hidden = dict(spec.model.params).get("hidden")
     sizes = [str(size) for size in hidden] if isinstance(hidden, tuple) else []
     parts = [spec.model.name, *sizes, spec.activation.name, spec.init.name, spec.optimizer.name, f"s{spec.seed}"]
@@ -178,10 +193,16 @@ def run_name(spec: RunSpec) -> str:
 def describe(spec: RunSpec) -> str:
     """One paragraph about the run, for the description that MLflow shows above it."""
     last = spec.seed + spec.replicates - 1
-    networks = f"One network (seed {spec.seed})" if spec.replicates == 1 else f"{spec.replicates} networks (seeds {spec.seed} to {last})"
+    networks = (
+        f"One network (seed {spec.seed})"
+        if spec.replicates == 1
+        else f"{spec.replicates} networks (seeds {spec.seed} to {last})"
+    )
     return (
-        f"{networks}: model {_words(spec.model)}, activation {_words(spec.activation)}, initialised with {_words(spec.init)}, trained by "
-        f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {spec.train.epochs} updates in {spec.dtype}. "
+        f"{networks}: model {_words(spec.model)}, activation {_words(spec.activation)}, initialised with "
+        f"{_words(spec.init)}, trained by "
+        f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {spec.train.epochs} "
+        f"updates in {spec.dtype}. "
         f"A row counts as right within {spec.solved.tolerance:g} of its target; a network is solved if every row is."
     )
 

@@ -33,7 +33,9 @@ def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
         except Exception as error:  # every artifact store has exceptions of its own
             why = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "mend the artifact store and file the run again"
-            raise TrackingError(str(Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy))) from error
+            raise TrackingError(
+                str(Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy))
+            ) from error
 
 
 def download(location: Location, run_id: str, path: str, artifact_uri: str) -> bytes:

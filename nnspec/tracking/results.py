@@ -1,7 +1,7 @@
 """The table of results, one row a network: the one reader of it, which checks what everyone else then relies on.
 
-A store may come from a stranger, or from a program that wrote half of it. Whoever reads results, to print, compare, draw, resume
-or reuse them, gets a table from here.
+A store may come from a stranger, or from a program that wrote half of it. Whoever reads results, to print, compare,
+draw, resume or reuse them, gets a table from here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ REMEDY = "train the run again, or mend the file"
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of results must hold: the rule in words, and the values as everyone reads them, or None where they break it."""
+    """What a column of results must hold: the rule in words, and the values as everyone reads them, or None where they
+    break it."""
 
     rule: str
     read: Callable[[pa.ChunkedArray], Any]
@@ -45,7 +46,9 @@ def _whole(low: int, high: int, nulls: bool = False) -> Callable[[pa.ChunkedArra
         if pa.types.is_null(column.type):
             return pd.array([None] * len(column), dtype="Int64")
         if nulls and pa.types.is_floating(column.type):  # what other programs make of whole numbers with nulls
-            column = pa.chunked_array([pa.array(column.to_pandas(), from_pandas=True)]).cast(pa.int64())  # an error unless they are whole
+            column = pa.chunked_array([pa.array(column.to_pandas(), from_pandas=True)]).cast(
+                pa.int64()
+            )  # an error unless they are whole
         if not pa.types.is_integer(column.type):
             return None
         if column.null_count < len(column):
@@ -61,13 +64,19 @@ def _numbers(column: pa.ChunkedArray) -> Any:
     import pyarrow as pa
 
     kinds = pa.types.is_floating(column.type), pa.types.is_integer(column.type)
-    return column.to_pandas().to_numpy(dtype=np.dtype(column.type.to_pandas_dtype()) if kinds[0] else float) if any(kinds) else None
+    return (
+        column.to_pandas().to_numpy(dtype=np.dtype(column.type.to_pandas_dtype()) if kinds[0] else float)
+        if any(kinds)
+        else None
+    )
 
 
 def _booleans(column: pa.ChunkedArray) -> Any:
     import pyarrow as pa
 
-    return column.to_pandas().to_numpy(dtype=bool) if pa.types.is_boolean(column.type) and not column.null_count else None
+    return (
+        column.to_pandas().to_numpy(dtype=bool) if pa.types.is_boolean(column.type) and not column.null_count else None
+    )
 
 
 def _texts(column: pa.ChunkedArray) -> Any:
@@ -92,8 +101,8 @@ COLUMNS = {
 
 
 def read_results(store: Store, run_id: str) -> pd.DataFrame:
-    """The table that a run filed, checked: one row or more, the required ``COLUMNS`` of their kinds, no column twice, and otherwise
-    columns of numbers, booleans or texts only.
+    """The table that a run filed, checked: one row or more, the required ``COLUMNS`` of their kinds, no column twice,
+    and otherwise columns of numbers, booleans or texts only.
 
     Raises:
         TrackingError: there is no such file, or it is not as it must be.
@@ -102,8 +111,8 @@ def read_results(store: Store, run_id: str) -> pd.DataFrame:
 
 
 def checked_results(content: bytes, where: str, also: Collection[str] = ()) -> pd.DataFrame:
-    """The table that the bytes of a parquet file hold, as ``read_results`` does; ``also`` are columns that it must have too, and ``where``
-    names the file in errors."""
+    """The table that the bytes of a parquet file hold, as ``read_results`` does; ``also`` are columns that it must have
+    too, and ``where`` names the file in errors."""
     import pandas as pd
     import pyarrow as pa
 
@@ -135,13 +144,22 @@ def read_parquet(content: bytes, where: str) -> pa.Table:
         rows = file.metadata.num_rows
         if not 0 < rows * len(names) <= MOST_VALUES:
             raise _refused(
-                where, f"must have a row a network, and at most {MOST_VALUES:,} values", f"{rows:,} rows of {len(names)} columns"
+                where,
+                f"must have a row a network, and at most {MOST_VALUES:,} values",
+                f"{rows:,} rows of {len(names)} columns",
             )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise _refused(where, "must have no column twice", ", ".join(twice))
         return file.read()
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:  # which of them, depends on what is broken
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        MemoryError,
+    ) as error:  # which of them, depends on what is broken
         raise _refused(where, "must be a parquet file", _first_line(error) if content else "an empty file") from error
 
 
@@ -153,12 +171,23 @@ def _checked(name: str, column: pa.ChunkedArray, where: str) -> Any:
         if values is None:
             kind = f"{column.type}" + (f" with {column.null_count} missing" if column.null_count else "")
             numbers = column.to_numpy() if pa.types.is_integer(column.type) else None
-            found = f"beginning with {column[0].as_py()!r}" if numbers is None else f"from {numbers.min()} to {numbers.max()}"
+            found = (
+                f"beginning with {column[0].as_py()!r}"
+                if numbers is None
+                else f"from {numbers.min()} to {numbers.max()}"
+            )
             raise _refused(where, f"must have {COLUMNS[name].rule} in its column '{name}'", f"{kind} {found}")
         return values
     types = pa.types
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    plain = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string, types.is_null)
+    plain = (
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_string,
+        types.is_large_string,
+        types.is_null,
+    )
     if not any(is_kind(kind) for is_kind in plain):
         raise _refused(where, f"must have numbers, booleans or texts in its column '{name}'", str(column.type))
     if types.is_string(kind) or types.is_large_string(kind):

@@ -48,7 +48,9 @@ class StartRows:
         query = select(experiments.c.artifact_location).where(experiments.c.experiment_id == self.experiment)
         folder = connection.execute(query).scalar()
         if folder is None:
-            raise TrackingError(f"the experiment {self.experiment} must exist, but is not in the store; ask for it by name first")
+            raise TrackingError(
+                f"the experiment {self.experiment} must exist, but is not in the store; ask for it by name first"
+            )
         _insert(connection, every.runs, _columns([self._run(run_id, start, folder) for run_id, start in self.starts]))
         _insert(connection, every.params, self.params)
         _insert(connection, every.tags, self.tags)
@@ -58,7 +60,9 @@ class StartRows:
         artifact_uri = f"{folder.rstrip('/')}/{run_id}/artifacts"
         if len(artifact_uri) > ARTIFACT_URI_LIMIT and not self.sqlite:
             rule = f"must have at most {ARTIFACT_URI_LIMIT} characters"
-            raise TrackingError(str(Fault("an artifact folder", rule, artifact_uri, "give the experiment a shorter artifact location")))
+            raise TrackingError(
+                str(Fault("an artifact folder", rule, artifact_uri, "give the experiment a shorter artifact location"))
+            )
         row = {
             "run_uuid": run_id,
             "name": start.name[:NAME_LIMIT],
@@ -75,7 +79,10 @@ class StartRows:
 
     def _inputs(self, connection: Connection) -> None:
         infos = {start.dataset for _, start in self.starts if start.dataset is not None}
-        known = {info: _dataset(connection, self.experiment, info) for info in sorted(infos, key=lambda info: (info.name, info.digest))}
+        known = {
+            info: _dataset(connection, self.experiment, info)
+            for info in sorted(infos, key=lambda info: (info.name, info.digest))
+        }
         inputs, tags = [], []
         for run_id, start in self.starts:
             if start.dataset is None:
@@ -110,12 +117,17 @@ def file_ends(connection: Connection, ends: Sequence[RunEnd]) -> None:
     file_points(connection, ends)
     merge_tags(connection, {end.run_id: clipped_tags(end.tags) for end in ends if end.tags})
     run = tables().runs
-    change = update(run).where(run.c.run_uuid == bindparam("ended")).values(status=bindparam("how"), end_time=bindparam("at"))
+    change = (
+        update(run)
+        .where(run.c.run_uuid == bindparam("ended"))
+        .values(status=bindparam("how"), end_time=bindparam("at"))
+    )
     connection.execute(change, [{"ended": end.run_id, "how": end.status, "at": end.end_time} for end in ends])
 
 
 def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
-    """File the points of each run that lie behind the last one filed of their series, and the last of each in latest_metrics.
+    """File the points of each run that lie behind the last one filed of their series, and the last of each in
+    latest_metrics.
 
     A run that still trains has no metrics yet; its ``end_time`` is that of the points.
     """
@@ -131,14 +143,19 @@ def file_points(connection: Connection, runs: Sequence[RunEnd]) -> None:
         (moved if (points[5][place], points[0][place]) in filed else fresh).append(place)
     _insert(connection, every.latest, [[column[place] for place in fresh] for column in points])
     if moved:
-        change = update(every.latest).where(every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key"))
+        change = update(every.latest).where(
+            every.latest.c.run_uuid == bindparam("b_run"), every.latest.c.key == bindparam("b_key")
+        )
         change = change.values({name: bindparam(f"b_{name}") for name in ("value", "timestamp", "step", "is_nan")})
         names = ("b_key", "b_value", "b_timestamp", "b_step", "b_is_nan", "b_run")
-        connection.execute(change, [{name: column[place] for name, column in zip(names, points, strict=True)} for place in moved])
+        connection.execute(
+            change, [{name: column[place] for name, column in zip(names, points, strict=True)} for place in moved]
+        )
 
 
 def _points(runs: Sequence[RunEnd], filed: Mapping[tuple[str, str], int]) -> tuple[Columns, list[int]]:
-    """The columns of the points to file, and the place of the last one of each series. A point must not cost a microsecond."""
+    """The columns of the points to file, and the place of the last one of each series. A point must not cost a
+    microsecond."""
     keys: list[str] = []
     timestamps: list[int] = []
     steps: list[int] = []
@@ -155,7 +172,11 @@ def _points(runs: Sequence[RunEnd], filed: Mapping[tuple[str, str], int]) -> tup
                 steps += series.steps[first:].tolist()
                 values.append(series.values[first:])
                 last.append(len(keys) - 1)
-        new = {checked_key(key): value for key, value in run.metrics.items() if filed.get((run.run_id, key), -1) < run.last_step}
+        new = {
+            checked_key(key): value
+            for key, value in run.metrics.items()
+            if filed.get((run.run_id, key), -1) < run.last_step
+        }
         last += range(len(keys), len(keys) + len(new))
         keys += new
         steps += [run.last_step] * len(new)
@@ -175,7 +196,9 @@ def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[st
     odd = next((where for where, step in found.items() if not isinstance(step, int)), None)
     if odd is not None:
         where = f"the last step of the metric {odd[1]} of run {odd[0]}"
-        raise TrackingError(str(Fault(where, "must be a whole number", f"'{found[odd]}'", "mend the store, or train the run again")))
+        raise TrackingError(
+            str(Fault(where, "must be a whole number", f"'{found[odd]}'", "mend the store, or train the run again"))
+        )
     return found
 
 
@@ -200,14 +223,16 @@ def _insert(connection: Connection, table: Table, columns: Columns) -> None:
         names = table.columns.keys()
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
         return
-    # Straight to the driver, and many rows a statement: SQLAlchemy's work on each row, and the driver's on each statement, take
-    # longer than SQLite's. OR FAIL, or SQLite would journal each statement to take its first rows back if a later one
-    # fails: here the transaction takes all of them back.
+    # Straight to the driver, and many rows a statement: SQLAlchemy's work on each row, and the driver's on each
+    # statement, take longer than SQLite's. OR FAIL, or SQLite would journal each statement to take its first rows back
+    # if a later one fails: here the transaction takes all of them back.
     single = str(insert(table).prefix_with("OR FAIL").compile(dialect=connection.dialect))
     width, rows = len(columns), len(columns[0])
     values: list[Any] = [None] * (width * rows)
     for place, column in enumerate(columns):
-        values[place::width] = map(int, column) if isinstance(column[0], bool) else column  # the driver is slow to adapt a bool
+        values[place::width] = (
+            map(int, column) if isinstance(column[0], bool) else column
+        )  # the driver is slow to adapt a bool
     together = VALUES_A_STATEMENT // width
     whole = rows - rows % together
     if whole:

@@ -30,7 +30,11 @@ _LOCKS = {
     "mysql": "SELECT GET_LOCK(CONCAT('nnspec-', MD5(DATABASE())), 600)",
 }
 CONNECT_SECONDS = 4
-_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}  # others are named as their driver
+_PACKAGES = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "mysqldb": "mysqlclient",
+}  # others are named as their driver
 
 
 class Tables(NamedTuple):
@@ -53,7 +57,13 @@ def tables() -> Tables:
     """Column names and kinds only: the tables exist already, with their own constraints and indexes."""
     from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
-    kinds: dict[type, Any] = {int: BigInteger, str: String, float: Float(53), bool: Boolean(create_constraint=False), bytes: Text}
+    kinds: dict[type, Any] = {
+        int: BigInteger,
+        str: String,
+        float: Float(53),
+        bool: Boolean(create_constraint=False),
+        bytes: Text,
+    }
 
     def table(name: str, keys: str = "", /, **columns: type) -> Table:
         first = [Column(key, Integer, primary_key=True) for key in keys.split()]
@@ -64,10 +74,15 @@ def tables() -> Tables:
 
     pair = texts("key value run_uuid")
     metric = {"key": str, "value": float, "timestamp": int, "step": int, "is_nan": bool, "run_uuid": str}
-    run = texts("run_uuid name source_type source_name entry_point_name user_id status source_version lifecycle_stage artifact_uri")
+    run = texts(
+        "run_uuid name source_type source_name entry_point_name user_id status source_version lifecycle_stage "
+        "artifact_uri"
+    )
     run |= texts("start_time end_time deleted_time experiment_id", int)
     experiment = texts("name workspace artifact_location lifecycle_stage")
-    dataset = texts("dataset_uuid name digest dataset_source_type") | texts("dataset_source dataset_schema dataset_profile", bytes)
+    dataset = texts("dataset_uuid name digest dataset_source_type") | texts(
+        "dataset_source dataset_schema dataset_profile", bytes
+    )
     return Tables(
         experiments=table("experiments", "experiment_id", **experiment, creation_time=int, last_update_time=int),
         experiment_tags=table("experiment_tags", **texts("key value"), experiment_id=int),
@@ -127,7 +142,9 @@ def _engine(location: Location) -> Engine:
             return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
         # MySQL's own level shows a transaction what was there when it began, not what another process has filed since.
-        return create_engine(location.absolute, connect_args=seconds, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        return create_engine(
+            location.absolute, connect_args=seconds, pool_pre_ping=True, isolation_level="READ COMMITTED"
+        )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = location.absolute.partition("://")[0].partition("+")[2].lower()
         remedy = f"pip install {_PACKAGES.get(driver, driver)}"
@@ -152,7 +169,8 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A deferred transaction that turns writer fails at once if another wrote meanwhile; an immediate one waits its turn.
+        # A deferred transaction that turns writer fails at once if another wrote meanwhile; an immediate one waits its
+        # turn.
         write = connection.get_execution_options().get("nnspec_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -160,7 +178,8 @@ def _sqlite_engine(engine: Engine) -> Engine:
 
 
 def _create_fast(file: Path) -> None:
-    """Give an empty SQLite file MLflow's schema from the script: 30 ms where MLflow takes seconds. Nothing if it has tables."""
+    """Give an empty SQLite file MLflow's schema from the script: 30 ms where MLflow takes seconds. Nothing if it has
+    tables."""
     if (file.exists() and file.stat().st_size > 0) or metadata.version("mlflow") not in SCRIPT_VERSIONS:
         return
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
@@ -184,8 +203,8 @@ def _statements(script: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _alone(location: Location, engine: Engine) -> Iterator[None]:
-    """One process at a time, wherever it runs: two that make MLflow's tables at once trip over each other. A server holds the lock
-    as long as the connection lasts; for a file it is a file beside it."""
+    """One process at a time, wherever it runs: two that make MLflow's tables at once trip over each other. A server
+    holds the lock as long as the connection lasts; for a file it is a file beside it."""
     if location.file is not None:
         with open_note(f"{location.file}-schema.lock") as file:
             lock(file)
@@ -200,7 +219,9 @@ def _alone(location: Location, engine: Engine) -> Iterator[None]:
 
 def _create_by_mlflow(location: Location) -> None:
     if find_spec("mlflow") is None:
-        raise TrackingError("tracking needs MLflow, which is not installed; pip install mlflow, or train with tracking=off")
+        raise TrackingError(
+            "tracking needs MLflow, which is not installed; pip install mlflow, or train with tracking=off"
+        )
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

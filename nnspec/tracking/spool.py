@@ -1,4 +1,5 @@
-"""Runs that could not be filed, kept in a local folder until they can be: JSON, safetensors and the artifacts; no pickle.
+"""Runs that could not be filed, kept in a local folder until they can be: JSON, safetensors and the artifacts; no
+pickle.
 
 spool-<id>/spool.json            what is there, with the SHA-256 of every file
 spool-<id>/runs/<n>/history.safetensors
@@ -30,14 +31,22 @@ MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
 _SUFFIXES = frozenset({".safetensors", ".parquet", ".yaml", ".json", ".csv", ".txt", ".md", ".html", ".svg", ".png"})
-_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)  # what the reading of a foreign file may end in
+_NOT_OURS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+)  # what the reading of a foreign file may end in
 _MAGIC = {".parquet": b"PAR1", ".png": b"\x89PNG"}
 
 
 @dataclass(frozen=True)
 class Unfiled:
     """A run that trained and could not be filed. ``begun`` says that the store has begun it: then ``end.run_id`` is the
-    store's, else any name of its own. A child's ``start.parent`` is its parent's ``end.run_id``, whichever of the two it is."""
+    store's, else any name of its own. A child's ``start.parent`` is its parent's ``end.run_id``, whichever of the two
+    it is."""
 
     start: RunStart
     end: RunEnd
@@ -63,28 +72,46 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
         making.replace(target)
     except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
-        why = error if isinstance(error, OSError) else error.__cause__  # which write_files raises as an error of its own
+        why = (
+            error if isinstance(error, OSError) else error.__cause__
+        )  # which write_files raises as an error of its own
         if not isinstance(why, OSError):
             raise
-        fault = Fault(f"the folder {folder}", "must take the runs that the store did not", why.strerror or str(why), "free some space")
+        fault = Fault(
+            f"the folder {folder}",
+            "must take the runs that the store did not",
+            why.strerror or str(why),
+            "free some space",
+        )
         raise TrackingError(str(fault)) from error
     return target
 
 
 def kept_message(what: str, folders: Iterable[Path], why: object) -> str:
-    """What to tell the user of runs that were spooled below ``folders``: nothing is lost, where it is, and how to file it."""
+    """What to tell the user of runs that were spooled below ``folders``: nothing is lost, where it is, and how to file
+    it."""
     places = " ".join(shlex.quote(str(folder)) for folder in dict.fromkeys(folders))
     return f"{what} could not be filed ({why}); kept in {places}, file later with: nnspec file {places}"
 
 
 def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:
     home = root / "runs" / str(number)
-    history = {f"{part}/{key}": getattr(series, part) for key, series in run.end.history.items() for part in ("steps", "values")}
+    history = {
+        f"{part}/{key}": getattr(series, part)
+        for key, series in run.end.history.items()
+        for part in ("steps", "values")
+    }
     files = {"history.safetensors": weights_file(history, {}) if history else b""}
     files |= {f"artifacts/{path}": content for path, content in run.end.artifacts.items()}
     write_files(home, files)
-    end = {field.name: getattr(run.end, field.name) for field in fields(RunEnd) if field.name not in ("history", "artifacts")}
-    end["metrics"] = {key: float(value).hex() for key, value in run.end.metrics.items()}  # JSON has no NaN and no exact floats
+    end = {
+        field.name: getattr(run.end, field.name)
+        for field in fields(RunEnd)
+        if field.name not in ("history", "artifacts")
+    }
+    end["metrics"] = {
+        key: float(value).hex() for key, value in run.end.metrics.items()
+    }  # JSON has no NaN and no exact floats
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     return {"start": asdict(run.start), "end": {**end, "tags": dict(run.end.tags)}, "begun": run.begun, "files": sums}
 
@@ -93,7 +120,8 @@ def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
     """The manifest and the runs of a spooled folder, every field and file checked.
 
     Raises:
-        TrackingError: for a folder that is none, or the first of its runs that is not as nnspec spooled it; see ``read_runs``.
+        TrackingError: for a folder that is none, or the first of its runs that is not as nnspec spooled it; see
+            ``read_runs``.
     """
     manifest, runs, refused = read_runs(folder)
     for error in refused.values():
@@ -102,17 +130,22 @@ def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
 
 
 def read_runs(folder: Path) -> tuple[dict[str, Any], dict[int, Unfiled], dict[int, TrackingError]]:
-    """The manifest of a spooled folder and its runs by number: those that can be filed, and what is wrong with the others.
+    """The manifest of a spooled folder and its runs by number: those that can be filed, and what is wrong with the
+    others.
 
-    A run is refused for a field of the wrong type or out of range, a file that was changed, a path that leads outside, a pickle
-    or any other kind of file that nnspec does not write, or a spec that has not the fingerprint it claims.
+    A run is refused for a field of the wrong type or out of range, a file that was changed, a path that leads outside,
+    a pickle or any other kind of file that nnspec does not write, or a spec that has not the fingerprint it claims.
 
     Raises:
         TrackingError: for a folder that is none.
     """
     try:
         manifest = read_manifest(folder)
-        if manifest["format"] != FORMAT or not isinstance(manifest["spool_id"], str) or not isinstance(manifest["experiment"], str):
+        if (
+            manifest["format"] != FORMAT
+            or not isinstance(manifest["spool_id"], str)
+            or not isinstance(manifest["experiment"], str)
+        ):
             raise ValueError(f"format {manifest['format']}")
         entries = list(enumerate(manifest["runs"]))
     except _NOT_OURS as error:
@@ -222,4 +255,6 @@ def _check_fingerprint(home: Path, start: RunStart, artifacts: Mapping[str, byte
 
 
 def _refuse(where: Path, rule: str, value: str) -> TrackingError:
-    return TrackingError(str(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again")))
+    return TrackingError(
+        str(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again"))
+    )

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, insert, select, update
+from sqlalchemy import Select, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
@@ -47,10 +48,14 @@ class SqlStore:
             found = transact(self._engine, lambda connection: self._new_experiment(connection, name))
         number, stage, folder, kind = found
         if stage != "active":
-            raise TrackingError(str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")))
+            raise TrackingError(
+                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+            )
         if str(folder).startswith("mlflow-artifacts:"):
             rule = "must keep its artifacts where this process can write them"
-            raise TrackingError(str(Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address")))
+            raise TrackingError(
+                str(Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address"))
+            )
         if kind is None:
             transact(self._engine, lambda connection: _set_kind(connection, number))
         return str(number)
@@ -90,7 +95,7 @@ class SqlStore:
     def finish(self, ends: Sequence[RunEnd]) -> None:
         """See ``Store.finish``."""
         for batch in _by_points(ends, lambda end: 10 + sum(len(series.steps) for series in end.history.values())):
-            folders = transact(self._engine, lambda connection, batch=batch: _folders(connection, batch), write=False)  # type: ignore[misc]
+            folders = transact(self._engine, functools.partial(_folders, ends=batch), write=False)
             for end in batch:
                 self._write_artifacts(end, folders.get(end.run_id))
             transact(self._engine, lambda connection, batch=batch: file_ends(connection, batch))  # type: ignore[misc]
@@ -120,10 +125,14 @@ class SqlStore:
     def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
         """See ``Store.latest_sweep``."""
         run, every = tables().runs, tables().tags
-        query = select(run.c.run_uuid).where(run.c.experiment_id == int(experiment_id), run.c.lifecycle_stage == "active")
+        query = select(run.c.run_uuid).where(
+            run.c.experiment_id == int(experiment_id), run.c.lifecycle_stage == "active"
+        )
         query = query.where(run.c.run_uuid.in_(select(every.c.run_uuid).where(every.c.key == SWEEP_TAG)))
         for key, value in (tags or {}).items():
-            query = query.where(run.c.run_uuid.in_(select(every.c.run_uuid).where(every.c.key == key, every.c.value == value)))
+            query = query.where(
+                run.c.run_uuid.in_(select(every.c.run_uuid).where(every.c.key == key, every.c.value == value))
+            )
         rows = self._read(query.order_by(run.c.start_time.desc(), run.c.run_uuid.desc()).limit(1))
         return rows[0][0] if rows else None
 
@@ -133,7 +142,9 @@ class SqlStore:
         found: dict[str, str] = {}
         for batch in batches(sorted(set(fingerprints)), IDS_A_QUERY):
             query = select(tag.c.value, run.c.run_uuid).join(run, run.c.run_uuid == tag.c.run_uuid)
-            query = query.where(tag.c.key == FINGERPRINT_TAG, tag.c.value.in_(batch), run.c.experiment_id == int(experiment_id))
+            query = query.where(
+                tag.c.key == FINGERPRINT_TAG, tag.c.value.in_(batch), run.c.experiment_id == int(experiment_id)
+            )
             query = query.where(run.c.status == "FINISHED", run.c.lifecycle_stage == "active")
             found.update(dict(self._read(query.order_by(run.c.start_time, run.c.run_uuid))))
         return found
@@ -179,7 +190,7 @@ class SqlStore:
         run = tables().runs
         for batch in batches(run_ids, IDS_A_QUERY):
             change = update(run).where(run.c.run_uuid.in_(batch)).values(**values)
-            transact(self._engine, lambda connection, change=change: connection.execute(change).close())  # type: ignore[misc]
+            transact(self._engine, functools.partial(_execute, change=change))
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """See ``Store.artifact``."""
@@ -210,6 +221,10 @@ def read_rows(engine: Engine, query: Any) -> list[Any]:
         raise TrackingError(str(Fault(where, "must hold what MLflow files", str(error), "mend it"))) from error
 
 
+def _execute(connection: Connection, change: Update) -> None:
+    connection.execute(change).close()
+
+
 def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:
     run = tables().runs
     found: dict[str, str] = {}
@@ -222,7 +237,9 @@ def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:
 def _experiment(connection: Connection, name: str) -> _Found | None:
     table, tag = tables().experiments, tables().experiment_tags
     joined = table.outerjoin(tag, and_(tag.c.experiment_id == table.c.experiment_id, tag.c.key == EXPERIMENT_KIND[0]))
-    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location, tag.c.value).select_from(joined)
+    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location, tag.c.value).select_from(
+        joined
+    )
     row = connection.execute(query.where(table.c.name == name, table.c.workspace == WORKSPACE)).first()
     return None if row is None else (row[0], row[1], row[2], row[3])
 

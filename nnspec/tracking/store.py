@@ -1,4 +1,5 @@
-"""The store: where runs are filed. One protocol, two writers: in bulk into a database (sql), or by MLflow's client (client)."""
+"""The store: where runs are filed. One protocol, two writers: in bulk into a database (sql), or by MLflow's client
+(client)."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ class RunFacts:
             object.__setattr__(self, name, as_text(getattr(self, name)))
         for name in ("tags", "params"):
             object.__setattr__(self, name, {as_text(key): as_text(value) for key, value in getattr(self, name).items()})
-        metrics = {as_text(key): value if isinstance(value, (int, float)) else math.nan for key, value in self.metrics.items()}
+        metrics = {
+            as_text(key): value if isinstance(value, (int, float)) else math.nan for key, value in self.metrics.items()
+        }
         object.__setattr__(self, "metrics", metrics)
 
 
@@ -72,7 +75,8 @@ class Store(Protocol):
     location: Location
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment called ``name``, made if there is none; one without a kind becomes one of model training."""
+        """The id of the experiment called ``name``, made if there is none; one without a kind becomes one of model
+        training."""
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
         """File runs as RUNNING with params, tags and data set; their ids in the same order."""
@@ -81,7 +85,8 @@ class Store(Protocol):
         """Add to the histories of runs: of each series, the points after the last one filed."""
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
-        """Complete runs: artifacts, the rest of the history, final metrics and tags, and only then status and end time."""
+        """Complete runs: artifacts, the rest of the history, final metrics and tags, and only then status and end
+        time."""
 
     def find_children(self, parent_id: str) -> list[Child]:
         """The cells of a sweep that are not deleted, oldest first; TrackingError if there is no such run."""
@@ -149,7 +154,12 @@ def _database(location: Location, writer: str) -> Store:
         return SqlStore(location, engine)
     engine.dispose()
     rule = f"must have a schema that the bulk writer has been tested with ({', '.join(sorted(KNOWN_REVISIONS))})"
-    fault = Fault("tracking.writer=sql", rule, f"revision {revision}", "use tracking.writer=client, or the MLflow of the constraints file")
+    fault = Fault(
+        "tracking.writer=sql",
+        rule,
+        f"revision {revision}",
+        "use tracking.writer=client, or the MLflow of the constraints file",
+    )
     if writer == "sql":
         raise TrackingError(str(fault))
     instead = "filing through MLflow's client instead, which is slower"

@@ -17,18 +17,26 @@ DOWN_SECONDS = 60.0  # how long a database server may take to come back
 LONGEST_PAUSE = 1.0
 # SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
 _AGAIN = ("40001", "40P01", "55P03")
-_MYSQL_AGAIN = (1205, 1213, 1305)  # the last: a deadlock has taken the savepoint with it that SQLAlchemy would go back to
+_MYSQL_AGAIN = (
+    1205,
+    1213,
+    1305,
+)  # the last: a deadlock has taken the savepoint with it that SQLAlchemy would go back to
 
 T = TypeVar("T")
 
 
-def transact(engine: Engine, work: Callable[[Connection], T], *, write: bool = True, patience: float = PATIENCE_SECONDS) -> T:
-    """What ``work`` returns, run in one transaction; on a lock, a deadlock, a lost connection or a server that restarts it runs again.
+def transact(
+    engine: Engine, work: Callable[[Connection], T], *, write: bool = True, patience: float = PATIENCE_SECONDS
+) -> T:
+    """What ``work`` returns, run in one transaction; on a lock, a deadlock, a lost connection or a server that restarts
+    it runs again.
 
     ``work`` must bear to run again although an earlier try was committed: a lost connection leaves that open.
 
     Raises:
-        TrackingError: if the database refuses, or is still locked after ``patience`` seconds or down after DOWN_SECONDS.
+        TrackingError: if the database refuses, or is still locked after ``patience`` seconds or down after
+            DOWN_SECONDS.
     """
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,5 @@
-"""Filing what was spooled: each run once, whatever became of the store, of the sweep and of earlier tries to file it."""
+"""Filing what was spooled: each run once, whatever became of the store, of the sweep and of earlier tries to file
+it."""
 
 from __future__ import annotations
 
@@ -41,14 +42,14 @@ class FiledSpool:
 def file_spool(folder: Path, store: Store) -> FiledSpool:
     """File what a spooled folder holds. Safe to repeat: each run is filed once.
 
-    A cell is known by its parent and its fingerprint, so one that was trained again meanwhile is not filed a second time;
-    a run without a parent by the tags ``nnspec.spool_id`` and ``nnspec.spool_item``, or by the id it already had in the store.
-    What a lost answer or a kill left of these runs in the store is deleted.
+    A cell is known by its parent and its fingerprint, so one that was trained again meanwhile is not filed a second
+    time; a run without a parent by the tags ``nnspec.spool_id`` and ``nnspec.spool_item``, or by the id it already had
+    in the store. What a lost answer or a kill left of these runs in the store is deleted.
 
     Raises:
         PartlyFiled: if some of the runs are not as ``spool`` left them; the others are filed.
-        TrackingError: if the folder is not as ``spool`` left it, another command files it or resumes its sweep, or the store
-            fails; then simply call it again.
+        TrackingError: if the folder is not as ``spool`` left it, another command files it or resumes its sweep, or the
+            store fails; then simply call it again.
     """
     manifest, runs, refused = read_runs(folder)
     with _alone(folder):
@@ -70,9 +71,12 @@ def file_spool(folder: Path, store: Store) -> FiledSpool:
 
 
 def spools(folder: Path) -> list[Path]:
-    """The spooled folders in ``folder``, or the one that it is, oldest first; none where there can be no such folder."""
+    """The spooled folders in ``folder``, or the one that it is, oldest first; none where there can be no such
+    folder."""
     try:
-        found = [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"spool-*/{MANIFEST}")]
+        found = (
+            [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"spool-*/{MANIFEST}")]
+        )
         return sorted(found, key=lambda path: ((path / MANIFEST).stat().st_mtime, path))
     except OSError:  # its name is too long, say
         return []
@@ -113,7 +117,8 @@ class _Filing:
             self._tries[facts.tags.get(ITEM_TAG, "")].append(facts)
 
     def unfit(self, runs: Mapping[int, Unfiled]) -> dict[int, tuple[str, NoSuchRun]]:
-        """The field that keeps a run from being filed, and why: the store has not its parent, or not the run that had begun in it."""
+        """The field that keeps a run from being filed, and why: the store has not its parent, or not the run that had
+        begun in it."""
         parents = {run.start.parent for run in runs.values() if run.start.parent is not None}
         missing = {parent: self._missing(parent) for parent in parents if parent not in self.ids}
         found: dict[int, tuple[str, NoSuchRun]] = {}
@@ -138,7 +143,9 @@ class _Filing:
         there = self._there(marked)
         known = {number: _known(run, there[number]) for number, run in marked.items()}
         new = [number for number, child in known.items() if child is None]
-        begun = dict(zip(new, self.store.start([marked[number].start for number in new], self.experiment_id), strict=True))
+        begun = dict(
+            zip(new, self.store.start([marked[number].start for number in new], self.experiment_id), strict=True)
+        )
         ids = {number: begun[number] if child is None else child.run_id for number, child in known.items()}
         rest = [number for number, child in known.items() if child is None or not _complete(marked[number], child)]
         self.store.finish([replace(marked[number].end, run_id=ids[number]) for number in rest])
@@ -146,11 +153,16 @@ class _Filing:
         self.before += len(runs) - len(rest)
 
     def delete_strays(self) -> None:
-        """Delete what else there is of the same runs, which nobody will complete: of a beginning whose answer was lost, of a
-        cell that was being trained when its process died, of an earlier try of this."""
+        """Delete what else there is of the same runs, which nobody will complete: of a beginning whose answer was lost,
+        of a cell that was being trained when its process died, of an earlier try of this."""
         there = self._there(dict(self._seen))
         ours = set(self.ids.values())
-        left = [child for number, _ in self._seen for child in there[number] if child.status != "FINISHED" and child.run_id not in ours]
+        left = [
+            child
+            for number, _ in self._seen
+            for child in there[number]
+            if child.status != "FINISHED" and child.run_id not in ours
+        ]
         self.store.delete(list(dict.fromkeys(child.run_id for child in left)))
 
     def _marked(self, number: int, run: Unfiled) -> Unfiled:
@@ -166,7 +178,9 @@ class _Filing:
         parents = {run.start.parent: run.start for run in cells.values()}
         children = {parent: self._children(parent, start) for parent, start in parents.items() if parent is not None}
         return {
-            number: [child for child in children[run.start.parent] if child.fingerprint == run.start.tags[FINGERPRINT_TAG]]
+            number: [
+                child for child in children[run.start.parent] if child.fingerprint == run.start.tags[FINGERPRINT_TAG]
+            ]
             if number in cells and run.start.parent is not None
             else self._alike(number, run)
             for number, run in marked.items()
@@ -176,11 +190,14 @@ class _Filing:
         facts = self.store.get(parent)
         other = facts.tags.get(PROCESS_TAG, "")
         if facts.status == "RUNNING" and other != start.tags.get(PROCESS_TAG) and process_alive(other):
-            raise TrackingError(f"cells must not be filed while their sweep is resumed, but {parent} is; wait for it or stop it")
+            raise TrackingError(
+                f"cells must not be filed while their sweep is resumed, but {parent} is; wait for it or stop it"
+            )
         return self.store.find_children(parent)
 
     def _alike(self, number: int, run: Unfiled) -> list[Child]:
-        """Of a run that is no sweep's cell: what earlier tries began, what began before it was spooled, and its twins."""
+        """Of a run that is no sweep's cell: what earlier tries began, what began before it was spooled, and its
+        twins."""
         found = {facts.run_id: facts for facts in self._tries[str(number)]}
         key = FINGERPRINT_TAG if FINGERPRINT_TAG in run.start.tags else SWEEP_TAG
         if key in run.start.tags:
@@ -199,7 +216,9 @@ class _Filing:
             remedy = "set tracking.uri to the store it began in"
             raise NoSuchRun(str(Fault(where, rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy)))
         if facts.deleted:
-            raise NoSuchRun(str(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder")))
+            raise NoSuchRun(
+                str(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder"))
+            )
         return facts
 
 
@@ -208,7 +227,8 @@ def _is_cell(start: RunStart) -> bool:
 
 
 def _known(run: Unfiled, there: Sequence[Child]) -> Child | None:
-    """The run that the store has in this one's place: a complete one, else the one that had begun before it was spooled.
+    """The run that the store has in this one's place: a complete one, else the one that had begun before it was
+    spooled.
 
     What an earlier try began may lack params, so it is no such run: it is deleted and begun again.
     """
@@ -224,7 +244,11 @@ def _complete(run: Unfiled, child: Child) -> bool:
 
 def _twin(facts: RunFacts, start: RunStart) -> bool:
     """Whether the store began this very run and its answer was lost."""
-    same = (facts.name, facts.start_time, facts.tags.get(PARENT_TAG)) == (start.name[:NAME_LIMIT], start.start_time, start.parent)
+    same = (facts.name, facts.start_time, facts.tags.get(PARENT_TAG)) == (
+        start.name[:NAME_LIMIT],
+        start.start_time,
+        start.parent,
+    )
     return same and facts.tags.get(PROCESS_TAG) == start.tags.get(PROCESS_TAG) and SPOOL_TAG not in facts.tags
 
 
@@ -237,7 +261,8 @@ def _parents_first(runs: Mapping[int, Unfiled]) -> list[list[int]]:
 
 @contextmanager
 def _alone(spool: Path) -> Iterator[None]:
-    """Keep a second command off the same folder: both would find its runs unfiled. The system lets go if this process dies."""
+    """Keep a second command off the same folder: both would find its runs unfiled. The system lets go if this process
+    dies."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_note(spool / LOCK))
@@ -246,10 +271,14 @@ def _alone(spool: Path) -> Iterator[None]:
         try:
             lock(file, wait=False)
         except OSError as error:
-            raise TrackingError(f"a folder must be filed by one command at a time, but another files {spool}; wait for it") from error
+            raise TrackingError(
+                f"a folder must be filed by one command at a time, but another files {spool}; wait for it"
+            ) from error
         yield
 
 
 def _no_room(spool: Path, error: OSError) -> TrackingError:
     rule = "must take a note that it is filed"
-    return TrackingError(str(Fault(f"the folder {spool}", rule, error.strerror or str(error), "make room and file it again")))
+    return TrackingError(
+        str(Fault(f"the folder {spool}", rule, error.strerror or str(error), "make room and file it again"))
+    )

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 
-def make_sweep(axes: Mapping[str, list[object]], seeds: int, rate: Callable[..., float], seed: int = 0, epochs: int = 1000) -> pd.DataFrame:
+def make_sweep(
+    axes: Mapping[str, list[object]], seeds: int, rate: Callable[..., float], seed: int = 0, epochs: int = 1000
+) -> pd.DataFrame:
     """One row a network of the full product of ``axes``, solved with probability ``rate(*levels)``, independently."""
     rng = np.random.default_rng(seed)
     rows = []

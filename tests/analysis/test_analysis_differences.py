@@ -26,7 +26,9 @@ def test_one_pair_a_seed_is_the_exact_mcnemar_test(only_a, only_b):
     assert sign_flip_p(np.repeat([1, -1, 0], [only_a, only_b, 7])) == pytest.approx(expected, rel=1e-10)
 
 
-@pytest.mark.parametrize("differences", [[3, 1, -1, 2], [5, 0, 0], [4, 4, -2, 1, 1, 3, -1, 6], [1, -1], [2, -3, 5, 5, 1, 1, -1, 4, 3]])
+@pytest.mark.parametrize(
+    "differences", [[3, 1, -1, 2], [5, 0, 0], [4, 4, -2, 1, 1, 3, -1, 6], [1, -1], [2, -3, 5, 5, 1, 1, -1, 4, 3]]
+)
 def test_sign_flips_equal_all_signs_tried(differences):
     size = np.abs(np.array(differences))
     sums = [abs(int(np.dot(signs, size))) for signs in product([-1, 1], repeat=len(size))]
@@ -60,7 +62,9 @@ def test_the_normal_limit_meets_the_exact_value():
 @pytest.mark.parametrize(("solved", "seeds"), [(1, 20), (7, 20), (19, 20), (3, 500)])
 def test_differences_of_one_sign_end_at_clopper_and_pearson(solved, seeds):
     a = np.arange(seeds) < solved
-    assert paired_difference(a, np.zeros(seeds)).high == pytest.approx(stats.binomtest(solved, seeds).proportion_ci().high, rel=1e-9)
+    assert paired_difference(a, np.zeros(seeds)).high == pytest.approx(
+        stats.binomtest(solved, seeds).proportion_ci().high, rel=1e-9
+    )
 
 
 def test_nothing_that_differs_is_no_certainty():
@@ -113,7 +117,10 @@ def test_clusters_of_any_size_agree_with_their_p_value():
         sizes = rng.integers(1, most + 1, seeds)
         a, b = rng.binomial(sizes, rng.choice([0, 0.1, 0.6, 1])), rng.binomial(sizes, rng.choice([0, 0.2, 0.5, 1]))
         confidence = float(rng.choice(CONFIDENCES))
-        for found in (paired_difference(a, b, sizes, confidence), independent_difference(a, b, sizes, sizes, confidence)):
+        for found in (
+            paired_difference(a, b, sizes, confidence),
+            independent_difference(a, b, sizes, sizes, confidence),
+        ):
             assert agrees(found, confidence)
             assert -1 <= found.low <= (a - b).sum() / sizes.sum() <= found.high <= 1
 
@@ -131,7 +138,10 @@ def test_the_score_interval_is_that_of_a_likelihood_maximised_by_search(counts):
     def score(difference):
         def surprise(second):
             first = second + difference
-            return -sum(k * np.log(max(p, 1e-300)) for k, p in ((x1, first), (n1 - x1, 1 - first), (x2, second), (n2 - x2, 1 - second)))
+            return -sum(
+                k * np.log(max(p, 1e-300))
+                for k, p in ((x1, first), (n1 - x1, 1 - first), (x2, second), (n2 - x2, 1 - second))
+            )
 
         bounds = max(0.0, -difference), min(1.0, 1 - difference)
         second = minimize_scalar(surprise, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
@@ -153,7 +163,9 @@ DESIGNS = COVERAGE["DESIGNS"]
 
 def check_coverage(sample: str, design, seeds: int, alike: float, samples: int, least: float, missing: float = 0.0):
     found = COVERAGE["score"](COVERAGE[sample], design, seeds, alike, samples, missing)
-    assert found.coverage >= least - 3 * np.sqrt(0.05 * 0.95 / samples), found  # three standard errors of the simulation
+    assert found.coverage >= least - 3 * np.sqrt(0.05 * 0.95 / samples), (
+        found
+    )  # three standard errors of the simulation
     assert found.contradictions == 0
 
 

@@ -42,7 +42,10 @@ def test_unknown_verdicts_are_shown_last(outcomes):
 
 def test_many_levels_are_thinned_and_counted(sweep):
     table = sweep({"optimizer.lr": [float(i) for i in range(100)]}, 4, lambda lr: lr / 100)
-    assert (len(f.verdicts_info(table, "optimizer.lr").labels), f.verdicts_info(table, "optimizer.lr").left_out) == (24, 76)
+    assert (len(f.verdicts_info(table, "optimizer.lr").labels), f.verdicts_info(table, "optimizer.lr").left_out) == (
+        24,
+        76,
+    )
     info = f.survival_info(table, "optimizer.lr")
     assert len(info.curves) + info.left_out == 100
     assert any("more levels not shown" in text for text in drawn(f.plot_survival(info)))
@@ -105,7 +108,9 @@ def test_the_grid_runs_x_first_over_the_box_of_the_lines():
     assert (inputs[:5, 0] == xs).all()
     p = (inputs @ [1, 10]).reshape(5, 5)
     assert p[3, 1] == pytest.approx(xs[1] + 10 * ys[3])
-    assert f.lines_info([[[1.0, 0.0]]], [[0.0]], np.array(POINTS) * [1, 2]).box == pytest.approx((-0.35, 1.35, -0.7, 2.7))
+    assert f.lines_info([[[1.0, 0.0]]], [[0.0]], np.array(POINTS) * [1, 2]).box == pytest.approx(
+        (-0.35, 1.35, -0.7, 2.7)
+    )
 
 
 def test_surface_refuses_what_does_not_fit():

@@ -29,7 +29,10 @@ def test_lists_and_missing_values_are_levels():
 
 
 def test_an_unknown_axis_names_the_nearest(small):
-    with pytest.raises(AnalysisError, match=r"'activation.nam'; did you mean 'activation.name'\? available: activation.name, optimizer.lr"):
+    with pytest.raises(
+        AnalysisError,
+        match=r"'activation.nam'; did you mean 'activation.name'\? available: activation.name, optimizer.lr",
+    ):
         levels_of(small, "activation.nam")
 
 
@@ -52,5 +55,10 @@ def test_the_widest_axes_have_the_most_levels(small):
 
 
 def test_importing_analysis_is_cheap():
-    code = "import sys, nnspec.analysis; print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, nnspec.analysis; print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in "
+        "sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -19,7 +19,9 @@ def test_holm():
 def test_pairs_of_a_sweep(outcomes):
     counts = [59, 6, 16, 80]  # of pairs in which both solved, a alone, b alone, none (Cavo et al. 2012)
     a, b = np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
-    table = outcomes(activation=["relu"] * 161 + ["tanh"] * 161, seed=[*range(161)] * 2, solved=np.concatenate([a, b]).astype(bool))
+    table = outcomes(
+        activation=["relu"] * 161 + ["tanh"] * 161, seed=[*range(161)] * 2, solved=np.concatenate([a, b]).astype(bool)
+    )
     frame = compare(table, "activation", ["activation"])
     row = frame.iloc[0]
     assert (row["a"], row["b"], row["networks_a"], bool(row["paired"])) == ("relu", "tanh", 161, True)

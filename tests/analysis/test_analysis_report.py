@@ -60,7 +60,9 @@ def everything(table):
 @pytest.fixture(scope="module")
 def page(sweep):
     rates = {"relu": 0.5, "tanh": 0.9, EVIL: 0.3}
-    html, pngs = everything(sweep({"activation.name": list(rates), "optimizer.lr": [0.01, 0.1]}, 20, lambda name, lr: rates[name]))
+    html, pngs = everything(
+        sweep({"activation.name": list(rates), "optimizer.lr": [0.01, 0.1]}, 20, lambda name, lr: rates[name])
+    )
     return Page(html), pngs, html
 
 
@@ -74,7 +76,12 @@ def test_nothing_given_becomes_markup(page):
 
 def test_nothing_is_loaded_from_elsewhere(page):
     seen, _, html = page
-    links = [value for _, attrs in seen.tags for name, value in attrs.items() if name in ("src", "href", "srcset", "action", "data")]
+    links = [
+        value
+        for _, attrs in seen.tags
+        for name, value in attrs.items()
+        if name in ("src", "href", "srcset", "action", "data")
+    ]
     assert links
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
     assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", html)
@@ -126,13 +133,20 @@ def test_a_sweep_over_seeds_alone_has_a_report(small):
 
 
 def test_a_table_without_rows_is_refused(small):
-    with pytest.raises(AnalysisError, match="must have at least one network, but the table is empty; train the sweep first"):
+    with pytest.raises(
+        AnalysisError, match="must have at least one network, but the table is empty; train the sweep first"
+    ):
         sweep_report(small[:0], AXES)
 
 
 def test_a_thousand_cells_stay_small_and_quick(sweep):
-    """A limit of 5 MB; measured 1.5 MB. Processor time, which other work on the machine leaves alone: at most 10 s; measured 3 s."""
-    axes = {"activation.name": list("abcde"), "init.name": list("uvwx"), "optimizer.lr": [0.001 * 1.2**k for k in range(50)]}
+    """A limit of 5 MB; measured 1.5 MB. Processor time, which other work on the machine leaves alone: at most 10 s;
+    measured 3 s."""
+    axes = {
+        "activation.name": list("abcde"),
+        "init.name": list("uvwx"),
+        "optimizer.lr": [0.001 * 1.2**k for k in range(50)],
+    }
     table = sweep(axes, 10, lambda a, i, lr: min(1, lr))
     steps = np.arange(0, 1001, 10)
     curves = {f"cell {k}": (steps, np.full((10, 101), 0.1 * k + 0.1)) for k in range(1000)}
@@ -169,7 +183,9 @@ def result():
     rng = np.random.default_rng(0)
     right = np.arange(8) < 5
     loss = np.where(right, 0.01, 0.3)[:, None] * (1 + np.arange(8)[:, None]) * np.array([3.0, 2.0, 1.0])
-    weights = [{"layers.0.weight": rng.normal(size=(8, 3, 2)), "layers.0.bias": rng.normal(size=(8, 3))} for _ in range(3)]
+    weights = [
+        {"layers.0.weight": rng.normal(size=(8, 3, 2)), "layers.0.bias": rng.normal(size=(8, 3))} for _ in range(3)
+    ]
     columns = np.repeat(right[:, None], 3, axis=1)
     norms = {"layers.0": np.ones((8, 3))}
     at = np.where(right, 10, -1)
@@ -205,9 +221,19 @@ def test_the_report_of_a_run(result):
     activations = {EVIL: {"start": [0.0, 1.0], "end": [1.0]}}
     gradients = {"layers.0": np.ones((8, 3))}
     html, pngs = run_report(
-        result, ["solved"] * 5 + ["saddle"] * 3, [SURFACE], None, gradients, activations, points=POINTS, targets=TARGETS, title=EVIL
+        result,
+        ["solved"] * 5 + ["saddle"] * 3,
+        [SURFACE],
+        None,
+        gradients,
+        activations,
+        points=POINTS,
+        targets=TARGETS,
+        title=EVIL,
     )
-    assert set(pngs) == {f"{name}.png" for name in ("verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms")}
+    assert set(pngs) == {
+        f"{name}.png" for name in ("verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms")
+    }
     assert "<script" not in html
     assert "8 networks; solved: 62% [31-86]" in html
     assert all(image["alt"] for image in Page(html).all("img"))

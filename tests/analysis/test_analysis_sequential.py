@@ -35,10 +35,12 @@ def test_the_interval_stays_honest_under_repeated_looks(rate):
 
 
 @pytest.mark.parametrize(
-    ("interval", "rate", "precision", "most"), [(wilson_interval, 0.0005, 0.02, 0.9), (exact_interval, 0.15, 0.1, 0.9465)]
+    ("interval", "rate", "precision", "most"),
+    [(wilson_interval, 0.0005, 0.02, 0.9), (exact_interval, 0.15, 0.1, 0.9465)],
 )
 def test_an_ordinary_interval_does_not(interval, rate, precision, most):
-    """The same stopping with ordinary 95% intervals: Wilson's holds in 85%, the exact one in 94% (which without looks is above 95%)."""
+    """The same stopping with ordinary 95% intervals: Wilson's holds in 85%, the exact one in 94% (which without looks
+    is above 95%)."""
     rng = np.random.default_rng(0)
     solved, networks, going = np.zeros(20_000, int), np.zeros(20_000, int), np.ones(20_000, bool)
     for size in 20 * 2 ** np.arange(11):

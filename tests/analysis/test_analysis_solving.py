@@ -68,7 +68,8 @@ def test_refusals():
 
 
 def test_median_intervals_cover():
-    """Exponential times with median 100, censored at 250: 400 curves of 60 networks; a share of 400 has an error of 1.1%."""
+    """Exponential times with median 100, censored at 250: 400 curves of 60 networks; a share of 400 has an error of
+    1.1%."""
     rng = np.random.default_rng(0)
     hits = 0
     for _ in range(400):

@@ -39,13 +39,15 @@ def test_rates_of_a_cell_are_plain_counts(small):
 
 
 def test_copies_of_a_seed_add_no_knowledge(outcomes):
-    """Eight cells in which every seed ends the same are one cell, so the interval is that of 40 networks, not of 320."""
+    """Eight cells in which every seed ends the same are one cell, so the interval is that of 40 networks, not of
+    320."""
     solved = np.arange(40) % 4 == 0
     table = outcomes(seed=np.tile(np.arange(40), 8), solved=np.tile(solved, 8), cell=np.repeat(np.arange(8), 40))
     row = solve_rates(table, ()).iloc[0]
     low, high = wilson_interval(10, 40)
     assert (row["networks"], row["solved"]) == (320, 80)
-    # The spread between seeds is estimated with S - 1, so the effective number is 40 * 39 / 40, but never below one a seed.
+    # The spread between seeds is estimated with S - 1, so the effective number is 40 * 39 / 40, but never below one a
+    # seed.
     assert (row["low"], row["high"]) == pytest.approx((float(low), float(high)), abs=1e-12)
 
 

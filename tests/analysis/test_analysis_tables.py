@@ -54,7 +54,9 @@ def test_pivot_refuses_other_numbers_of_axes(small, by):
         pivot(small, AXES, by)
 
 
-@pytest.mark.parametrize(("rate", "text"), [(0, "0%"), (0.004, "<1%"), (0.62, "62%"), (0.996, ">99%"), (1, "100%"), (float("nan"), "-")])
+@pytest.mark.parametrize(
+    ("rate", "text"), [(0, "0%"), (0.004, "<1%"), (0.62, "62%"), (0.996, ">99%"), (1, "100%"), (float("nan"), "-")]
+)
 def test_percent_never_rounds_to_all_or_nothing(rate, text):
     assert percent(rate) == text
 
@@ -64,7 +66,11 @@ def test_with_interval():
 
 
 def test_rendered_table(outcomes):
-    table = outcomes(**{"activation.name": ["relu"] * 100 + ["tanh"] * 100}, seed=[*range(100)] * 2, solved=[i < 62 for i in range(200)])
+    table = outcomes(
+        **{"activation.name": ["relu"] * 100 + ["tanh"] * 100},
+        seed=[*range(100)] * 2,
+        solved=[i < 62 for i in range(200)],
+    )
     assert render(pivot(table, ["activation.name"]), 80).splitlines() == [
         "activation       solved",
         "-----------------------",
@@ -102,7 +108,9 @@ def test_equal_rates_rank_by_loss(outcomes):
 
 
 def test_verdicts_are_counted(outcomes):
-    table = outcomes(a=[1, 1, 2, 2], seed=0, solved=[True, False, False, False], verdict=["solved", "stuck", "stuck", None])
+    table = outcomes(
+        a=[1, 1, 2, 2], seed=0, solved=[True, False, False, False], verdict=["solved", "stuck", "stuck", None]
+    )
     counts = verdict_counts(table, "a")
     assert counts.columns.tolist()[:2] == ["a", "stuck"]
     assert counts[["solved", "stuck", "unknown"]].to_numpy().tolist() == [[1, 1, 0], [0, 1, 1]]
@@ -113,7 +121,20 @@ def test_verdicts_are_counted(outcomes):
 def test_frames_read_well(small):
     text = render_frame(compare(small, "optimizer.lr").tail(1))
     heads, _, row = text.splitlines()
-    assert heads.split() == ["a", "b", "networks_a", "networks_b", "rate_a", "rate_b", "difference", "low", "high", "p", "p_holm", "paired"]
+    assert heads.split() == [
+        "a",
+        "b",
+        "networks_a",
+        "networks_b",
+        "rate_a",
+        "rate_b",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "p_holm",
+        "paired",
+    ]
     assert row.split()[-3:] == ["<0.0001", "<0.0001", "yes"]
     assert row.split()[6].startswith("+")
 
@@ -125,5 +146,8 @@ def test_csv_round_trip(small, tmp_path):
 
 
 def test_a_csv_that_cannot_be_written_says_so(small, tmp_path):
-    with pytest.raises(AnalysisError, match=r"must be written to a file that can be made, but got '.*' \(Is a directory\); name another"):
+    with pytest.raises(
+        AnalysisError,
+        match=r"must be written to a file that can be made, but got '.*' \(Is a directory\); name another",
+    ):
         write_csv(small, tmp_path)

@@ -10,7 +10,9 @@ from nnspec.analysis.variance import _complete, _incomplete, effects
 
 def by_rates(outcomes, rates, replicates=20):
     """A table over axes a, b, ... whose combinations solve exactly at ``rates`` (an array with one axis an axis)."""
-    rows = [(*index, s, s < round(rate * replicates)) for index, rate in np.ndenumerate(rates) for s in range(replicates)]
+    rows = [
+        (*index, s, s < round(rate * replicates)) for index, rate in np.ndenumerate(rates) for s in range(replicates)
+    ]
     names = [*"abcd"[: rates.ndim], "seed", "solved"]
     return outcomes(**dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True)))
 
@@ -70,7 +72,9 @@ def test_missing_combinations_do_not_blame_the_wrong_axis(outcomes):
 
 def test_noise_alone_takes_what_by_chance_says(sweep):
     """No axis matters: the mean share of a term over 200 tables is what by_chance announces."""
-    found = [effects(sweep({"a": [1, 2, 3], "b": [1, 2]}, 10, lambda a, b: 0.4, seed), ["a", "b"]) for seed in range(200)]
+    found = [
+        effects(sweep({"a": [1, 2, 3], "b": [1, 2]}, 10, lambda a, b: 0.4, seed), ["a", "b"]) for seed in range(200)
+    ]
     share = np.mean([shares(frame, "total")["a"] for frame in found])
     chance = np.mean([shares(frame, "by_chance")["a"] for frame in found])
     # A mean of 200 shares, each about as large as its spread, has a standard error of 7%.

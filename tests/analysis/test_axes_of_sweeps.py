@@ -19,7 +19,8 @@ RELU_FAMILY = "activation=relu,leaky_relu,elu,tanh"
 
 
 def tables(overrides: list[str]) -> tuple[SweepPlan, pd.DataFrame, pd.DataFrame]:
-    """A sweep that never trained: its table as nnspec writes it, and one that has nothing but seeds and what was typed."""
+    """A sweep that never trained: its table as nnspec writes it, and one that has nothing but seeds and what was
+    typed."""
     swept, _ = plan([*overrides, f"replicates={SEEDS}"])
     rng = np.random.default_rng(8)
     outcomes = {}
@@ -29,7 +30,12 @@ def tables(overrides: list[str]) -> tuple[SweepPlan, pd.DataFrame, pd.DataFrame]
         solved = rng.random(len(seeds)) < easy
         blank = np.zeros(len(seeds))
         columns = ("final_loss", "final_accuracy", "solved_at", "epochs")
-        outcomes[index] = {"seed": seeds, "solved": solved, "verdict": np.full(len(seeds), "stuck"), **dict.fromkeys(columns, blank)}
+        outcomes[index] = {
+            "seed": seeds,
+            "solved": solved,
+            "verdict": np.full(len(seeds), "stuck"),
+            **dict.fromkeys(columns, blank),
+        }
     table = sweep_table([cell.spec for cell in swept.cells], outcomes)
     typed = pd.DataFrame([dict(cell.choices) for cell in swept.cells]).add_prefix("typed ")
     return swept, table, table[["cell", "seed", "solved"]].join(typed, on="cell")
@@ -38,8 +44,16 @@ def tables(overrides: list[str]) -> tuple[SweepPlan, pd.DataFrame, pd.DataFrame]
 SWEEPS = {
     "a slope of one level": (["activation=relu,leaky_relu", "init=zeros,kaiming_uniform"], "activation", ["init"]),
     "several parameters": ([RELU_FAMILY, "optimizer.lr=0.1,0.01"], "activation", ["optimizer.lr"]),
-    "gain and mode of schemes": (["init=kaiming_uniform,xavier_normal,zeros,uniform", "activation=relu,tanh"], "init", ["activation"]),
-    "betas of an optimizer": (["optimizer=sgd,adam,adamw,rmsprop", "init=normal,kaiming_uniform"], "optimizer", ["init"]),
+    "gain and mode of schemes": (
+        ["init=kaiming_uniform,xavier_normal,zeros,uniform", "activation=relu,tanh"],
+        "init",
+        ["activation"],
+    ),
+    "betas of an optimizer": (
+        ["optimizer=sgd,adam,adamw,rmsprop", "init=normal,kaiming_uniform"],
+        "optimizer",
+        ["init"],
+    ),
     "a list as an axis": (["optimizer.betas=[0.9,0.99],[0.8,0.9]", RELU_FAMILY], "optimizer.betas", ["activation"]),
     "a parameter as an axis": (
         ["activation=elu,celu", "activation.alpha=0.5,1.0", "loss=bce,mse"],
@@ -89,7 +103,12 @@ def test_the_axes_of_a_table_pair_as_those_typed(overrides: list[str], by: str, 
     numbers = ["networks_a", "networks_b", "rate_a", "rate_b", "difference", "low", "high", "p", "p_holm", "paired"]
     assert found["a"].astype(str).str.replace(" ", "").tolist() == expected["a"].astype(str).tolist()
     pd.testing.assert_frame_equal(found[numbers], expected[numbers])
-    for given in ([axis_column(axis) for axis in swept.axes if axis != "seed"], [axis_column(axis) for axis in others], [by], []):
+    for given in (
+        [axis_column(axis) for axis in swept.axes if axis != "seed"],
+        [axis_column(axis) for axis in others],
+        [by],
+        [],
+    ):
         pd.testing.assert_frame_equal(compare(table, by, given), found)
 
 
@@ -103,7 +122,9 @@ def test_a_cell_that_varies_what_is_no_axis_pairs_where_it_can() -> None:
 
 def test_random_values_never_pair() -> None:
     rates = [f"{lr:.6f}" for lr in np.random.default_rng(0).uniform(0.01, 1, 6)]
-    cells = ", ".join(f"{{activation: {a}, optimizer.lr: {lr}}}" for a, lr in zip(["relu", "elu", "tanh"] * 2, rates, strict=True))
+    cells = ", ".join(
+        f"{{activation: {a}, optimizer.lr: {lr}}}" for a, lr in zip(["relu", "elu", "tanh"] * 2, rates, strict=True)
+    )
     _, table, _ = tables(["activation=relu,elu", "optimizer.lr=0.1,0.2", f"sweep.include=[{cells}]"])
     frame = compare(table[table["cell"] >= 4], "activation")
     assert not frame["paired"].any()
@@ -121,7 +142,11 @@ def test_replicates_that_a_cell_was_given_are_no_axis() -> None:
 def test_what_was_measured_is_no_axis() -> None:
     """One network a cell: every number of its diagnosis and its run are constant in the cell."""
     _, table, _ = tables(["activation=relu,tanh", "init=zeros,normal"])
-    one = table.groupby("cell").head(1).assign(run_id=list("abcd"), init_dead_rows=[1, 2, 3, 4], **{"gradient_std.0": [0.1, 0.2, 0.3, 0.4]})
+    one = (
+        table.groupby("cell")
+        .head(1)
+        .assign(run_id=list("abcd"), init_dead_rows=[1, 2, 3, 4], **{"gradient_std.0": [0.1, 0.2, 0.3, 0.4]})
+    )
     assert axes_of(one) == ["activation.name", "init.name"]
 
 
@@ -130,7 +155,10 @@ def test_many_axes_of_many_levels_can_be_grouped() -> None:
     names = ["optimizer.lr", "optimizer.eps", "init.gain", "loss.delta", "solved.tolerance", "optimizer.weight_decay"]
     levels = np.arange(2000)
     table = pd.DataFrame(
-        {"activation.name": np.where(levels % 2, "relu", "tanh"), **{n: (levels * k) % 2003 for k, n in enumerate(names, 1)}}
+        {
+            "activation.name": np.where(levels % 2, "relu", "tanh"),
+            **{n: (levels * k) % 2003 for k, n in enumerate(names, 1)},
+        }
     )
     row = compare(table.assign(seed=levels, solved=levels % 3 == 0), "activation").iloc[0]
     assert row["networks_a"] + row["networks_b"] == 2000

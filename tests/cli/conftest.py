@@ -36,7 +36,8 @@ def file_runs(folder: Path, mapping_of: Callable[..., dict[str, Any]]) -> Filed:
     def sweep(epochs: int) -> Outcome:
         cells = [
             Cell(
-                checked_mapping(mapping_of(activation=a, init=i, replicates=6, train={"epochs": epochs})), (("activation", a), ("init", i))
+                checked_mapping(mapping_of(activation=a, init=i, replicates=6, train={"epochs": epochs})),
+                (("activation", a), ("init", i)),
             )
             for a in ("relu", "tanh")
             for i in ("kaiming_uniform", "zeros")

@@ -33,7 +33,9 @@ def test_delete_does_what_it_is_told(own, nnspec, monkeypatch, answer, left):
         assert len(store.find_children(own.sweep.parent)) == left
         assert len(store.find_children(own.longer.parent)) == 4  # the other sweep stays
         experiment = store.get(own.sweep.parent).experiment_id
-        assert (store.latest_sweep(experiment, {"nnspec.sweep": store.get(own.sweep.parent).tags["nnspec.sweep"]}) is None) == (left == 0)
+        assert (
+            store.latest_sweep(experiment, {"nnspec.sweep": store.get(own.sweep.parent).tags["nnspec.sweep"]}) is None
+        ) == (left == 0)
 
 
 def test_a_sweep_that_trains_is_not_deleted(own, nnspec):
@@ -68,7 +70,11 @@ def trained_cell():
 
 def found(uri):
     with opened(uri) as store:
-        return [run for run in store.tagged(store.experiment("nnspec-xor"), "nnspec.spool_item", "0") if run.status == "FINISHED"]
+        return [
+            run
+            for run in store.tagged(store.experiment("nnspec-xor"), "nnspec.spool_item", "0")
+            if run.status == "FINISHED"
+        ]
 
 
 def test_all_of_a_folder_is_filed_once(spooled, nnspec, tmp_path):
@@ -102,7 +108,10 @@ def test_what_was_filed_in_part_is_filed_once(spooled, nnspec, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no flock")
 def test_two_commands_do_not_file_one_folder(spooled, nnspec, tmp_path):
-    wait = f"import time; from pathlib import Path; from nnspec.tracking.unspool import _alone; folder = Path({str(spooled[0])!r})"
+    wait = (
+        "import time; from pathlib import Path; from nnspec.tracking.unspool import _alone; folder = "
+        f"Path({str(spooled[0])!r})"
+    )
     holder = f"{wait}\nwith _alone(folder):\n    print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline()

@@ -1,4 +1,5 @@
-"""Every command on stores as a stranger may have made them: one clear line or a result, and nothing but printable text."""
+"""Every command on stores as a stranger may have made them: one clear line or a result, and nothing but printable
+text."""
 
 from __future__ import annotations
 
@@ -93,20 +94,27 @@ BROKEN: dict[str, Callable[[Foreign], object]] = {
     "results lead elsewhere": lambda store: store.replace(RESULTS, lambda file: file.symlink_to("/etc/passwd")),
     "results are huge": lambda store: [os.truncate(file, 2**40) for file in store.files(RESULTS)],
     "no artifacts": lambda store: shutil.rmtree(store.folder / "mlartifacts"),
-    "artifacts by a way round": lambda store: store.sql("UPDATE runs SET artifact_uri = artifact_uri || '/../artifacts'"),
+    "artifacts by a way round": lambda store: store.sql(
+        "UPDATE runs SET artifact_uri = artifact_uri || '/../artifacts'"
+    ),
     "artifacts nowhere": lambda store: store.sql("UPDATE runs SET artifact_uri = NULL"),
     "no tags table": lambda store: store.sql("DROP TABLE tags"),
-    "a database of garbage": lambda store: (store.folder / "mlflow.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20),
+    "a database of garbage": lambda store: (store.folder / "mlflow.db").write_bytes(
+        b"SQLite format 3\0" + bytes(range(256)) * 20
+    ),
 }
 AXES = {
-    f"axes {number}": axes(text) for number, text in enumerate(["", "{", "{}", "null", "5", "[1]", '[["a"]]', "[" * 100_000, b"\xff\xfe"])
+    f"axes {number}": axes(text)
+    for number, text in enumerate(["", "{", "{}", "null", "5", "[1]", '[["a"]]', "[" * 100_000, b"\xff\xfe"])
 }
 ODD: dict[str, Callable[[Foreign], object]] = {
     "no name": named(None),
     "an evil name": named(EVIL),
     "a name of bytes": named(b"\xff\xfe\x1b"),
     "a number for a name": named(5),
-    "evil tags": lambda store: store.sql("UPDATE tags SET value = value || ? WHERE key IN ('nnspec.command', 'mlflow.note.content')", EVIL),
+    "evil tags": lambda store: store.sql(
+        "UPDATE tags SET value = value || ? WHERE key IN ('nnspec.command', 'mlflow.note.content')", EVIL
+    ),
     "evil params": lambda store: store.sql("UPDATE params SET value = value || ?", EVIL),
     "no params": lambda store: store.sql("DELETE FROM params"),
     "evil verdicts": column("verdict", EVIL),
@@ -137,11 +145,19 @@ def checked(said: tuple[int, str, str]) -> tuple[int, str, str]:
 
 def commands(store: Foreign) -> list[list[str]]:
     pairs = ["diff", store.sweep, store.other], ["diff", store.single, store.cells[0]]
-    return [["table", store.sweep], ["table", store.single], ["compare", store.sweep], ["compare", store.sweep, "--by", "init"], *pairs]
+    return [
+        ["table", store.sweep],
+        ["table", store.single],
+        ["compare", store.sweep],
+        ["compare", store.sweep, "--by", "init"],
+        *pairs,
+    ]
 
 
 @pytest.mark.parametrize("tamper", BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_read_is_one_clear_line(tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any) -> None:
+def test_what_cannot_be_read_is_one_clear_line(
+    tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any
+) -> None:
     tamper(store)
     for words in commands(store):
         status, _, err = checked(nnspec(*words, "--uri", store.uri))
@@ -165,18 +181,33 @@ def test_what_is_odd_is_shown_without_harm(tamper: Callable[[Foreign], object], 
         checked(nnspec(*words, "--uri", store.uri))
 
 
-SPECS = [b"", b"[]", b"a: *b", b"a: &a [*a]", b"{", b"[" * 50_000, b"\xff\xfe\0", b"5: 5", b"model: {name: nosuch}", b"a: 1\n" * 300_000]
+SPECS = [
+    b"",
+    b"[]",
+    b"a: *b",
+    b"a: &a [*a]",
+    b"{",
+    b"[" * 50_000,
+    b"\xff\xfe\0",
+    b"5: 5",
+    b"model: {name: nosuch}",
+    b"a: 1\n" * 300_000,
+]
 UNSAFE = b"!!python/object/apply:os.system [ls]"
 
 
 @pytest.mark.parametrize("content", [*SPECS, UNSAFE])
 def test_a_spec_that_is_none(content: bytes, store: Foreign) -> None:
     store.write(SPEC, content)
-    with pytest.raises(package.TrackingError, match=f"spec.yaml of run {store.single} must be a mapping with the fields of a spec, but"):
+    with pytest.raises(
+        package.TrackingError, match=f"spec.yaml of run {store.single} must be a mapping with the fields of a spec, but"
+    ):
         package.load(store.single, uri=store.uri)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 100, (2).to_bytes(8, "little") + b"{}", (50_000).to_bytes(8, "little") + b"[" * 50_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 100, (2).to_bytes(8, "little") + b"{}", (50_000).to_bytes(8, "little") + b"[" * 50_000]
+)
 def test_weights_that_are_none(content: bytes, store: Foreign) -> None:
     store.write(FINAL, content)
     with pytest.raises((package.WeightsError, package.TrackingError), match=f"of run {store.single} must"):
@@ -192,7 +223,9 @@ def test_a_history_that_is_none(drop: str, store: Foreign, nnspec: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".", "/", "../../etc", "", ".hidden", "a" * 5000, EVIL])
-def test_a_report_stays_in_its_folder(name: str, store: Foreign, nnspec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_stays_in_its_folder(
+    name: str, store: Foreign, nnspec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nnspec.runner.run_reporting.filed_report", lambda *_: {"report.html": b"<p>"})
     before = {path.name for path in tmp_path.iterdir()}
     store.sql("UPDATE runs SET name = ?", name)
@@ -221,7 +254,9 @@ def test_a_report_does_not_follow_links_out_of_its_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tamper", ODD.values(), ids=ODD)
-def test_reports_of_odd_stores(tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any, tmp_path: Path) -> None:
+def test_reports_of_odd_stores(
+    tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any, tmp_path: Path
+) -> None:
     tamper(store)
     for run_id in (store.sweep, store.single):
         checked(nnspec("report", run_id, "--uri", store.uri, "--out", str(tmp_path / run_id)))
@@ -244,11 +279,21 @@ def test_results_that_cannot_be_reused_leave_no_run_behind(store: Foreign, mappi
     assert store.sql("SELECT status, count(*) FROM runs GROUP BY status") == before
 
 
-URIS = ["https://[::1", "http://", "http://h:99999", "http://h:x", "https://h\x1b[1m", "sqlite:///a\x00b", "postgresql://h:port/d"]
+URIS = [
+    "https://[::1",
+    "http://",
+    "http://h:99999",
+    "http://h:x",
+    "https://h\x1b[1m",
+    "sqlite:///a\x00b",
+    "postgresql://h:port/d",
+]
 
 
 @pytest.mark.parametrize("uri", URIS)
-def test_an_address_that_is_none(uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_address_that_is_none(
+    uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     if "\0" not in uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -93,7 +93,11 @@ def test_gradient_norms_against_finite_differences(single):
         step = np.zeros_like(weights["2.weight"])
         step[index] = 1e-6
         squares += (
-            (loss({**weights, "2.weight": weights["2.weight"] + step}) - loss({**weights, "2.weight": weights["2.weight"] - step})) / 2e-6
+            (
+                loss({**weights, "2.weight": weights["2.weight"] + step})
+                - loss({**weights, "2.weight": weights["2.weight"] - step})
+            )
+            / 2e-6
         ) ** 2
     assert norms["2"][2, 2] == pytest.approx(np.sqrt(squares), rel=1e-5)
     fewer = dataclasses.replace(single.result, snapshots={})

@@ -12,11 +12,15 @@ from nnspec.runner.readback import networks, read_axes, read_cell
 def test_the_table_is_that_of_the_sweep(filed, nnspec, tmp_path):
     expected = filed.sweep.table()
     csv, parquet = tmp_path / "new" / "t.csv", tmp_path / "t.parquet"
-    status, out, _ = nnspec("table", filed.sweep.parent, "--uri", filed.uri, "--csv", str(csv), "--parquet", str(parquet))
+    status, out, _ = nnspec(
+        "table", filed.sweep.parent, "--uri", filed.uri, "--csv", str(csv), "--parquet", str(parquet)
+    )
     assert status == 0
     assert out == f"24 networks written to {csv}\n24 networks written to {parquet}\n"
     pd.testing.assert_frame_equal(pd.read_parquet(parquet), expected)
-    assert pd.read_csv(csv)["final_loss"].tolist() == pytest.approx(expected["final_loss"].tolist(), rel=1e-6)  # float32 in decimals
+    assert pd.read_csv(csv)["final_loss"].tolist() == pytest.approx(
+        expected["final_loss"].tolist(), rel=1e-6
+    )  # float32 in decimals
 
 
 def test_the_table_in_the_terminal_is_cut_and_counted(filed, nnspec):
@@ -60,7 +64,9 @@ def test_a_cell_comes_back_as_it_trained(filed, trained_twin):
     assert (back.result.loss == twin.result.loss).all()
     assert back.verdict.tolist() == twin.verdict.tolist()
     assert back.result.solved_at.tolist() == twin.result.solved_at.tolist()
-    assert list(back.result.final) == list(back.result.initial) == list(twin.result.final)  # whatever the order in the file
+    assert (
+        list(back.result.final) == list(back.result.initial) == list(twin.result.final)
+    )  # whatever the order in the file
     assert sorted(back.result.snapshots) == sorted(twin.result.snapshots)
     assert list(back.result.snapshots[10]) == list(twin.result.final)
     for name, tensor in twin.result.final.items():
@@ -96,7 +102,9 @@ def test_what_differs_between_two_sweeps(filed, nnspec):
 
 
 def test_comparison_has_pairs_and_effects(filed, nnspec):
-    status, out, _ = nnspec("compare", filed.sweep.parent, "--by", "init", "--by", "activation.name", "--uri", filed.uri)
+    status, out, _ = nnspec(
+        "compare", filed.sweep.parent, "--by", "init", "--by", "activation.name", "--uri", filed.uri
+    )
     assert status == 0
     assert "solved by init, 95% intervals" in out
     assert "solved by activation, 95% intervals" in out

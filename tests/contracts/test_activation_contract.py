@@ -19,11 +19,14 @@ from nnspec.params import Boolean, Choice, Real
 from nnspec.spec import Member
 from nnspec.torch_maths import TorchMaths
 
-# values for each kind of parameter, where it allows them; exact in float32, for torch reads CELU's alpha as one in its backward pass
+# values for each kind of parameter, where it allows them; exact in float32, for torch reads CELU's alpha as one in its
+# backward pass
 TRIED = {Real: (-0.375, 0.3125, 1.75, 2.5), Boolean: (False, True)}
 TIGHT = 1e-12  # a few roundings of float64 (1e-16) on values up to 700
 EPS32 = float(np.finfo(np.float32).eps)
-KNOWN = {"identity": "linear"} | {name: name for name in ("sigmoid", "tanh", "relu", "leaky_relu", "selu")}  # to calculate_gain
+KNOWN = {"identity": "linear"} | {
+    name: name for name in ("sigmoid", "tanh", "relu", "leaky_relu", "selu")
+}  # to calculate_gain
 # torch's Hardsigmoid has its 1/6 in single precision in its backward pass, at every precision: 0.16666667163
 DIFFERENTIATED = {"hardsigmoid": lambda z: (z / 6 + 0.5).clamp(0, 1)}
 
@@ -45,7 +48,11 @@ def variants(entry: Activation) -> Iterator[dict[str, Any]]:
 
 
 CASES = [
-    pytest.param(entry, p, id=f"{entry.name}-{','.join(f'{k}={v:.3g}' if isinstance(v, float) else f'{k}={v}' for k, v in p.items())}")
+    pytest.param(
+        entry,
+        p,
+        id=f"{entry.name}-{','.join(f'{k}={v:.3g}' if isinstance(v, float) else f'{k}={v}' for k, v in p.items())}",
+    )
     for entry in ACTIVATIONS
     for p in variants(entry)
 ]
@@ -97,7 +104,8 @@ def test_one_parameter_value_a_network(entry: Activation) -> None:
         groups.setdefault(tuple(v for v in p.values() if isinstance(v, (str, bool))), []).append(p)
     for group in groups.values():
         stack = {
-            k: v if isinstance(v, (str, bool)) else torch.tensor([p[k] for p in group], dtype=torch.float64) for k, v in group[0].items()
+            k: v if isinstance(v, (str, bool)) else torch.tensor([p[k] for p in group], dtype=torch.float64)
+            for k, v in group[0].items()
         }
         z = torch.tensor(POINTS)[:, None].expand(-1, len(group)).contiguous()
         h = entry.value(TorchMaths(), z, stack)
@@ -146,10 +154,13 @@ def test_gain(entry: Activation, p: dict[str, Any]) -> None:
         return
 
     def weighted_square(z: float) -> float:
-        return float(entry.value(NumpyMaths(), np.array([z]), p)[0]) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        return (
+            float(entry.value(NumpyMaths(), np.array([z]), p)[0]) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        )
 
     kinks = sorted(
-        {0.0, 3.0, -3.0, 6.0} | {sign * float(v) for v in p.values() if isinstance(v, float) and abs(v) < 12 for sign in (1, -1)}
+        {0.0, 3.0, -3.0, 6.0}
+        | {sign * float(v) for v in p.values() if isinstance(v, float) and abs(v) < 12 for sign in (1, -1)}
     )
     moment, _ = quad(weighted_square, -12, 12, points=kinks, limit=200, epsabs=1e-10)
     # the entry's midpoint rule is off by what half a cell (2e-4) holds where the value jumps (hardshrink, threshold)

@@ -53,7 +53,9 @@ def near(kind: str) -> dict[str, float]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("hidden", SHAPES)
 @pytest.mark.parametrize("name", SAME)
-def test_draws_are_torch_s_given_the_same_generator(spec_of: SeedSpec, name: str, hidden: tuple[int, ...], kind: str) -> None:
+def test_draws_are_torch_s_given_the_same_generator(
+    spec_of: SeedSpec, name: str, hidden: tuple[int, ...], kind: str
+) -> None:
     spec = spec_of(model=model(hidden), init=name, dtype=kind)
     for seed in (0, 7, 123456):
         weights = initial_weights(spec, [seed])
@@ -76,12 +78,16 @@ def test_fan_out_and_the_activation_s_gain(spec_of: SeedSpec, name: str, kind: s
     for dense in architecture(spec).dense:
         expected = torch.empty(dense.fan_out, dense.fan_in, dtype=getattr(torch, kind))
         fill(expected, a=0.3, mode="fan_out", nonlinearity="leaky_relu", generator=generator)
-        np.testing.assert_allclose(initial_weights(spec, [5])[f"{dense.name}.weight"][0], expected.numpy(), **near(kind))
+        np.testing.assert_allclose(
+            initial_weights(spec, [5])[f"{dense.name}.weight"][0], expected.numpy(), **near(kind)
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("hidden", SHAPES)
-def test_torch_default_is_a_sequential_made_after_manual_seed(spec_of: SeedSpec, hidden: tuple[int, ...], kind: str) -> None:
+def test_torch_default_is_a_sequential_made_after_manual_seed(
+    spec_of: SeedSpec, hidden: tuple[int, ...], kind: str
+) -> None:
     spec = spec_of(model=model(hidden), init="torch_default", dtype=kind)
     for seed in (0, 3, 99):
         torch.manual_seed(seed)
@@ -165,10 +171,14 @@ def test_orthogonal(spec_of: SeedSpec, gain: float, kind: str) -> None:
             short = w @ w.swapaxes(1, 2) if w.shape[1] <= w.shape[2] else w.swapaxes(1, 2) @ w
             # a QR of at most 7 columns leaves some ten roundings, times gain^2
             slack = 100 * float(np.finfo(kind).eps) * gain**2
-            np.testing.assert_allclose(short, np.broadcast_to(gain**2 * np.eye(short.shape[1]), short.shape), atol=slack)
+            np.testing.assert_allclose(
+                short, np.broadcast_to(gain**2 * np.eye(short.shape[1]), short.shape), atol=slack
+            )
 
 
-@pytest.mark.parametrize(("sparsity", "units", "zeros"), [(0.5, 6, 3), (0.1, 5, 1), (0.34, 3, 2), (0.0, 4, 0), (1.0, 4, 4)])
+@pytest.mark.parametrize(
+    ("sparsity", "units", "zeros"), [(0.5, 6, 3), (0.1, 5, 1), (0.34, 3, 2), (0.0, 4, 0), (1.0, 4, 4)]
+)
 def test_sparse_has_exactly_so_many_zeros_an_input(spec_of: SeedSpec, sparsity: float, units: int, zeros: int) -> None:
     spec = spec_of(model=model((units,)), init={"name": "sparse", "sparsity": sparsity, "std": 0.7})
     w = initial_weights(spec, MANY)["0.weight"]
@@ -229,7 +239,9 @@ def test_bias_same_takes_the_scheme_and_its_parameters(spec_of: SeedSpec) -> Non
 
 
 def test_bias_by_name_takes_that_scheme_s_defaults(spec_of: SeedSpec) -> None:
-    assert (initial_weights(spec_of(init={"name": "constant", "value": 3.0, "bias": "constant"}), [0])["0.bias"] == 0.5).all()
+    assert (
+        initial_weights(spec_of(init={"name": "constant", "value": 3.0, "bias": "constant"}), [0])["0.bias"] == 0.5
+    ).all()
     bias = initial_weights(spec_of(init={"name": "zeros", "bias": "torch_default"}), MANY)["0.bias"]
     assert stats.kstest(bias[:, 0], uniform(math.sqrt(1 / 2)).cdf).pvalue > 1e-3
 

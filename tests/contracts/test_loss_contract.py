@@ -105,4 +105,8 @@ def test_distance_is_0_on_target_and_1_from_one_target_to_the_other(loss: Loss) 
 
 
 def test_hinge_counts_beyond_the_margin_as_on_target() -> None:
-    assert LOSSES["hinge"].distance(NumpyMaths(), np.array([5.0, -5.0, 0.0]), np.array([1.0, -1.0, 1.0])).tolist() == [0.0, 0.0, 0.5]
+    assert LOSSES["hinge"].distance(NumpyMaths(), np.array([5.0, -5.0, 0.0]), np.array([1.0, -1.0, 1.0])).tolist() == [
+        0.0,
+        0.0,
+        0.5,
+    ]

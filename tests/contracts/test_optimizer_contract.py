@@ -49,10 +49,16 @@ def stacks(entry: Optimizer) -> list[list[dict[str, Any]]]:
 def column(networks: list[dict[str, Any]], name: str) -> Any:
     """One hyperparameter of all networks, as an update rule reads it: [m], a pair [2, m], or a flag."""
     first = networks[0][name]
-    return first if isinstance(first, bool) else torch.tensor([h[name] for h in networks], dtype=torch.float64).t().contiguous()
+    return (
+        first
+        if isinstance(first, bool)
+        else torch.tensor([h[name] for h in networks], dtype=torch.float64).t().contiguous()
+    )
 
 
-def drive(entry: Optimizer, networks: list[dict[str, Any]], start: torch.Tensor, gradients: torch.Tensor) -> list[torch.Tensor]:
+def drive(
+    entry: Optimizer, networks: list[dict[str, Any]], start: torch.Tensor, gradients: torch.Tensor
+) -> list[torch.Tensor]:
     """Weights [P, m] after each update; gradients are [t, P, m]."""
     h: Mapping[str, Any] = {param.name: column(networks, param.name) for param in entry.params}
     h = {**h, **{f"{name}_on": networks[0][name] != 0 for name in entry.switches}}
@@ -87,7 +93,11 @@ def random_gradients(networks: int) -> torch.Tensor:
     return torch.tensor(g)
 
 
-CASES = [pytest.param(entry, group, id=f"{entry.name}-{entry.static(group[0])}") for entry in OPTIMIZERS for group in stacks(entry)]
+CASES = [
+    pytest.param(entry, group, id=f"{entry.name}-{entry.static(group[0])}")
+    for entry in OPTIMIZERS
+    for group in stacks(entry)
+]
 
 
 @pytest.mark.parametrize(("entry", "networks"), CASES)
@@ -95,7 +105,9 @@ def test_update_is_torch_s_at_every_step(entry: Optimizer, networks: list[dict[s
     start = torch.tensor(np.random.default_rng(12).normal(size=(SIZE, len(networks))))
     gradients = random_gradients(len(networks))
     ours = torch.stack(drive(entry, networks, start, gradients))
-    theirs = torch.stack([torch.stack(torch_path(entry, h, start[:, j], gradients[:, :, j])) for j, h in enumerate(networks)], -1)
+    theirs = torch.stack(
+        [torch.stack(torch_path(entry, h, start[:, j], gradients[:, :, j])) for j, h in enumerate(networks)], -1
+    )
     assert torch.isfinite(theirs).all()
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=TIGHT, atol=TIGHT)
 
@@ -111,7 +123,9 @@ def test_every_parameter_is_tried_at_two_values_or_more() -> None:
 def test_a_gradient_of_zero_moves_nothing_and_gives_no_nan(entry: Optimizer) -> None:
     h = {param.name: param.default for param in entry.params} | ({"weight_decay": 0.0} if entry.name == "adamw" else {})
     start = torch.ones(SIZE, 1, dtype=torch.float64)
-    torch.testing.assert_close(drive(entry, [h], start, torch.zeros(STEPS, SIZE, 1, dtype=torch.float64))[-1], start, rtol=0, atol=0)
+    torch.testing.assert_close(
+        drive(entry, [h], start, torch.zeros(STEPS, SIZE, 1, dtype=torch.float64))[-1], start, rtol=0, atol=0
+    )
 
 
 def test_centred_rmsprop_stays_finite_where_the_variance_cancels() -> None:

@@ -38,7 +38,9 @@ def trained_group(spec: RunSpec) -> Group:
     (chunk,) = plan([spec]).chunks()
     *_, last = train_chunk([spec], chunk)
     assert isinstance(last, Trained)
-    return Group(spec, last.initial, last.final, last.rows.steps, last.rows.loss, last.rows.right[:, -1], last.nonfinite_at)
+    return Group(
+        spec, last.initial, last.final, last.rows.steps, last.rows.loss, last.rows.right[:, -1], last.nonfinite_at
+    )
 
 
 @pytest.fixture(scope="session")

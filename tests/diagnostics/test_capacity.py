@@ -26,7 +26,9 @@ def test_parity_in_every_guise_is_out_of_reach(spec_of, data, loss):
     assert model_margin(spec_of(model="perceptron", data=data, loss=loss)) < -0.01
 
 
-@pytest.mark.parametrize(("tolerance", "possible"), [(0.4, False), (0.49, False), (0.5, False), (0.51, True), (1.0, True)])
+@pytest.mark.parametrize(
+    ("tolerance", "possible"), [(0.4, False), (0.49, False), (0.5, False), (0.51, True), (1.0, True)]
+)
 def test_the_tolerance_decides(spec_of, tolerance, possible):
     # the best a perceptron can do on XOR is p = 1/2 for all rows, and a row is right if it is strictly within
     found = model_margin(spec_of(model="perceptron", solved={"tolerance": tolerance}))
@@ -50,7 +52,9 @@ def test_bounds_of_outputs_are_where_the_output_is_at_the_tolerance():
     np.testing.assert_allclose(sigmoid.least[:, 0], [-np.inf, np.log(1.5), np.log(1.5), -np.inf], atol=1e-9)
     np.testing.assert_allclose(sigmoid.least[:, 1], [np.log(1.5), -np.inf, -np.inf, np.log(1.5)], atol=1e-9)
     straight = bounds(LOSSES["mse"], Member("identity"), data, 0.25)
-    np.testing.assert_allclose(straight.least, [[-0.25, -0.25], [0.75, -1.25], [0.75, -1.25], [-0.25, -0.25]], atol=1e-9)
+    np.testing.assert_allclose(
+        straight.least, [[-0.25, -0.25], [0.75, -1.25], [0.75, -1.25], [-0.25, -0.25]], atol=1e-9
+    )
     np.testing.assert_allclose(straight.width, 0.25, atol=1e-9)
     one_sided = bounds(LOSSES["hinge"], Member("identity"), data, 0.4)  # targets -1 and 1; beyond them is right too
     np.testing.assert_allclose(one_sided.least[:, 0], [-np.inf, 0.2, 0.2, -np.inf], atol=1e-9)

@@ -1,4 +1,5 @@
-"""Gradients and Hessians of every activation and loss against automatic and finite differences; Lanczos against LAPACK."""
+"""Gradients and Hessians of every activation and loss against automatic and finite differences; Lanczos against
+LAPACK."""
 
 from __future__ import annotations
 
@@ -65,13 +66,20 @@ def test_hessian_against_finite_differences(spec_of, activation):
 
 
 def test_a_unit_exactly_at_a_kink_has_the_curvature_of_the_piece_that_training_saw(spec_of):
-    weights = {"0.weight": [[[1.0, 1.0]]], "0.bias": [[0.0]], "2.weight": [[[1.0]]], "2.bias": [[0.0]]}  # z = 0 at row 00
+    weights = {
+        "0.weight": [[[1.0, 1.0]]],
+        "0.bias": [[0.0]],
+        "2.weight": [[[1.0]]],
+        "2.bias": [[0.0]],
+    }  # z = 0 at row 00
     function = problem(spec_of(model={"name": "mlp", "hidden": [1]}))
     flat = flatten(function.shape, {name: np.array(w) for name, w in weights.items()})
     below = flat.clone()
     below[0, 2] = -1e-9  # the unit's bias: now row 00 is clearly on the side where the slope is 0, as it was at 0
     # 1e-8: the bias moved by 1e-9
-    torch.testing.assert_close(Curvature(function, flat).hessian(), Curvature(function, below).hessian(), rtol=0, atol=1e-8)
+    torch.testing.assert_close(
+        Curvature(function, flat).hessian(), Curvature(function, below).hessian(), rtol=0, atol=1e-8
+    )
 
 
 def test_lanczos_against_exact_eigenvalues(spec_of):
@@ -92,8 +100,13 @@ def test_lanczos_against_exact_eigenvalues(spec_of):
 
 
 def test_lanczos_in_an_exhausted_space(spec_of):
-    bipolar = {"name": "xor", "encoding": "bipolar"}  # orthogonal inputs: the Hessian is twice the identity, one step tells all
-    function, flat = draw(spec_of(model={"name": "perceptron", "output": "identity"}, loss="mse", data=bipolar), networks=2)
+    bipolar = {
+        "name": "xor",
+        "encoding": "bipolar",
+    }  # orthogonal inputs: the Hessian is twice the identity, one step tells all
+    function, flat = draw(
+        spec_of(model={"name": "perceptron", "output": "identity"}, loss="mse", data=bipolar), networks=2
+    )
     # 1e-12: rounding of a 3 by 3 problem
     found = torch.linalg.eigvalsh(lanczos(Curvature(function, flat), 60))
     torch.testing.assert_close(found, torch.full_like(found, 2), rtol=0, atol=1e-12)

@@ -67,7 +67,9 @@ def test_neighbours_do_not_matter(crowd):
     whole = diagnose(crowd)
     for which in ([5], [36], [3, 1, 2], list(range(20, 37))):
         alone = diagnose(part(crowd, which))
-        same(alone, replace(whole, verdict=whole.verdict[which], numbers={k: v[which] for k, v in whole.numbers.items()}))
+        same(
+            alone, replace(whole, verdict=whole.verdict[which], numbers={k: v[which] for k, v in whole.numbers.items()})
+        )
 
 
 def test_random_state_and_threads_are_left_alone(crowd):
@@ -104,13 +106,22 @@ def test_arrays_of_a_group_are_not_written_to(crowd):
 )
 @settings(max_examples=40, deadline=None)
 def test_every_network_gets_exactly_one_verdict_and_no_number_is_infinite(scale, activation, loss, rows, seed):
-    members = {"model": "mlp", "activation": activation, "init": "torch_default", "optimizer": "adam", "loss": loss, "data": "xor"}
+    members = {
+        "model": "mlp",
+        "activation": activation,
+        "init": "torch_default",
+        "optimizer": "adam",
+        "loss": loss,
+        "data": "xor",
+    }
     spec = checked_mapping({key: {"name": name} for key, name in members.items()} | {"train": {"epochs": 100}})
     random = np.random.default_rng(seed)
     start = initial_weights(spec, np.arange(6))
     final = {name: tensor * scale for name, tensor in start.items()}
     history = random.exponential(size=(6, rows))
-    group = Group(spec, start, final, np.linspace(0, 100, rows).astype(int), history, random.random(6) < 0.3, np.full(6, -1))
+    group = Group(
+        spec, start, final, np.linspace(0, 100, rows).astype(int), history, random.random(6) < 0.3, np.full(6, -1)
+    )
     found = diagnose(group)
     shares = [float((found.verdict == name).mean()) for name in VERDICTS]
     assert sum(shares) == pytest.approx(1)  # sixths do not add up exactly

@@ -28,7 +28,9 @@ def test_which_activations_die_are_linear_or_odd_follows_from_their_formulas():
 
 
 def test_distinct_rows_are_counted():
-    rows = torch.tensor([[[1.0, 2.0], [1.0, 2.0], [3.0, 4.0], [1.0, 2.0]], [[1.0, 2.0], [1.0, 2.001], [3.0, 4.0], [5.0, 6.0]]])
+    rows = torch.tensor(
+        [[[1.0, 2.0], [1.0, 2.0], [3.0, 4.0], [1.0, 2.0]], [[1.0, 2.0], [1.0, 2.001], [3.0, 4.0], [5.0, 6.0]]]
+    )
     rows = rows.to(torch.float64)
     assert count_distinct(rows, 1e-4).tolist() == [2, 4]
     assert count_distinct(rows, 1e-2).tolist() == [2, 3]
@@ -60,7 +62,10 @@ def test_the_layer_with_the_smallest_share_of_distinct_units_counts(spec_of, by_
     }
     spec = spec_of(activation="tanh", model={"name": "mlp", "hidden": [2, 3]})
     assert diagnose(by_hand(spec, weights)).numbers["distinct_units"][0] == 2
-    below = {"0.weight": [[1, 2], [1, 2]], "2.weight": [[1, 1], [3, 3], [2, 2]]}  # now all three differ, and the two below do not
+    below = {
+        "0.weight": [[1, 2], [1, 2]],
+        "2.weight": [[1, 1], [3, 3], [2, 2]],
+    }  # now all three differ, and the two below do not
     assert diagnose(by_hand(spec, weights | below)).numbers["distinct_units"][0] == 1
 
 

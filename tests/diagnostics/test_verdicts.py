@@ -12,7 +12,12 @@ import pytest
 
 from nnspec.diagnostics import VERDICTS, diagnose
 
-SOLUTION = {"0.weight": [[1, 1], [1, 1]], "0.bias": [0, -1], "2.weight": [[20, -40]], "2.bias": [-10]}  # of relu and bce
+SOLUTION = {
+    "0.weight": [[1, 1], [1, 1]],
+    "0.bias": [0, -1],
+    "2.weight": [[20, -40]],
+    "2.bias": [-10],
+}  # of relu and bce
 
 
 def verdict(group):
@@ -28,7 +33,9 @@ def two(spec_of):
 @pytest.fixture
 def one(spec_of):
     """A spec with one hidden unit, squared error and a linear output."""
-    return lambda **fields: spec_of(**{"model": {"name": "mlp", "hidden": [1], "output": "identity"}, "loss": "mse", **fields})
+    return lambda **fields: spec_of(
+        **{"model": {"name": "mlp", "hidden": [1], "output": "identity"}, "loss": "mse", **fields}
+    )
 
 
 def test_order_is_that_of_the_issue():
@@ -91,7 +98,8 @@ def test_a_network_unsolved_by_a_rounding_error_has_an_unsolved_row(two, by_hand
 def test_perceptron_on_xor_is_beyond_capacity(spec_of, by_hand):
     found = diagnose(by_hand(spec_of(model="perceptron"), {"0.weight": [[0, 0]], "0.bias": [0]}))
     assert found.verdict[0] == "beyond_capacity"
-    # the bound that cannot be kept is log(0.6 / 0.4), and the best all rows can do is z = 0; 1e-6: the solver's tolerance
+    # the bound that cannot be kept is log(0.6 / 0.4), and the best all rows can do is z = 0; 1e-6: the solver's
+    # tolerance
     assert found.numbers["margin"][0] == pytest.approx(-np.log(1.5), abs=1e-6)
 
 
@@ -130,7 +138,9 @@ def test_units_that_are_off_only_for_rows_not_yet_right(two, by_hand):
 
 def test_smooth_activations_do_not_die(two, by_hand):
     weights = {"0.weight": [[60, 60], [50, 70]], "0.bias": [90, 90], "2.weight": [[1, 2]], "2.bias": [0]}
-    found = diagnose(by_hand(two(activation="sigmoid"), weights))  # their derivative underflows to 0: saturated, not dead
+    found = diagnose(
+        by_hand(two(activation="sigmoid"), weights)
+    )  # their derivative underflows to 0: saturated, not dead
     assert found.numbers["dead_units"][0] == 0
     assert found.verdict[0] == "saturated"
 
@@ -209,7 +219,8 @@ def test_next_to_a_minimum_the_gradient_is_not_zero(one, by_hand):
 
 
 def test_saddle(one, by_hand):
-    # odd about the middle rows, the unit cannot help the output (weight 0); but moved aside it could, and then the weight
+    # odd about the middle rows, the unit cannot help the output (weight 0); but moved aside it could, and then the
+    # weight
     weights = {"0.weight": [[1, 1]], "0.bias": [-1], "2.weight": [[0]], "2.bias": [0.5]}
     found = diagnose(by_hand(one(activation="tanh"), weights))
     assert found.verdict[0] == "saddle"
@@ -231,7 +242,10 @@ def test_still_learning_or_stuck(one, by_hand, loss, expected):
 
 
 def test_a_loss_that_only_jitters_is_not_learning(one, by_hand):
-    jitter = [0.5, *(0.5 - 1e-3 * step + 0.02 * (-1) ** step for step in range(50))]  # a fall of 2% under a jitter of 4%
+    jitter = [
+        0.5,
+        *(0.5 - 1e-3 * step + 0.02 * (-1) ** step for step in range(50)),
+    ]  # a fall of 2% under a jitter of 4%
     assert verdict(by_hand(one(), MINIMUM | {"2.bias": [0.6]}, loss=jitter)) == "stuck"
 
 
@@ -250,7 +264,15 @@ def test_a_loss_that_only_jitters_is_not_learning(one, by_hand):
             "diverged",
         ),
         ({"init": {"name": "constant", "value": -1}}, "dead_units"),
-        ({"activation": "tanh", "init": "xavier_uniform", "model": {"name": "mlp", "hidden": [16]}, "train": {"epochs": 200}}, "solved"),
+        (
+            {
+                "activation": "tanh",
+                "init": "xavier_uniform",
+                "model": {"name": "mlp", "hidden": [16]},
+                "train": {"epochs": 200},
+            },
+            "solved",
+        ),
     ],
 )
 def test_trained_networks(spec_of, train_group, fields, expected):

@@ -1,7 +1,8 @@
-"""Real servers on loopback for tests and for trying things out: PostgreSQL and MariaDB from Debian's packages, ``mlflow server``, a bad
-proxy.
+"""Real servers on loopback for tests and for trying things out: PostgreSQL and MariaDB from Debian's packages, ``mlflow
+server``, a bad proxy.
 
-python tests/faults/servers.py [postgresql | mysql | sqlite]    starts one with an MLflow server on it and says its address
+python tests/faults/servers.py [postgresql | mysql | sqlite]    starts one with an MLflow server on it and says its
+address
 """
 
 from __future__ import annotations
@@ -28,7 +29,18 @@ from typing import Any
 
 HOST = "127.0.0.1"
 # MLflow's, in which runs are filed: each after those that it refers to.
-TABLES = ("experiments", "experiment_tags", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
+TABLES = (
+    "experiments",
+    "experiment_tags",
+    "runs",
+    "params",
+    "tags",
+    "metrics",
+    "latest_metrics",
+    "datasets",
+    "inputs",
+    "input_tags",
+)
 READY_SECONDS = 120.0  # MLflow imports for 10 s on an idle machine
 
 
@@ -116,7 +128,19 @@ def postgresql() -> Iterator[tuple[str, Server]]:
     port = free_port()
     asked = [str(bin / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-U", "nnspec", "-d", "postgres"]
     with _home("postgres") as (root, as_user):
-        initdb = [bin / "initdb", "-D", root / "data", "-U", "nnspec", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        initdb = [
+            bin / "initdb",
+            "-D",
+            root / "data",
+            "-U",
+            "nnspec",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
         _made(initdb, as_user)
         words = [str(bin / "postgres"), "-D", str(root / "data"), "-p", str(port)]
         for option in (f"listen_addresses={HOST}", f"unix_socket_directories={root}", "max_connections=100"):
@@ -146,9 +170,19 @@ def mysql() -> Iterator[tuple[str, Server]]:
             f"GRANT ALL ON *.* TO nnspec@'{HOST}'",
         )
         (root / "init.sql").write_text("".join(f"{statement};\n" for statement in statements))
-        options = {"datadir": root / "data", "socket": root / "socket", "bind-address": HOST, "port": port, "init-file": root / "init.sql"}
+        options = {
+            "datadir": root / "data",
+            "socket": root / "socket",
+            "bind-address": HOST,
+            "port": port,
+            "init-file": root / "init.sql",
+        }
         # As Debian and MySQL 8 have it; and no waiting for the disk, which no test pulls the plug of.
-        options |= {"character-set-server": "utf8mb4", "innodb-flush-method": "nosync", "innodb-flush-log-at-trx-commit": 2}
+        options |= {
+            "character-set-server": "utf8mb4",
+            "innodb-flush-method": "nosync",
+            "innodb-flush-log-at-trx-commit": 2,
+        }
         words = [str(mariadbd), "--no-defaults", *(f"--{key}={value}" for key, value in options.items())]
         server = Server("MariaDB", words, root / "log", lambda: _answers(port), **as_user)
         with _running(server):
@@ -157,7 +191,8 @@ def mysql() -> Iterator[tuple[str, Server]]:
 
 @contextmanager
 def _home(user: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A folder for a database server, and how to start processes there as a user that it consents to run as, which root is not."""
+    """A folder for a database server, and how to start processes there as a user that it consents to run as, which root
+    is not."""
     # Below /tmp, for its own user must get there, and a test's folder is closed to others.
     root = Path(tempfile.mkdtemp(prefix=f"nnspec-{user}-"))
     try:
@@ -192,7 +227,10 @@ def _answers(port: int) -> bool:
     return False
 
 
-DATABASES: dict[str, Callable[[], AbstractContextManager[tuple[str, Server]]]] = {"postgresql": postgresql, "mysql": mysql}
+DATABASES: dict[str, Callable[[], AbstractContextManager[tuple[str, Server]]]] = {
+    "postgresql": postgresql,
+    "mysql": mysql,
+}
 
 
 def missing(kind: str) -> str | None:
@@ -240,7 +278,15 @@ def mlflow_server(backend: str, folder: Path) -> Iterator[tuple[str, Server]]:
     """``mlflow server`` on a backend and the address of it; artifacts go through it to ``folder``."""
     port = free_port()
     address = f"http://{HOST}:{port}"
-    words = ["-m", "mlflow", "server", "--backend-store-uri", backend, "--artifacts-destination", str(folder / "artifacts")]
+    words = [
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        backend,
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     words += ["--host", HOST, "--port", str(port), "--workers", "1"]
     environ = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a second of start and some processes less
@@ -262,7 +308,8 @@ def mlflow_server(backend: str, folder: Path) -> Iterator[tuple[str, Server]]:
 
 
 class BadProxy:
-    """Passes requests on to a server, and of those that write fails a share: half of them before, half after they were done.
+    """Passes requests on to a server, and of those that write fails a share: half of them before, half after they were
+    done.
 
     ``hang`` makes it take requests and never answer, until ``heal``.
     """
@@ -331,7 +378,11 @@ class BadProxy:
 
             def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
                 connection = http.client.HTTPConnection(proxy._target, timeout=30)
-                kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection", "accept-encoding")}
+                kept = {
+                    key: value
+                    for key, value in self.headers.items()
+                    if key.lower() not in ("host", "connection", "accept-encoding")
+                }
                 try:
                     connection.request(self.command, self.path, body, kept)
                     answer = connection.getresponse()

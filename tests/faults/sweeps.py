@@ -47,8 +47,9 @@ def forks() -> Any:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Under which a command runs: seconds of patience with the store and with each request, the largest file it may write in
-    bytes, the home folder in place of the working folder, the transaction (counted from 1) at whose commit it kills itself."""
+    """Under which a command runs: seconds of patience with the store and with each request, the largest file it may
+    write in bytes, the home folder in place of the working folder, the transaction (counted from 1) at whose commit it
+    kills itself."""
 
     patience: float | None = None
     request: int | None = None
@@ -58,8 +59,8 @@ class Circumstances:
 
 
 def command_here(folder: str, words: Sequence[str], under: Circumstances) -> None:
-    """The body of a process: ``nnspec`` with these words in ``folder``, where its temporary files are too; exits with the
-    command's status. Its output goes to ``output``."""
+    """The body of a process: ``nnspec`` with these words in ``folder``, where its temporary files are too; exits with
+    the command's status. Its output goes to ``output``."""
     os.chdir(folder)
     os.environ["HOME"] = under.home or folder
     tempfile.tempdir = folder
@@ -161,7 +162,9 @@ def filed(uri: str, experiment: str | None = None) -> Filed:
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     return Filed(
-        children, parents, {run.data.tags["nnspec.fingerprint"]: digest(client, run) for run in children if run.info.status == "FINISHED"}
+        children,
+        parents,
+        {run.data.tags["nnspec.fingerprint"]: digest(client, run) for run in children if run.info.status == "FINISHED"},
     )
 
 
@@ -171,7 +174,13 @@ def digest(client: Any, run: Any) -> str:
     remote = run.info.artifact_uri.startswith("mlflow-artifacts:")
     # MLflow's client takes 50 ms to find a file that lies on this disk
     folder = Path(client.download_artifacts(run.info.run_id, "")) if remote else Path(run.info.artifact_uri)
-    for path in ("results.parquet", "weights/initial.safetensors", "weights/final.safetensors", "spec.yaml", "history.parquet"):
+    for path in (
+        "results.parquet",
+        "weights/initial.safetensors",
+        "weights/final.safetensors",
+        "spec.yaml",
+        "history.parquet",
+    ):
         found.update((folder / path).read_bytes())
     found.update(repr(sorted(run.data.metrics.items())).encode())
     return found.hexdigest()

@@ -52,7 +52,9 @@ def command(folder: Path, *words: str) -> str:
     """What ``run.py`` says; it must end well."""
     environ = {"PYTHONPATH": str(RUN.parent), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([sys.executable, RUN, *WORDS, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, RUN, *WORDS, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "slower" not in done.stderr  # the warning that the bulk writer does not know the schema
     return done.stdout
@@ -105,12 +107,17 @@ def test_a_server_on_it(database: str, tmp_path: Path, on_sqlite: sweeps.Filed) 
         found = sweeps.filed(address)
         check_sweep(found, address, on_sqlite)
         assert found.children[0].info.artifact_uri.startswith("mlflow-artifacts:")
-        assert f"{CELLS} of {CELLS} cells already done" in command(tmp_path / "work", f"tracking.uri={address}", "resume=last")
+        assert f"{CELLS} of {CELLS} cells already done" in command(
+            tmp_path / "work", f"tracking.uri={address}", "resume=last"
+        )
 
 
 def test_three_sweeps_at_once(database: str, tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     """They make the tables together, and the experiment, and the data set."""
-    running = [sweeps.begin(tmp_path / name, f"tracking.uri={database}", "tracking.writer=sql", sweeps.MANY_CHUNKS) for name in "abc"]
+    running = [
+        sweeps.begin(tmp_path / name, f"tracking.uri={database}", "tracking.writer=sql", sweeps.MANY_CHUNKS)
+        for name in "abc"
+    ]
     for name, sweep in zip("abc", running, strict=True):
         assert sweeps.ended(sweep, 300) == 0, sweeps.output(tmp_path / name)
     found = sweeps.filed(servers.with_driver(database))
@@ -118,17 +125,23 @@ def test_three_sweeps_at_once(database: str, tmp_path: Path, undisturbed: sweeps
     assert found.fingerprints == dict.fromkeys(undisturbed.fingerprints, 3)
     assert [run.info.status for run in found.parents] == ["FINISHED"] * 3
     assert found.digests == undisturbed.digests
-    assert [servers.query(database, f"SELECT count(*) FROM {table}") for table in ("experiments", "datasets")] == [[(2,)], [(1,)]]
+    assert [servers.query(database, f"SELECT count(*) FROM {table}") for table in ("experiments", "datasets")] == [
+        [(2,)],
+        [(1,)],
+    ]
 
 
 @pytest.mark.parametrize("how", ["killed", "shut down"])
 def test_a_restart_during_a_sweep(
     running: tuple[str, servers.Server], database: str, tmp_path: Path, undisturbed: sweeps.Filed, how: str
 ) -> None:
-    """Cells that are being filed wait until it is back: whether connections break in the middle of what they do, or are told off."""
+    """Cells that are being filed wait until it is back: whether connections break in the middle of what they do, or are
+    told off."""
     open_store(Tracking(uri=database)).close()
     sweep = sweeps.begin(tmp_path, f"tracking.uri={database}", sweeps.MANY_CHUNKS)
-    servers.until(lambda: servers.query(database, "SELECT run_uuid FROM runs WHERE status = 'FINISHED'"), "a cell is filed")
+    servers.until(
+        lambda: servers.query(database, "SELECT run_uuid FROM runs WHERE status = 'FINISHED'"), "a cell is filed"
+    )
     _, server = running
     server.stop(signal.SIGKILL if how == "killed" else SHUT_DOWN[server.name])
     server.start()
@@ -167,7 +180,8 @@ def test_a_lock_is_waited_for(store: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_deadlock_is_tried_again(store: Any, monkeypatch: pytest.MonkeyPatch, nested: bool) -> None:
-    """Two transactions take two runs in opposite order; also within a savepoint, as the rows that several processes make."""
+    """Two transactions take two runs in opposite order; also within a savepoint, as the rows that several processes
+    make."""
     ids = store.start([RunStart(name, {}, {}) for name in "ab"], store.experiment("one"))
     both, tries = threading.Barrier(2), []
 
@@ -192,7 +206,9 @@ def test_a_deadlock_is_tried_again(store: Any, monkeypatch: pytest.MonkeyPatch, 
 def test_a_connection_that_is_cut_is_made_anew(store: Any) -> None:
     [run_id] = store.start([RunStart("a", {}, {})], store.experiment("one"))
     own, cut = (
-        ("pg_backend_pid()", "SELECT pg_terminate_backend({})") if store.location.kind == "postgresql" else ("connection_id()", "KILL {}")
+        ("pg_backend_pid()", "SELECT pg_terminate_backend({})")
+        if store.location.kind == "postgresql"
+        else ("connection_id()", "KILL {}")
     )
     tries = []
 

@@ -70,12 +70,15 @@ def said_folder(output: str) -> str:
 def file_twice(folder: Path, spools: str) -> None:
     """``nnspec file`` on what a sweep in ``folder`` could not file; the second time there is nothing left."""
     for _ in range(2):
-        assert sweeps.ended(sweeps.command(folder, "file", spools, "--uri", "sqlite:///mlflow.db")) == 0, sweeps.output(folder)
+        assert sweeps.ended(sweeps.command(folder, "file", spools, "--uri", "sqlite:///mlflow.db")) == 0, sweeps.output(
+            folder
+        )
     assert f"nothing left to file in {spools}" in sweeps.output(folder)
 
 
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, undisturbed: sweeps.Filed) -> None:
-    """Store and working folder lie on it, so what trained is kept at home; with room it is filed, and nothing trains again."""
+    """Store and working folder lie on it, so what trained is kept at home; with room it is filed, and nothing trains
+    again."""
     home = tmp_path / "home"
     home.mkdir()
     sweep = sweeps.begin(small_disk, HERE, under=sweeps.Circumstances(home=str(home)))
@@ -89,10 +92,12 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, undisturbed: swe
 
 
 def test_a_full_disk_and_no_other(small_disk: Path, undisturbed: sweeps.Filed) -> None:
-    """Neither store nor spool has room: the sweep says what is lost and fails. With room, resume=last trains what is missing."""
+    """Neither store nor spool has room: the sweep says what is lost and fails. With room, resume=last trains what is
+    missing."""
     assert sweeps.ended(sweeps.begin(small_disk, HERE), 300) == 1, sweeps.output(small_disk)
     assert re.search(
-        r"nnspec: \d+ trained runs are lost, for neither the store nor any folder \(.*\) took them: .*No space", sweeps.output(small_disk)
+        r"nnspec: \d+ trained runs are lost, for neither the store nor any folder \(.*\) took them: .*No space",
+        sweeps.output(small_disk),
     )
     grow(small_disk)
     assert sweeps.ended(sweeps.begin(small_disk, HERE, "resume=last"), 300) == 0, sweeps.output(small_disk)

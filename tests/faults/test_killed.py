@@ -41,8 +41,9 @@ def until_done(
     number: int,
     state: Callable[[Path], str],
 ) -> Counter[str]:
-    """Begin a command again and again, and kill it at a random moment of its life, until it has ended by itself; the states
-    in which its kills left the store. Every second command's first kill is at a commit: some states last milliseconds."""
+    """Begin a command again and again, and kill it at a random moment of its life, until it has ended by itself; the
+    states in which its kills left the store. Every second command's first kill is at a commit: some states last
+    milliseconds."""
     kills = Counter[str]()
     chance = random.Random(number)
     for attempt in range(TRIES):
@@ -87,14 +88,25 @@ def progress(database: Path) -> str:
     if not database.exists() or not database.stat().st_size:
         return "no store yet"
     child = "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId'"
-    query = f"SELECT count(*), sum(status = 'FINISHED') FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN ({child})"
+    query = (
+        "SELECT count(*), sum(status = 'FINISHED') FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN "
+        f"({child})"
+    )
     try:
         begun, done = asked(database, query)
     except sqlite3.OperationalError as error:  # killed while the tables were being made: they are rolled back
         if "no such table" not in str(error):
             raise
         return "no store yet"
-    return "all cells done" if done == sweeps.CELLS else "some cells done" if done else "cells begun" if begun else "no cell yet"
+    return (
+        "all cells done"
+        if done == sweeps.CELLS
+        else "some cells done"
+        if done
+        else "cells begun"
+        if begun
+        else "no cell yet"
+    )
 
 
 def asked(database: Path, query: str) -> tuple[Any, ...]:
@@ -106,7 +118,9 @@ def asked(database: Path, query: str) -> tuple[Any, ...]:
 def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     def spooled(folder: Path) -> Path:
         """A sweep whose database may not grow: its cells are in folders beside it."""
-        sweep = sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, under=sweeps.Circumstances(largest_file=sweeps.SMALL_DATABASE))
+        sweep = sweeps.begin(
+            folder, HERE, sweeps.MANY_CHUNKS, under=sweeps.Circumstances(largest_file=sweeps.SMALL_DATABASE)
+        )
         assert sweeps.ended(sweep) == 1, sweeps.output(folder)
         assert f"file later with: nnspec file {UNFILED}" in sweeps.output(folder)
         return folder

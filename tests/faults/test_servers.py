@@ -42,7 +42,9 @@ def statuses(address: str, experiment: str) -> Counter[str]:
 
 def begin(folder: Path, address: str, under: sweeps.Circumstances, *words: str) -> Any:
     """A sweep in an experiment of its own, which is called as its folder."""
-    return sweeps.begin(folder, f"tracking.uri={address}", f"tracking.experiment={folder.name}", *words, axes=AXES, under=under)
+    return sweeps.begin(
+        folder, f"tracking.uri={address}", f"tracking.experiment={folder.name}", *words, axes=AXES, under=under
+    )
 
 
 def wait_for(sweep: Any, address: str, experiment: str, moment: str) -> None:
@@ -55,7 +57,9 @@ def wait_for(sweep: Any, address: str, experiment: str, moment: str) -> None:
 def file_twice(folder: Path, address: str) -> None:
     """``nnspec file`` on what was spooled; the second time there is nothing left."""
     for _ in range(2):
-        assert sweeps.ended(sweeps.command(folder, "file", str(UNFILED), "--uri", address, under=PATIENT)) == 0, sweeps.output(folder)
+        assert sweeps.ended(sweeps.command(folder, "file", str(UNFILED), "--uri", address, under=PATIENT)) == 0, (
+            sweeps.output(folder)
+        )
     assert f"nothing left to file in {UNFILED}" in sweeps.output(folder)
 
 
@@ -68,7 +72,9 @@ MOMENTS = ["while cells begin", "while cells are completed"]
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("how", ["stops", "hangs"])
-def test_a_server_that_comes_back_within_patience(tmp_path: Path, undisturbed: sweeps.Filed, served: Served, how: str, moment: str) -> None:
+def test_a_server_that_comes_back_within_patience(
+    tmp_path: Path, undisturbed: sweeps.Filed, served: Served, how: str, moment: str
+) -> None:
     address, server = served
     sweep = begin(tmp_path, address, PATIENT)
     wait_for(sweep, address, tmp_path.name, moment)
@@ -87,7 +93,9 @@ def test_a_server_that_comes_back_within_patience(tmp_path: Path, undisturbed: s
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("how", ["stops", "hangs"])
-def test_a_server_that_does_not_come_back_in_time(tmp_path: Path, undisturbed: sweeps.Filed, served: Served, how: str, moment: str) -> None:
+def test_a_server_that_does_not_come_back_in_time(
+    tmp_path: Path, undisturbed: sweeps.Filed, served: Served, how: str, moment: str
+) -> None:
     """What it did not take is spooled, and filed once it is back."""
     address, server = served
     sweep = begin(tmp_path, address, IMPATIENT)
@@ -101,7 +109,9 @@ def test_a_server_that_does_not_come_back_in_time(tmp_path: Path, undisturbed: s
     check(address, tmp_path.name, undisturbed)
 
 
-def test_a_sweep_that_a_hanging_server_broke_is_resumed(tmp_path: Path, undisturbed: sweeps.Filed, served: Served) -> None:
+def test_a_sweep_that_a_hanging_server_broke_is_resumed(
+    tmp_path: Path, undisturbed: sweeps.Filed, served: Served
+) -> None:
     """resume=last files what was spooled and trains nothing again; then there is nothing left to file."""
     address, server = served
     sweep = begin(tmp_path, address, IMPATIENT)

@@ -1,4 +1,5 @@
-"""Real processes with streams that are closed or full, signals that come one by one or in a burst, and Python's own switches."""
+"""Real processes with streams that are closed or full, signals that come one by one or in a burst, and Python's own
+switches."""
 
 from __future__ import annotations
 
@@ -27,7 +28,13 @@ def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     """A line of bash in which RUN is the command."""
     command = " ".join(RUN)
     return subprocess.run(
-        ["bash", "-c", line.replace("RUN", command)], cwd=folder, env=ENVIRON, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", line.replace("RUN", command)],
+        cwd=folder,
+        env=ENVIRON,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -52,7 +59,8 @@ def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
     done = shell(gone, f"rmdir {gone}; RUN train.epochs=20")
     assert done.returncode == 1
     assert done.stderr == (
-        "nnspec: the working folder must be there, but got none (No such file or directory); it was deleted; cd to another\n"
+        "nnspec: the working folder must be there, but got none (No such file or directory); it was deleted; cd to "
+        "another\n"
     )
 
 
@@ -78,7 +86,9 @@ def test_a_full_device_for_stdout(tmp_path: Path, switch: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["-m seed=range(0,3)", "-m seed=choice(0,1,2) hydra/sweeper=basic"])
 def test_python_without_asserts(tmp_path: Path, words: str) -> None:
-    done = shell(tmp_path, f"{sys.executable} -O {ROOT}/run.py '{words.replace(' ', chr(39) + ' ' + chr(39))}' train.epochs=20")
+    done = shell(
+        tmp_path, f"{sys.executable} -O {ROOT}/run.py '{words.replace(' ', chr(39) + ' ' + chr(39))}' train.epochs=20"
+    )
     assert done.returncode == 0, done.stderr
     assert set(statuses(tmp_path)) == {"FINISHED"}
 
@@ -87,14 +97,22 @@ def begun(folder: Path, *words: str, before: str = "") -> subprocess.Popen[str]:
     """A command in a group of its own that has filed a part of its histories."""
     line = f"{before} exec {' '.join(RUN)} {' '.join(words)}"
     process = subprocess.Popen(
-        ["bash", "-c", line], cwd=folder, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["bash", "-c", line],
+        cwd=folder,
+        env=ENVIRON,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     database = folder / "mlflow.db"
 
     def trains() -> bool:
         assert process.poll() is None, process.communicate()
         return (
-            database.exists() and bool(database.stat().st_size) and asked(folder, "SELECT count(*) FROM metrics WHERE step > 0")[0][0] > 0
+            database.exists()
+            and bool(database.stat().st_size)
+            and asked(folder, "SELECT count(*) FROM metrics WHERE step > 0")[0][0] > 0
         )
 
     servers.until(trains, "a history so far is filed")
@@ -103,8 +121,12 @@ def begun(folder: Path, *words: str, before: str = "") -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("words", [["replicates=5"], ["-m", "activation=relu,tanh", "'seed=range(0,3)'"]], ids=["single", "sweep"])
-def test_a_signal_in_a_long_chunk_files_what_is_known_of_it(tmp_path: Path, number: signal.Signals, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["replicates=5"], ["-m", "activation=relu,tanh", "'seed=range(0,3)'"]], ids=["single", "sweep"]
+)
+def test_a_signal_in_a_long_chunk_files_what_is_known_of_it(
+    tmp_path: Path, number: signal.Signals, words: list[str]
+) -> None:
     process = begun(tmp_path, *words, *LONG)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=30)
@@ -149,13 +171,17 @@ def test_an_ignored_hangup_stays_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_stopped_worker_is_named_once_and_waited_for(tmp_path: Path) -> None:
-    process = begun(tmp_path, "-m", "train.snapshot_every=0,50000000", "train.workers=2", *LONG)  # which cannot share a chunk
+    process = begun(
+        tmp_path, "-m", "train.snapshot_every=0,50000000", "train.workers=2", *LONG
+    )  # which cannot share a chunk
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     worker = int(children[0])
     os.kill(worker, signal.SIGSTOP)
     assert process.stderr is not None
     said = process.stderr.readline()
-    assert re.fullmatch(rf"nnspec: worker process {worker} is stopped and training waits for it; go on: kill -CONT {worker}\n", said)
+    assert re.fullmatch(
+        rf"nnspec: worker process {worker} is stopped and training waits for it; go on: kill -CONT {worker}\n", said
+    )
     os.killpg(process.pid, signal.SIGTERM)  # also ends what is stopped
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

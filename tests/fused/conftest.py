@@ -31,22 +31,35 @@ def facts_of(chunk: Chunk, trained: Trained) -> dict[Network, Facts]:
     rows = trained.rows
     found = {}
     for j, name in enumerate(names):
-        sets = {"initial": trained.initial, "final": trained.final} | {f"at {step}": w for step, w in trained.snapshots.items()}
-        facts = {f"{kind} {key}": tensor[j].tobytes() for kind, tensors in sets.items() for key, tensor in tensors.items()}
+        sets = {"initial": trained.initial, "final": trained.final} | {
+            f"at {step}": w for step, w in trained.snapshots.items()
+        }
+        facts = {
+            f"{kind} {key}": tensor[j].tobytes() for kind, tensors in sets.items() for key, tensor in tensors.items()
+        }
         lines = {"loss": rows.loss, "accuracy": rows.accuracy, "right": rows.right, "outputs": trained.outputs}
         facts |= {key: array[j].tobytes() for key, array in lines.items()}
         facts |= {f"norm {layer}": norm[j].tobytes() for layer, norm in enumerate(rows.norms)}
-        facts |= {key: int(getattr(trained, key)[j]).to_bytes(8, "little", signed=True) for key in ("seeds", "solved_at", "nonfinite_at")}
+        facts |= {
+            key: int(getattr(trained, key)[j]).to_bytes(8, "little", signed=True)
+            for key in ("seeds", "solved_at", "nonfinite_at")
+        }
         found[name] = facts
     return found
 
 
 def train_crowd(
-    specs: Sequence[RunSpec], width: int | None = None, shuffle: random.Random | None = None, workers: int = 1, memory: float | None = None
+    specs: Sequence[RunSpec],
+    width: int | None = None,
+    shuffle: random.Random | None = None,
+    workers: int = 1,
+    memory: float | None = None,
 ) -> dict[Network, Facts]:
     """Train ``specs`` as planned, or network by network in a random order in chunks of ``width``."""
     stacks = plan(specs, Room(memory, workers)).stacks
-    chunks = [chunk for stack in stacks for chunk in (_cut(specs, stack.cells, width, shuffle) if width else stack.chunks)]
+    chunks = [
+        chunk for stack in stacks for chunk in (_cut(specs, stack.cells, width, shuffle) if width else stack.chunks)
+    ]
     found: dict[Network, Facts] = {}
     for event in train_chunks(specs, chunks, workers, lambda *_: None):
         if isinstance(event, Finished):
@@ -87,7 +100,9 @@ def differing() -> Callable[[dict[Any, Facts], dict[Any, Facts]], dict[Any, list
     def compare(ours: dict[Any, Facts], theirs: dict[Any, Facts]) -> dict[Any, list[str]]:
         shared = ours.keys() & theirs.keys()
         assert shared, "nothing to compare"
-        both = {name: [fact for fact in ours[name] if ours[name][fact] != theirs[name][fact]] for name in sorted(shared)}
+        both = {
+            name: [fact for fact in ours[name] if ours[name][fact] != theirs[name][fact]] for name in sorted(shared)
+        }
         return {name: facts for name, facts in both.items() if facts}
 
     return compare

@@ -26,8 +26,13 @@ Differing = Callable[..., dict[Any, list[str]]]
 SpecOf = Callable[..., RunSpec]
 Both = Callable[[list[RunSpec]], int]
 
-# where torch's functions are those that machine code calls; elsewhere more activations may train eagerly, with the same results
-KNOWN = platform.system() == "Linux" and platform.machine() == "x86_64" and torch.backends.cpu.get_cpu_capability() == "AVX512"
+# where torch's functions are those that machine code calls; elsewhere more activations may train eagerly, with the same
+# results
+KNOWN = (
+    platform.system() == "Linux"
+    and platform.machine() == "x86_64"
+    and torch.backends.cpu.get_cpu_capability() == "AVX512"
+)
 TRAINABLE = [entry for entry in ACTIVATIONS if entry.trainable]
 FLAGS: dict[str, list[dict[str, Any]]] = {
     "sgd": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, {"momentum": 0.5, "dampening": 0.1}],
@@ -55,7 +60,8 @@ def advances(monkeypatch: pytest.MonkeyPatch) -> list[Stretch]:
 
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch, crowd: Crowd, differing: Differing, advances: list[Stretch]) -> Both:
-    """Train specs both ways, compare everything that every network leaves, and count the stretches that compiled code made."""
+    """Train specs both ways, compare everything that every network leaves, and count the stretches that compiled code
+    made."""
 
     def compare(specs: list[RunSpec]) -> int:
         monkeypatch.setattr(stretch, "PAYS", 0)
@@ -71,7 +77,12 @@ def both(monkeypatch: pytest.MonkeyPatch, crowd: Crowd, differing: Differing, ad
 
 @pytest.mark.parametrize("entry", TRAINABLE, ids=lambda entry: entry.name)
 def test_every_activation(entry: Any, spec_of: SpecOf, both: Both) -> None:
-    made = both([spec_of(activation=entry.name, init=init, replicates=70, train=TRAIN) for init in ("kaiming_uniform", "normal")])
+    made = both(
+        [
+            spec_of(activation=entry.name, init=init, replicates=70, train=TRAIN)
+            for init in ("kaiming_uniform", "normal")
+        ]
+    )
     assert made or not KNOWN
 
 
@@ -87,7 +98,12 @@ def test_every_optimizer_and_loss(optimizer: dict[str, Any], loss: str, spec_of:
 def test_shapes_and_data(hidden: list[int] | None, data: Any, spec_of: SpecOf, both: Both) -> None:
     model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
     activations = ("relu", "sigmoid") if hidden else ("sigmoid",)
-    made = both([spec_of(model=model, data=data, activation=a, replicates=3, train={**TRAIN, "epochs": 20}) for a in activations])
+    made = both(
+        [
+            spec_of(model=model, data=data, activation=a, replicates=3, train={**TRAIN, "epochs": 20})
+            for a in activations
+        ]
+    )
     assert bool(made) == (hidden != [8, 8] or data == "xor") or not KNOWN  # 129 weights times 32 rows are too much
 
 
@@ -129,7 +145,9 @@ def test_a_crowd_of_all_activations_is_each_network_alone(
 ) -> None:
     names = [entry.name for entry in TRAINABLE]
     specs = [
-        spec_of(activation=name, replicates=3, optimizer={"name": "adam", "lr": lr}, train=TRAIN) for name in names for lr in (0.1, 1.0)
+        spec_of(activation=name, replicates=3, optimizer={"name": "adam", "lr": lr}, train=TRAIN)
+        for name in names
+        for lr in (0.1, 1.0)
     ]
     monkeypatch.setattr(stretch, "PAYS", 0)
     together = crowd(specs)
@@ -162,7 +180,9 @@ def test_a_formula_that_has_no_compiled_form_trains_eagerly(
     assert both([spec_of(activation="tanh", train=TRAIN)]) == 0
 
 
-def test_a_function_that_this_torch_has_not_trains_eagerly(spec_of: SpecOf, both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_this_torch_has_not_trains_eagerly(
+    spec_of: SpecOf, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compiled, "_machines", {})
     monkeypatch.setitem(machine._ARRAYS, "tanh", "vmsTanhOfAnotherVersion")
     assert both([spec_of(activation="tanh", train=TRAIN)]) == 0
@@ -211,9 +231,17 @@ def test_a_primitive_is_that_of_torch_to_the_last_bit(name: str) -> None:
     graph, update = Graph(), Graph()
     z, nothing = graph.leaf("weight", 0), graph.number(0.0)
     result = getattr(GraphMaths(), name)(z) if name in FUNCTIONS else METHODS[name](z)
-    made = machine.build(Pass([result], [nothing], nothing < 1.0, nothing, nothing, []), [update.leaf("gradient", None)], lambda key: False)
+    made = machine.build(
+        Pass([result], [nothing], nothing < 1.0, nothing, nothing, []),
+        [update.leaf("gradient", None)],
+        lambda key: False,
+    )
     before = numbers()
-    after, at, lost = torch.empty_like(before), torch.zeros(len(before), dtype=torch.int32), torch.zeros(len(before), dtype=torch.int32)
+    after, at, lost = (
+        torch.empty_like(before),
+        torch.zeros(len(before), dtype=torch.int32),
+        torch.zeros(len(before), dtype=torch.int32),
+    )
     unused = torch.empty(3, len(before))
     table = np.array([t.data_ptr() for t in (before, after, at, lost, *unused)], np.int64)
     assert made.call(0, len(before), len(before), 0, 0, 1, 1, 0, table.ctypes.data) == 1
@@ -256,9 +284,12 @@ def test_equal_operations_are_one_node_and_what_has_no_form_is_refused() -> None
 
 
 @pytest.mark.parametrize(
-    ("epochs", "every", "snapshots", "most"), list(itertools.product([1, 10, 61, 1000], [1, 7, 10, 400], [0, 25], [0, 64, 256]))
+    ("epochs", "every", "snapshots", "most"),
+    list(itertools.product([1, 10, 61, 1000], [1, 7, 10, 400], [0, 25], [0, 64, 256])),
 )
-def test_stretches_make_every_update_once_and_look_where_the_history_does(epochs: int, every: int, snapshots: int, most: int) -> None:
+def test_stretches_make_every_update_once_and_look_where_the_history_does(
+    epochs: int, every: int, snapshots: int, most: int
+) -> None:
     rows = [*range(0, epochs, every), epochs]
     kept = range(0, epochs, snapshots) if snapshots else ()
     found = list(stretches(Train(epochs, every, snapshots), most))

@@ -54,9 +54,14 @@ def sampled(count: int) -> Iterator[Case]:
 
 
 def crowd_of(spec_of: SpecOf, case: Case, epochs: int | None = None) -> list[RunSpec]:
-    """A cell for every trainable activation (of a perceptron: that the loss takes) and learning rate, two replicates each."""
+    """A cell for every trainable activation (of a perceptron: that the loss takes) and learning rate, two replicates
+    each."""
     hidden, optimizer, loss, dtype = case
-    activations = TRAINABLE if hidden is not None else LOSSES[loss].outputs or [a for a in TRAINABLE if not ACTIVATIONS[a].learned]
+    activations = (
+        TRAINABLE
+        if hidden is not None
+        else LOSSES[loss].outputs or [a for a in TRAINABLE if not ACTIVATIONS[a].learned]
+    )
     epochs = epochs or (10 if sum(hidden or []) > 50 else 20)
     model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
     return [
@@ -90,10 +95,16 @@ def name_of(case: Case) -> str:
     return f"{hidden}-{optimizer['name']}{len(optimizer) - 1}-{loss}-{dtype}"
 
 
-@pytest.mark.parametrize(("number", "case"), list(enumerate(sampled(SAMPLES))), ids=lambda v: name_of(v) if isinstance(v, tuple) else "")
-def test_a_network_is_the_same_alone_and_in_any_crowd(number: int, case: Case, spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+@pytest.mark.parametrize(
+    ("number", "case"), list(enumerate(sampled(SAMPLES))), ids=lambda v: name_of(v) if isinstance(v, tuple) else ""
+)
+def test_a_network_is_the_same_alone_and_in_any_crowd(
+    number: int, case: Case, spec_of: SpecOf, crowd: Crowd, differing: Differing
+) -> None:
     specs = crowd_of(spec_of, case)
-    alone = [(TRIED_ALONE * number + k) * len(RATES) % len(specs) + (number + k) % len(RATES) for k in range(TRIED_ALONE)]
+    alone = [
+        (TRIED_ALONE * number + k) * len(RATES) % len(specs) + (number + k) % len(RATES) for k in range(TRIED_ALONE)
+    ]
     check(specs, alone, random.Random(number), crowd, differing)
 
 
@@ -108,7 +119,9 @@ def test_a_network_is_the_same_alone_and_in_any_crowd_over_the_whole_product(
 
 
 @pytest.mark.slow
-def test_a_very_wide_network_is_the_same_alone_and_in_any_crowd(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
+def test_a_very_wide_network_is_the_same_alone_and_in_any_crowd(
+    spec_of: SpecOf, crowd: Crowd, differing: Differing
+) -> None:
     specs = crowd_of(spec_of, ([200], {"name": "adam"}, "bce", "float32"))
     check(specs, list(range(0, len(specs), 5)), random.Random(5), crowd, differing)
 
@@ -136,7 +149,9 @@ def test_the_samples_try_every_member_and_alone_every_activation() -> None:
     assert all(hidden in [case[0] for case in cases] for hidden in SHAPES)
     assert all(optimizer in [case[1] for case in cases] for optimizer in OPTIMIZER)
     assert {case[2] for case in cases} == set(LOSSES.names())
-    assert {(str(case[0]), case[3]) for case in cases} == {(str(hidden), dtype) for hidden in SHAPES for dtype in ("float32", "float64")}
+    assert {(str(case[0]), case[3]) for case in cases} == {
+        (str(hidden), dtype) for hidden in SHAPES for dtype in ("float32", "float64")
+    }
     assert len(TRAINABLE) <= SAMPLES * TRIED_ALONE
 
 
@@ -159,9 +174,11 @@ def two_threads() -> Iterator[None]:
 def test_the_number_of_threads_changes_nothing(
     hidden: list[int], request: Any, spec_of: SpecOf, crowd: Crowd, differing: Differing
 ) -> None:
-    # Torch splits an operation on 32768 numbers or more between threads: these chunks have 4 rows of 4 units of 3001 networks.
+    # Torch splits an operation on 32768 numbers or more between threads: these chunks have 4 rows of 4 units of 3001
+    # networks.
     specs = [
-        spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=3001, train={"epochs": 3}) for a in ("sigmoid", "gelu")
+        spec_of(model={"name": "mlp", "hidden": hidden}, activation=a, replicates=3001, train={"epochs": 3})
+        for a in ("sigmoid", "gelu")
     ]
     one = crowd(specs, width=3001)
     request.getfixturevalue("two_threads")

@@ -26,10 +26,18 @@ CASES = {
     "momentum": {**BREAKS, "optimizer": {"name": "sgd", "lr": 40.0, "momentum": 0.9}},
     "adam": {**BREAKS, "optimizer": {"name": "adam", "lr": 1e18}},
     "float64": {**BREAKS, "optimizer": {"name": "sgd", "lr": 1e9}, "dtype": "float64"},
-    "deep": {**BREAKS, "model": {"name": "mlp", "hidden": [3, 5], "output": "identity"}, "optimizer": {"name": "sgd", "lr": 1e3}},
+    "deep": {
+        **BREAKS,
+        "model": {"name": "mlp", "hidden": [3, 5], "output": "identity"},
+        "optimizer": {"name": "sgd", "lr": 1e3},
+    },
     "learned slope": {**BREAKS, "activation": "prelu", "optimizer": {"name": "sgd", "lr": 1e3}},
     "cross entropy": {"activation": "relu", "loss": "cross_entropy", "optimizer": {"name": "sgd", "lr": 1e20}},
-    "wide": {**BREAKS, "model": {"name": "mlp", "hidden": [26, 26], "output": "identity"}, "optimizer": {"name": "sgd", "lr": 1e3}},
+    "wide": {
+        **BREAKS,
+        "model": {"name": "mlp", "hidden": [26, 26], "output": "identity"},
+        "optimizer": {"name": "sgd", "lr": 1e3},
+    },
 }
 EPOCHS = 60
 
@@ -118,7 +126,11 @@ def test_non_finite_before_the_first_update(spec_of: SpecOf, train: TrainOf) -> 
 
 def test_a_loss_that_overflows_while_outputs_do_not_is_seen_at_the_start(spec_of: SpecOf, train: TrainOf) -> None:
     # outputs around 1e25, whose squares are beyond single precision
-    spec = spec_of(**{**BREAKS, "init": {"name": "normal", "std": 1e12}}, optimizer={"name": "adam", "lr": 1e-3}, train={"epochs": 5})
+    spec = spec_of(
+        **{**BREAKS, "init": {"name": "normal", "std": 1e12}},
+        optimizer={"name": "adam", "lr": 1e-3},
+        train={"epochs": 5},
+    )
     trained = train(spec)
     assert np.isfinite(trained.outputs).all()
     assert np.isinf(trained.rows.loss).all()
@@ -126,7 +138,9 @@ def test_a_loss_that_overflows_while_outputs_do_not_is_seen_at_the_start(spec_of
 
 
 def test_a_whole_chunk_may_break(spec_of: SpecOf) -> None:
-    specs = [spec_of(**BREAKS, optimizer={"name": "sgd", "lr": lr}, train={"epochs": EPOCHS}) for lr in (20.0, 1e4, 1e30)]
+    specs = [
+        spec_of(**BREAKS, optimizer={"name": "sgd", "lr": lr}, train={"epochs": EPOCHS}) for lr in (20.0, 1e4, 1e30)
+    ]
     (stack,) = plan(specs).stacks
     *_, trained = train_chunk(specs, stack.chunks[0])
     assert isinstance(trained, Trained)

@@ -33,7 +33,8 @@ LOSS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {  # outputs p
 
 
 def distances(loss: str, p: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far each row is from its target, [n]: beyond hinge's margin is on target, and -1 for +1 is a distance of 1."""
+    """How far each row is from its target, [n]: beyond hinge's margin is on target, and -1 for +1 is a distance of
+    1."""
     gap = np.maximum(0, 1 - y * p) / 2 if loss == "hinge" else np.abs(p - y)
     return gap.max(1)
 
@@ -56,7 +57,11 @@ def far(spec: RunSpec, trained: Trained) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def watched(spec_of: SpecOf) -> SpecOf:
-    base: dict[str, Any] = {"dtype": "float64", "train": {"epochs": 40, "log_every": 7, "snapshot_every": 1}, "activation": "tanh"}
+    base: dict[str, Any] = {
+        "dtype": "float64",
+        "train": {"epochs": 40, "log_every": 7, "snapshot_every": 1},
+        "activation": "tanh",
+    }
     return lambda **fields: spec_of(**{**base, **fields})
 
 
@@ -83,7 +88,9 @@ def test_each_row_is_what_the_weights_of_then_give(watched: SpecOf, train: Train
             assert trained.rows.accuracy[j, t] == (far_off < 0.4).mean()
             assert trained.rows.right[j, t] == (far_off < 0.4).all()
             for layer, name in enumerate(names):
-                assert trained.rows.norms[layer, j, t] == pytest.approx(np.linalg.norm(weights[f"{name}.weight"]), rel=EXACT)
+                assert trained.rows.norms[layer, j, t] == pytest.approx(
+                    np.linalg.norm(weights[f"{name}.weight"]), rel=EXACT
+                )
     for j in range(4):
         np.testing.assert_allclose(
             trained.outputs[j], outputs(spec, {n: w[j] for n, w in trained.final.items()})[0], rtol=EXACT, atol=EXACT
@@ -95,7 +102,11 @@ def test_each_row_is_what_the_weights_of_then_give(watched: SpecOf, train: Train
 def test_solved_at_is_the_first_time_of_those_right_at_the_end(watched: SpecOf, train: TrainOf, loss: str) -> None:
     # rows of 25 networks at 51 moments come no nearer to the tolerance than 1e-9, so rounding decides none of them
     spec = watched(
-        loss=loss, replicates=25, optimizer={"name": "adam", "lr": 0.4}, solved={"tolerance": 0.25}, train={**SHORT, "epochs": 50}
+        loss=loss,
+        replicates=25,
+        optimizer={"name": "adam", "lr": 0.4},
+        solved={"tolerance": 0.25},
+        train={**SHORT, "epochs": 50},
     )
     trained = train(spec)
     far_off = far(spec, trained)
@@ -112,7 +123,9 @@ SHORT = {"log_every": 7, "snapshot_every": 1}
 
 
 def test_a_network_that_was_right_once_but_not_at_the_end_is_not_solved(watched: SpecOf, train: TrainOf) -> None:
-    spec = watched(replicates=40, optimizer={"name": "sgd", "lr": 30.0}, train={**SHORT, "epochs": 40}, activation="sine")
+    spec = watched(
+        replicates=40, optimizer={"name": "sgd", "lr": 30.0}, train={**SHORT, "epochs": 40}, activation="sine"
+    )
     trained = train(spec)
     right = (far(spec, trained) < 0.4).all(2)
     lost_again = right.any(1) & ~right[:, -1]
@@ -149,7 +162,12 @@ def test_the_tolerance_is_each_network_s_own(spec_of: SpecOf, train: TrainOf) ->
 
 @pytest.mark.parametrize("optimizer", ["adam", {"name": "sgd", "momentum": 0.9}, "rprop"], ids=str)
 def test_snapshots_are_the_final_weights_of_a_shorter_training(spec_of: SpecOf, train: TrainOf, optimizer: Any) -> None:
-    spec = spec_of(optimizer=optimizer, activation="prelu", replicates=3, train={"epochs": 150, "log_every": 10, "snapshot_every": 65})
+    spec = spec_of(
+        optimizer=optimizer,
+        activation="prelu",
+        replicates=3,
+        train={"epochs": 150, "log_every": 10, "snapshot_every": 65},
+    )
     trained = train(spec)
     assert sorted(trained.snapshots) == [0, 65, 130]
     assert_same(trained.snapshots[0], trained.initial)
@@ -171,7 +189,11 @@ def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: 
     monkeypatch.setattr(module, "PULSE", 0.0)  # after every row
     monkeypatch.setattr(module, "RESTRAINT", 0)
     spec = spec_of(
-        replicates=5, optimizer={"name": "sgd", "lr": lr}, loss="mse", model={"name": "mlp", "output": "identity"}, train={"epochs": 30}
+        replicates=5,
+        optimizer={"name": "sgd", "lr": lr},
+        loss="mse",
+        model={"name": "mlp", "output": "identity"},
+        train={"epochs": 30},
     )
     (stack,) = plan([spec]).stacks
     *on_the_way, trained = train_chunk([spec], stack.chunks[0])

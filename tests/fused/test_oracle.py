@@ -56,27 +56,36 @@ RPROP_MARGIN = 1e-9
 
 
 class ExactHardsigmoid(torch.nn.Module):
-    """z / 6 + 1/2 cut to 0..1, differentiated by autograd: torch's own Hardsigmoid has a single-precision 1/6 in its backward."""
+    """z / 6 + 1/2 cut to 0..1, differentiated by autograd: torch's own Hardsigmoid has a single-precision 1/6 in its
+    backward."""
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return torch.clamp(z / 6 + 0.5, 0, 1)
 
 
 def textbook_loop(spec: RunSpec, seed: int, steps: int) -> tuple[list[Tensors], list[float], np.ndarray, float]:
-    """Weights and losses before and after each update, the final outputs, and the smallest gradient met that is not 0."""
+    """Weights and losses before and after each update, the final outputs, and the smallest gradient met that is not
+    0."""
     net = build(spec, seed)
     for i, module in enumerate(net):
         if isinstance(module, torch.nn.Hardsigmoid):
             net[i] = ExactHardsigmoid()
     data = DATA[spec.data.name].make(dict(spec.data.params))
-    inputs, targets = torch.from_numpy(data.inputs), torch.from_numpy(LOSSES[spec.loss.name].targets(data.labels, data.classes))
-    optimizer = getattr(torch.optim, OPTIMIZERS[spec.optimizer.name].module)(net.parameters(), **dict(spec.optimizer.params), foreach=False)
+    inputs, targets = (
+        torch.from_numpy(data.inputs),
+        torch.from_numpy(LOSSES[spec.loss.name].targets(data.labels, data.classes)),
+    )
+    optimizer = getattr(torch.optim, OPTIMIZERS[spec.optimizer.name].module)(
+        net.parameters(), **dict(spec.optimizer.params), foreach=False
+    )
     path, losses, smallest = [copied(net)], [], math.inf
     for _ in range(steps):
         optimizer.zero_grad()
         loss = LOSS[spec.loss.name](net(inputs), targets, dict(spec.loss.params))
         loss.backward()
-        smallest = min(smallest, *(float(g) for p in net.parameters() if p.grad is not None for g in p.grad.abs().flatten() if g))
+        smallest = min(
+            smallest, *(float(g) for p in net.parameters() if p.grad is not None for g in p.grad.abs().flatten() if g)
+        )
         optimizer.step()
         path.append(copied(net))
         losses.append(loss.item())
@@ -154,25 +163,38 @@ HIDDEN: list[dict[str, Any]] = [*({"name": name} for name in TRAINABLE), *PARAME
 def activations_together(float64_spec: SpecOf) -> tuple[list[RunSpec], dict[int, tuple[Trained, int]]]:
     """Every hidden activation with SGD and Adam, trained in one stack each."""
     model = {"name": "mlp", "hidden": [5, 3]}
-    specs = [float64_spec(model=model, activation=activation, optimizer=optimizer) for activation in HIDDEN for optimizer in PLAIN]
+    specs = [
+        float64_spec(model=model, activation=activation, optimizer=optimizer)
+        for activation in HIDDEN
+        for optimizer in PLAIN
+    ]
     planned = plan(specs)
     assert len(planned.stacks) == 4  # two optimizers, with and without a learned slope
     return specs, by_cell(planned)
 
 
-@pytest.mark.parametrize("cell", range(2 * len(HIDDEN)), ids=lambda i: "-".join([*map(str, HIDDEN[i // 2].values()), PLAIN[i % 2]["name"]]))
-def test_every_activation(cell: int, activations_together: tuple[list[RunSpec], dict[int, tuple[Trained, int]]]) -> None:
+@pytest.mark.parametrize(
+    "cell", range(2 * len(HIDDEN)), ids=lambda i: "-".join([*map(str, HIDDEN[i // 2].values()), PLAIN[i % 2]["name"]])
+)
+def test_every_activation(
+    cell: int, activations_together: tuple[list[RunSpec], dict[int, tuple[Trained, int]]]
+) -> None:
     specs, found = activations_together
     assert_is_the_loop(specs[cell], *found[cell])
 
 
 @pytest.mark.parametrize(
-    ("number", "optimizer"), list(enumerate(EVERY)), ids=lambda h: "-".join(map(str, h.values())) if isinstance(h, dict) else ""
+    ("number", "optimizer"),
+    list(enumerate(EVERY)),
+    ids=lambda h: "-".join(map(str, h.values())) if isinstance(h, dict) else "",
 )
 def test_every_loss_and_optimizer(number: int, optimizer: dict[str, Any], float64_spec: SpecOf) -> None:
     # tanh has no kink; two losses for each optimizer, so that every loss meets most of them
     losses = LOSSES.names()
-    specs = [float64_spec(activation="tanh", optimizer=optimizer, loss=losses[(2 * number + k) % len(losses)]) for k in range(2)]
+    specs = [
+        float64_spec(activation="tanh", optimizer=optimizer, loss=losses[(2 * number + k) % len(losses)])
+        for k in range(2)
+    ]
     found = by_cell(plan(specs))
     for cell, spec in enumerate(specs):
         assert_is_the_loop(spec, *found[cell])
@@ -180,7 +202,12 @@ def test_every_loss_and_optimizer(number: int, optimizer: dict[str, Any], float6
 
 @pytest.mark.parametrize(
     "model",
-    [{"name": "perceptron"}, {"name": "mlp", "hidden": [7]}, {"name": "mlp", "hidden": [2, 6, 3]}, {"name": "mlp", "hidden": [26, 30]}],
+    [
+        {"name": "perceptron"},
+        {"name": "mlp", "hidden": [7]},
+        {"name": "mlp", "hidden": [2, 6, 3]},
+        {"name": "mlp", "hidden": [26, 30]},
+    ],
     ids=str,
 )
 def test_every_shape(model: dict[str, Any], float64_spec: SpecOf) -> None:
@@ -188,7 +215,9 @@ def test_every_shape(model: dict[str, Any], float64_spec: SpecOf) -> None:
     init, data = {**NORMAL, "std": 0.3}, {"name": "parity", "bits": 3, "encoding": "bipolar"}
     activation = "silu" if "hidden" in model else "auto"
     specs = [
-        float64_spec(model=model, data=data, activation=activation, init=init, loss=loss, optimizer={"name": "adam", "lr": 0.01})
+        float64_spec(
+            model=model, data=data, activation=activation, init=init, loss=loss, optimizer={"name": "adam", "lr": 0.01}
+        )
         for loss in ("bce", "cross_entropy")
     ]
     found = by_cell(plan(specs))
@@ -202,7 +231,9 @@ OUTPUT_SEED = 4  # one for which none of them is flat over all the data, where n
 @pytest.mark.parametrize("output", [name for name in TRAINABLE if not ACTIVATIONS[name].learned])
 def test_every_output_activation(output: str, float64_spec: SpecOf) -> None:
     model = {"name": "mlp", "hidden": [3], "output": output}
-    spec = float64_spec(model=model, activation="tanh", loss={"name": "huber", "delta": 0.3}, optimizer=PLAIN[0], seed=OUTPUT_SEED)
+    spec = float64_spec(
+        model=model, activation="tanh", loss={"name": "huber", "delta": 0.3}, optimizer=PLAIN[0], seed=OUTPUT_SEED
+    )
     assert_is_the_loop(spec, *by_cell(plan([spec]))[0])
 
 
@@ -220,7 +251,11 @@ def test_every_optimizer_and_loss_is_tried() -> None:
     assert set(LOSS) == set(LOSSES.names())
     for entry in OPTIMIZERS:
         for flag in entry.switches:
-            tried = [float(h.get(flag, next(p.default for p in entry.params if p.name == flag))) for h in EVERY if h["name"] == entry.name]
+            tried = [
+                float(h.get(flag, next(p.default for p in entry.params if p.name == flag)))
+                for h in EVERY
+                if h["name"] == entry.name
+            ]
             assert {value > 0 for value in tried} == {False, True}, (entry.name, flag)
 
 

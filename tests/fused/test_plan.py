@@ -69,7 +69,9 @@ def test_what_does_not_share_a_stack_and_why(spec_of: SpecOf, fields: dict[str, 
     assert part in differences(planned)
 
 
-@pytest.mark.parametrize("flag", [{"nesterov": True, "momentum": 0.9}, {"momentum": 0.9}, {"weight_decay": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "flag", [{"nesterov": True, "momentum": 0.9}, {"momentum": 0.9}, {"weight_decay": 0.1}], ids=str
+)
 def test_every_flag_and_switch_of_an_optimizer_parts_stacks(spec_of: SpecOf, flag: dict[str, Any]) -> None:
     base = {"name": "sgd", **({"momentum": 0.5} if "nesterov" in flag else {})}
     planned = plan([spec_of(optimizer=base), spec_of(optimizer={**base, **flag})])
@@ -108,7 +110,9 @@ MIXTURES = st.lists(
             "optimizer": by_name(OPTIMIZERS.names()),
             "loss": by_name(LOSSES.names()),
             "data": by_name(DATA.names()),
-            "train": st.fixed_dictionaries({"epochs": st.sampled_from([1, 1000]), "snapshot_every": st.sampled_from([0, 100])}),
+            "train": st.fixed_dictionaries(
+                {"epochs": st.sampled_from([1, 1000]), "snapshot_every": st.sampled_from([0, 100])}
+            ),
             "seed": st.integers(0, 9),
             "replicates": st.integers(1, 3000),
             "dtype": st.sampled_from(["float32", "float64"]),
@@ -148,7 +152,9 @@ def test_any_mixture_is_planned_whole(specs: list[RunSpec], workers: int, memory
             runs = [key for i, key in enumerate(segments) if i == 0 or key != segments[i - 1]]
             assert len(runs) == len(set(runs))  # each formula once a chunk
             columns = sum(padded(sum(share.count for share in of)) for of in _by_formula(specs, chunk))
-            assert wide or columns <= padded(max(widths))  # what lies in lanes takes no more of them than was reckoned with
+            assert wide or columns <= padded(
+                max(widths)
+            )  # what lies in lanes takes no more of them than was reckoned with
 
 
 def _by_formula(specs: Sequence[RunSpec], chunk: Chunk) -> list[list[Share]]:
@@ -180,7 +186,10 @@ def test_few_networks_are_not_split(spec_of: SpecOf) -> None:
 
 def test_how_a_stack_is_cut_changes_no_result(spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
     activations = ("sigmoid", "gelu", "silu")
-    specs = [spec_of(activation=a, replicates=n, seed=n, train={"epochs": 15}) for a, n in zip(activations, (70, 129, 3), strict=True)]
+    specs = [
+        spec_of(activation=a, replicates=n, seed=n, train={"epochs": 15})
+        for a, n in zip(activations, (70, 129, 3), strict=True)
+    ]
     whole = crowd(specs)
     assert len(plan(specs).stacks[0].chunks) == 1 < len(plan(specs, Room(1.0)).stacks[0].chunks)
     assert differing(crowd(specs, memory=1.0), whole) == {}
@@ -202,5 +211,8 @@ def test_specs_that_cannot_train_never_get_here() -> None:
     with pytest.raises(SpecError, match="must have a derivative"):
         checked_mapping(
             {"model": {"name": "mlp"}, "activation": {"name": "heaviside"}}
-            | {group: {"name": name} for group, name in {"init": "zeros", "optimizer": "sgd", "loss": "mse", "data": "xor"}.items()}
+            | {
+                group: {"name": name}
+                for group, name in {"init": "zeros", "optimizer": "sgd", "loss": "mse", "data": "xor"}.items()
+            }
         )

@@ -34,7 +34,11 @@ SIZES: list[dict[str, Any]] = [
     {},
     {"dtype": "float64", "train": {"epochs": 37, "log_every": 5}},
     {"loss": "cross_entropy", "train": {"epochs": 20, "log_every": 1}},
-    {"model": {"name": "mlp", "hidden": [5, 3, 6]}, "activation": "prelu", "train": {"epochs": 20, "snapshot_every": 7}},
+    {
+        "model": {"name": "mlp", "hidden": [5, 3, 6]},
+        "activation": "prelu",
+        "train": {"epochs": 20, "snapshot_every": 7},
+    },
     {"model": {"name": "mlp", "hidden": [30, 30]}, "data": {"name": "parity", "bits": 5}, "train": {"epochs": 3}},
 ]
 
@@ -44,7 +48,8 @@ def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
     assert history_bytes(spec) == 11 * (4 * (2 + 2) + 1)
     # two sets of weights, four outputs, thirty numbers of the diagnosis, and seed, verdict, solved_at, nonfinite_at
     assert result_bytes(spec) == 11 * 17 + 4 * 2 * 17 + 4 * 4 + 8 * (30 + 4)
-    # 6 arrays and Adam's 2; z 4 and 1, scratch 4, h and dh 8, formulas 24, outputs 10 for each of 4 rows; the history's block
+    # 6 arrays and Adam's 2; z 4 and 1, scratch 4, h and dh 8, formulas 24, outputs 10 for each of 4 rows; the history's
+    # block
     assert column_bytes(spec, compiled=False) == 4 * (8 * 17 + 4 * (5 + 4 + 8 + 24 + 10)) + 11 * 17
     assert column_bytes(spec, compiled=True) - column_bytes(spec, compiled=False) == 4 * 2 * 3 * 17
     assert chunk_bytes(spec, 3, Room()) == 64 * column_bytes(spec, compiled=False) + 3 * 2 * 11 * 17
@@ -52,7 +57,9 @@ def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
 
 
 @pytest.mark.parametrize("fields", SIZES, ids=str)
-def test_a_result_has_the_size_that_is_reckoned_with(spec_of: SpecOf, train: Callable[[RunSpec], Trained], fields: dict[str, Any]) -> None:
+def test_a_result_has_the_size_that_is_reckoned_with(
+    spec_of: SpecOf, train: Callable[[RunSpec], Trained], fields: dict[str, Any]
+) -> None:
     from nnspec.fused.plan import Chunk, Share
     from nnspec.runner.judge import judge
 
@@ -61,9 +68,23 @@ def test_a_result_has_the_size_that_is_reckoned_with(spec_of: SpecOf, train: Cal
     judged = judge([spec], Chunk((Share(0, 0, 3),)), trained)
     rows = trained.rows
     sets = [trained.initial, trained.final, *trained.snapshots.values(), judged.numbers]
-    arrays = [rows.loss, rows.accuracy, rows.right, rows.norms, trained.outputs, trained.seeds, trained.solved_at, trained.nonfinite_at]
-    size = sum(array.nbytes for array in [*arrays, judged.verdict, *(tensor for weights in sets for tensor in weights.values())])
-    spare = snapshots(spec) - len(trained.snapshots)  # one that falls on the last update is counted though it is not kept
+    arrays = [
+        rows.loss,
+        rows.accuracy,
+        rows.right,
+        rows.norms,
+        trained.outputs,
+        trained.seeds,
+        trained.solved_at,
+        trained.nonfinite_at,
+    ]
+    size = sum(
+        array.nbytes
+        for array in [*arrays, judged.verdict, *(tensor for weights in sets for tensor in weights.values())]
+    )
+    spare = snapshots(spec) - len(
+        trained.snapshots
+    )  # one that falls on the last update is counted though it is not kept
     weights = sum(tensor.nbytes for tensor in trained.final.values())
     assert size == 3 * result_bytes(spec) - spare * weights
 

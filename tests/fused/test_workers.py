@@ -62,7 +62,9 @@ def no_memory() -> None:
 
 
 def no_memory_says_torch() -> None:
-    raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+    raise RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+    )
 
 
 def mistake() -> None:

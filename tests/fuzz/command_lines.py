@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from functools import cache
 from random import Random
 
+import values
+
 from nnspec.catalog import REGISTRIES
 from nnspec.cli.listing import parameters
 from nnspec.cli.main import COMMANDS, main
 from nnspec.compose.archived import grammar
-
-import values
 
 RUNS = ("last", "@SWEEP@", "@SINGLE@", "@CELL@", "0", "abc", "%", "_", "a'b", "..", "sweep")
 AXES = ("activation", "init", "seed", "optimizer.lr", "activation.negative_slope", "run_id", "solved", "nosuch", "")
@@ -307,6 +307,7 @@ def some_flag(chance: Random) -> list[str]:
 @cache
 def hydra_flags() -> tuple[str, ...]:
     from hydra._internal.utils import get_args_parser
+
     from nnspec.cli.run import FLAGS
 
     return (*FLAGS, *(name for action in get_args_parser()._actions for name in action.option_strings))

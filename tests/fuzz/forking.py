@@ -77,8 +77,9 @@ def serve(preload: Sequence[str]) -> None:
 
 def warm_up() -> None:
     """What a process does once and no command depends on: Hydra's scan for plugins, its grammar, reading configs."""
-    import nnspec
     import torch
+
+    import nnspec
     from nnspec.compose import find_plugin
     from nnspec.tracking import patience
 

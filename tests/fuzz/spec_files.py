@@ -7,16 +7,16 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+import values
 import yaml
+from oracle import faults
+from sandbox import Said, Sandbox
+
 from nnspec.catalog import REGISTRIES
 from nnspec.check import checked_mapping
 from nnspec.cli.listing import parameters
 from nnspec.errors import SpecError
 from nnspec.spec import RunSpec
-
-import values
-from oracle import faults
-from sandbox import Said, Sandbox
 
 FILE = "made.yaml"
 CHEAP = ("train.epochs=2", "train.workers=1")

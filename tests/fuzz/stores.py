@@ -13,10 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from safetensors import SafetensorError
-
 import values
 from oracle import faults
+from safetensors import SafetensorError
 from sandbox import Said, Sandbox
 
 DATABASE = "mlflow.db"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import pytest
-
 from cases import CASES, Cases
 
 pytestmark = pytest.mark.slow

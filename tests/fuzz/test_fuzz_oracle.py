@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-import pytest
-import yaml
-from nnspec.cli.main import COMMANDS
-
 import command_lines
+import pytest
 import sabotage
 import spec_files
+import yaml
 from oracle import faults
 from sandbox import COMMAND, Sandbox
+
+from nnspec.cli.main import COMMANDS
 
 BROKEN = {
     "traceback": "traceback: ValueError: untold",

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import yaml
+
 from nnspec.catalog import REGISTRIES
 from nnspec.cli.listing import parameters
 from nnspec.compose.folders import conf_dir

@@ -36,7 +36,8 @@ def trained_cells() -> Callable[[Sequence[RunSpec]], list[TrainedCell]]:
 
 
 class FailingStore:
-    """A store that keeps what it is given, passes it on to ``real`` if there is one, and refuses from call ``fails_at`` on."""
+    """A store that keeps what it is given, passes it on to ``real`` if there is one, and refuses from call ``fails_at``
+    on."""
 
     def __init__(self, fails_at: int | None = None, real: Any = None):
         self.fails_at, self.real = fails_at, real
@@ -52,7 +53,11 @@ class FailingStore:
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
         self._called()
-        ids = self.real.start(runs, experiment_id) if self.real else [f"run-{len(self.started) + i}" for i in range(len(runs))]
+        ids = (
+            self.real.start(runs, experiment_id)
+            if self.real
+            else [f"run-{len(self.started) + i}" for i in range(len(runs))]
+        )
         self.started |= dict(zip(ids, runs, strict=True))
         return ids
 

@@ -56,6 +56,8 @@ def test_the_networks_are_those_of_a_plain_run_of_as_many_replicates() -> None:
 
 def test_stored_weights_are_refused() -> None:
     stored = spec("relu")
-    stored = RunSpec(**{**stored.__dict__, "init": stored.init.__class__("from_file", (("digest", None), ("path", "w.safetensors")))})
+    stored = RunSpec(
+        **{**stored.__dict__, "init": stored.init.__class__("from_file", (("digest", None), ("path", "w.safetensors")))}
+    )
     with pytest.raises(SpecError, match="replicates must be a number with init=from_file"):
         trainer([stored], Runtime(precision=PRECISION), auto=True)

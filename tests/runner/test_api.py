@@ -43,7 +43,9 @@ def test_train_gives_arrays_and_a_table_and_writes_nothing(spec_of: SpecOf, fold
         net = result.net(replicate)
         with torch.no_grad():
             outputs = net(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).numpy()
-        np.testing.assert_allclose(outputs, result.result.outputs[replicate], rtol=1e-5, atol=1e-6)  # float32, sums in another order
+        np.testing.assert_allclose(
+            outputs, result.result.outputs[replicate], rtol=1e-5, atol=1e-6
+        )  # float32, sums in another order
 
 
 def shown(result: nnspec.TrainResult) -> list[str]:
@@ -59,14 +61,19 @@ def test_a_result_prints_as_what_became_of_its_networks(spec_of: SpecOf) -> None
     assert loss.startswith(f"final loss  {np.sort(one.final_loss)[100]:.4g} (median; 10% to 90%: ")  # an observed loss
     low, high = (f"{limit:.1%}" for limit in wilson_interval(solved, 200))
     at = f"{np.median(one.solved_at[one.solved]):g}"
-    assert rate == f"solved      {solved} of 200 = {solved / 200:.1%} [{low}, {high}] (95% Wilson), from epoch {at} (median)"
+    assert (
+        rate
+        == f"solved      {solved} of 200 = {solved / 200:.1%} [{low}, {high}] (95% Wilson), from epoch {at} (median)"
+    )
     assert all(f"{name} {(result.verdicts[0] == name).mean():.1%}" in verdict for name in np.unique(result.verdicts[0]))
     assert repr(one).splitlines() == ["200 networks of seed 0 on, 7 rows of history up to epoch 60", loss, rate]
     assert str(result) == repr(result)
 
 
 def test_a_result_of_many_cells_prints_as_much_as_one_of_one(spec_of: SpecOf) -> None:
-    result = nnspec.train([spec_of(activation=a, seed=s, train={"epochs": 5}) for a in ("relu", "gelu") for s in range(30)], workers=1)
+    result = nnspec.train(
+        [spec_of(activation=a, seed=s, train={"epochs": 5}) for a in ("relu", "gelu") for s in range(30)], workers=1
+    )
     assert shown(result)[0] == "60 cells: 60 networks"
     assert len(shown(result)) == 4
 
@@ -77,14 +84,19 @@ def test_one_network_prints_without_an_interval(spec_of: SpecOf) -> None:
 
 
 def test_a_notebook_shows_a_table_and_a_figure(spec_of: SpecOf) -> None:
-    for several in ([spec_of(replicates=3)], [spec_of(activation=a, replicates=3, train={"epochs": 20}) for a in ("relu", "gelu")]):
+    for several in (
+        [spec_of(replicates=3)],
+        [spec_of(activation=a, replicates=3, train={"epochs": 20}) for a in ("relu", "gelu")],
+    ):
         html = nnspec.train(several, workers=1)._repr_html_()
         assert html.count("<table") == html.count('src="data:image/png;base64,') == 1
 
 
 @pytest.mark.parametrize("several", [False, True])
 def test_what_training_gives_is_what_is_filed_column_by_column(spec_of: SpecOf, several: bool) -> None:
-    specs = [spec_of(activation=a, replicates=2, train={"epochs": 40}) for a in (("relu", "gelu") if several else ("relu",))]
+    specs = [
+        spec_of(activation=a, replicates=2, train={"epochs": 40}) for a in (("relu", "gelu") if several else ("relu",))
+    ]
     result = nnspec.train(specs, tracking=URI, workers=1)
     store = open_store(Tracking(uri=URI))
     run_id = store.get(result.run_ids[0]).tags[PARENT_TAG] if several else result.run_ids[0]
@@ -138,7 +150,9 @@ def test_what_is_loaded_is_what_was_trained_bit_by_bit(spec_of: SpecOf) -> None:
     (run_id,) = result.run_ids
     for replicate in range(3):
         assert weights(nnspec.load(run_id, replicate, uri=URI)) == weights(result.net(replicate))
-        assert weights(nnspec.load(run_id, replicate, uri=URI, weights="initial")) == weights(nnspec.build(spec, 4 + replicate))
+        assert weights(nnspec.load(run_id, replicate, uri=URI, weights="initial")) == weights(
+            nnspec.build(spec, 4 + replicate)
+        )
     assert weights(nnspec.load(run_id, uri=URI)) == weights(result.net(0)) != weights(result.net(1))
     assert str(nnspec.load(run_id, uri=URI)) == str(nnspec.build(spec))
 
@@ -182,7 +196,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, nnspec; print([name for name in {heavy} if name in sys.modules])"
     root = Path(nnspec.__file__).parent.parent
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root), "PATH": ""}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(root), "PATH": ""},
     )
     assert done.stdout.strip() == "[]"
 

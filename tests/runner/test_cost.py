@@ -10,19 +10,31 @@ from nnspec.fused.memory import Room, hot_bytes
 from nnspec.fused.plan import Chunk, Plan, plan
 from nnspec.fused.train import probe
 from nnspec.runner.console import duration
-from nnspec.runner.cost import COMPILING, COMPILING_ROW, FASTER, LOOK, SHARED, compiled_seconds, eager_seconds, plan_seconds
+from nnspec.runner.cost import (
+    COMPILING,
+    COMPILING_ROW,
+    FASTER,
+    LOOK,
+    SHARED,
+    compiled_seconds,
+    eager_seconds,
+    plan_seconds,
+)
 from nnspec.spec import RunSpec, Train
 
 SpecOf = Callable[..., RunSpec]
 
 
 class Tried:
-    """A probe that takes a millisecond to set up a network and a microsecond to update it, and notes what it was given."""
+    """A probe that takes a millisecond to set up a network and a microsecond to update it, and notes what it was
+    given."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[list[RunSpec], Chunk, float, int | None]] = []
 
-    def __call__(self, specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
+    def __call__(
+        self, specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None
+    ) -> tuple[float, float]:
         self.calls.append((list(specs), chunk, patience, rows))
         return 1e-3 * chunk.networks, 1e-6 * chunk.networks
 
@@ -32,7 +44,9 @@ def planned(specs: list[RunSpec], workers: int = 1, compiled: bool = True) -> Pl
 
 
 def test_an_eager_training_by_hand(spec_of: SpecOf) -> None:
-    spec = spec_of(replicates=100, train={"epochs": 50, "log_every": 10})  # too little to compile; 6 rows of the history
+    spec = spec_of(
+        replicates=100, train={"epochs": 50, "log_every": 10}
+    )  # too little to compile; 6 rows of the history
     assert eager_seconds(spec.train, 1e-6) == pytest.approx(1e-6 * (50 + LOOK * 6))
     assert plan_seconds(planned([spec]), 1, Tried()) == pytest.approx(100 * (1e-3 + 1e-6 * (50 + LOOK * 6)))
 
@@ -55,7 +69,9 @@ def test_two_processes_share_the_work_and_the_memory_bus(spec_of: SpecOf) -> Non
 
 
 def test_the_largest_stacks_are_tried_and_the_others_go_by_their_size(spec_of: SpecOf) -> None:
-    specs = [spec_of(model={"name": "mlp", "hidden": [units]}, replicates=10, train={"epochs": 20}) for units in range(1, 20)]
+    specs = [
+        spec_of(model={"name": "mlp", "hidden": [units]}, replicates=10, train={"epochs": 20}) for units in range(1, 20)
+    ]
     tried = Tried()
     seconds = plan_seconds(planned(specs), 1, tried, patience=1.0)
     assert [call[0][0].model["hidden"] for call in tried.calls] == [(19,), (18,), (17,), (16,)]
@@ -105,7 +121,8 @@ def test_a_real_trial_measures_something(spec_of: SpecOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.0, "0.1 s"), (0.23, "0.2 s"), (42.2, "42 s"), (150.0, "2 min"), (8000.0, "2 h"), (1e6, "12 days")]
+    ("seconds", "words"),
+    [(0.0, "0.1 s"), (0.23, "0.2 s"), (42.2, "42 s"), (150.0, "2 min"), (8000.0, "2 h"), (1e6, "12 days")],
 )
 def test_durations_are_never_nothing(seconds: float, words: str) -> None:
     assert duration(seconds) == words

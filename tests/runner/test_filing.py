@@ -45,7 +45,9 @@ CELLS = 5
 @pytest.fixture(scope="module")
 def cells(spec_of: SpecOf, trained_cells: CellsOf) -> list[TrainedCell]:
     rates = [0.01 * (i + 1) for i in range(CELLS)]
-    return trained_cells([spec_of(optimizer={"name": "adam", "lr": lr}, replicates=2, train={"epochs": 20}) for lr in rates])
+    return trained_cells(
+        [spec_of(optimizer={"name": "adam", "lr": lr}, replicates=2, train={"epochs": 20}) for lr in rates]
+    )
 
 
 @pytest.fixture
@@ -70,7 +72,9 @@ def everything(cells: list[TrainedCell]) -> list[Any]:
     return [*trained, Begun((CELLS - 1,)), Failed(CELLS - 1, "out of memory")]
 
 
-def test_everything_handed_over_is_filed_once_when_finish_returns(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+def test_everything_handed_over_is_filed_once_when_finish_returns(
+    folder: Path, cells: list[TrainedCell], failing_store: Any
+) -> None:
     fake = failing_store()
     filer = filer_on(fake, cells)
     for item in everything(cells):
@@ -89,13 +93,17 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(folder: Path, 
         assert end.status == "FINISHED"
         assert end.last_step == 20
         assert end.tags == {VERDICT_TAG: most_common(cell.verdict)}
-        assert end.metrics["final_loss"] == pytest.approx(np.median(cell.result.final_loss), rel=1e-6)  # of float32 numbers
+        assert end.metrics["final_loss"] == pytest.approx(
+            np.median(cell.result.final_loss), rel=1e-6
+        )  # of float32 numbers
         assert {"weights/final.safetensors", "spec.yaml", "results.parquet", "history.parquet"} <= set(end.artifacts)
     failed = fake.ended[filer.ids[CELLS - 1]]
     assert (failed.status, failed.tags) == ("FAILED", {FAILURE_TAG: "out of memory"})
 
 
-def test_a_cell_that_never_said_it_began_is_filed_too(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+def test_a_cell_that_never_said_it_began_is_filed_too(
+    folder: Path, cells: list[TrainedCell], failing_store: Any
+) -> None:
     fake = failing_store()
     filer = filer_on(fake, cells)
     filer.put(cells[1])
@@ -103,7 +111,9 @@ def test_a_cell_that_never_said_it_began_is_filed_too(folder: Path, cells: list[
     assert len(fake.started) == len(fake.ended) == 1
 
 
-def test_live_histories_go_to_cells_that_still_train(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
+def test_live_histories_go_to_cells_that_still_train(
+    folder: Path, cells: list[TrainedCell], failing_store: Any
+) -> None:
     fake = failing_store()
     filer = filer_on(fake, cells)
     result = cells[0].result
@@ -137,7 +147,9 @@ def test_from_whichever_call_the_store_fails_nothing_is_lost_and_nothing_is_twic
 
 
 def runs_of(store: Store, experiment_id: str, cells: list[TrainedCell]) -> list[str]:
-    return [facts.run_id for cell in cells for facts in store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)]
+    return [
+        facts.run_id for cell in cells for facts in store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)
+    ]
 
 
 def check_all_there(store: Store, experiment_id: str, cells: list[TrainedCell]) -> None:
@@ -155,7 +167,9 @@ def check_all_there(store: Store, experiment_id: str, cells: list[TrainedCell]) 
             assert len(store.artifact(facts.run_id, "weights/final.safetensors")) > 2 * 17 * 4
 
 
-def test_spooled_cells_keep_their_parent(folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store) -> None:
+def test_spooled_cells_keep_their_parent(
+    folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store
+) -> None:
     experiment_id = store.experiment("nnspec-xor")
     from nnspec.tracking import RunStart
 
@@ -227,7 +241,12 @@ def no_room(monkeypatch: pytest.MonkeyPatch, *taken: str) -> None:
 
 @pytest.mark.parametrize("place", ["work", "home", "temporary"])
 def test_a_full_disk_is_left_for_another(
-    folder: Path, cells: list[TrainedCell], failing_store: Any, store: Store, monkeypatch: pytest.MonkeyPatch, place: str
+    folder: Path,
+    cells: list[TrainedCell],
+    failing_store: Any,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
 ) -> None:
     for name in ("work", "home", "temporary"):
         (folder / name).mkdir()
@@ -256,7 +275,10 @@ def test_no_room_anywhere_is_said_plainly(
     filer.put(cells[0])
     with pytest.raises(
         TrackingError,
-        match=r"^1 trained run is lost, for neither .* \(nnspec-unfiled, .*\) took it: the folder .* No space left .*, and train it again$",
+        match=(
+            r"^1 trained run is lost, for neither .* \(nnspec-unfiled, .*\) took it: the folder .* No space left .*, "
+            r"and train it again$"
+        ),
     ):
         filer.finish()
     assert list(folder.rglob("*spool-*")) == []
@@ -312,7 +334,9 @@ class Slow:
         self.store.finish(ends)
 
 
-def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(cells: list[TrainedCell], failing_store: Any) -> None:
+def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
+    cells: list[TrainedCell], failing_store: Any
+) -> None:
     slow = Slow(failing_store())
     filer = filer_on(slow, cells)
     filer.room = held_bytes(cells[0]) * 2.5
@@ -342,7 +366,9 @@ def test_the_bytes_of_a_cell_are_those_of_its_arrays_files_and_metrics(cells: li
     made = held_bytes(replace(cell, files=files))
     assert made - held_bytes(replace(cell, files={})) == sum(map(len, files.values()))
     assert held_bytes(Begun((1,))) == held_bytes(Failed(1, "why")) == 0
-    own = sum(array.nbytes for array in (cell.result.loss, cell.result.final["0.weight"], cell.result.initial["0.weight"]))
+    own = sum(
+        array.nbytes for array in (cell.result.loss, cell.result.final["0.weight"], cell.result.initial["0.weight"])
+    )
     assert made > own + 8 * 2 * len(cell.result.steps)
 
 
@@ -363,5 +389,7 @@ def test_a_long_history_is_filed_in_pieces(spec_of: SpecOf, trained_cells: Cells
     filer.finish()
     assert len(set(pieces)) == 3  # of 1250 rows of four metrics, and a rest
     with sqlite3.connect("mlflow.db") as connection:
-        rows = connection.execute("SELECT key, COUNT(*), COUNT(DISTINCT step) FROM metrics WHERE key IN ('loss', 'accuracy') GROUP BY key")
+        rows = connection.execute(
+            "SELECT key, COUNT(*), COUNT(DISTINCT step) FROM metrics WHERE key IN ('loss', 'accuracy') GROUP BY key"
+        )
         assert rows.fetchall() == [("accuracy", 4001, 4001), ("loss", 4001, 4001)]

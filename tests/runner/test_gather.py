@@ -73,7 +73,9 @@ def test_a_cell_in_one_chunk_is_that_chunk(specs: list[RunSpec], whole: dict[int
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_any_cut_in_any_order_gives_the_same_cells(specs: list[RunSpec], whole: dict[int, TrainedCell], seed: int) -> None:
+def test_any_cut_in_any_order_gives_the_same_cells(
+    specs: list[RunSpec], whole: dict[int, TrainedCell], seed: int
+) -> None:
     rng = random.Random(seed)
     pieces = []
     for cell, count in enumerate(REPLICATES):

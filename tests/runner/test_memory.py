@@ -45,9 +45,13 @@ TOO_LARGE: list[dict[str, Any]] = [  # for 100 MiB
 
 @pytest.mark.parametrize("fields", TOO_LARGE, ids=str)
 @pytest.mark.parametrize("use", [Use(), Use(files=True, keep=True)], ids=str)
-def test_what_does_not_fit_is_refused_with_the_size_that_does(spec_of: SpecOf, fields: dict[str, Any], use: Use) -> None:
+def test_what_does_not_fit_is_refused_with_the_size_that_does(
+    spec_of: SpecOf, fields: dict[str, Any], use: Use
+) -> None:
     spec = spec_of(**fields)
-    with pytest.raises(SpecError, match=r"train\.memory must be at least [\d,]+ MiB here, but got 100; raise it or ") as refused:
+    with pytest.raises(
+        SpecError, match=r"train\.memory must be at least [\d,]+ MiB here, but got 100; raise it or "
+    ) as refused:
         shared_out([spec], 2, 100, use)
     said = re.search(r"at least ([\d,]+) MiB", str(refused.value))
     assert said is not None
@@ -61,7 +65,10 @@ def test_the_other_remedies_are_enough_too(spec_of: SpecOf) -> None:
     spec = spec_of(replicates=4000, train={"epochs": 2000, "log_every": 1})
     with pytest.raises(SpecError) as refused:
         shared_out([spec], 2, 100, Use(keep=True))
-    every, fewer = (int(number.replace(",", "")) for number in re.findall(r"(?:log_every|replicates) to ([\d,]+)", str(refused.value)))
+    every, fewer = (
+        int(number.replace(",", ""))
+        for number in re.findall(r"(?:log_every|replicates) to ([\d,]+)", str(refused.value))
+    )
     for enough in (replace(spec, train=replace(spec.train, log_every=every)), replace(spec, replicates=fewer)):
         assert isinstance(shared_out([enough], 2, 100, Use(keep=True)), Budget)
     for more in (replace(spec, train=replace(spec.train, log_every=every - 1)), replace(spec, replicates=fewer + 1)):
@@ -87,7 +94,9 @@ def test_a_budget_never_shares_out_more_than_there_is(
 
     groups = {"model": "mlp", "activation": "relu", "init": "zeros", "optimizer": "adam", "loss": "bce", "data": "xor"}
     mapping: dict[str, Any] = {group: {"name": name} for group, name in groups.items()}
-    spec = checked_mapping({**mapping, "model": {"name": "mlp", "hidden": hidden}, "train": {"log_every": every}, "replicates": replicates})
+    spec = checked_mapping(
+        {**mapping, "model": {"name": "mlp", "hidden": hidden}, "train": {"log_every": every}, "replicates": replicates}
+    )
     (found,) = kinds([spec])
     found = replace(found, cells=cells, networks=cells * replicates)
     shared = budget([found], workers, memory * MIB, Use(files, keep))
@@ -95,7 +104,9 @@ def test_a_budget_never_shares_out_more_than_there_is(
         assert shared.room.bytes is not None
         assert 1 <= shared.room.workers <= workers
         assert results_bytes([found], Use(files, keep)) + shared.room.bytes + shared.backlog <= memory * MIB
-        assert isinstance(budget([found], workers, 2 * memory * MIB, Use(files, keep)), Budget)  # more is never too little
+        assert isinstance(
+            budget([found], workers, 2 * memory * MIB, Use(files, keep)), Budget
+        )  # more is never too little
     else:
         assert shared > memory * MIB
         assert isinstance(budget([found], workers, shared + 1, Use(files, keep)), Budget)
@@ -111,7 +122,9 @@ def test_small_memory_takes_fewer_processes_rather_than_none(spec_of: SpecOf) ->
 
 @pytest.mark.parametrize("plan_only", [False, True])
 @pytest.mark.parametrize("auto", [False, True])
-def test_nothing_is_filed_or_trained_of_what_does_not_fit(spec_of: SpecOf, folder: Path, plan_only: bool, auto: bool) -> None:
+def test_nothing_is_filed_or_trained_of_what_does_not_fit(
+    spec_of: SpecOf, folder: Path, plan_only: bool, auto: bool
+) -> None:
     cells = [Cell(spec_of(**WIDE)), Cell(spec_of(seed=3, **WIDE))]
     chosen = Settings(Tracking(), Runtime(memory=20), SweepSettings(plan_only=plan_only), auto=auto)
     with pytest.raises(SpecError, match=r"train\.memory must be at least"):
@@ -121,7 +134,9 @@ def test_nothing_is_filed_or_trained_of_what_does_not_fit(spec_of: SpecOf, folde
 
 def test_the_default_takes_a_million_networks_and_ten_thousand_cells(spec_of: SpecOf) -> None:
     million = kinds([spec_of(replicates=1_000_000)])
-    assert isinstance(budget(million, 2, 3 * 2**30, Use(keep=True)), Budget)  # a quarter of what a machine of 12 GiB has free
+    assert isinstance(
+        budget(million, 2, 3 * 2**30, Use(keep=True)), Budget
+    )  # a quarter of what a machine of 12 GiB has free
     assert isinstance(budget(million, 2, 5 * 2**30, Use(files=True, keep=True)), Budget)
     many = [replace(kind, cells=10_000, networks=10_000) for kind in kinds([spec_of()])]
     shared = budget(many, 2, 1.5 * 2**30, Use(files=True))
@@ -213,7 +228,9 @@ def test_real_processes_keep_within_it(workers: int, memory: int, words: list[st
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("words", [["replicates=1000000", "train.log_every=1"], ["train.epochs=10000000", "train.log_every=1"]], ids=str)
+@pytest.mark.parametrize(
+    "words", [["replicates=1000000", "train.log_every=1"], ["train.epochs=10000000", "train.log_every=1"]], ids=str
+)
 def test_a_refusal_and_a_plan_take_no_memory_to_speak_of(words: list[str]) -> None:
     idle, _, _ = peak(*IDLE[1])
     for more in ([], ["--plan"]):

@@ -19,8 +19,16 @@ from mlflow.entities import Run
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 6
 CELLS = 200
-SWEEP = ["-m", "activation=relu,tanh,gelu,sigmoid", "init=kaiming_uniform,orthogonal", "seed=range(0,25)", "sweep.report=false"]
-MEMORY = 2000  # MiB that a sweep of 10,000 cells may take: torch, MLflow's tables and one batch of results, not the sweep
+SWEEP = [
+    "-m",
+    "activation=relu,tanh,gelu,sigmoid",
+    "init=kaiming_uniform,orthogonal",
+    "seed=range(0,25)",
+    "sweep.report=false",
+]
+MEMORY = (
+    2000  # MiB that a sweep of 10,000 cells may take: torch, MLflow's tables and one batch of results, not the sweep
+)
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
@@ -28,7 +36,13 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "run.py"), *words]
     # a group of its own, so that the signal reaches the workers as it does in a terminal
     return subprocess.Popen(
-        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -89,12 +103,19 @@ def test_ctrl_c_at_random_moments_leaves_a_consistent_store(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_ten_thousand_cells_in_bounded_memory(tmp_path: Path) -> None:
     began = time.perf_counter()
-    axes = ["activation=relu,gelu,tanh,sigmoid,leaky_relu", "init=kaiming_uniform,xavier_uniform,zeros,orthogonal", "seed=range(0,500)"]
+    axes = [
+        "activation=relu,gelu,tanh,sigmoid,leaky_relu",
+        "init=kaiming_uniform,xavier_uniform,zeros,orthogonal",
+        "seed=range(0,500)",
+    ]
     process = start(tmp_path, "-m", *axes, "train.epochs=200", "train.memory=200", "--timings")
     text, _ = process.communicate(timeout=900)
     assert process.returncode == 0, text
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"10,000 cells in {time.perf_counter() - began:.0f} s, at most {peak:.0f} MiB in one process\n{text.splitlines()[-1]}")
+    print(
+        f"10,000 cells in {time.perf_counter() - began:.0f} s, at most {peak:.0f} MiB in one "
+        f"process\n{text.splitlines()[-1]}"
+    )
     children = [run for run in runs(tmp_path) if "mlflow.parentRunId" in run.data.tags]
     assert len(children) == 10_000
     assert {run.info.status for run in children} == {"FINISHED"}

@@ -33,7 +33,9 @@ AXES = ["activation.name", "init.name"]
 @pytest.fixture(scope="module")
 def specs(spec_of):
     return [
-        spec_of(activation=a, init=i, replicates=10, train={"epochs": 60}) for a in ("relu", "tanh") for i in ("kaiming_uniform", "zeros")
+        spec_of(activation=a, init=i, replicates=10, train={"epochs": 60})
+        for a in ("relu", "tanh")
+        for i in ("kaiming_uniform", "zeros")
     ]
 
 
@@ -61,7 +63,9 @@ def test_shown_networks_are_the_typical_ones_of_each_cell(specs, cells, monkeypa
     monkeypatch.setattr(collecting, "CANDIDATES", 10)  # as many as there are: then the choice is the exact median
     shown = collected(specs, cells).shown()
     expected = []
-    for cell, label in zip(cells, ("relu, kaiming_uniform", "relu, zeros", "tanh, kaiming_uniform", "tanh, zeros"), strict=True):
+    for cell, label in zip(
+        cells, ("relu, kaiming_uniform", "relu, zeros", "tanh, kaiming_uniform", "tanh, zeros"), strict=True
+    ):
         for word, done in (("solved", True), ("failed", False)):
             row = typical(cell.result, done)
             if row is not None:
@@ -76,7 +80,9 @@ def test_shown_networks_are_the_typical_ones_of_each_cell(specs, cells, monkeypa
 
 @pytest.mark.parametrize("axes", [AXES, AXES[:1]])
 def test_the_order_of_arrival_changes_nothing(specs, cells, axes, monkeypatch):
-    monkeypatch.setattr(collecting, "CANDIDATES", 3)  # fewer than the networks of a group, which with one axis has two cells
+    monkeypatch.setattr(
+        collecting, "CANDIDATES", 3
+    )  # fewer than the networks of a group, which with one axis has two cells
     there = collected(specs, cells, axes)
     for seed in range(5):
         back = collected(specs, random.Random(seed).sample(cells, len(cells)), axes)
@@ -157,7 +163,9 @@ def test_the_report_of_collected_cells(specs, cells):
 def sweep_of(specs, folder, **kept):
     settings = Settings(tracking=Tracking(uri=f"sqlite:///{folder}/mlflow.db"), sweep=Sweep(**kept))
     cells = [Cell(spec, (("activation", spec.activation.name), ("init", spec.init.name))) for spec in specs]
-    return runner.run(cells, settings, ("activation", "init"), True, "the command", quiet=True), open_store(settings.tracking)
+    return runner.run(cells, settings, ("activation", "init"), True, "the command", quiet=True), open_store(
+        settings.tracking
+    )
 
 
 def artifacts(store, run_id, path="report/report.html"):
@@ -282,7 +290,10 @@ def stepped(spec_of, trained_cells):
 
 def test_images_are_named_as_mlflow_names_them(stepped):
     files = snapshot_images(stepped, 123)
-    names = [re.fullmatch(r"images/surface\+step\+(\d+)\+timestamp\+123\+([0-9a-f-]{36})(\+compressed)?\.png", name) for name in files]
+    names = [
+        re.fullmatch(r"images/surface\+step\+(\d+)\+timestamp\+123\+([0-9a-f-]{36})(\+compressed)?\.png", name)
+        for name in files
+    ]
     assert all(names)
     steps = sorted(int(name[1]) for name in names if not name[3])
     assert steps == sorted(int(name[1]) for name in names if name[3])

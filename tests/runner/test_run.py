@@ -63,12 +63,16 @@ def links(said: str) -> list[str]:
     return [word for word in said.split() if word.startswith("http")]
 
 
-def test_the_link_to_a_sweep_is_its_own_page_also_on_a_server(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_link_to_a_sweep_is_its_own_page_also_on_a_server(
+    spec_of: SpecOf, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = sweep_of(spec_of)
     outcome = run(cells, PLAIN, ["optimizer.lr"], sweep=True, command="nnspec run -m")
     page = f"/#/experiments/1/runs/{outcome.parent}?workflowType=machine_learning"
     assert links(capsys.readouterr().out) == ["http://127.0.0.1:5000" + page]
-    on_server = Parent(SimpleNamespace(location=Location("https://host/", "http")), "nnspec-xor", "1", cells, None, outcome.parent)  # type: ignore[arg-type]
+    on_server = Parent(
+        SimpleNamespace(location=Location("https://host/", "http")), "nnspec-xor", "1", cells, None, outcome.parent
+    )  # type: ignore[arg-type]
     said: list[str] = []
     on_server.show(outcome, said.append)
     assert said[1] == "look at it  https://host" + page
@@ -99,7 +103,9 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
         assert part in said
     assert f"{facts.name} in experiment nnspec-xor" in said
     assert "ui --backend-store-uri sqlite:///mlflow.db" in said
-    assert links(said) == [f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"]
+    assert links(said) == [
+        f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"
+    ]
     np.testing.assert_array_equal(read_table(outcome.run_ids[0], store())["final_loss"], outcome.table()["final_loss"])
 
 
@@ -142,7 +148,9 @@ def test_a_cell_of_a_sweep_is_the_cell_alone(spec_of: SpecOf) -> None:
         assert alone.verdict.tolist() == together.cells[index].verdict.tolist()
 
 
-def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(
+    spec_of: SpecOf, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = sweep_of(spec_of, (0.01, 0.1))
     cells.insert(1, Cell(replace(cells[0].spec, init=spec_of(init=HUGE).init), (("optimizer.lr", "huge"),)))
     outcome = run(cells, PLAIN, ["optimizer.lr"], sweep=True, command="nnspec run -m")
@@ -175,11 +183,18 @@ def test_a_chunk_that_is_lost_fails_its_cells_only(spec_of: SpecOf, monkeypatch:
     outcome = swept(cells)
     assert outcome.failed == dict.fromkeys((0, 1), "out of memory; lower train.memory or replicates")
     assert outcome.exit_status == 1
-    assert [store().get(outcome.run_ids[index]).status for index in range(4)] == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    assert [store().get(outcome.run_ids[index]).status for index in range(4)] == [
+        "FAILED",
+        "FAILED",
+        "FINISHED",
+        "FINISHED",
+    ]
     assert sorted(outcome.table()["cell"].unique()) == [2, 3]
 
 
-def test_plan_only_trains_nothing_and_leaves_no_store(spec_of: SpecOf, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_only_trains_nothing_and_leaves_no_store(
+    spec_of: SpecOf, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = [*sweep_of(spec_of, (0.01, 0.1)), *sweep_of(spec_of, (0.2,), loss="mse")]
     outcome = run(cells, replace(PLAIN, sweep=Sweep(plan_only=True)), ["optimizer.lr"], sweep=True)
     assert outcome.exit_status == 0
@@ -236,7 +251,8 @@ def separate(spec_of: SpecOf) -> list[Cell]:
     """Four cells in a stack each, so that each comes whole by itself."""
     cells = sweep_of(spec_of, (0.1,))
     return [
-        Cell(replace(cells[0].spec, train=replace(cells[0].spec.train, epochs=n)), (("train.epochs", str(n)),)) for n in (20, 21, 22, 23)
+        Cell(replace(cells[0].spec, train=replace(cells[0].spec.train, epochs=n)), (("train.epochs", str(n)),))
+        for n in (20, 21, 22, 23)
     ]
 
 
@@ -252,13 +268,18 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     assert signal.getsignal(signal.SIGTERM) is handler
     assert (first.interrupted, first.exit_status, sorted(first.outcomes)) == (True, 130, [0, 1])
     said = capsys.readouterr().out
-    assert "interrupted: 2 of 4 cells done, and what is known of the others is filed; go on with: nnspec run -m resume=last" in said
+    assert (
+        "interrupted: 2 of 4 cells done, and what is known of the others is filed; go on with: nnspec run -m "
+        "resume=last" in said
+    )
     assert first.parent is not None
     assert store().get(first.parent).status == "KILLED"
     assert store().get(first.parent).metrics["cells_done"] == 2
     assert {child.status for child in store().find_children(first.parent)} <= {"FINISHED", "KILLED"}
 
-    second = run(cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True)
+    second = run(
+        cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True
+    )
     assert "2 of 4 cells already done" in capsys.readouterr().out
     assert second.parent == first.parent
     assert second.exit_status == 0
@@ -270,7 +291,9 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     pd.testing.assert_frame_equal(second.table(), whole.table())
 
 
-def test_an_interrupted_single_cell_is_killed(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_single_cell_is_killed(
+    spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     interrupted_after(0, ctrl_c, monkeypatch)
     outcome = run([Cell(spec_of(train={"epochs": 5}))], PLAIN, command="nnspec run")
     assert outcome.exit_status == 130
@@ -320,7 +343,9 @@ def test_a_sweep_that_a_dead_process_left_is_resumed(spec_of: SpecOf) -> None:
     first = swept(cells)
     assert first.parent is not None
     store().set_status([first.parent, first.run_ids[0]], "RUNNING")
-    store().set_tags(first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"})  # one of this id, born long ago
+    store().set_tags(
+        first.parent, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:1"}
+    )  # one of this id, born long ago
     second = swept(cells, replace(PLAIN, resume="last"))
     assert second.parent == first.parent
     assert second.run_ids[0] != first.run_ids[0]
@@ -343,7 +368,9 @@ def test_resuming_a_part_of_a_sweep_leaves_the_rest_alone(spec_of: SpecOf) -> No
     }
 
 
-def test_reuse_takes_what_is_filed_whichever_command_filed_it(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reuse_takes_what_is_filed_whichever_command_filed_it(
+    spec_of: SpecOf, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = sweep_of(spec_of)
     alone = run([cells[1]], PLAIN, quiet=True)
     outcome = run(cells, replace(PLAIN, reuse=True), ["optimizer.lr"], sweep=True, keep=True)
@@ -356,7 +383,9 @@ def test_reuse_takes_what_is_filed_whichever_command_filed_it(spec_of: SpecOf, c
     assert "init_dead_rows" in columns
 
 
-def test_a_store_that_cannot_be_reached_stops_before_anything_trains(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached_stops_before_anything_trains(
+    spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_training(monkeypatch)
     with pytest.raises(TrackingError, match="must be a store that answers"):
         run(sweep_of(spec_of), Settings(Tracking(uri="http://127.0.0.1:1"), ONE_WORKER), sweep=True)
@@ -403,8 +432,8 @@ def test_a_store_that_fails_later_loses_nothing(
 def test_what_was_spooled_and_resumed_is_there_once(
     spec_of: SpecOf, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], when: str
 ) -> None:
-    """resume=last files what an earlier process trained and could not file; where the folder was out of its reach, it trains
-    these cells again, and the folder is not filed a second time."""
+    """resume=last files what an earlier process trained and could not file; where the folder was out of its reach, it
+    trains these cells again, and the folder is not filed a second time."""
     from nnspec.cli.main import main
 
     cells = sweep_of(spec_of)
@@ -425,7 +454,11 @@ def test_what_was_spooled_and_resumed_is_there_once(
     capsys.readouterr()
     assert main(["file", str(away if when == "filed after" else folder / UNFILED), "--uri", "sqlite:///mlflow.db"]) == 0
     said = capsys.readouterr().out
-    assert ("0 runs filed from" in said and "3 had been filed before" in said) if when == "filed after" else "nothing left to file" in said
+    assert (
+        ("0 runs filed from" in said and "3 had been filed before" in said)
+        if when == "filed after"
+        else "nothing left to file" in said
+    )
     assert children_by_fingerprint(first.parent) == once
     assert store().get(first.parent).status == "FINISHED"
 

@@ -15,7 +15,15 @@ from nnspec.errors import TrainingError
 from nnspec.runner.shards import Shards
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEP = ["-m", "activation=relu,tanh", "seed=0,300", "replicates=300", "train.epochs=40", "train.workers=2", "sweep.report=false"]
+SWEEP = [
+    "-m",
+    "activation=relu,tanh",
+    "seed=0,300",
+    "replicates=300",
+    "train.epochs=40",
+    "train.workers=2",
+    "sweep.report=false",
+]
 
 
 def table(folder: Path, *more: str) -> pd.DataFrame:
@@ -29,7 +37,9 @@ def table(folder: Path, *more: str) -> pd.DataFrame:
 
 
 def test_joblib_carries_a_sweep(tmp_path: Path) -> None:
-    pd.testing.assert_frame_equal(table(tmp_path / "here"), table(tmp_path / "joblib", "hydra/launcher=joblib"), check_exact=True)
+    pd.testing.assert_frame_equal(
+        table(tmp_path / "here"), table(tmp_path / "joblib", "hydra/launcher=joblib"), check_exact=True
+    )
 
 
 def test_a_launcher_that_returns_nothing_is_refused() -> None:

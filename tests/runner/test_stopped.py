@@ -39,7 +39,13 @@ def broken_off(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, 
             yield Finished(number, trained, extra(specs, chunk, trained))
             continue
         rows = trained.rows
-        some = Rows(rows.steps[:ROWS], rows.loss[:, :ROWS], rows.accuracy[:, :ROWS], rows.right[:, :ROWS], rows.norms[:, :, :ROWS])
+        some = Rows(
+            rows.steps[:ROWS],
+            rows.loss[:, :ROWS],
+            rows.accuracy[:, :ROWS],
+            rows.right[:, :ROWS],
+            rows.norms[:, :, :ROWS],
+        )
         yield Advanced(number, Progress(20, 0, some))
     raise KeyboardInterrupt
 

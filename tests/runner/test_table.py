@@ -26,7 +26,11 @@ def test_the_column_of_a_group_is_its_members_name() -> None:
 
 
 def test_only_what_differs_is_a_column_and_never_the_seed(spec_of: SpecOf) -> None:
-    specs = [spec_of(seed=1), spec_of(seed=2, activation="gelu"), spec_of(seed=3, optimizer={"name": "adam", "lr": 0.3})]
+    specs = [
+        spec_of(seed=1),
+        spec_of(seed=2, activation="gelu"),
+        spec_of(seed=3, optimizer={"name": "adam", "lr": 0.3}),
+    ]
     assert varied(specs) == {
         "activation.name": ["relu", "gelu", "relu"],
         "activation.approximate": [None, "none", None],
@@ -37,26 +41,40 @@ def test_only_what_differs_is_a_column_and_never_the_seed(spec_of: SpecOf) -> No
 
 def test_values_of_mixed_types_are_words_and_lists_are_texts(spec_of: SpecOf) -> None:
     specs = [
-        spec_of(model={"name": "mlp", "hidden": h}, init={"name": "xavier_uniform", "gain": g}) for h, g in (([4], "auto"), ([8, 8], 2.0))
+        spec_of(model={"name": "mlp", "hidden": h}, init={"name": "xavier_uniform", "gain": g})
+        for h, g in (([4], "auto"), ([8, 8], 2.0))
     ]
     assert varied(specs) == {"model.hidden": ["[4]", "[8, 8]"], "init.gain": ["auto", "2.0"]}
 
 
 @pytest.fixture(scope="module")
 def cells(spec_of: SpecOf, trained_cells: CellsOf) -> list[TrainedCell]:
-    return trained_cells([spec_of(activation=a, seed=5, replicates=n, train={"epochs": 300}) for a, n in (("gelu", 3), ("relu", 6))])
+    return trained_cells(
+        [spec_of(activation=a, seed=5, replicates=n, train={"epochs": 300}) for a, n in (("gelu", 3), ("relu", 6))]
+    )
 
 
 def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
     specs = [cell.spec for cell in cells]
     table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in reversed(cells)})
-    assert list(table.columns) == ["cell", "activation.name", "activation.approximate", "replicates", *OUTCOME, *cells[0].numbers]
-    np.testing.assert_array_equal(table["init_dead_rows"], np.concatenate([cell.numbers["init_dead_rows"] for cell in cells]))
+    assert list(table.columns) == [
+        "cell",
+        "activation.name",
+        "activation.approximate",
+        "replicates",
+        *OUTCOME,
+        *cells[0].numbers,
+    ]
+    np.testing.assert_array_equal(
+        table["init_dead_rows"], np.concatenate([cell.numbers["init_dead_rows"] for cell in cells])
+    )
     assert table["cell"].tolist() == [0] * 3 + [1] * 6
     assert table["activation.name"].tolist() == ["gelu"] * 3 + ["relu"] * 6
     assert table["seed"].tolist() == [5, 6, 7, 5, 6, 7, 8, 9, 10]
     np.testing.assert_array_equal(table["final_loss"], np.concatenate([cell.result.loss[:, -1] for cell in cells]))
-    np.testing.assert_array_equal(table["final_accuracy"], np.concatenate([cell.result.accuracy[:, -1] for cell in cells]))
+    np.testing.assert_array_equal(
+        table["final_accuracy"], np.concatenate([cell.result.accuracy[:, -1] for cell in cells])
+    )
     assert table["verdict"].tolist() == [name for cell in cells for name in cell.verdict]
     assert (table["epochs"] == 300).all()
     at = np.concatenate([cell.result.solved_at for cell in cells])
@@ -70,8 +88,12 @@ def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
 
 def test_a_number_that_a_cell_does_not_have_is_missing(spec_of: SpecOf, trained_cells: CellsOf) -> None:
     """Layers have numbers of their own."""
-    cells = trained_cells([spec_of(model={"name": "mlp", "hidden": hidden}, train={"epochs": 5}) for hidden in ([3], [3, 3])])
-    table = sweep_table([cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
+    cells = trained_cells(
+        [spec_of(model={"name": "mlp", "hidden": hidden}, train={"epochs": 5}) for hidden in ([3], [3, 3])]
+    )
+    table = sweep_table(
+        [cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
+    )
     assert table["gradient_std.4"].isna().tolist() == [True, False]
     assert table["gradient_std.0"].notna().all()
 
@@ -94,7 +116,9 @@ def test_no_outcome_at_all_is_an_empty_table(cells: list[TrainedCell]) -> None:
 
 
 def test_the_table_goes_through_a_file_unchanged(cells: list[TrainedCell]) -> None:
-    table = sweep_table([cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
+    table = sweep_table(
+        [cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
+    )
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     pd.testing.assert_frame_equal(pd.read_parquet(buffer), table, check_dtype=False)

@@ -11,13 +11,24 @@ import servers
 
 from nnspec.result import NEVER, CellResult
 from nnspec.spec import Member, RunSpec, Train
-from nnspec.tracking.records import DatasetInfo, RunEnd, RunStart, cell_artifacts, dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.records import (
+    DatasetInfo,
+    RunEnd,
+    RunStart,
+    cell_artifacts,
+    dataset_info,
+    final_metrics,
+    history_series,
+    run_name,
+)
 
 INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 TARGETS = np.array([[0], [1], [1], [0]], np.float32)
 
 
-def make_cell(seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.1, snapshots: bool = False) -> CellResult:
+def make_cell(
+    seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.1, snapshots: bool = False
+) -> CellResult:
     """A made-up trained cell of the textbook network; the odd replicates are solved."""
     rng = np.random.default_rng(seed)
     spec = RunSpec(
@@ -59,17 +70,28 @@ def make_cell(seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.
     )
 
 
-def make_start(cell: CellResult, parent: str | None = None, start_time: int = 1_000, dataset: DatasetInfo | None = None) -> RunStart:
+def make_start(
+    cell: CellResult, parent: str | None = None, start_time: int = 1_000, dataset: DatasetInfo | None = None
+) -> RunStart:
     """The beginning of a cell's run, with fixed tags in place of this machine's."""
     tags = {"nnspec.fingerprint": cell.spec.fingerprint, "mlflow.note.content": "a note", "mlflow.user": "ada"}
-    return RunStart(run_name(cell.spec), cell.spec.flat(), tags, parent, dataset or dataset_info("xor", INPUTS, TARGETS), start_time)
+    return RunStart(
+        run_name(cell.spec), cell.spec.flat(), tags, parent, dataset or dataset_info("xor", INPUTS, TARGETS), start_time
+    )
 
 
 def make_end(cell: CellResult, run_id: str, end_time: int = 2_000) -> RunEnd:
     """The end of a cell's run."""
     last = int(cell.steps[-1])
     return RunEnd(
-        run_id, "FINISHED", history_series(cell), final_metrics(cell), {"verdict": "solved"}, cell_artifacts(cell), end_time, last
+        run_id,
+        "FINISHED",
+        history_series(cell),
+        final_metrics(cell),
+        {"verdict": "solved"},
+        cell_artifacts(cell),
+        end_time,
+        last,
     )
 
 
@@ -105,9 +127,12 @@ def ended() -> Callable[..., RunEnd]:
     return make_end
 
 
-@pytest.fixture(scope="session", params=["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in servers.DATABASES)])
+@pytest.fixture(
+    scope="session", params=["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in servers.DATABASES)]
+)
 def database(request: pytest.FixtureRequest) -> Iterator[Callable[[Path, str], str]]:
-    """``database(folder, name)`` is the URI of a database without runs: a file in the folder, or of this name on a server."""
+    """``database(folder, name)`` is the URI of a database without runs: a file in the folder, or of this name on a
+    server."""
     if request.param == "sqlite":
         yield lambda folder, name: f"sqlite:///{folder}/mlflow.db"
         return

@@ -32,7 +32,12 @@ def columns(content: bytes) -> dict[str, list[object]]:
 def test_weights_of_one_have_the_modules_shapes(cell: Cell) -> None:
     one = cell(seed=2)
     found = load(cell_artifacts(one)["weights/final.safetensors"])
-    assert {name: array.shape for name, array in found.items()} == {"0.weight": (4, 2), "0.bias": (4,), "2.weight": (1, 4), "2.bias": (1,)}
+    assert {name: array.shape for name, array in found.items()} == {
+        "0.weight": (4, 2),
+        "0.bias": (4,),
+        "2.weight": (1, 4),
+        "2.bias": (1,),
+    }
     assert all(np.array_equal(found[name], one.final[name][0]) for name in found)
 
 
@@ -70,7 +75,9 @@ def test_tensors_of_any_shape_and_kind_come_back(dtype: str) -> None:
     tensors["wide"] = np.arange(3.0)
     found = load(weights_file(tensors, {"key": 'a "value" \n\N{GREEK SMALL LETTER PI}'}))
     assert set(found) == set(tensors)
-    assert all(np.array_equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors)
+    assert all(
+        np.array_equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors
+    )
 
 
 def test_spec_is_run_again_from_its_yaml(cell: Cell) -> None:
@@ -106,7 +113,11 @@ def test_history_has_a_row_a_replicate_and_step(cell: Cell) -> None:
 
 def test_results_have_a_row_a_replicate(cell: Cell) -> None:
     many = cell(replicates=3)
-    table = columns(cell_artifacts(many, {"verdict": np.array(["dead", "solved", "slow"]), "rank": np.array([1, 2, 3])})["results.parquet"])
+    table = columns(
+        cell_artifacts(many, {"verdict": np.array(["dead", "solved", "slow"]), "rank": np.array([1, 2, 3])})[
+            "results.parquet"
+        ]
+    )
     assert list(table) == ["seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "rank"]
     assert table["solved_at"] == [None, 17, None]
     assert table["solved"] == [False, True, False]

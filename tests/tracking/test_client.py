@@ -75,7 +75,9 @@ def test_a_refusal_is_not_repeated(clock: list[float]) -> None:
     from mlflow.exceptions import RestException
 
     work = Failing(1, RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "too long"}))
-    with pytest.raises(TrackingError, match=r"the store http://host:5000 refuses: INVALID_PARAMETER_VALUE: too long; mend this"):
+    with pytest.raises(
+        TrackingError, match=r"the store http://host:5000 refuses: INVALID_PARAMETER_VALUE: too long; mend this"
+    ):
         Patience(LOCATION).call(work)
     assert work.calls == 1
     assert clock == []
@@ -93,12 +95,16 @@ def test_what_may_pass() -> None:
 RACE = "sqlite3.IntegrityError"
 
 
-@pytest.mark.parametrize(("why", "passes"), [(RACE, True), ("psycopg.errors.UniqueViolation", True), ("sqlite3.DataError", False)])
+@pytest.mark.parametrize(
+    ("why", "passes"), [(RACE, True), ("psycopg.errors.UniqueViolation", True), ("sqlite3.DataError", False)]
+)
 def test_two_requests_for_one_row_are_made_again(clock: list[float], why: str, passes: bool) -> None:
     """As a server does that hung, and goes on with what it was asked first and with its repetition at once."""
     from mlflow.exceptions import RestException
 
-    work = Failing(1, RestException({"error_code": "BAD_REQUEST", "message": f"({why}) UNIQUE constraint failed: params.key"}))
+    work = Failing(
+        1, RestException({"error_code": "BAD_REQUEST", "message": f"({why}) UNIQUE constraint failed: params.key"})
+    )
     if passes:
         assert Patience(LOCATION).call(work) == "done"
     else:
@@ -114,7 +120,9 @@ def store(folder: Path, clock: list[float]) -> Iterator[ClientStore]:
     opened.close()
 
 
-def test_a_lost_answer_makes_no_second_run(store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make) -> None:
+def test_a_lost_answer_makes_no_second_run(
+    store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
+) -> None:
     real, lost = store._client.create_run, []
 
     def forgetful(*arguments: Any) -> Any:
@@ -164,7 +172,9 @@ def test_a_data_set_that_another_process_brings_at_once(
     def racing(run_id: str, datasets: Any) -> None:
         calls.append(run_id)
         if len(calls) == 1:  # what MLflow 3.17 answers to the slower of the two
-            raise MlflowException(f"({RACE}) UNIQUE constraint failed: datasets.experiment_id, datasets.name", BAD_REQUEST)
+            raise MlflowException(
+                f"({RACE}) UNIQUE constraint failed: datasets.experiment_id, datasets.name", BAD_REQUEST
+            )
         real(run_id, datasets)
 
     monkeypatch.setattr(store._client, "log_inputs", racing)
@@ -189,7 +199,13 @@ def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypa
 
     monkeypatch.setattr(store._client, "log_batch", watched)
     run_id = store.start([RunStart("a", {str(n): "x" for n in range(250)}, {})], store.experiment("one"))[0]
-    end = RunEnd(run_id, "FINISHED", {key: Series(np.arange(1500), np.zeros(1500)) for key in "ab"}, {}, {str(n): "t" for n in range(150)})
+    end = RunEnd(
+        run_id,
+        "FINISHED",
+        {key: Series(np.arange(1500), np.zeros(1500)) for key in "ab"},
+        {},
+        {str(n): "t" for n in range(150)},
+    )
     with pytest.raises(TrackingError, match="cut off"):
         store.finish([end])
     assert store.get(run_id).status == "RUNNING"
@@ -205,7 +221,9 @@ def serve(folder: Path, *options: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     uri, end = f"http://127.0.0.1:{port}", time.monotonic() + 90
     try:
         while True:

@@ -81,7 +81,10 @@ def test_a_disk_that_refuses_gets_nothing_half(tmp_path: Path, monkeypatch: pyte
         return real(file, content)
 
     monkeypatch.setattr("nnspec.tracking.files.os.write", full)
-    with pytest.raises(TrackingError, match=r"artifacts in .*/run must be written, but got No space left on device; make room on the disk"):
+    with pytest.raises(
+        TrackingError,
+        match=r"artifacts in .*/run must be written, but got No space left on device; make room on the disk",
+    ):
         write_files(tmp_path / "run", {"a/b.txt": b"one", "c.txt": b"last"})
     assert list(tmp_path.rglob("*")) == []
 

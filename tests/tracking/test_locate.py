@@ -27,18 +27,34 @@ def test_the_setting_comes_before_the_environment_before_the_default(folder: Pat
 @pytest.mark.parametrize(
     ("uri", "text"),
     [
-        ("nonsense://x", "must start with one of sqlite, .* but got 'nonsense://x'; try tracking.uri=sqlite:///mlflow.db or tracking=off"),
+        (
+            "nonsense://x",
+            "must start with one of sqlite, .* but got 'nonsense://x'; try tracking.uri=sqlite:///mlflow.db or "
+            "tracking=off",
+        ),
         ("sqlite://", "must name a file of its own, but got 'sqlite://'; try"),
         ("sqlite:///:memory:", "must name a file of its own"),
-        ("sqlite+pysqlcipher:///a.db", r"must be sqlite or sqlite\+pysqlite, for no other driver is known, but got .*; try sqlite:///a.db"),
+        (
+            "sqlite+pysqlcipher:///a.db",
+            r"must be sqlite or sqlite\+pysqlite, for no other driver is known, but got .*; try sqlite:///a.db",
+        ),
         ("sqlite+aiosqlite:///a.db", r"must be sqlite or sqlite\+pysqlite"),
-        ("postgresql+asyncpg://host/db", r"must be postgresql or postgresql\+psycopg or postgresql\+psycopg2, for no other"),
+        (
+            "postgresql+asyncpg://host/db",
+            r"must be postgresql or postgresql\+psycopg or postgresql\+psycopg2, for no other",
+        ),
         ("mysql+aiomysql://host/db", r"must be mysql or mysql\+mysqldb or mysql\+pymysql, for no other"),
         ("http+unix://host", "must be http, for no other driver is known"),
-        ("sqlite:///a.db?mode=ro", r"must have no parameters, because none is obeyed \(\?mode=ro\), .*; try tracking.uri=sqlite:///a.db$"),
+        (
+            "sqlite:///a.db?mode=ro",
+            r"must have no parameters, because none is obeyed \(\?mode=ro\), .*; try tracking.uri=sqlite:///a.db$",
+        ),
         ("sqlite:///a.db?timeout=9", "must have no parameters"),
         ("sqlite:///file:a.db?mode=ro&uri=true", "must have no parameters"),
-        ("sqlite:////nosuch/d/m.db", r"must lie in a folder that exists \(/nosuch/d does not\), .*; make the folder, or name another"),
+        (
+            "sqlite:////nosuch/d/m.db",
+            r"must lie in a folder that exists \(/nosuch/d does not\), .*; make the folder, or name another",
+        ),
         ("sqlite:///below/m.db", r"must lie in a folder that exists \(.*below does not\)"),
         ("./mlruns", "MLflow has closed its file store, but got './mlruns'; try .* MLFLOW_ALLOW_FILE_STORE=true"),
         ("file:///tmp/mlruns", "MLflow has closed its file store"),
@@ -55,7 +71,8 @@ def test_what_is_no_store(uri: str, text: str, folder: Path, monkeypatch: pytest
 def test_a_server_that_is_not_there_is_known_at_once(folder: Path) -> None:
     start = time.monotonic()
     with pytest.raises(
-        TrackingError, match=r"tracking.uri must be a store that answers \(.*refused\), but got 'http://127.0.0.1:9/'; start the"
+        TrackingError,
+        match=r"tracking.uri must be a store that answers \(.*refused\), but got 'http://127.0.0.1:9/'; start the",
     ):
         open_store(Tracking(uri="http://127.0.0.1:9/"))
     assert time.monotonic() - start < 5  # the promise to the user; a refused connection takes milliseconds
@@ -65,7 +82,9 @@ def test_a_server_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("nnspec.tracking.locate.reach_server.__defaults__", (0.2,))
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         uri = f"http://me:secret@127.0.0.1:{deaf.getsockname()[1]}"
-        with pytest.raises(TrackingError, match=r"must be a store that answers \(.*\), but got 'http://me:\*\*\*@127.0.0.1") as caught:
+        with pytest.raises(
+            TrackingError, match=r"must be a store that answers \(.*\), but got 'http://me:\*\*\*@127.0.0.1"
+        ) as caught:
             open_store(Tracking(uri=uri))
     assert "secret" not in str(caught.value)
 
@@ -85,7 +104,10 @@ def test_a_folder_that_cannot_be_written(folder: Path) -> None:
 
 
 def test_the_writer_must_fit(folder: Path) -> None:
-    with pytest.raises(TrackingError, match=r"must be a database for tracking.writer=sql, but got 'http://host'; use tracking.writer=auto"):
+    with pytest.raises(
+        TrackingError,
+        match=r"must be a database for tracking.writer=sql, but got 'http://host'; use tracking.writer=auto",
+    ):
         open_store(Tracking(uri="http://host", writer="sql"))
 
 
@@ -104,7 +126,8 @@ def test_a_missing_driver_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch
         for name in names:
             monkeypatch.setitem(sys.modules, name, None)
     rule = (
-        rf"must be a database whose driver is installed \(.*\), but got '{re.escape(scheme)}://me:\*\*\*@host/db'; pip install {package}$"
+        rf"must be a database whose driver is installed \(.*\), but got '{re.escape(scheme)}://me:\*\*\*@host/db'; "
+        rf"pip install {package}$"
     )
     with pytest.raises(TrackingError, match=rule):
         open_store(Tracking(uri=f"{scheme}://me:secret@host/db"))

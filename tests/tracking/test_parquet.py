@@ -20,7 +20,10 @@ WORDS = ["solved", "", "sehr l\N{LATIN SMALL LETTER A WITH DIAERESIS}nglich", "d
 
 def by_pyarrow(columns: Mapping[str, np.ndarray]) -> bytes:
     table = pa.table(
-        {name: pa.array(values.tolist(), pa.string()) if values.dtype.kind in "UO" else values for name, values in columns.items()}
+        {
+            name: pa.array(values.tolist(), pa.string()) if values.dtype.kind in "UO" else values
+            for name, values in columns.items()
+        }
     )
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
@@ -30,7 +33,11 @@ def by_pyarrow(columns: Mapping[str, np.ndarray]) -> bytes:
 def column(rng: np.random.Generator, kind: str, rows: int) -> np.ndarray:
     if kind in ("str", "object"):
         return rng.choice(WORDS, rows).astype(kind)
-    return rng.integers(0, 2, rows).astype(bool) if kind == "bool" else rng.integers(0, 256, 8 * rows, np.uint8).view(kind)[:rows]
+    return (
+        rng.integers(0, 2, rows).astype(bool)
+        if kind == "bool"
+        else rng.integers(0, 256, 8 * rows, np.uint8).view(kind)[:rows]
+    )
 
 
 @settings(deadline=None)  # pyarrow loads with the first
@@ -53,6 +60,10 @@ def test_nulls_and_odd_numbers_come_back() -> None:
 
 @pytest.mark.parametrize("rows", [SMALL, SMALL + 1, 200_000])
 def test_a_table_of_any_length_comes_back(rows: int) -> None:
-    columns = {"loss": np.random.default_rng(0).random(rows), "right": np.arange(rows) % 3 == 0, "verdict": np.full(rows, "stuck", object)}
+    columns = {
+        "loss": np.random.default_rng(0).random(rows),
+        "right": np.arange(rows) % 3 == 0,
+        "verdict": np.full(rows, "stuck", object),
+    }
     table = pq.read_table(io.BytesIO(parquet_file(columns)))
     assert all(np.array_equal(table[name].to_numpy(zero_copy_only=False), values) for name, values in columns.items())

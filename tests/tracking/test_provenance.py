@@ -26,7 +26,9 @@ def forget() -> Iterator[None]:
 
 def git(folder: Path, *command: str) -> str:
     identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
-    return subprocess.run(["git", *identity, *command], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *identity, *command], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_commit_and_dirt_of_the_scripts_own_tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

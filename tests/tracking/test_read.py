@@ -37,7 +37,9 @@ def test_spec_and_weights_come_back(store: Store, cell: Make, started: Make, end
     assert all(np.array_equal(weights[name], made.final[name]) for name in SHAPES)
     initial = read_weights(run_id, store, path="weights/initial.safetensors")
     assert all(np.array_equal(initial[name], made.initial[name]) for name in SHAPES)
-    with pytest.raises(WeightsError, match=r"must have 2.weight of shape \(3, 1, 5\), but got \(3, 1, 4\); load it into"):
+    with pytest.raises(
+        WeightsError, match=r"must have 2.weight of shape \(3, 1, 5\), but got \(3, 1, 4\); load it into"
+    ):
         read_weights(run_id, store, {**SHAPES, "2.weight": (1, 5)}, replicates=3)
     with pytest.raises(WeightsError, match=r"must have 4.bias of shape \(3, 1\), but got none"):
         read_weights(run_id, store, {**SHAPES, "4.bias": (1,)}, replicates=3)
@@ -65,13 +67,23 @@ def test_the_table_of_a_single_run(store: Store, cell: Make, started: Make, ende
 def test_the_table_of_a_sweep_has_its_axes(store: Store, cell: Make, started: Make, ended: Make) -> None:
     experiment_id = store.experiment("one")
     sweep = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"})], experiment_id)[0]
-    with pytest.raises(TrackingError, match=f"must have finished cells to show, but {sweep} has none; run it again with resume={sweep}"):
+    with pytest.raises(
+        TrackingError, match=f"must have finished cells to show, but {sweep} has none; run it again with resume={sweep}"
+    ):
         read_table(sweep, store)
     cells = [cell(seed=seed, replicates=2, lr=lr) for seed, lr in ((0, 0.1), (0, 0.01), (5, 1.0))]
     ids = store.start([started(made, sweep, 10 + n) for n, made in enumerate(cells)], experiment_id)
     store.finish([ended(made, run_id) for made, run_id in zip(cells[:2], ids, strict=False)])
     table = read_table(sweep, store)
-    assert list(table.columns) == ["run_id", "optimizer.lr", "seed", "final_loss", "final_accuracy", "solved", "solved_at"]
+    assert list(table.columns) == [
+        "run_id",
+        "optimizer.lr",
+        "seed",
+        "final_loss",
+        "final_accuracy",
+        "solved",
+        "solved_at",
+    ]
     assert table["optimizer.lr"].tolist() == [0.1, 0.1, 0.01, 0.01]
     assert table["seed"].tolist() == [0, 1, 0, 1]
     assert table["run_id"].tolist() == [ids[0], ids[0], ids[1], ids[1]]

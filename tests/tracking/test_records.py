@@ -13,12 +13,24 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnspec.result import NEVER, CellResult
-from nnspec.tracking.records import RunEnd, Series, dataset_info, describe, final_metrics, history_series, quantile, run_name
+from nnspec.tracking.records import (
+    RunEnd,
+    Series,
+    dataset_info,
+    describe,
+    final_metrics,
+    history_series,
+    quantile,
+    run_name,
+)
 
 Cell = Callable[..., CellResult]
 
 
-@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.floats(-1e6, 1e6)), st.sampled_from([0.1, 0.5, 0.9]))
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.floats(-1e6, 1e6)),
+    st.sampled_from([0.1, 0.5, 0.9]),
+)
 def test_quantile_is_numpys_where_all_is_finite(values: np.ndarray, share: float) -> None:
     for worst in ("high", "low"):
         # The same linear interpolation in another order of operations: a few ulps of the largest value.
@@ -47,8 +59,18 @@ def test_history_of_one_network_is_its_own(cell: Cell) -> None:
 def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
     many = cell(replicates=7)
     series = history_series(many)
-    assert set(series) == {"loss", "accuracy", "weight_norm.0", "weight_norm.2", "loss_q10", "loss_q90", "solved_fraction"}
-    assert np.array_equal(series["loss"].values, np.median(many.loss.astype(np.float64), axis=0))  # odd: the middle one exactly
+    assert set(series) == {
+        "loss",
+        "accuracy",
+        "weight_norm.0",
+        "weight_norm.2",
+        "loss_q10",
+        "loss_q90",
+        "solved_fraction",
+    }
+    assert np.array_equal(
+        series["loss"].values, np.median(many.loss.astype(np.float64), axis=0)
+    )  # odd: the middle one exactly
     assert series["solved_fraction"].values.tolist() == [0, 0, 3 / 7, 3 / 7, 3 / 7]
     assert (series["loss_q10"].values < series["loss_q90"].values).all()
 

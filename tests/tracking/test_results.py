@@ -1,4 +1,5 @@
-"""The table of results as a stranger may have left it: one clear line that names the run, or a table that everyone can rely on."""
+"""The table of results as a stranger may have left it: one clear line that names the run, or a table that everyone can
+rely on."""
 
 from __future__ import annotations
 
@@ -20,7 +21,13 @@ WHERE = "results.parquet of run abc"
 def good() -> pd.DataFrame:
     at = pd.array([5, None], dtype="Int64")
     return pd.DataFrame(
-        {"seed": [0, 1], "final_loss": np.float32([0.1, np.nan]), "final_accuracy": [1.0, 0.5], "solved": [True, False], "solved_at": at}
+        {
+            "seed": [0, 1],
+            "final_loss": np.float32([0.1, np.nan]),
+            "final_accuracy": [1.0, 0.5],
+            "solved": [True, False],
+            "solved_at": at,
+        }
     )
 
 
@@ -65,7 +72,10 @@ def test_pandas_own_notes_in_the_file_hide_no_column() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: good().assign(seed=["a", "b"]), "must have whole numbers from 0 below 2\\^32 in its column 'seed', but got .*string"),
+        (
+            lambda: good().assign(seed=["a", "b"]),
+            "must have whole numbers from 0 below 2\\^32 in its column 'seed', but got .*string",
+        ),
         (lambda: good().assign(seed=[0, None]), "in its column 'seed', but got double with 1 missing"),
         (lambda: good().assign(seed=[0, -1]), "in its column 'seed', but got int64 from -1 to 0"),
         (lambda: good().assign(seed=[0, 2**32]), "in its column 'seed'"),
@@ -91,9 +101,13 @@ def test_a_table_that_is_none(make: Callable[[], pd.DataFrame | pa.Table], says:
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PAR1" + bytes(40) + b"PAR1", file(good())[:-30], file(good())[30:]])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"PAR1" + bytes(40) + b"PAR1", file(good())[:-30], file(good())[30:]]
+)
 def test_a_file_that_is_no_parquet(content: bytes) -> None:
-    with pytest.raises(TrackingError, match=f"{WHERE} must be a parquet file, but got .*; train the run again, or mend the file"):
+    with pytest.raises(
+        TrackingError, match=f"{WHERE} must be a parquet file, but got .*; train the run again, or mend the file"
+    ):
         checked_results(content, WHERE)
 
 
@@ -104,5 +118,7 @@ def test_a_small_file_that_would_unpack_to_more_than_memory_holds() -> None:
     with pq.ParquetWriter(sink, pa.schema([(f"c{i}", run.type) for i in range(60)])) as writer:
         writer.write_table(pa.table({f"c{i}": run for i in range(60)}))
     assert len(sink.getvalue()) < 2_000_000
-    with pytest.raises(TrackingError, match="must have a row a network, and at most 500,000,000 values, but got 10,000,000 rows of 60"):
+    with pytest.raises(
+        TrackingError, match="must have a row a network, and at most 500,000,000 values, but got 10,000,000 rows of 60"
+    ):
         checked_results(sink.getvalue(), WHERE)

@@ -37,7 +37,10 @@ def unfiled(cells: Sequence[CellResult], started: Make, ended: Make) -> list[Unf
     """A sweep that never reached its store: a parent and three cells that know it by a local name, children first."""
     odd = {"odd": Series(np.array([0, 3]), np.array([math.nan, -math.inf]))}
     kids = [Unfiled(started(cell, "local-sweep", 10 + n), ended(cell, f"local-{n}")) for n, cell in enumerate(cells)]
-    kids[1] = replace(kids[1], end=replace(kids[1].end, history={**kids[1].end.history, **odd}, metrics={"third": 1 / 3, "nan": math.nan}))
+    kids[1] = replace(
+        kids[1],
+        end=replace(kids[1].end, history={**kids[1].end.history, **odd}, metrics={"third": 1 / 3, "nan": math.nan}),
+    )
     parent = RunStart("sweep", {}, {"nnspec.sweep": "abc"}, start_time=5)
     return [*kids, Unfiled(parent, RunEnd("local-sweep", artifacts={"table.csv": b"a,b\n1,2\n"}, end_time=99))]
 
@@ -46,10 +49,21 @@ def same(one: Unfiled, other: Unfiled) -> bool:
     """Equality down to NaN and the sign of zero."""
 
     def plain(run: Unfiled) -> str:
-        series = {key: (line.steps.tolist(), [value.hex() for value in line.values.tolist()]) for key, line in run.end.history.items()}
+        series = {
+            key: (line.steps.tolist(), [value.hex() for value in line.values.tolist()])
+            for key, line in run.end.history.items()
+        }
         metrics = {key: value.hex() for key, value in run.end.metrics.items()}
         return repr(
-            (run.start, sorted(series.items()), metrics, sorted(run.end.artifacts.items()), run.end.tags, run.end.last_step, run.begun)
+            (
+                run.start,
+                sorted(series.items()),
+                metrics,
+                sorted(run.end.artifacts.items()),
+                run.end.tags,
+                run.end.last_step,
+                run.begun,
+            )
         )
 
     return plain(one) == plain(other)
@@ -119,7 +133,9 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
                 file_spool(made, Dying(store, calls, after))  # type: ignore[arg-type]
             ids = file_spool(made, store).ids
             found = store.tagged(
-                store.experiment(f"cut-{calls}-{after}"), "nnspec.spool_id", json.loads((made / MANIFEST).read_text())["spool_id"]
+                store.experiment(f"cut-{calls}-{after}"),
+                "nnspec.spool_id",
+                json.loads((made / MANIFEST).read_text())["spool_id"],
             )
             assert {facts.run_id for facts in found} == set(ids)
             assert len(found) == 4
@@ -127,7 +143,9 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
             assert len(store.find_children(ids[3])) == 3
 
 
-def test_a_run_that_had_begun_is_completed_not_doubled(folder: Path, cells: list[CellResult], started: Make, ended: Make) -> None:
+def test_a_run_that_had_begun_is_completed_not_doubled(
+    folder: Path, cells: list[CellResult], started: Make, ended: Make
+) -> None:
     store = open_store(Tracking())
     experiment_id = store.experiment("nnspec-xor")
     run_id = store.start([started(cells[0])], experiment_id)[0]
@@ -139,7 +157,9 @@ def test_a_run_that_had_begun_is_completed_not_doubled(folder: Path, cells: list
     assert list(store.finished(experiment_id, [cells[0].spec.fingerprint]).values()) == [run_id]
     other = open_store(Tracking(uri="sqlite:///other.db"))
     with pytest.raises(TrackingError, match=f"must exist, but got '{run_id}'"):
-        file_spool(spool(folder, "nnspec-xor", [Unfiled(started(cells[0]), ended(cells[0], run_id), begun=True)]), other)
+        file_spool(
+            spool(folder, "nnspec-xor", [Unfiled(started(cells[0]), ended(cells[0], run_id), begun=True)]), other
+        )
 
 
 def test_two_runs_of_one_id_are_refused(folder: Path, unfiled: list[Unfiled]) -> None:
@@ -178,7 +198,10 @@ def zipped() -> bytes:
 
 
 FORGERIES = {
-    "a path that leads outside": (lambda made: plant(made, "../../../stolen.txt", b"a"), "must be a plain relative path"),
+    "a path that leads outside": (
+        lambda made: plant(made, "../../../stolen.txt", b"a"),
+        "must be a plain relative path",
+    ),
     "an absolute path": (lambda made: plant(made, "/tmp/nnspec-stolen.txt", b"a"), "must be a plain relative path"),
     "a pickle": (
         lambda made: plant(made, "artifacts/weights.pkl", pickle.dumps([1])),
@@ -188,12 +211,20 @@ FORGERIES = {
         lambda made: plant(made, "artifacts/a.txt", pickle.dumps([1])),
         "must be a folder that nnspec spooled|must be a text",
     ),
-    "a pickle called weights": (lambda made: plant(made, "artifacts/a.safetensors", pickle.dumps([1])), "must be a safetensors file"),
-    "a pickle called a table": (lambda made: plant(made, "artifacts/a.parquet", pickle.dumps([1])), "must be a parquet file"),
+    "a pickle called weights": (
+        lambda made: plant(made, "artifacts/a.safetensors", pickle.dumps([1])),
+        "must be a safetensors file",
+    ),
+    "a pickle called a table": (
+        lambda made: plant(made, "artifacts/a.parquet", pickle.dumps([1])),
+        "must be a parquet file",
+    ),
     "torch weights called a picture": (lambda made: plant(made, "artifacts/a.png", zipped()), "must be a png file"),
     "a protocol 0 pickle": (lambda made: plant(made, "artifacts/pickle", pickle.dumps([1], 0)), "but got no suffix"),
     "another fingerprint": (
-        lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["start"]["tags"].update({"nnspec.fingerprint": "0" * 16})),
+        lambda made: rewrite(
+            made, lambda manifest: manifest["runs"][0]["start"]["tags"].update({"nnspec.fingerprint": "0" * 16})
+        ),
         r"must have the fingerprint of its spec \(.*\), but got 0000000000000000",
     ),
     "no spec behind the fingerprint": (
@@ -204,10 +235,22 @@ FORGERIES = {
         lambda made: plant(made, "artifacts/spec.yaml", b"model: {_target_: os.system}\n"),
         "must be a spec, but got",
     ),
-    "YAML that makes objects": (lambda made: plant(made, "artifacts/spec.yaml", b"!!python/object/apply:os.getcwd []\n"), "must be a spec"),
-    "a changed file": (lambda made: (made / "runs/0/artifacts/spec.yaml").write_text("a: b"), "must be as it was spooled"),
-    "a missing file": (lambda made: (made / "runs/0/artifacts/spec.yaml").unlink(), "must be a folder that nnspec spooled"),
-    "another format": (lambda made: rewrite(made, lambda manifest: manifest.update(format=2)), "must be a folder that nnspec spooled"),
+    "YAML that makes objects": (
+        lambda made: plant(made, "artifacts/spec.yaml", b"!!python/object/apply:os.getcwd []\n"),
+        "must be a spec",
+    ),
+    "a changed file": (
+        lambda made: (made / "runs/0/artifacts/spec.yaml").write_text("a: b"),
+        "must be as it was spooled",
+    ),
+    "a missing file": (
+        lambda made: (made / "runs/0/artifacts/spec.yaml").unlink(),
+        "must be a folder that nnspec spooled",
+    ),
+    "another format": (
+        lambda made: rewrite(made, lambda manifest: manifest.update(format=2)),
+        "must be a folder that nnspec spooled",
+    ),
     "no manifest": (lambda made: (made / MANIFEST).unlink(), "must be a folder that nnspec spooled"),
     "a status of its own": (
         lambda made: rewrite(made, lambda manifest: manifest["runs"][0]["end"].update(status="DONE")),
@@ -217,7 +260,9 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_forged_runs_are_refused_and_the_others_filed(folder: Path, cells: list[CellResult], unfiled: list[Unfiled], name: str) -> None:
+def test_forged_runs_are_refused_and_the_others_filed(
+    folder: Path, cells: list[CellResult], unfiled: list[Unfiled], name: str
+) -> None:
     forge, text = FORGERIES[name]
     made = spool(folder / "deep" / "er", "one", unfiled)
     forge(made)
@@ -230,12 +275,18 @@ def test_forged_runs_are_refused_and_the_others_filed(folder: Path, cells: list[
         assert sweep is None
     else:  # the other runs do not suffer: only the forged one is missing
         assert sweep is not None
-        assert [child.fingerprint for child in store.find_children(sweep)] == [cell.spec.fingerprint for cell in cells[1:]]
+        assert [child.fingerprint for child in store.find_children(sweep)] == [
+            cell.spec.fingerprint for cell in cells[1:]
+        ]
     assert not (made / FILED).exists()
 
 
 FIELDS = [
-    (("start", "start_time"), "abc", "start.start_time must be a whole number at least 0 and at most .*, but got 'abc'"),
+    (
+        ("start", "start_time"),
+        "abc",
+        "start.start_time must be a whole number at least 0 and at most .*, but got 'abc'",
+    ),
     (("start", "start_time"), -1, "start.start_time must be a whole number"),
     (("start", "start_time"), 10**30, "start.start_time must be a whole number"),
     (("start", "start_time"), True, "start.start_time must be a whole number"),
@@ -268,7 +319,9 @@ FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "text"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else str(v)[:20])
+@pytest.mark.parametrize(
+    ("place", "value", "text"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else str(v)[:20]
+)
 def test_every_field_is_checked_and_the_other_runs_are_filed(
     folder: Path, cells: list[CellResult], unfiled: list[Unfiled], place: tuple[str, ...], value: object, text: str
 ) -> None:
@@ -304,7 +357,9 @@ def test_every_field_is_checked_and_the_other_runs_are_filed(
         (np.array([0, 1]), np.array([1.0]), "must have one number a step"),
     ],
 )
-def test_a_history_is_checked(folder: Path, unfiled: list[Unfiled], steps: np.ndarray, values: np.ndarray, text: str) -> None:
+def test_a_history_is_checked(
+    folder: Path, unfiled: list[Unfiled], steps: np.ndarray, values: np.ndarray, text: str
+) -> None:
     made = spool(folder, "one", unfiled)
     plant(made, "history.safetensors", weights_file({"steps/loss": steps, "values/loss": values}, {}))
     with pytest.raises(TrackingError, match=rf"runs/0: history.safetensors: loss {text}"):

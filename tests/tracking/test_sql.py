@@ -36,12 +36,14 @@ from nnspec.tracking.store import open_store
 store = open_store(Tracking())
 experiment_id = store.experiment("shared")
 for round in range(3):
-    starts = [RunStart(f"{sys.argv[1]}-{round}-{n}", {"n": str(n)}, {"who": sys.argv[1]}, start_time=n) for n in range(20)]
+    who = sys.argv[1]
+    starts = [RunStart(f"{who}-{round}-{n}", {"n": str(n)}, {"who": who}, start_time=n) for n in range(20)]
     ids = store.start(starts, experiment_id)
     loss = Series(np.arange(10), np.random.rand(10))
     store.progress([(run_id, {"loss": loss}) for run_id in ids])
-    store.finish([RunEnd(run_id, "FINISHED", {"loss": loss}, {"end": 1.0}, {}, {"a.txt": b"a"}, 5, 9) for run_id in ids])
-assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: importing it takes longer than filing a sweep"
+    end = lambda run_id: RunEnd(run_id, "FINISHED", {"loss": loss}, {"end": 1.0}, {}, {"a.txt": b"a"}, 5, 9)
+    store.finish([end(run_id) for run_id in ids])
+assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: importing it takes seconds"
 """
 
 
@@ -49,13 +51,17 @@ def test_four_processes_into_one_new_file(folder: Path) -> None:
     """None of them finds a database there: making the tables and the experiment is part of the race."""
     environ = {**os.environ, "PYTHONPATH": str(Path(sql.__file__).parents[2])}
     running = [
-        subprocess.Popen([sys.executable, "-c", WRITE, name], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True) for name in "abcd"
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, name], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
+        )
+        for name in "abcd"
     ]
     errors = [process.communicate(timeout=120)[1] for process in running]
     assert [process.returncode for process in running] == [0] * 4, errors
     connection = sqlite3.connect(folder / "mlflow.db")
     counts = [
-        connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("runs", "params", "metrics", "latest_metrics")
+        connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in ("runs", "params", "metrics", "latest_metrics")
     ]
     assert counts == [240, 240, 240 * 11, 240 * 2]
     assert connection.execute("SELECT count(*) FROM experiments WHERE name = 'shared'").fetchone() == (1,)
@@ -69,9 +75,14 @@ def schema(path: Path) -> list[tuple[Any, ...]]:
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
     tables = [name for kind, name, *_ in found if kind == "table"]
     columns = [(name, connection.execute(f"PRAGMA table_info('{name}')").fetchall()) for name in tables]
-    contents = [(name, connection.execute(f"SELECT * FROM {name}").fetchall()) for name in ("alembic_version", "workspaces")]
+    contents = [
+        (name, connection.execute(f"SELECT * FROM {name}").fetchall()) for name in ("alembic_version", "workspaces")
+    ]
     # MLflow's migrations put the constraints of a table in another order in each process.
-    parts = [(kind, name, table, sorted(re.split(r",\s*\n", re.sub(r"\s*\)$", "", sql or "")))) for kind, name, table, sql in found]
+    parts = [
+        (kind, name, table, sorted(re.split(r",\s*\n", re.sub(r"\s*\)$", "", sql or ""))))
+        for kind, name, table, sql in found
+    ]
     return sorted(parts) + sorted(columns) + sorted(contents)
 
 
@@ -90,10 +101,14 @@ def test_mlflow_makes_the_tables_where_the_script_does_not_fit(folder: Path, mon
     assert store.experiment("one") != "0"
     store.close()
     connection = sqlite3.connect("mlflow.db")
-    assert {revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")} == KNOWN_REVISIONS
+    assert {
+        revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")
+    } == KNOWN_REVISIONS
 
 
-def test_an_unknown_schema_is_left_to_the_client(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_schema_is_left_to_the_client(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     open_store(Tracking()).close()
     monkeypatch.setattr("nnspec.tracking.schema.KNOWN_REVISIONS", frozenset({"elder"}))
     store = open_store(Tracking())
@@ -101,14 +116,18 @@ def test_an_unknown_schema_is_left_to_the_client(folder: Path, monkeypatch: pyte
     (said,) = capsys.readouterr().err.splitlines()
     assert "tested with (elder), but got revision dc11669786a5; filing through MLflow's client" in said
     store.close()
-    with pytest.raises(TrackingError, match=r"tracking.writer=sql must have a schema .* revision dc11669786a5; use tracking.writer=client"):
+    with pytest.raises(
+        TrackingError,
+        match=r"tracking.writer=sql must have a schema .* revision dc11669786a5; use tracking.writer=client",
+    ):
         open_store(Tracking(writer="sql"))
     open_store(Tracking(writer="client")).close()
     assert capsys.readouterr().err == ""
 
 
 def test_tables_that_another_process_is_making_are_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MySQL shows each step of MLflow's migrations to everyone; whoever makes them holds the lock until they are done."""
+    """MySQL shows each step of MLflow's migrations to everyone; whoever makes them holds the lock until they are
+    done."""
     fcntl = pytest.importorskip("fcntl")
     open_store(Tracking()).close()
     [revision] = KNOWN_REVISIONS
@@ -128,7 +147,8 @@ def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:
 
 
 def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's own waiting is switched off, so that what is seen here is ours: the second try succeeds once the lock is gone."""
+    """SQLite's own waiting is switched off, so that what is seen here is ours: the second try succeeds once the lock is
+    gone."""
     monkeypatch.setattr("nnspec.tracking.schema.BUSY_SECONDS", 0)
     store = open_store(Tracking())
     experiment_id = store.experiment("one")
@@ -152,7 +172,8 @@ def test_a_lock_that_stays_is_an_error_in_words(folder: Path, monkeypatch: pytes
     lock = sqlite3.connect("mlflow.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with pytest.raises(
-        TrackingError, match=r"the database sqlite:///.*mlflow.db must take what is filed, but got database is locked; mend it"
+        TrackingError,
+        match=r"the database sqlite:///.*mlflow.db must take what is filed, but got database is locked; mend it",
     ):
         transact(store._engine, lambda connection: connection.exec_driver_sql("DELETE FROM runs"), patience=0)
     lock.execute("ROLLBACK")
@@ -163,7 +184,16 @@ def test_a_transaction_that_fails_files_nothing(folder: Path) -> None:
     run_id = store.start([RunStart("a", {}, {})], store.experiment("one"))[0]
     connection = sqlite3.connect("mlflow.db", isolation_level=None)
     connection.execute("CREATE TRIGGER full BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
-    end = RunEnd(run_id, "FINISHED", {"loss": Series(np.arange(3), np.zeros(3))}, {"end": 1.0}, {"new": "tag"}, {"a.txt": b"a"}, 5, 2)
+    end = RunEnd(
+        run_id,
+        "FINISHED",
+        {"loss": Series(np.arange(3), np.zeros(3))},
+        {"end": 1.0},
+        {"new": "tag"},
+        {"a.txt": b"a"},
+        5,
+        2,
+    )
     with pytest.raises(TrackingError, match="but got disk is full"):
         store.finish([end])
     facts = store.get(run_id)
@@ -183,7 +213,10 @@ def test_artifacts_behind_a_server_need_the_server(folder: Path, location: str) 
     connection = sqlite3.connect("mlflow.db")
     connection.execute("UPDATE experiments SET artifact_location = ?", (location,))
     connection.commit()
-    with pytest.raises(TrackingError, match=r"must keep its artifacts where this process can write them, but got mlflow-artifacts:/1; set"):
+    with pytest.raises(
+        TrackingError,
+        match=r"must keep its artifacts where this process can write them, but got mlflow-artifacts:/1; set",
+    ):
         store.experiment("one")
 
 
@@ -195,8 +228,12 @@ def test_more_runs_than_a_transaction_holds(
     store = open_store(Tracking())
     experiment_id = store.experiment("one")
     ids = store.start([started(cell(seed=seed)) for seed in range(8)], experiment_id)
-    store.finish([RunEnd(run_id, history={"loss": Series(np.arange(30), np.full(30, float(n)))}) for n, run_id in enumerate(ids)])
-    assert [(store.get(run_id).params["seed"], store.get(run_id).metrics) for run_id in ids] == [(str(n), {"loss": n}) for n in range(8)]
+    store.finish(
+        [RunEnd(run_id, history={"loss": Series(np.arange(30), np.full(30, float(n)))}) for n, run_id in enumerate(ids)]
+    )
+    assert [(store.get(run_id).params["seed"], store.get(run_id).metrics) for run_id in ids] == [
+        (str(n), {"loss": n}) for n in range(8)
+    ]
     connection = sqlite3.connect("mlflow.db")
     assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (240,)
     assert connection.execute("SELECT count(*) FROM datasets").fetchone() == (1,)
@@ -218,6 +255,8 @@ def test_an_artifact_store_that_refuses_is_said_and_the_run_stays_open(
         connection.execute("UPDATE experiments SET artifact_location = 's3://gone/away'")
         connection.commit()
     (run_id,) = store.start([started(cell())], experiment_id)
-    with pytest.raises(TrackingError, match=f"the artifacts of run {run_id} must be taken by their store, but got no such bucket; mend"):
+    with pytest.raises(
+        TrackingError, match=f"the artifacts of run {run_id} must be taken by their store, but got no such bucket; mend"
+    ):
         store.finish([ended(cell(), run_id)])
     assert store.get(run_id).status == "RUNNING"

@@ -38,7 +38,8 @@ class Filed(NamedTuple):
 
 
 def file_everything(uri: str, writer: str, folder: Path, make_cell: Make, make_start: Make, make_end: Make) -> Filed:
-    """A sweep of three cells (finished, with history filed on the way; failed with odd numbers; running) and a single run."""
+    """A sweep of three cells (finished, with history filed on the way; failed with odd numbers; running) and a single
+    run."""
     from mlflow import MlflowClient
 
     store = open_store(Tracking(uri=uri, writer=writer))
@@ -53,7 +54,9 @@ def file_everything(uri: str, writer: str, folder: Path, make_cell: Make, make_s
     store.progress([(ids[0], first), (ids[2], {"loss": Series(np.array([0]), np.array([math.nan]))})])
     store.progress([(ids[0], first)])  # filed before: nothing happens
     odd = {key: Series(np.array([0, 5]), np.array([1.0, value])) for key, value in ODD.items()}
-    store.finish([ends[0], replace(ends[1], status="FAILED", history={**ends[1].history, **odd}, tags={"mlflow.user": "eve"})])
+    store.finish(
+        [ends[0], replace(ends[1], status="FAILED", history={**ends[1].history, **odd}, tags={"mlflow.user": "eve"})]
+    )
     store.finish([ends[3]])
     store.finish([ends[3]])  # a second try after a lost answer
     return Filed(store, MlflowClient(tracking_uri=store.location.absolute), folder, experiment_id, sweep, cells, ids)
@@ -114,7 +117,12 @@ def test_both_writers_leave_the_same_rows(both: dict[str, Filed], table: str) ->
 
 def test_the_run_itself(filed: Filed) -> None:
     info = filed.client.get_run(filed.ids[0]).info
-    assert (info.run_name, info.status, info.start_time, info.end_time) == ("mlp-4-gelu-kaiming_uniform-adam-s0", "FINISHED", 1_000, 2_000)
+    assert (info.run_name, info.status, info.start_time, info.end_time) == (
+        "mlp-4-gelu-kaiming_uniform-adam-s0",
+        "FINISHED",
+        1_000,
+        2_000,
+    )
     assert (info.user_id, info.lifecycle_stage, info.experiment_id) == ("ada", "active", filed.experiment_id)
     assert info.artifact_uri == f"{filed.folder}/mlartifacts/nnspec-xor/{filed.ids[0]}/artifacts"
     assert filed.client.get_run(filed.ids[1]).info.status == "FAILED"
@@ -140,7 +148,9 @@ def test_history_is_whole_and_filed_once(filed: Filed) -> None:
     for index in (0, 1, 3):
         cell = filed.cells[index]
         points = filed.client.get_metric_history(filed.ids[index], "weight_norm.2")
-        assert [(point.step, point.value) for point in points] == list(zip(cell.steps, cell.weight_norm["2"][0], strict=True))
+        assert [(point.step, point.value) for point in points] == list(
+            zip(cell.steps, cell.weight_norm["2"][0], strict=True)
+        )
     stamps = [point.timestamp for point in filed.client.get_metric_history(filed.ids[0], "loss")]
     assert stamps == [1_500, 1_500, 2_000, 2_000, 2_000]
 
@@ -210,17 +220,30 @@ def test_finding_runs(filed: Filed) -> None:
     assert filed.store.latest_sweep(filed.experiment_id) == filed.sweep
     assert filed.store.latest_sweep(filed.experiment_id, {"nnspec.sweep": "abc"}) == filed.sweep
     assert filed.store.latest_sweep(filed.experiment_id, {"nnspec.sweep": "other"}) is None
-    assert filed.store.finished(filed.experiment_id, [*marks, "none"]) == {marks[0]: filed.ids[0], marks[3]: filed.ids[3]}
+    assert filed.store.finished(filed.experiment_id, [*marks, "none"]) == {
+        marks[0]: filed.ids[0],
+        marks[3]: filed.ids[3],
+    }
     many = [f"{number:016x}" for number in range(30)]
-    assert filed.store.finished(filed.experiment_id, [*marks, *many]) == {marks[0]: filed.ids[0], marks[3]: filed.ids[3]}
-    assert [facts.run_id for facts in filed.store.tagged(filed.experiment_id, "verdict", "solved")] == [filed.ids[0], filed.ids[3]]
+    assert filed.store.finished(filed.experiment_id, [*marks, *many]) == {
+        marks[0]: filed.ids[0],
+        marks[3]: filed.ids[3],
+    }
+    assert [facts.run_id for facts in filed.store.tagged(filed.experiment_id, "verdict", "solved")] == [
+        filed.ids[0],
+        filed.ids[3],
+    ]
 
 
 def test_facts_are_those_of_the_client(filed: Filed) -> None:
     for run_id in filed.ids:
         facts, run = filed.store.get(run_id), filed.client.get_run(run_id)
         assert (facts.run_id, facts.experiment_id, facts.name) == (run_id, filed.experiment_id, run.info.run_name)
-        assert (facts.status, facts.start_time, facts.end_time) == (run.info.status, run.info.start_time, run.info.end_time)
+        assert (facts.status, facts.start_time, facts.end_time) == (
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+        )
         assert dict(facts.tags) == run.data.tags
         assert dict(facts.params) == run.data.params
         assert facts.metrics == pytest.approx(run.data.metrics, rel=0, abs=0, nan_ok=True)
@@ -243,7 +266,9 @@ def fresh(request: pytest.FixtureRequest, database: Database, folder: Path) -> I
 def test_taking_up_and_deleting(fresh: Store) -> None:
     experiment_id = fresh.experiment("one")
     assert fresh.experiment("one") == experiment_id != fresh.experiment("two")
-    first, second = fresh.start([RunStart(name, {}, {"nnspec.sweep": name}, start_time=7) for name in "ab"], experiment_id)
+    first, second = fresh.start(
+        [RunStart(name, {}, {"nnspec.sweep": name}, start_time=7) for name in "ab"], experiment_id
+    )
     fresh.set_status([first, second], "KILLED", 9)
     assert (fresh.get(first).status, fresh.get(first).end_time) == ("KILLED", 9)
     fresh.set_status([first], "RUNNING")
@@ -259,20 +284,32 @@ def test_taking_up_and_deleting(fresh: Store) -> None:
 def test_another_process_files_only_the_rest(fresh: Store) -> None:
     run_id = fresh.start([RunStart("a", {}, {}, start_time=1)], fresh.experiment("one"))[0]
     fresh.progress([(run_id, {"loss": Series(np.arange(3), np.ones(3))})])
-    other = open_store(Tracking(uri=fresh.location.uri, writer="sql" if type(fresh).__name__ == "SqlStore" else "client"))
+    other = open_store(
+        Tracking(uri=fresh.location.uri, writer="sql" if type(fresh).__name__ == "SqlStore" else "client")
+    )
     other.finish([RunEnd(run_id, "FINISHED", {"loss": Series(np.arange(5), np.full(5, 2.0))}, end_time=2)])
     other.close()
     uri = fresh.location.uri
-    assert servers.query(uri, "SELECT step, value FROM metrics ORDER BY step") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
+    assert servers.query(uri, "SELECT step, value FROM metrics ORDER BY step") == [
+        (0, 1),
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+    ]
     assert servers.query(uri, "SELECT step, value FROM latest_metrics") == [(4, 2)]
 
 
 def test_bad_names_are_refused_before_anything_is_filed(fresh: Store) -> None:
     experiment_id = fresh.experiment("one")
-    with pytest.raises(TrackingError, match=r"the name of a param, metric or tag must have at most 250 .* 'a/../b'; rename it"):
+    with pytest.raises(
+        TrackingError, match=r"the name of a param, metric or tag must have at most 250 .* 'a/../b'; rename it"
+    ):
         fresh.start([RunStart("a", {"a/../b": "1"}, {})], experiment_id)
     run_id = fresh.start([RunStart("a", {}, {})], experiment_id)[0]
-    with pytest.raises(TrackingError, match=r"an artifact must be a plain relative path inside the artifact folder, but got '../../x'"):
+    with pytest.raises(
+        TrackingError, match=r"an artifact must be a plain relative path inside the artifact folder, but got '../../x'"
+    ):
         fresh.finish([RunEnd(run_id, artifacts={"fine.txt": b"a", "../../x": b"b"})])
     assert fresh.get(run_id).status == "RUNNING"
     assert not list(Path().rglob("fine.txt"))
@@ -284,7 +321,9 @@ def test_bad_names_are_refused_before_anything_is_filed(fresh: Store) -> None:
 def test_a_deleted_experiment_is_refused(fresh: Store) -> None:
     fresh.experiment("one")
     servers.query(fresh.location.uri, "UPDATE experiments SET lifecycle_stage = 'deleted'")
-    with pytest.raises(TrackingError, match=r"tracking.experiment must not be deleted, but got 'one'; restore it or name another"):
+    with pytest.raises(
+        TrackingError, match=r"tracking.experiment must not be deleted, but got 'one'; restore it or name another"
+    ):
         fresh.experiment("one")
 
 

@@ -1,4 +1,5 @@
-"""Filing a spool whatever became of the store meanwhile: answers that were lost, cells trained again, earlier tries cut off."""
+"""Filing a spool whatever became of the store meanwhile: answers that were lost, cells trained again, earlier tries cut
+off."""
 
 from __future__ import annotations
 
@@ -58,10 +59,15 @@ def starts_of(cells: Sequence[CellResult], started: Make, parent: str | None) ->
     return [replace(start, tags={**start.tags, PROCESS_TAG: DEAD}) for start in starts]
 
 
-def spooled(folder: Path, starts: Sequence[RunStart], cells: Sequence[CellResult], ended: Make, ids: Sequence[str] = ()) -> Path:
+def spooled(
+    folder: Path, starts: Sequence[RunStart], cells: Sequence[CellResult], ended: Make, ids: Sequence[str] = ()
+) -> Path:
     """The cells in a folder, each as it had begun under one of the ``ids`` if there are some."""
     named = ids or [f"local-{number}" for number in range(len(cells))]
-    runs = [Unfiled(start, ended(cell, name), begun=bool(ids)) for start, cell, name in zip(starts, cells, named, strict=True)]
+    runs = [
+        Unfiled(start, ended(cell, name), begun=bool(ids))
+        for start, cell, name in zip(starts, cells, named, strict=True)
+    ]
     return spool(folder / "nnspec-unfiled", EXPERIMENT, runs)
 
 
@@ -124,7 +130,13 @@ def test_runs_that_a_broken_beginning_left_are_not_there_twice(
 
 @pytest.mark.parametrize("method", ["create_run", "log_batch"])
 def test_a_single_run_that_a_broken_beginning_left_is_not_there_twice(
-    by_client: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, cells: list[CellResult], started: Make, ended: Make, method: str
+    by_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    cells: list[CellResult],
+    started: Make,
+    ended: Make,
+    method: str,
 ) -> None:
     experiment_id = by_client.experiment(EXPERIMENT)
     starts = starts_of(cells[:1], started, None)
@@ -205,7 +217,11 @@ def test_runs_that_an_earlier_try_began_without_their_params_are_begun_again(
             check_once(by_client, parent, cells, filed.ids)
         for cell, run_id in zip(cells, filed.ids, strict=True):
             assert by_client.get(run_id).params == cell.spec.flat()
-            found = [one for one in by_client.tagged(experiment_id, "nnspec.fingerprint", cell.spec.fingerprint) if SPOOL_TAG in one.tags]
+            found = [
+                one
+                for one in by_client.tagged(experiment_id, "nnspec.fingerprint", cell.spec.fingerprint)
+                if SPOOL_TAG in one.tags
+            ]
             alone = [one for one in found if one.tags.get("mlflow.parentRunId") == above]
             assert [(one.run_id, one.status) for one in alone] == [(run_id, "FINISHED")]
 
@@ -217,7 +233,10 @@ def test_a_single_run_that_was_deleted_is_not_filed(
     ids = store.start(starts, store.experiment(EXPERIMENT))
     made = spooled(folder, starts, cells[:1], ended, ids)
     store.delete(ids)
-    with pytest.raises(TrackingError, match=f"run {ids[0]} must not be deleted, but got a deleted run; restore it, or remove the folder"):
+    with pytest.raises(
+        TrackingError,
+        match=f"run {ids[0]} must not be deleted, but got a deleted run; restore it, or remove the folder",
+    ):
         file_spool(made, store)
     assert not (made / FILED).exists()
 
@@ -229,7 +248,9 @@ def test_a_sweep_that_is_resumed_just_now_is_waited_for(
     starts = starts_of(cells, started, parent)
     ids = store.start(starts, experiment_id)
     made = spooled(folder, starts, cells, ended, ids)
-    with pytest.raises(TrackingError, match=f"must not be filed while their sweep is resumed, but {parent} is; wait for it or stop it"):
+    with pytest.raises(
+        TrackingError, match=f"must not be filed while their sweep is resumed, but {parent} is; wait for it or stop it"
+    ):
         file_spool(made, store)
     store.set_status([parent], "KILLED")
     assert file_spool(made, store).ids == ids
@@ -267,6 +288,8 @@ def test_a_note_that_finds_no_room_is_said(
             raise OSError(28, "No space left on device")
 
         patch.setattr("nnspec.tracking.unspool.write_file", full)
-        with pytest.raises(TrackingError, match="must take a note that it is filed, but got No space left on device; make room"):
+        with pytest.raises(
+            TrackingError, match="must take a note that it is filed, but got No space left on device; make room"
+        ):
             file_spool(made, store)
     assert file_spool(made, store).before == CELLS

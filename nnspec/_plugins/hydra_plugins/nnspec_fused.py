@@ -30,7 +30,8 @@ def watched(cells: Iterator[Any], total: int) -> Iterable[Any]:
 
 
 class FusedSweeper(Sweeper):
-    """Expands a multirun into checked cells and trains them together. ``params`` are axes, as in Hydra's basic sweeper."""
+    """Expands a multirun into checked cells and trains them together. ``params`` are axes, as in Hydra's basic
+    sweeper."""
 
     def __init__(self, params: Mapping[str, Any] | None = None):
         self.params = dict(params or {})
@@ -90,5 +91,7 @@ class FusedSweeper(Sweeper):
         return Shards(self._launch)
 
     def _launch(self, task: Any, count: int) -> Any:
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=self._context, task_function=task, config=self._config)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=task, config=self._config
+        )
         return launcher.launch([[f"shard={index}/{count}"] for index in range(count)], initial_job_idx=0)
