@@ -19,9 +19,10 @@ from unittest import mock
 import torch
 
 import nnspec
-from nnspec.fused import compiled, stretch
-from nnspec.fused.plan import Chunk, Share
-from nnspec.fused.train import train_chunk
+from nnspec.training import compiled
+from nnspec.training import spans as stretch
+from nnspec.training.loop import train_chunk
+from nnspec.training.plan import Chunk, Share
 
 X = torch.tensor(
     [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]

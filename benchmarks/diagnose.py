@@ -17,9 +17,9 @@ import numpy as np
 
 from nnspec.check import checked_mapping
 from nnspec.diagnostics import Group, diagnose
-from nnspec.fused.plan import plan
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.plan import plan
 
 TEXTBOOK = {
     "model": {"name": "mlp"},

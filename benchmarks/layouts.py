@@ -13,10 +13,10 @@ from dataclasses import replace
 from unittest import mock
 
 import nnspec
-from nnspec.fused import params
-from nnspec.fused.layout import is_wide
-from nnspec.fused.plan import Chunk, Share
-from nnspec.fused.train import train_chunk
+from nnspec.training import stacking as params
+from nnspec.training.layout import is_wide
+from nnspec.training.loop import train_chunk
+from nnspec.training.plan import Chunk, Share
 
 WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)
 EPOCHS = 30

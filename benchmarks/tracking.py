@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.result import CellResult
+from nnspec.results.cell import CellResult
 from nnspec.settings import Tracking
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 from nnspec.tracking.files import write_files
 from nnspec.tracking.provenance import run_tags
 from nnspec.tracking.records import RunEnd, RunStart, Series, cell_artifacts, dataset_info, run_name

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import nnspec
-from nnspec.runner.training import Training
+from nnspec.execute.engine import Training
 from nnspec.settings import Runtime
 
 TEXTBOOK = ["model=mlp", "activation=relu", "init=torch_default"]

@@ -19,23 +19,23 @@ from nnspec.errors import NnspecError as NnspecError
 from nnspec.errors import SpecError as SpecError
 from nnspec.errors import TrackingError as TrackingError
 from nnspec.errors import WeightsError as WeightsError
-from nnspec.spec import RunSpec as RunSpec
+from nnspec.specs import RunSpec as RunSpec
 
 if TYPE_CHECKING:
+    from nnspec.api import TrainResult as TrainResult
+    from nnspec.api import load as load
+    from nnspec.api import table as table
+    from nnspec.api import train as train
     from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
-    from nnspec.runner.api import TrainResult as TrainResult
-    from nnspec.runner.api import load as load
-    from nnspec.runner.api import table as table
-    from nnspec.runner.api import train as train
 
 _LAZY = {
     "build": "nnspec.builder",
     "load_spec": "nnspec.compose",
-    "TrainResult": "nnspec.runner.api",
-    "load": "nnspec.runner.api",
-    "table": "nnspec.runner.api",
-    "train": "nnspec.runner.api",
+    "TrainResult": "nnspec.api",
+    "load": "nnspec.api",
+    "table": "nnspec.api",
+    "train": "nnspec.api",
 }
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]
 

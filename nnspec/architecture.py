@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, MODELS
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 SOFTMAX = "softmax"  # the one output activation that is not elementwise
 

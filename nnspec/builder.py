@@ -11,7 +11,7 @@ from nnspec.architecture import SOFTMAX, Pointwise, architecture
 from nnspec.catalog import ACTIVATIONS
 from nnspec.errors import WeightsError
 from nnspec.initial import initial_weights
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 
 class Sine(torch.nn.Module):

@@ -17,7 +17,7 @@ from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
 from nnspec.params import Param, Refused, Rule, Value, rounded
-from nnspec.spec import MEMBERS, SEEDS, SOLVED, Member, RunSpec, as_member, parse, parse_params, text
+from nnspec.specs import MEMBERS, SEEDS, SOLVED, Member, RunSpec, as_member, parse, parse_params, text
 
 _WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
 OUTPUT_WHERE = "model.output"

@@ -18,7 +18,7 @@ from nnspec.catalog.inits import BIAS_SAME
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
-from nnspec.spec import SCALARS, TRAIN, RunSpec, text
+from nnspec.specs import SCALARS, TRAIN, RunSpec, text
 
 RUN, JOB, SWEEPS = "a single run", "a job of another sweeper", "a sweep"
 

@@ -18,7 +18,7 @@ from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
 from nnspec.files import read_bytes
 from nnspec.params import Value
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 Weights = dict[str, np.ndarray]  # state_dict name -> [m, ...]
 

@@ -15,7 +15,7 @@ from nnspec.architecture import SOFTMAX, Dense, Pointwise, architecture
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.errors import TrainingError, nearest
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 XP = NumpyMaths()
 Tensors = dict[str, np.ndarray]  # weights or gradients by state-dict name

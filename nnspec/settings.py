@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Text, Value
-from nnspec.spec import FIELDS, parse_params, targets, text
+from nnspec.specs import FIELDS, parse_params, targets, text
 
 TRACKING = (
     Param("enabled", True, Boolean(), "false trains without a store"),

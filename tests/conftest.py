@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnspec.check import checked_mapping
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 torch.set_num_threads(1)
 

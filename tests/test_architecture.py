@@ -9,7 +9,7 @@ import pytest
 
 from nnspec.architecture import Dense, architecture
 from nnspec.builder import build
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
 

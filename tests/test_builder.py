@@ -13,7 +13,7 @@ from nnspec.builder import build, with_weights
 from nnspec.catalog import ACTIVATIONS
 from nnspec.errors import WeightsError
 from nnspec.initial import initial_weights
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
 

@@ -20,7 +20,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import ACTIVATIONS, REGISTRIES
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 MappingOf = Callable[..., dict[str, Any]]
 SpecOf = Callable[..., RunSpec]

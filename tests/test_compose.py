@@ -31,7 +31,7 @@ from nnspec.compose.composer import plain
 from nnspec.errors import SpecError
 from nnspec.params import Param
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
-from nnspec.spec import SCALARS, SOLVED, TRAIN, RunSpec
+from nnspec.specs import SCALARS, SOLVED, TRAIN, RunSpec
 
 MEMBERS = [(group, entry) for group, registry in REGISTRIES.items() for entry in registry]
 

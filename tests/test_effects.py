@@ -11,7 +11,7 @@ from nnspec.cli.main import main
 from nnspec.compose import Composer, compose, spec
 from nnspec.effects import JOB, RUN, SWEEPS, Command, idle_settings
 from nnspec.errors import SpecError
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.sweep import plan
 
 M = ["-m", "seed=1,2"]

@@ -17,7 +17,7 @@ from nnspec.check import checked_mapping
 from nnspec.diagnostics import VERDICTS
 from nnspec.errors import SpecError
 from nnspec.params import SIZES, Either, Many, Optional, Param, Real, Refused, rounded
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 MappingOf = Callable[..., dict[str, Any]]
 SpecOf = Callable[..., RunSpec]

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from nnspec.architecture import architecture
 from nnspec.errors import WeightsError
 from nnspec.initial import activation_gain, initial_weights
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 SpecOf = Callable[..., RunSpec]
 

@@ -10,7 +10,7 @@ import pytest
 from nnspec.catalog import REGISTRIES
 from nnspec.catalog.inits import bias_param
 from nnspec.params import Boolean, Choice, Either, Integer, Many, Optional, Real, Refused, Text, ordered
-from nnspec.spec import SCALARS, SOLVED, TRAIN
+from nnspec.specs import SCALARS, SOLVED, TRAIN
 
 ACCEPTED = [
     (Real(), 1, 1.0),

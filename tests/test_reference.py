@@ -14,7 +14,7 @@ from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, LOSSES
 from nnspec.errors import TrainingError
 from nnspec.initial import initial_weights
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
 ONE, HUNDRED = 1e-12, 1e-8  # DESIGN.md: float64, after one update and after 100, over which roundings grow

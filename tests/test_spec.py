@@ -15,7 +15,7 @@ import yaml
 
 from nnspec.check import checked, checked_mapping
 from nnspec.errors import Fault, SpecError
-from nnspec.spec import Member, RunSpec, Solved, Train, text
+from nnspec.specs import Member, RunSpec, Solved, Train, text
 
 MappingOf = Callable[..., dict[str, Any]]
 SpecOf = Callable[..., RunSpec]

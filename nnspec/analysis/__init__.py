@@ -12,14 +12,6 @@ from nnspec.analysis.levels import axes_of as axes_of
 from nnspec.analysis.levels import widest as widest
 from nnspec.analysis.pairs import compare as compare
 from nnspec.analysis.pairs import holm as holm
-from nnspec.analysis.report import Section as Section
-from nnspec.analysis.report import report_html as report_html
-from nnspec.analysis.report import table_html as table_html
-from nnspec.analysis.report_run import own_lines as own_lines
-from nnspec.analysis.report_run import run_report as run_report
-from nnspec.analysis.report_run import table_of as table_of
-from nnspec.analysis.report_run import typical as typical
-from nnspec.analysis.report_sweep import sweep_report as sweep_report
 from nnspec.analysis.sequential import Looks as Looks
 from nnspec.analysis.sequential import exact_interval as exact_interval
 from nnspec.analysis.sequential import looks as looks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.errors import NnspecError, unknown
-from nnspec.spec import FIELDS, MEMBERS, text
+from nnspec.specs import FIELDS, MEMBERS, text
 from nnspec.terminal import printable
 
 if TYPE_CHECKING:

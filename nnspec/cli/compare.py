@@ -23,7 +23,7 @@ def compare(arguments: Sequence[str]) -> int:
     parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.runner.readback import networks, read_axes
+        from nnspec.readback import networks, read_axes
 
         run_id = find_run(store, asked.sweep)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
@@ -39,7 +39,7 @@ def columns(by: Sequence[str] | None, axes: Sequence[str], frame: pd.DataFrame) 
         UsageError: the sweep varies nothing but seeds.
     """
     from nnspec.analysis import widest
-    from nnspec.runner.table import axis_column
+    from nnspec.results.table import axis_column
 
     if by:
         return list(dict.fromkeys(name if name in frame else axis_column(name) for name in by))

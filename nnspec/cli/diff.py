@@ -24,7 +24,7 @@ def diff(arguments: Sequence[str]) -> int:
     parser.run("b")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.runner.readback import networks, read_axes
+        from nnspec.readback import networks, read_axes
 
         ids = [find_run(store, words) for words in (asked.a, asked.b)]
         facts = [store.get(run_id) for run_id in ids]

@@ -10,7 +10,7 @@ from nnspec.catalog.inits import bias_param
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.params import Param
-from nnspec.spec import text
+from nnspec.specs import text
 
 KINDS = {
     "activations": "activation",

@@ -20,9 +20,9 @@ def report(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.analysis.drawing import PAGE
-        from nnspec.runner.reporting import filed_at
-        from nnspec.runner.run_reporting import filed_report
+        from nnspec.report.drawing import PAGE
+        from nnspec.report.reporting import filed_at
+        from nnspec.report.run_reporting import filed_report
         from nnspec.tracking.files import file_name
         from nnspec.tracking.remote import upload
 

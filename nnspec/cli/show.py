@@ -10,7 +10,7 @@ import yaml
 from nnspec.architecture import Architecture, Pointwise, architecture
 from nnspec.catalog import INITS
 from nnspec.catalog.inits import Layer
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SEEDS = 1000
 _NUMBERS = 10_000_000  # drawn at most: wide models show fewer seeds

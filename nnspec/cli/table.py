@@ -26,7 +26,7 @@ def table(arguments: Sequence[str]) -> int:
     )
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.runner.readback import networks
+        from nnspec.readback import networks
 
         frame = networks(store, find_run(store, asked.run))
     if asked.csv:

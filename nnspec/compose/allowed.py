@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from nnspec.compose.interpolations import interpolation_faults
 from nnspec.errors import Fault, SpecError, nearest
-from nnspec.spec import text
+from nnspec.specs import text
 
 OPEN = ("mode", "verbose", "searchpath")  # a search path may name folders only, see ``loader``
 HYDRAS = (

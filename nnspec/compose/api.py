@@ -14,7 +14,7 @@ from nnspec.compose.explain import examine_config, explain, one_line
 from nnspec.compose.said import refuse_choices
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 
 def spec(overrides: Sequence[str] = ()) -> RunSpec:

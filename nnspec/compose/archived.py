@@ -11,7 +11,7 @@ from nnspec.catalog import MODELS
 from nnspec.check import checked_mapping
 from nnspec.errors import Fault, SpecError
 from nnspec.files import read_yaml
-from nnspec.spec import MEMBERS, RunSpec, text
+from nnspec.specs import MEMBERS, RunSpec, text
 
 KEY = "spec="
 _QUOTES = ("'", '"')

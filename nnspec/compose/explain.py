@@ -18,7 +18,7 @@ from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.effects import idle_fields
 from nnspec.errors import SHOWN_FAULTS, Fault, nearest, unknown
 from nnspec.settings import Settings, examine_settings, split
-from nnspec.spec import RunSpec, parse, targets, text
+from nnspec.specs import RunSpec, parse, targets, text
 
 GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
 MOST_VALUES = 1_000_000  # of one axis, and cells of a sweep: what is more is a slip of the pen

@@ -16,7 +16,7 @@ from nnspec.compose.explain import choice_faults
 from nnspec.effects import JOB, RUN, SWEEPS, Command, idle_settings, tell
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
-from nnspec.spec import SCALARS, TRAIN, RunSpec
+from nnspec.specs import SCALARS, TRAIN, RunSpec
 
 USUAL = {"launcher": "basic", "sweeper": "nnspec"}
 _FIELDS = frozenset([*(f"train.{param.name}" for param in TRAIN), *(param.name for param in SCALARS)])

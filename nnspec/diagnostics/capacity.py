@@ -18,7 +18,7 @@ from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, Loss
 from nnspec.catalog.activations import formula_params
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.problem import slopes
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 FAR = 1e6  # pre-activations beyond this are as good as infinite: no output within float's reach changes any more
 ROWS = 4096  # rows a program looks at: what is impossible on some of the rows is impossible on all

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, Activation, Loss
 from nnspec.catalog.activations import formula_params
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import room
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 
 Tensor = torch.Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nnspec.architecture import architecture, rows
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 ROOM = 250_000  # numbers that an intermediate array may hold, where it can hold fewer: two megabytes stay in the cache
 ARRAYS = 12  # of that size that live at once

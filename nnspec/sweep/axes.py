@@ -14,7 +14,7 @@ from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import GRAMMAR, MOST_VALUES, choice_faults, elements, unknown_option
 from nnspec.errors import Fault, nearest
 from nnspec.settings import Sweep
-from nnspec.spec import text
+from nnspec.specs import text
 
 Row = tuple[int, ...]  # for each axis, which of its values
 # Strings that Hydra's grammar reads back as they are; others make the way over the parser again, as in Hydra's own

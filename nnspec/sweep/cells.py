@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 
 @dataclass(frozen=True)

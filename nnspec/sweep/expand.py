@@ -12,7 +12,7 @@ from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import compose_rest, examine_config, examine_fields, explain, one_line
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings, examine_settings, split
-from nnspec.spec import RunSpec, parse
+from nnspec.specs import RunSpec, parse
 from nnspec.sweep.axes import Row, Statement, layout, read
 from nnspec.sweep.cells import Cell, SweepPlan
 from nnspec.sweep.included import included

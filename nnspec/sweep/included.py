@@ -8,7 +8,7 @@ from nnspec.compose.archived import grammar
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import examine_config, explain, one_line
 from nnspec.errors import Fault
-from nnspec.spec import text
+from nnspec.specs import text
 from nnspec.sweep.axes import Statement
 from nnspec.sweep.cells import Cell
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.result import NEVER, CellResult
-from nnspec.spec import RunSpec
+from nnspec.results.cell import NEVER, CellResult
+from nnspec.specs import RunSpec
 from nnspec.tracking.parquet import GROUP, parquet_file, parquet_groups
 
 INITIAL = "weights/initial.safetensors"

@@ -15,7 +15,7 @@ import numpy as np
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.params import Boolean, Choice, Integer, Kind, Refused, Value
-from nnspec.spec import text
+from nnspec.specs import text
 from nnspec.tracking.limits import checked_key, clip
 from nnspec.tracking.records import PARENT_TAG, STATUSES, Series
 

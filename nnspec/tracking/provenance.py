@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking.records import FINGERPRINT_TAG, describe
 
 PROCESS_TAG = "nnspec.process"

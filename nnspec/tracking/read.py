@@ -11,7 +11,7 @@ from nnspec.check import archived_spec
 from nnspec.errors import Fault, SpecError, TrackingError, WeightsError
 from nnspec.files import load_yaml
 from nnspec.settings import Tracking
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import FINAL, SPEC
 from nnspec.tracking.records import SWEEP_TAG
 from nnspec.tracking.results import read_results

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.intervals import wilson_interval
-from nnspec.result import CellResult
-from nnspec.spec import Member, RunSpec
+from nnspec.results.cell import CellResult
+from nnspec.specs import Member, RunSpec
 from nnspec.tracking.artifacts import cell_artifacts as cell_artifacts
 
 STATUSES = ("FINISHED", "FAILED", "KILLED")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.errors import Fault, TrackingError
-from nnspec.spec import SEEDS
+from nnspec.specs import SEEDS
 from nnspec.tracking.artifacts import RESULTS
 from nnspec.tracking.store import Store
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from nnspec.errors import Fault, NnspecError, TrackingError
 from nnspec.files import ARTIFACT_BYTES, JSON_BYTES, load_yaml, read_bytes
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
 from nnspec.tracking.fields import checked_run, checked_series
 from nnspec.tracking.files import checked_path, write_file, write_files

@@ -9,11 +9,11 @@ import pytest
 
 from nnspec.analysis.figures import activation_info, lines_info
 from nnspec.analysis.levels import AnalysisError
-from nnspec.analysis.report import Section, report_html, table_html
-from nnspec.analysis.report_run import own_lines, run_report, table_of, typical
-from nnspec.analysis.report_sweep import sweep_report
-from nnspec.result import CellResult
-from nnspec.spec import RunSpec
+from nnspec.report.page import Section, report_html, table_html
+from nnspec.report.run_page import own_lines, run_report, table_of, typical
+from nnspec.report.sweep_page import sweep_report
+from nnspec.results.cell import CellResult
+from nnspec.specs import RunSpec
 
 AXES = ["activation.name", "optimizer.lr"]
 EVIL = "<script>alert(1)</script>"

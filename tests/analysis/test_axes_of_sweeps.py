@@ -10,7 +10,7 @@ import pytest
 
 import nnspec
 from nnspec.analysis import axes_of, compare
-from nnspec.runner.table import axis_column, sweep_table
+from nnspec.results.table import axis_column, sweep_table
 from nnspec.sweep import SweepPlan, plan
 from nnspec.tracking import open_store
 

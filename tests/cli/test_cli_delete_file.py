@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from nnspec.cli.filed import opened
-from nnspec.runner.filing import Filer
+from nnspec.journal.filer import Filer
 from nnspec.tracking import Unfiled, spool
 from nnspec.tracking.spool import FILED
 
@@ -62,7 +62,7 @@ def spooled(tmp_path, spec_of, trained_cell):
 
 @pytest.fixture
 def trained_cell():
-    from nnspec.runner.training import Training
+    from nnspec.execute.engine import Training
     from nnspec.settings import Runtime
 
     return lambda spec: next(event for event in Training([spec], Runtime(workers=1)) if hasattr(event, "verdict"))

@@ -226,7 +226,7 @@ def test_a_history_that_is_none(drop: str, store: Foreign, nnspec: Any) -> None:
 def test_a_report_stays_in_its_folder(
     name: str, store: Foreign, nnspec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnspec.runner.run_reporting.filed_report", lambda *_: {"report.html": b"<p>"})
+    monkeypatch.setattr("nnspec.report.run_reporting.filed_report", lambda *_: {"report.html": b"<p>"})
     before = {path.name for path in tmp_path.iterdir()}
     store.sql("UPDATE runs SET name = ?", name)
     status, out, _ = checked(nnspec("report", store.single, "--uri", store.uri))
@@ -242,7 +242,7 @@ def test_a_report_stays_in_its_folder(
 def test_a_report_does_not_follow_links_out_of_its_run(
     store: Foreign, nnspec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnspec.runner.run_reporting.filed_report", lambda *_: {"report.html": b"<p>"})
+    monkeypatch.setattr("nnspec.report.run_reporting.filed_report", lambda *_: {"report.html": b"<p>"})
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     store.file(store.single, "report").symlink_to(elsewhere)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nnspec.cli.filed import opened
-from nnspec.runner.readback import read_cell
-from nnspec.runner.run_reporting import gradient_norms, histograms, surfaces_over_time
+from nnspec.readback import read_cell
+from nnspec.report.run_reporting import gradient_norms, histograms, surfaces_over_time
 
 SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
     f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "init")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from nnspec.cli.filed import opened
-from nnspec.runner.readback import networks, read_axes, read_cell
+from nnspec.readback import networks, read_axes, read_cell
 
 
 def test_the_table_is_that_of_the_sweep(filed, nnspec, tmp_path):
@@ -44,7 +44,7 @@ def test_a_single_run_has_a_table(filed):
 def test_a_sweep_without_its_own_table_is_put_together_from_its_cells(filed, monkeypatch):
     with opened(filed.uri) as store:
         own = networks(store, filed.sweep.parent)
-        monkeypatch.setattr("nnspec.runner.readback._own_table", lambda store, run_id: None)
+        monkeypatch.setattr("nnspec.readback._own_table", lambda store, run_id: None)
         cells = networks(store, filed.sweep.parent)
     by = ["activation.name", "init.name", "seed"]
     for column in ("final_loss", "solved", "solved_at", "verdict", "epochs"):
@@ -76,7 +76,7 @@ def test_a_cell_comes_back_as_it_trained(filed, trained_twin):
 
 @pytest.fixture
 def trained_twin():
-    from nnspec.runner.training import Training
+    from nnspec.execute.engine import Training
     from nnspec.settings import Runtime
 
     def train(spec):

@@ -16,7 +16,7 @@ from nnspec.builder import _module
 from nnspec.catalog import ACTIVATIONS, Activation
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.params import Boolean, Choice, Real
-from nnspec.spec import Member
+from nnspec.specs import Member
 from nnspec.torch_maths import TorchMaths
 
 # values for each kind of parameter, where it allows them; exact in float32, for torch reads CELU's alpha as one in its

@@ -15,7 +15,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import INITS
 from nnspec.catalog.inits import Layer
 from nnspec.initial import activation_gain, initial_weights
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SeedSpec = Callable[..., RunSpec]
 SHAPES = [(4,), (16, 5), (3, 16)]  # hidden layers: below and above 16 weights, where torch changes its way of drawing

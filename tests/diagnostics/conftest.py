@@ -13,9 +13,9 @@ from nnspec.architecture import architecture
 from nnspec.catalog import LOSSES
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import Group
-from nnspec.fused.plan import plan
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.plan import plan
 
 Weights = Mapping[str, Any]
 

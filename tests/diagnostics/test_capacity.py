@@ -9,7 +9,7 @@ import pytest
 
 from nnspec.catalog import DATA, LOSSES
 from nnspec.diagnostics.capacity import bounds, margin, model_margin
-from nnspec.spec import Member
+from nnspec.specs import Member
 
 XOR = DATA["xor"].make({"encoding": "binary"})
 

@@ -11,7 +11,7 @@ from nnspec.diagnostics import diagnose
 from nnspec.diagnostics.probes import effective_rank
 from nnspec.diagnostics.problem import is_odd, slopes
 from nnspec.diagnostics.symmetry import count_distinct
-from nnspec.spec import Member
+from nnspec.specs import Member
 
 
 def member(name):

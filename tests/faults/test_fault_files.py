@@ -14,7 +14,7 @@ import pytest
 import servers
 import sweeps
 
-from nnspec.runner.filing import UNFILED
+from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
 HERE = "tracking.uri=sqlite:///mlflow.db"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sweeps
 
-from nnspec.runner.filing import UNFILED
+from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
 ROUNDS = 50

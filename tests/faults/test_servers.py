@@ -11,7 +11,7 @@ import pytest
 import servers
 import sweeps
 
-from nnspec.runner.filing import UNFILED
+from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
 AXES = ["activation=relu,tanh,gelu,sigmoid,elu", "init=kaiming_uniform,orthogonal", "seed=range(0,3)"]

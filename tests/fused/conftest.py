@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from nnspec.fused.memory import Room
-from nnspec.fused.plan import Chunk, Share, plan, segment_key
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.fused.workers import Finished, train_chunks
-from nnspec.spec import RunSpec
+from nnspec.execute.pool import Finished, train_chunks
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.memory import Room
+from nnspec.training.plan import Chunk, Share, plan, segment_key
 
 Network = tuple[int, int]  # place of its cell, replicate
 Facts = dict[str, bytes]  # everything that a network leaves, bit by bit

@@ -13,13 +13,16 @@ import pytest
 import torch
 
 from nnspec.catalog import ACTIVATIONS, OPTIMIZERS
-from nnspec.fused import compiled, machine, stretch, traced
-from nnspec.fused.compiled import Compiled
-from nnspec.fused.graph import Graph, GraphMaths, Traced, Untraceable, total
-from nnspec.fused.stretch import Stretch, stretches
-from nnspec.fused.traced import Pass
-from nnspec.result import NEVER
-from nnspec.spec import RunSpec, Train
+from nnspec.results.cell import NEVER
+from nnspec.specs import RunSpec, Train
+from nnspec.training import compiled
+from nnspec.training import llvm as machine
+from nnspec.training import spans as stretch
+from nnspec.training import tracing as traced
+from nnspec.training.compiled import Compiled
+from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, total
+from nnspec.training.spans import Stretch, stretches
+from nnspec.training.tracing import Pass
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
 Differing = Callable[..., dict[Any, list[str]]]

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from nnspec.catalog import ACTIVATIONS, LOSSES, OPTIMIZERS
-from nnspec.fused.layout import is_wide
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
+from nnspec.training.layout import is_wide
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
 Differing = Callable[..., dict[Any, list[str]]]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.fused.plan import plan
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.result import NEVER
-from nnspec.spec import RunSpec, Train
+from nnspec.results.cell import NEVER
+from nnspec.specs import RunSpec, Train
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.plan import plan
 
 SpecOf = Callable[..., RunSpec]
 TrainOf = Callable[[RunSpec], Trained]

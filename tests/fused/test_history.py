@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-import nnspec.fused.train as module
+import nnspec.training.loop as module
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.catalog import DATA, LOSSES
-from nnspec.fused.plan import plan
-from nnspec.fused.train import Progress, Trained, train_chunk
-from nnspec.result import NEVER
-from nnspec.spec import RunSpec, Train
+from nnspec.results.cell import NEVER
+from nnspec.specs import RunSpec, Train
+from nnspec.training.loop import Progress, Trained, train_chunk
+from nnspec.training.plan import plan
 
 SpecOf = Callable[..., RunSpec]
 TrainOf = Callable[[RunSpec], Trained]

@@ -13,9 +13,9 @@ import torch
 from nnspec import reference
 from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
-from nnspec.fused.plan import Plan, plan
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.plan import Plan, plan
 
 SpecOf = Callable[..., RunSpec]
 Tensors = dict[str, np.ndarray]

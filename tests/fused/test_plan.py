@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
-from nnspec.fused.layout import LANE, is_wide, padded
-from nnspec.fused.memory import Room, held_bytes
-from nnspec.fused.plan import KEY_PARTS, SMALLEST, Chunk, Plan, Share, differences, plan, segment_key
-from nnspec.fused.stretch import logged_rows, logged_steps, row_of
-from nnspec.spec import RunSpec, Train
+from nnspec.specs import RunSpec, Train
+from nnspec.training.layout import LANE, is_wide, padded
+from nnspec.training.memory import Room, held_bytes
+from nnspec.training.plan import KEY_PARTS, SMALLEST, Chunk, Plan, Share, differences, plan, segment_key
+from nnspec.training.spans import logged_rows, logged_steps, row_of
 
 SpecOf = Callable[..., RunSpec]
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from nnspec.catalog import LOSSES, OPTIMIZERS
-from nnspec.fused.layout import LANE, is_wide
-from nnspec.fused.memory import (
+from nnspec.specs import RunSpec
+from nnspec.training.layout import LANE, is_wide
+from nnspec.training.loop import Trained
+from nnspec.training.memory import (
     BLOCK,
     Room,
     chunk_bytes,
@@ -25,9 +27,7 @@ from nnspec.fused.memory import (
     result_bytes,
     snapshots,
 )
-from nnspec.fused.stretch import MOST
-from nnspec.fused.train import Trained
-from nnspec.spec import RunSpec
+from nnspec.training.spans import MOST
 
 SpecOf = Callable[..., RunSpec]
 SIZES: list[dict[str, Any]] = [
@@ -60,8 +60,8 @@ def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
 def test_a_result_has_the_size_that_is_reckoned_with(
     spec_of: SpecOf, train: Callable[[RunSpec], Trained], fields: dict[str, Any]
 ) -> None:
-    from nnspec.fused.plan import Chunk, Share
-    from nnspec.runner.judge import judge
+    from nnspec.execute.judge import judge
+    from nnspec.training.plan import Chunk, Share
 
     spec = spec_of(**{"train": {"epochs": 50}, **fields}, replicates=3)
     trained = train(spec)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from nnspec.fused.plan import Chunk, Share
-from nnspec.fused.train import Trained
-from nnspec.fused.workers import Event, Extra, Finished, Lost, Stuck, train_chunks
-from nnspec.spec import RunSpec
+from nnspec.execute.pool import Event, Extra, Finished, Lost, Stuck, train_chunks
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained
+from nnspec.training.plan import Chunk, Share
 
 SpecOf = Callable[..., RunSpec]
 BAD = 2  # the number of the chunk that meets its fate

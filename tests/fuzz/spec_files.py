@@ -16,7 +16,7 @@ from nnspec.catalog import REGISTRIES
 from nnspec.check import checked_mapping
 from nnspec.cli.listing import parameters
 from nnspec.errors import SpecError
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 FILE = "made.yaml"
 CHEAP = ("train.epochs=2", "train.workers=1")

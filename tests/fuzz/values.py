@@ -16,7 +16,7 @@ from nnspec.cli.listing import parameters
 from nnspec.compose.folders import conf_dir
 from nnspec.params import Either, Many, Optional, Param, Refused
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING
-from nnspec.spec import SCALARS, SOLVED, TRAIN
+from nnspec.specs import SCALARS, SOLVED, TRAIN
 
 PLAIN: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, 3, 5, -1, 0.5, 0.1, 0.01, 0.9, 1.5, -0.5, 2**31, 2**32, 2**63, 10**30, 10**400),

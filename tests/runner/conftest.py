@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.training import Training
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
 from nnspec.settings import Runtime
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking import RunEnd, RunStart
 
 

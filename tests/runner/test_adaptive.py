@@ -8,11 +8,11 @@ import pytest
 from nnspec.analysis.sequential import looks
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
-from nnspec.runner.adaptive import AdaptiveTraining, trainer
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.training import Training
+from nnspec.execute.adaptive import AdaptiveTraining, trainer
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
 from nnspec.settings import Runtime
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 PRECISION = 0.4
 GROUPS = {"model": "mlp", "init": "torch_default", "optimizer": "adam", "loss": "bce", "data": "xor"}

@@ -18,7 +18,7 @@ import nnspec
 from nnspec.errors import NnspecError, SpecError, TrackingError, TrainingError
 from nnspec.intervals import wilson_interval
 from nnspec.settings import Tracking
-from nnspec.spec import Member, RunSpec
+from nnspec.specs import Member, RunSpec
 from nnspec.tracking import open_store
 from nnspec.tracking.records import PARENT_TAG
 
@@ -136,8 +136,8 @@ def test_a_spec_with_faults_is_refused(spec_of: SpecOf) -> None:
 
 
 def test_networks_that_could_not_train_are_an_error(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nnspec.runner.training as training
-    from nnspec.fused.workers import Lost
+    import nnspec.execute.engine as training
+    from nnspec.execute.pool import Lost
 
     monkeypatch.setattr(training, "train_chunks", lambda *_: (event for event in [Lost(0, "out of memory")]))
     with pytest.raises(TrainingError, match="spec 0 did not train: out of memory"):
@@ -207,7 +207,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_what_is_promised_is_there() -> None:
     import nnspec.builder
-    import nnspec.spec  # whatever is imported first, these are the functions: a submodule of that name would hide them
+    import nnspec.specs  # whatever is imported first, these are the functions: a submodule of that name would hide them
 
     for name in nnspec.__all__:
         assert callable(getattr(nnspec, name)), name

@@ -6,11 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from nnspec.fused.memory import Room, hot_bytes
-from nnspec.fused.plan import Chunk, Plan, plan
-from nnspec.fused.train import probe
-from nnspec.runner.console import duration
-from nnspec.runner.cost import (
+from nnspec.execute.cost import (
     COMPILING,
     COMPILING_ROW,
     FASTER,
@@ -20,7 +16,11 @@ from nnspec.runner.cost import (
     eager_seconds,
     plan_seconds,
 )
-from nnspec.spec import RunSpec, Train
+from nnspec.report.console import duration
+from nnspec.specs import RunSpec, Train
+from nnspec.training.loop import probe
+from nnspec.training.memory import Room, hot_bytes
+from nnspec.training.plan import Chunk, Plan, plan
 
 SpecOf = Callable[..., RunSpec]
 
@@ -92,8 +92,8 @@ def test_the_largest_stacks_are_tried_and_the_others_go_by_their_size(spec_of: S
 )
 def test_what_is_tried_is_small(spec_of: SpecOf, fields: dict[str, object], narrow: bool, few: bool) -> None:
     from nnspec.architecture import rows
-    from nnspec.fused.memory import chunk_bytes
-    from nnspec.runner.cost import ROOM
+    from nnspec.execute.cost import ROOM
+    from nnspec.training.memory import chunk_bytes
 
     spec, tried = spec_of(**fields), Tried()
     assert plan_seconds(planned([spec]), 1, tried)

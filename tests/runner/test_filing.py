@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.fused.train import Rows
-from nnspec.result import NEVER
-from nnspec.runner import filing
-from nnspec.runner.filing import (
+from nnspec.execute.gather import TrainedCell, partial_history
+from nnspec.journal import filer as filing
+from nnspec.journal.filer import (
     FAILURE_TAG,
     UNFILED,
     VERDICT_TAG,
@@ -31,11 +30,12 @@ from nnspec.runner.filing import (
     most_common,
     verdict_metrics,
 )
-from nnspec.runner.gather import TrainedCell, partial_history
+from nnspec.results.cell import NEVER
 from nnspec.settings import Tracking
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking import Store, file_spool, open_store
 from nnspec.tracking.records import FINGERPRINT_TAG, cell_artifacts
+from nnspec.training.loop import Rows
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]

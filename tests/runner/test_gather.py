@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.fused.plan import Chunk, Share
-from nnspec.fused.train import Trained, train_chunk
-from nnspec.runner.gather import Gatherer, TrainedCell, partial_history
-from nnspec.runner.judge import Judged, judge
-from nnspec.spec import RunSpec
+from nnspec.execute.gather import Gatherer, TrainedCell, partial_history
+from nnspec.execute.judge import Judged, judge
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.plan import Chunk, Share
 
 SpecOf = Callable[..., RunSpec]
 REPLICATES = (5, 1, 8)

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from nnspec.analysis.sequential import looks
 from nnspec.errors import SpecError
-from nnspec.runner.adaptive import AdaptiveTraining
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.memory import MIB, Budget, Use, budget, kinds, planned_bytes, results_bytes, shared_out
-from nnspec.runner.run import run
-from nnspec.runner.training import Training
+from nnspec.execute.adaptive import AdaptiveTraining
+from nnspec.execute.budget import MIB, Budget, Use, budget, kinds, planned_bytes, results_bytes, shared_out
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
+from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.settings import Sweep as SweepSettings
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 
 SpecOf = Callable[..., RunSpec]

@@ -9,11 +9,11 @@ import pytest
 
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.memory import MIB, Use, budget, kinds
-from nnspec.runner.training import Training
+from nnspec.execute.budget import MIB, Use, budget, kinds
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
 from nnspec.settings import Runtime
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 
 SWEEPS = 300
 HIDDEN = ([4], [8], [3, 5], [2, 2, 2], [30, 26])

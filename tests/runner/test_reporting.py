@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from nnspec import runner
-from nnspec.analysis.drawing import Drawer, Material, ReportError, draw, started
-from nnspec.analysis.report_run import typical
-from nnspec.runner import collecting
-from nnspec.runner.collecting import Collector, plan
-from nnspec.runner.notebook import result_html
-from nnspec.runner.reporting import material_of
-from nnspec.runner.showing import Shown, activation_curves, surface, unit_lines
-from nnspec.runner.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
-from nnspec.runner.table import outcome_rows, sweep_table
+from nnspec.report import collecting
+from nnspec.report.collecting import Collector, plan
+from nnspec.report.drawing import Drawer, Material, ReportError, draw, started
+from nnspec.report.notebook import result_html
+from nnspec.report.reporting import material_of
+from nnspec.report.run_page import typical
+from nnspec.report.showing import Shown, activation_curves, surface, unit_lines
+from nnspec.report.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
+from nnspec.results.table import outcome_rows, sweep_table
 from nnspec.settings import Settings, Sweep, Tracking
 from nnspec.sweep import Cell
 from nnspec.tracking import open_store
@@ -184,14 +184,14 @@ def test_a_sweep_files_its_report(specs, tmp_path):
 
 
 def test_a_sweep_without_report_draws_none(specs, tmp_path, monkeypatch):
-    monkeypatch.setattr("nnspec.runner.parent.SweepReport", None)
+    monkeypatch.setattr("nnspec.journal.parent.SweepReport", None)
     outcome, store = sweep_of(specs, tmp_path, report=False)
     assert artifacts(store, outcome.parent) is None
     assert "report" not in outcome.seconds
 
 
 @pytest.mark.parametrize(
-    "where", ["nnspec.runner.reporting.material_of", "nnspec.runner.reporting.draw", "nnspec.runner.reporting.prepare"]
+    "where", ["nnspec.report.reporting.material_of", "nnspec.report.reporting.draw", "nnspec.report.reporting.prepare"]
 )
 def test_a_failed_report_is_told_in_a_line_and_costs_nothing(specs, tmp_path, monkeypatch, capsys, where):
     def broken(*_, **__):
@@ -238,7 +238,7 @@ def test_a_drawer_ends_with_its_parent():
 def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
     settings = Settings(tracking=Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"))
     with started() as drawer:
-        monkeypatch.setattr("nnspec.runner.reporting.Drawer", None)  # a second one would be an error, said and counted
+        monkeypatch.setattr("nnspec.report.reporting.Drawer", None)  # a second one would be an error, said and counted
         outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
     assert artifacts(open_store(settings.tracking), outcome.parent)
     assert not drawer._process.is_alive()
@@ -253,7 +253,7 @@ def test_no_drawer_is_started_where_none_is_wanted_or_can_be(monkeypatch):
 
     with started(wanted=False) as drawer:
         assert drawer is None
-    monkeypatch.setattr("nnspec.analysis.drawing.Drawer", no_more)
+    monkeypatch.setattr("nnspec.report.drawing.Drawer", no_more)
     with started() as drawer:
         assert drawer is None
 
@@ -262,7 +262,7 @@ def test_a_sweeps_drawer_is_there_before_torch_is_imported(tmp_path):
     """In a process of its own, as this one has torch; only what Hydra's sweeper calls is watched."""
     code = """
 import sys
-import nnspec.analysis.drawing as drawing
+import nnspec.report.drawing as drawing
 from nnspec.cli import main
 class Watched(drawing.Drawer):
     def __init__(self, *parts):

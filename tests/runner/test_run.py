@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.fused.workers import Lost
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
+from nnspec.execute.pool import Lost
+from nnspec.journal.filer import FAILURE_TAG, UNFILED, Begun
+from nnspec.journal.parent import Parent
 from nnspec.runner import Outcome, run
-from nnspec.runner.filing import FAILURE_TAG, UNFILED, Begun
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.parent import Parent
-from nnspec.runner.training import Training
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import Store, open_store, read_table
 from nnspec.tracking.locate import Location
@@ -169,7 +169,7 @@ def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(
 
 
 def test_a_chunk_that_is_lost_fails_its_cells_only(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nnspec.runner.training as training
+    import nnspec.execute.engine as training
 
     cells = [*sweep_of(spec_of, (0.01, 0.1)), *sweep_of(spec_of, (0.2, 0.3), loss="mse")]  # two stacks, one chunk each
     real = training.train_chunks

@@ -12,7 +12,7 @@ import pytest
 
 import nnspec
 from nnspec.errors import TrainingError
-from nnspec.runner.shards import Shards
+from nnspec.execute.shards import Shards
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = [

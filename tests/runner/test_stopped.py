@@ -13,18 +13,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from nnspec.fused.plan import Chunk
-from nnspec.fused.train import Progress, Rows, Trained, train_chunk
-from nnspec.fused.workers import Advanced, Event, Extra, Finished
+from nnspec.execute.engine import Training
+from nnspec.execute.interrupts import Interrupts
+from nnspec.execute.pool import Advanced, Event, Extra, Finished
+from nnspec.journal.filer import joined_histories, longest
 from nnspec.processes import Requests
 from nnspec.runner import run
-from nnspec.runner.filing import joined_histories, longest
-from nnspec.runner.interrupts import Interrupts
-from nnspec.runner.training import Training
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import open_store
+from nnspec.training.loop import Progress, Rows, Trained, train_chunk
+from nnspec.training.plan import Chunk
 
 SpecOf = Callable[..., RunSpec]
 ROWS = 3  # of the history that are known of the chunk in training

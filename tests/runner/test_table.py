@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnspec.result import NEVER
-from nnspec.runner.gather import TrainedCell
-from nnspec.runner.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
-from nnspec.spec import RunSpec
+from nnspec.execute.gather import TrainedCell
+from nnspec.results.cell import NEVER
+from nnspec.results.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
+from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import servers
 
-from nnspec.result import NEVER, CellResult
-from nnspec.spec import Member, RunSpec, Train
+from nnspec.results.cell import NEVER, CellResult
+from nnspec.specs import Member, RunSpec, Train
 from nnspec.tracking.records import (
     DatasetInfo,
     RunEnd,

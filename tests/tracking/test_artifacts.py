@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load
 
-from nnspec.result import CellResult
-from nnspec.spec import RunSpec
+from nnspec.results.cell import CellResult
+from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import cell_artifacts, weights_file
 from nnspec.yaml_text import yaml_value
 

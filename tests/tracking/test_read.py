@@ -12,7 +12,7 @@ import pytest
 
 from nnspec.errors import TrackingError, WeightsError
 from nnspec.settings import Tracking
-from nnspec.spec import RunSpec
+from nnspec.specs import RunSpec
 from nnspec.tracking.read import read_spec, read_table, read_weights
 from nnspec.tracking.records import RunStart
 from nnspec.tracking.store import Store, open_store

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnspec.result import NEVER, CellResult
+from nnspec.results.cell import NEVER, CellResult
 from nnspec.tracking.records import (
     RunEnd,
     Series,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.result import CellResult
+from nnspec.results.cell import CellResult
 from nnspec.settings import Tracking
 from nnspec.tracking.artifacts import weights_file
 from nnspec.tracking.records import RunEnd, RunStart, Series

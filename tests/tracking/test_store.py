@@ -13,7 +13,7 @@ import pytest
 import servers
 
 from nnspec.errors import TrackingError
-from nnspec.result import CellResult
+from nnspec.results.cell import CellResult
 from nnspec.settings import Tracking
 from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.store import Store, open_store

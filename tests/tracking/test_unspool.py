@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.result import CellResult
+from nnspec.results.cell import CellResult
 from nnspec.settings import Tracking
 from nnspec.tracking.provenance import PROCESS_TAG, process_id
 from nnspec.tracking.records import RunEnd, RunStart

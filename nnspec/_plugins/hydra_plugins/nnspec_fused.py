@@ -55,8 +55,8 @@ class FusedSweeper(Sweeper):
         return outcome
 
     def _run(self, axes: list[str], arguments: list[str]) -> Any:
-        from nnspec.analysis.drawing import started
         from nnspec.compose import Composer, command_line, heed, resolved
+        from nnspec.report.drawing import started
         from nnspec.settings import settings_from
         from nnspec.sweep import expand
 
@@ -86,7 +86,7 @@ class FusedSweeper(Sweeper):
         """What trains the chunks: nothing to say with Hydra's basic launcher, else its jobs, a shard each."""
         if str(self._config.hydra.launcher._target_) == BASIC_LAUNCHER:
             return None
-        from nnspec.runner.shards import Shards
+        from nnspec.execute.shards import Shards
 
         return Shards(self._launch)
 

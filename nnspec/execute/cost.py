@@ -1,0 +1,148 @@
+"""About how long a plan takes to train: a short trial of its largest stacks, and arithmetic.
+
+Trials are eager, of few updates, and bounded in time and memory. Compiled code takes a known share of an eager update's
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nnspec.architecture import architecture, rows
+from nnspec.catalog import INITS
+from nnspec.specs import RunSpec, Train
+from nnspec.training.layout import LANE, is_wide
+from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes
+from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
+from nnspec.training.spans import Stretch, logged_rows, stretches
+
+PATIENCE = 0.4  # seconds of all trials together
+STACKS = 4  # that are tried; the others are as the largest, by their size
+ROOM = 48e6  # bytes that a trial may take
+FASTER = 3.7  # times that a compiled update is faster than an eager one, but
+QUICKEST = 20e-9  # no network's takes less than this where the eager one takes more
+COMPILING, COMPILING_ROW = 0.1, 1.5e-3  # seconds to compile a step, and for each weight and row of data
+FEW = 1000  # rows of data that are tried at least, of many
+SHARED = 1.4  # times as long as alone an update takes beside another process: they share caches and memory
+ENDLESS = 10**9  # updates of a trial: it is broken off
+LOOK = 0.4  # of an update, what a row of the history costs
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Seconds a network to set up, and to update once by the eager trainer."""
+
+    setup: float
+    update: float
+
+
+Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``fused.train.probe``
+
+
+def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
+    """Seconds until all networks are trained, or None where no trial is small enough to tell. Diagnosis and filing not
+    counted."""
+    largest = sorted(plan.stacks, key=lambda stack: -work(plan.specs, stack))[:STACKS]
+    trials = {}
+    for stack in largest:
+        trial = tried(plan.specs, stack, probe, patience / len(largest))
+        if trial is None:
+            return None
+        trials[stack] = trial
+    known = sum(stack_seconds(plan.specs, stack, workers, trial) for stack, trial in trials.items())
+    share = sum(work(plan.specs, stack) for stack in largest) / sum(work(plan.specs, stack) for stack in plan.stacks)
+    return known / share
+
+
+def work(specs: Sequence[RunSpec], stack: Stack) -> float:
+    """Bytes that all updates of a stack touch: what the time of stacks goes by."""
+    spec = specs[stack.cells[0]]
+    return stack.networks * (spec.train.epochs + 10) * hot_bytes(spec)
+
+
+def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: Trial) -> float:
+    """Seconds of a stack of which a trial is known, on so many processes."""
+    first = specs[stack.cells[0]]
+    processes = min(workers, len(stack.chunks))
+    seconds, compiled = 0.0, 0
+    for chunk in stack.chunks:
+        different = formulas(specs, chunk)
+        it_pays = chunk.compiled and compiles(first, chunk.networks // different)
+        seconds += chunk.networks * (
+            trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update)
+        )
+        compiled = max(compiled, different if it_pays else 0)
+    return seconds / processes * (SHARED if processes > 1 else 1.0) + compiled * (
+        COMPILING + COMPILING_ROW * _size(first)
+    )
+
+
+def _size(spec: RunSpec) -> int:
+    return rows(spec.data) * architecture(spec).parameters
+
+
+def eager_seconds(train: Train, update: float) -> float:
+    """Seconds of a network's training, update by update."""
+    return update * (train.epochs + LOOK * logged_rows(train))
+
+
+def compiled_seconds(train: Train, update: float) -> float:
+    """Seconds of a network's training by compiled code, whose first updates are made both ways."""
+    fast = max(update / FASTER, min(update, QUICKEST))
+    both: Stretch = next(stretches(train, 256))
+    return update * both.updates + fast * (train.epochs + LOOK * logged_rows(train))
+
+
+def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
+    """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of
+    the data's rows. None if all of that does not fit."""
+    chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
+    spec = specs[chunk.shares[0].cell]
+    count, least = chunk.networks, 1 if is_wide(spec) else min(LANE, chunk.networks)
+    while count > least and _bytes(spec, count) > ROOM:
+        count = max(least, count // 2)
+    known = rows(spec.data)
+    some = known if _bytes(spec, count) <= ROOM else max(1, min(known, int(known * ROOM / 2 / _bytes(spec, count))))
+    smaller: RunSpec | None = spec
+    if some < min(known, FEW):  # it is the weights
+        some, smaller = known, narrower(spec)
+        while smaller is not None and _bytes(smaller, count) > ROOM:
+            smaller = narrower(smaller)
+    if smaller is None:
+        return None
+    share = hot_bytes(smaller) / hot_bytes(spec) * some / known
+    picked, shares = _first(specs, chunk, count)
+    trials = [smaller] * len(picked) if smaller is not spec else picked
+    short = [replace(one, train=Train(ENDLESS, ENDLESS)) for one in trials]
+    setup, update = probe(short, Chunk(shares), patience, some)
+    return Trial(setup / count / share, update / count / share)
+
+
+def _bytes(spec: RunSpec, count: int) -> float:
+    return chunk_bytes(replace(spec, train=Train(ENDLESS, ENDLESS)), count, Room(compiled=False))
+
+
+def _first(specs: Sequence[RunSpec], chunk: Chunk, count: int) -> tuple[list[RunSpec], tuple[Share, ...]]:
+    """The specs of a chunk's first networks, and their shares."""
+    picked: list[RunSpec] = []
+    shares: list[Share] = []
+    for share in chunk.shares:
+        if count > 0:
+            shares.append(Share(len(picked), share.first, min(share.count, count)))
+            picked.append(specs[share.cell])
+            count -= share.count
+    return picked, tuple(shares)
+
+
+def narrower(spec: RunSpec) -> RunSpec | None:
+    """The same model with hidden layers of three quarters the width; None where it has none, they are narrow, or
+    weights are stored."""
+    hidden = dict(spec.model.params).get("hidden")
+    if INITS[spec.init.name].stored or not isinstance(hidden, tuple):
+        return None
+    widths = tuple(max(1, int(str(width)) * 3 // 4) for width in hidden)
+    if widths == hidden:
+        return None
+    params = tuple((name, widths if name == "hidden" else value) for name, value in spec.model.params)
+    return replace(spec, model=replace(spec.model, params=params))

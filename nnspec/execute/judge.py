@@ -1,0 +1,64 @@
+"""Diagnosis of a trained chunk, in the worker that trained it: groups of like networks in, one value a network out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
+from nnspec.specs import Member, RunSpec
+from nnspec.training.loop import Trained
+from nnspec.training.plan import Chunk
+
+_SHARED = {name: name for name in VERDICTS}  # one text for all networks of a verdict, not one each
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Of each network of a chunk, in its order: ``verdict`` [j], and ``numbers`` [j] by name, NaN where not
+    measured."""
+
+    verdict: np.ndarray
+    numbers: dict[str, np.ndarray]
+    seconds: float = 0.0
+    files: dict[int, dict[str, bytes]] = field(default_factory=dict)  # by cell, of those that lie in the chunk whole
+
+
+def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> Judged:
+    """Diagnose every network of a chunk."""
+    start = time.perf_counter()
+    groups: dict[RunSpec, list[np.ndarray]] = {}
+    column = 0
+    for share in chunk.shares:
+        groups.setdefault(_alike(specs[share.cell]), []).append(np.arange(column, column + share.count))
+        column += share.count
+    verdict = np.full(column, "", dtype=object)
+    numbers: dict[str, np.ndarray] = {}
+    for spec, members in groups.items():
+        where, together = np.concatenate(members), at_a_time(spec)
+        for some in (where[first : first + together] for first in range(0, len(where), together)):
+            diagnosis = diagnose(_group(spec, trained, some))
+            verdict[some] = [_SHARED[name] for name in diagnosis.verdict.tolist()]
+            for name, values in diagnosis.numbers.items():
+                numbers.setdefault(name, np.full(column, np.nan))[some] = values
+    return Judged(verdict, numbers, time.perf_counter() - start)
+
+
+def _alike(spec: RunSpec) -> RunSpec:
+    """What a diagnosis depends on besides the arrays: networks that agree on it are judged together."""
+    return replace(spec, seed=0, replicates=1, init=Member(""), optimizer=Member(""))
+
+
+def _group(spec: RunSpec, trained: Trained, where: np.ndarray) -> Group:
+    return Group(
+        spec=spec,
+        initial={name: tensor[where] for name, tensor in trained.initial.items()},
+        final={name: tensor[where] for name, tensor in trained.final.items()},
+        steps=trained.rows.steps,
+        loss=trained.rows.loss[where],
+        right=trained.rows.right[where, -1],
+        nonfinite_at=trained.nonfinite_at[where],
+    )

@@ -1,0 +1,280 @@
+"""Chunks on all cores: one process a core, each training one chunk at a time.
+
+Processes rather than threads: a training step is some forty short operations, and Python's lock between two threads
+costs more than the operations do. The parent receives plain arrays; nothing passes through a file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from nnspec.processes import held_back, leave_signals_to_the_parent
+from nnspec.specs import RunSpec
+from nnspec.training.loop import Progress, Trained, train_chunk
+from nnspec.training.plan import Chunk
+
+Extra = Callable[[Sequence[RunSpec], Chunk, Trained], Any]  # what else to compute of a trained chunk, in its worker
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Chunk number ``chunk`` has come so far."""
+
+    chunk: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Chunk number ``chunk`` is trained; ``extra`` is what the caller asked to have computed of it."""
+
+    chunk: int
+    trained: Trained
+    extra: Any
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Chunk number ``chunk`` could not be trained."""
+
+    chunk: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Chunk number ``chunk`` waits for its worker process, which somebody has stopped."""
+
+    chunk: int
+    process: int
+
+
+Event = Advanced | Finished | Lost | Stuck
+SILENCE = 5.0  # seconds without a report after which a worker is looked at
+
+
+class Events(Protocol):
+    """An iterator over events that can be closed."""
+
+    def __iter__(self) -> Iterator[Event]: ...
+    def __next__(self) -> Event: ...
+    def close(self) -> None: ...
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train_chunks(
+    specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float = SILENCE
+) -> Events:
+    """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
+
+    ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
+    call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
+    """
+    if min(workers, len(chunks)) <= 1:
+        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
+    return _Pool(specs, chunks, workers, extra, silence)
+
+
+def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
+    """Train chunk ``number`` in this process."""
+    try:
+        for event in train_chunk(specs, chunks[number]):
+            if isinstance(event, Trained):
+                yield Finished(number, event, extra(specs, chunks[number], event))
+            else:
+                yield Advanced(number, event)
+        del event
+        give_back()
+    except MemoryError:
+        yield Lost(number, "out of memory; lower train.memory or replicates")
+    except RuntimeError as error:
+        if "allocate" not in str(error):  # torch's word for out of memory on the processor
+            raise
+        yield Lost(number, f"out of memory ({str(error).splitlines()[0]}); lower train.memory or replicates")
+
+
+class _Pool(Iterator[Event]):
+    """Worker processes, the pipe to each, and the chunk that each has in hand; an iterator over what they report."""
+
+    def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float):
+        # a forked worker has torch imported already; elsewhere it must import it for itself
+        self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self.work = (specs, chunks, extra)
+        self.waiting = list(reversed(range(len(chunks))))
+        self.busy: dict[Connection, tuple[Any, int]] = {}
+        Finalize(self, _end, (self.busy,), exitpriority=0)  # Python would wait for them, and they for work
+        self.silence = silence
+        self.heard: dict[int, float] = {}  # by process, when it last reported; none once it is known to be stopped
+        for _ in range(min(workers, len(chunks))):
+            self._start()
+
+    def __next__(self) -> Event:
+        if not self.busy:
+            raise StopIteration
+        try:
+            while True:
+                stuck = self._stuck()
+                if stuck is not None:
+                    return stuck
+                for ready in wait(list(self.busy), self.silence if self.heard else None):
+                    return self._receive(cast(Connection, ready))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, whatever they have in hand; also one that is stopped, which no request to end would
+        reach."""
+        _end(self.busy)
+
+    def _stuck(self) -> Stuck | None:
+        """Of the workers that have been silent for a while one that is stopped; each once."""
+        now = time.monotonic()
+        for process, number in self.busy.values():
+            if now - self.heard.get(process.pid, now) > self.silence and is_stopped(process.pid):
+                del self.heard[process.pid]
+                return Stuck(number, process.pid)
+        return None
+
+    def _start(self) -> None:
+        here, there = self.context.Pipe()
+        inherited = [here, *self.busy]  # a worker that kept these open would never see its parent's end
+        process = self.context.Process(
+            target=_serve, args=(there, inherited if sys.platform == "linux" else [], *self.work), daemon=True
+        )
+        with held_back():
+            process.start()
+        there.close()
+        number = self.waiting.pop()
+        self.busy[here] = (process, number)
+        self.heard[process.pid] = time.monotonic()
+        here.send(number)
+
+    def _receive(self, connection: Connection) -> Event:
+        process, number = self.busy[connection]
+        self.heard[process.pid] = time.monotonic()
+        try:
+            event = received(connection)
+        except (EOFError, ConnectionResetError):
+            process.join()
+            del self.busy[connection]
+            if self.waiting:
+                self._start()
+            return Lost(
+                number,
+                f"its worker process died (status {process.exitcode}), most likely out of memory; lower train.memory",
+            )
+        if isinstance(event, BaseException):
+            raise event
+        if not isinstance(event, Advanced):
+            self._next(connection)
+        return cast(Event, event)
+
+    def _next(self, connection: Connection) -> None:
+        process, _ = self.busy.pop(connection)
+        try:
+            connection.send(self.waiting[-1] if self.waiting else None)
+        except (BrokenPipeError, ConnectionResetError):  # it died after its last report: another takes its place
+            process.join()
+            if self.waiting:
+                self._start()
+            return
+        if self.waiting:
+            self.busy[connection] = (process, self.waiting.pop())
+        else:
+            connection.close()
+            process.join()
+
+
+def _end(busy: dict[Connection, tuple[Any, int]]) -> None:
+    for connection, (process, _) in busy.items():
+        process.kill()
+        connection.close()
+    for process, _ in busy.values():
+        process.join()
+    busy.clear()
+
+
+def is_stopped(process: int) -> bool:
+    """Whether a process has been stopped, as by SIGSTOP or a debugger; False where the system does not say."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False
+
+
+@lru_cache
+def _trim() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def give_back() -> None:
+    """Give memory that is free within this process back to the system, where the C library keeps it for later."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+def send(connection: Connection, event: Event | Exception) -> None:
+    """Send an event. Its arrays go as they lie in memory, one after the other, so that neither end holds a second copy
+    of all."""
+    buffers: list[pickle.PickleBuffer] = []
+    text = pickle.dumps(event, protocol=5, buffer_callback=buffers.append)
+    parts = [buffer.raw() for buffer in buffers]
+    connection.send([part.nbytes for part in parts])
+    connection.send_bytes(text)
+    for part in parts:
+        if part.nbytes:
+            connection.send_bytes(part)
+
+
+def received(connection: Connection) -> Any:
+    """The event that ``send`` sent."""
+    sizes = connection.recv()
+    text = connection.recv_bytes()
+    parts = [bytearray(size) for size in sizes]
+    for part in parts:
+        if part:
+            connection.recv_bytes_into(part)
+    return pickle.loads(text, buffers=parts)
+
+
+def _serve(
+    connection: Connection,
+    inherited: Sequence[Connection],
+    specs: Sequence[RunSpec],
+    chunks: Sequence[Chunk],
+    extra: Extra,
+) -> None:
+    """A worker: chunk numbers in, events out, until told None or the parent is gone."""
+    leave_signals_to_the_parent()
+    for other in inherited:
+        other.close()
+    try:
+        while (number := connection.recv()) is not None:
+            for event in chunk_events(specs, chunks, number, extra):
+                send(connection, event)
+                del event
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except Exception as error:  # a programming error: the parent raises it, so that it is seen
+        try:
+            send(connection, error)
+        except (TypeError, AttributeError, pickle.PicklingError):  # it holds what cannot travel
+            send(connection, RuntimeError(f"{type(error).__name__}: {error}"))

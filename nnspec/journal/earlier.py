@@ -1,0 +1,101 @@
+"""Cells that are filed already: those of a sweep to resume, and those that a new sweep may reuse."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnspec.errors import TrackingError
+from nnspec.journal.filer import places
+from nnspec.results.cell import NEVER
+from nnspec.specs import RunSpec
+from nnspec.terminal import complain
+from nnspec.tracking import Store, file_spool, read_results
+from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+from nnspec.tracking.store import RunFacts
+from nnspec.tracking.unspool import unfiled_of
+
+LAST = "last"
+DIGEST_TAG = "nnspec.sweep"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is there: the parent to go on under, and by cell the run that has it finished. ``message`` says so first."""
+
+    parent: str | None = None
+    finished: dict[int, str] = field(default_factory=dict)
+    message: str = ""
+
+
+def sweep_digest(specs: Iterable[RunSpec]) -> str:
+    """Sixteen hexadecimal digits that name a set of cells, whatever their order."""
+    return hashlib.sha256("".join(sorted(spec.fingerprint for spec in specs)).encode()).hexdigest()[:16]
+
+
+def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
+    """The sweep to resume ('last': the youngest of the same cells) and its finished cells.
+
+    What of it was spooled is filed first. Runs that a dead process left RUNNING are closed as KILLED, and these cells'
+    unfinished runs are deleted, for they are run again.
+
+    Raises:
+        TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
+    """
+    parent = store.latest_sweep(experiment_id, {DIGEST_TAG: sweep_digest(specs)}) if resume == LAST else resume
+    if parent is None:
+        return Earlier(message="no sweep of these cells to resume yet: starting it")
+    _refuse_unfit(store.get(parent))
+    file_kept(store, parent)
+    children = store.find_children(parent)
+    by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
+    finished = {
+        i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint
+    }
+    ours = {spec.fingerprint for spec in specs}
+    store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
+    left = [child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours]
+    store.delete(left)  # a cell must not be there twice
+    return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
+
+
+def file_kept(store: Store, sweep: str) -> None:
+    """File what an earlier process of the sweep trained and could not file; what still cannot be is trained again."""
+    for spool in unfiled_of(sweep, places()):
+        try:
+            file_spool(spool, store)
+        except TrackingError as error:
+            complain(f"{error}; the cells in {spool} are trained again")
+
+
+def _refuse_unfit(sweep: RunFacts) -> None:
+    if DIGEST_TAG not in sweep.tags:
+        raise TrackingError(
+            f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI"
+        )
+    if sweep.status == "RUNNING" and process_alive(sweep.tags.get(PROCESS_TAG, "")):
+        raise TrackingError(
+            f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it"
+        )
+
+
+def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlier:
+    """The finished cells of the same fingerprint in the same experiment, whichever command filed them."""
+    found = store.finished(experiment_id, [spec.fingerprint for spec in specs])
+    finished = {i: found[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in found}
+    message = (
+        f"{len(finished)} of {len(specs)} cells taken from earlier runs" if finished else "no earlier runs to reuse"
+    )
+    return Earlier(None, finished, message)
+
+
+def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
+    """The outcome of each replicate of a finished cell, from its results.parquet, as ``outcome_rows`` made it."""
+    table = read_results(store, run_id)
+    outcome = {str(name): np.asarray(table[name]) for name in table.columns}
+    outcome["solved_at"] = np.asarray(table["solved_at"].fillna(NEVER), dtype=np.int64)
+    outcome["epochs"] = np.full(len(table), epochs)
+    return outcome

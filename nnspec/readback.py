@@ -1,0 +1,209 @@
+"""Filed runs back as what training left: arrays of a cell, the table of a sweep."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.analysis.levels import MEASURED
+from nnspec.architecture import architecture
+from nnspec.errors import Fault, TrackingError, WeightsError
+from nnspec.execute.gather import TrainedCell
+from nnspec.reference import forward, problem
+from nnspec.results.cell import NEVER, CellResult
+from nnspec.results.table import axis_column
+from nnspec.specs import RunSpec
+from nnspec.tracking import (
+    Store,
+    check_shapes,
+    checked_results,
+    read_checked_spec,
+    read_parquet,
+    read_results,
+    read_table,
+    read_weights,
+)
+from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
+from nnspec.tracking.records import SWEEP_TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AXES_TAG = "nnspec.axes"
+KINDS = {"iu": "whole numbers", "f": "real numbers", "b": "true or false"}
+
+
+def is_sweep(store: Store, run_id: str) -> bool:
+    """Whether the run is the parent of a sweep."""
+    return SWEEP_TAG in store.get(run_id).tags
+
+
+def read_axes(store: Store, run_id: str) -> list[str]:
+    """The columns of a sweep's axes in its table, seeds and what is measured aside; none for a single run.
+
+    Raises:
+        TrackingError: the run's tag that names them is no list of texts in JSON.
+    """
+    tag = store.get(run_id).tags.get(AXES_TAG, "[]")
+    try:
+        axes = json.loads(tag)
+    except (ValueError, RecursionError):
+        axes = None
+    if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
+        rule = "must be a list of texts in JSON"
+        raise TrackingError(
+            str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes"))
+        )
+    return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
+
+
+def networks(store: Store, run_id: str) -> pd.DataFrame:
+    """One row a network of a sweep or of a single run, with every column that analysis reads.
+
+    Raises:
+        TrackingError: there is no such run, nothing of it is finished, or what it filed is not as it must be.
+    """
+    facts = store.get(run_id)
+    table = _own_table(store, run_id) if SWEEP_TAG in facts.tags and facts.status != "RUNNING" else None
+    if table is None:
+        table = read_table(run_id, store)
+        table = table.drop(columns="cell", errors="ignore")
+        table.insert(0, "cell", table["run_id"].factorize()[0])
+    if "epochs" not in table:
+        table["epochs"] = table["train.epochs"] if "train.epochs" in table else facts.params.get("train.epochs")
+        table["epochs"] = _whole(table["epochs"], f"the param train.epochs of run {run_id}")
+    if "verdict" not in table:
+        table["verdict"] = np.where(table["solved"], "solved", "unknown")
+    table["verdict"] = table["verdict"].fillna("unknown")
+    return table
+
+
+def _whole(values: pd.Series, where: str) -> np.ndarray:
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    if not np.all((numbers >= 0) & (numbers < 2**53)):
+        value = values[~((numbers >= 0) & (numbers < 2**53))].iloc[0]
+        raise TrackingError(str(Fault(where, "must be a whole number", f"'{value}'", "mend the param")))
+    return numbers.astype(np.int64)
+
+
+def _own_table(store: Store, run_id: str) -> pd.DataFrame | None:
+    """The table that a sweep filed as it ended; None where it never came so far."""
+    try:
+        content = store.artifact(run_id, RESULTS)
+    except TrackingError:
+        return None
+    return checked_results(content, f"{RESULTS} of run {run_id}", also=("cell",))
+
+
+def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
+    """A filed cell as it was when it had trained; of the numbers of its diagnosis those that were filed by replicate.
+
+    Raises:
+        TrackingError: an artifact is missing, as of a run that did not finish.
+        WeightsError: the weights do not fit the spec.
+    """
+    spec = read_checked_spec(run_id, store)
+    history, results = _history(store, run_id, spec), read_results(store, run_id)
+    if len(results) != spec.replicates:
+        rule = f"must have a row for each of the {spec.replicates} replicates"
+        raise TrackingError(str(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again")))
+    shape, replicates = architecture(spec).tensors(), spec.replicates
+    initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
+    result = CellResult(
+        spec=spec,
+        seeds=results["seed"].to_numpy(),
+        steps=history["step"][0],
+        loss=history["loss"],
+        accuracy=history["accuracy"],
+        weight_norm={
+            name.partition(".")[2]: values for name, values in history.items() if name.startswith("weight_norm.")
+        },
+        right=history["right"].astype(bool),
+        outputs=_outputs(spec, final),
+        solved_at=results["solved_at"].fillna(NEVER).to_numpy(dtype=np.int64),
+        nonfinite_at=np.full(replicates, NEVER),
+        initial=initial,
+        final=final,
+        snapshots=_snapshots(store, run_id, spec),
+    )
+    verdict = results["verdict"].to_numpy() if "verdict" in results else np.where(result.solved, "solved", "unknown")
+    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
+    numbers = {str(name): results[name].to_numpy() for name in results if name not in known}
+    return TrainedCell(index, result, verdict.astype(object), numbers)
+
+
+def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, np.ndarray]:
+    """The history of a run by column, [r, t] each: the same steps for each replicate, rising, and finite or not.
+
+    Raises:
+        TrackingError: it is not as it must be.
+    """
+    where = f"{HISTORY} of run {run_id}"
+    table = read_parquet(store.artifact(run_id, HISTORY), where)
+    norms = [f"weight_norm.{dense.name}" for dense in architecture(spec).dense]
+
+    def refused(rule: str, value: object) -> TrackingError:
+        return TrackingError(str(Fault(where, rule, str(value), "train the run again")))
+
+    if table.num_rows % spec.replicates:
+        raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
+    found = {}
+    for name, kinds in {"step": "iu", "loss": "f", "accuracy": "f", "right": "b", **dict.fromkeys(norms, "f")}.items():
+        values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
+        if values.dtype.kind not in kinds:
+            raise refused(
+                f"must have {KINDS[kinds]} in a column '{name}'",
+                table[name].type if name in table.column_names else "none",
+            )
+        found[name] = values.reshape(spec.replicates, -1)
+    if (found["step"] != found["step"][0]).any() or (np.diff(found["step"][0]) <= 0).any() or found["step"].min() < 0:
+        raise refused("must have the same rising steps from 0 for each replicate", "others")
+    return found
+
+
+def _ordered(weights: dict[str, np.ndarray], spec: RunSpec) -> dict[str, np.ndarray]:
+    """In the order of the ``state_dict``, for safetensors has one of its own; replicates first, also where there is
+    one."""
+    return {
+        name: weights[name] if spec.replicates > 1 else weights[name][None] for name in architecture(spec).tensors()
+    }
+
+
+def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, np.ndarray]]:
+    if not spec.train.snapshot_every:
+        return {}
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for path, tensor in read_weights(run_id, store, path=SNAPSHOTS).items():
+        step, _, name = path.partition("/")
+        if not step.isascii() or not step.isdecimal():
+            raise WeightsError(
+                str(
+                    Fault(
+                        f"{SNAPSHOTS} of run {run_id}",
+                        "must have tensors STEP/NAME",
+                        f"'{path}'",
+                        "train the run again",
+                    )
+                )
+            )
+        found.setdefault(int(step), {})[name] = tensor
+    for number, weights in found.items():
+        check_shapes(
+            f"{SNAPSHOTS} of run {run_id} at step {number}", weights, architecture(spec).tensors(), spec.replicates
+        )
+    return {step: _ordered(found[step], spec) for step in sorted(found)}
+
+
+def _outputs(spec: RunSpec, weights: dict[str, np.ndarray]) -> np.ndarray:
+    rows, _ = problem(spec)
+    one: list[Any] = []
+    with np.errstate(all="ignore"):  # of networks that diverged
+        for replicate in range(spec.replicates):
+            one.append(
+                forward(spec, {name: tensor[replicate].astype(float) for name, tensor in weights.items()}, rows)[-1].h
+            )
+    return np.stack(one)

@@ -1,0 +1,1 @@
+"""What a command shows: the page, the terminal, the notebook."""

@@ -1,0 +1,190 @@
+"""What a sweep's report shows besides the table, picked while the cells go by: the memory is bounded, whatever their
+number.
+
+Which networks are kept depends on their place in the sweep alone, never on the order in which cells come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnspec.execute.gather import TrainedCell
+from nnspec.report.showing import Shown, on_the_plane
+from nnspec.results.cell import CellResult
+from nnspec.results.table import varied
+from nnspec.specs import RunSpec
+
+CURVES = 400  # networks whose losses are kept for the band of one level
+LEVELS = 24  # levels of the widest axis that have a band
+POINTS = 150  # steps of a band
+GROUPS = 4  # groups of which networks are shown: combinations of all axes, or levels of the widest
+CANDIDATES = 9  # networks kept of each group and outcome, to find a typical one among them
+MOMENTS = 4  # sets of weights of a network, the first and the last among them
+ROOM = 16e6  # bytes of weights that all candidates may hold
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    rank: int
+    loss: float
+    label: str
+    spec: RunSpec
+    moments: Sequence[Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """By cell: the level whose band it adds to with which replicates, and the group that it may stand for."""
+
+    bands: Sequence[str]
+    band: Mapping[int, tuple[int, np.ndarray]]
+    groups: Sequence[str]
+    group: Mapping[int, int]
+
+
+@dataclass
+class Collector:
+    """Takes in trained cells and keeps what a report shows of them. ``axes`` are columns of the sweep's table."""
+
+    specs: Sequence[RunSpec]
+    axes: Sequence[str]
+    _plan: _Plan | None = None
+    _losses: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
+    _candidates: dict[tuple[int, bool], list[_Candidate]] = field(default_factory=dict)
+
+    def add(self, cell: TrainedCell) -> None:
+        """Take in one cell; its index is that of its spec."""
+        if self._plan is None:
+            self._plan = plan(self.specs, self.axes)
+        if cell.index in self._plan.band:
+            level, replicates = self._plan.band[cell.index]
+            self._losses.setdefault(level, {})[cell.index] = _thinned(cell.result, replicates)
+        if cell.index in self._plan.group and on_the_plane(cell.spec):
+            number = self._plan.group[cell.index]
+            for solved in (True, False):
+                self._consider((number, solved), cell)
+
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Label -> (steps [t], loss [r, t]): one band a level of the widest axis."""
+        bands = {}
+        for level in sorted(self._losses):
+            assert self._plan is not None
+            parts = [self._losses[level][index] for index in sorted(self._losses[level])]
+            bands[self._plan.bands[level]] = (parts[0][0], np.concatenate([loss for _, loss in parts]))
+        return bands
+
+    def shown(self) -> list[Shown]:
+        """Of each group, the solved and the failed network of median final loss."""
+        found = []
+        for number, solved in sorted(self._candidates, key=lambda key: (key[0], not key[1])):
+            ranked = sorted(self._candidates[number, solved], key=lambda one: (one.loss, one.rank))
+            if ranked:
+                typical = ranked[(len(ranked) - 1) // 2]
+                found.append(Shown(typical.label, typical.spec, typical.moments))
+        return found
+
+    def _consider(self, key: tuple[int, bool], cell: TrainedCell) -> None:
+        """Keep the candidates of lowest rank: a choice that no order of arrival can change."""
+        assert self._plan is not None
+        rows = np.flatnonzero(cell.result.solved == key[1])
+        if not len(rows):
+            return
+        most = _candidates(cell.result)
+        ranks = _ranks(cell.index, rows)
+        kept = self._candidates.setdefault(key, [])
+        for i in np.argsort(ranks, kind="stable")[:most]:
+            if len(kept) < most or ranks[i] < kept[-1].rank:
+                label = (
+                    f"{self._plan.groups[key[0]]}: {'solved' if key[1] else 'failed'}, seed "
+                    f"{int(cell.result.seeds[rows[i]])}"
+                )
+                kept.append(_candidate(int(ranks[i]), label, cell.result, int(rows[i])))
+                kept.sort(key=lambda one: one.rank)
+                del kept[most:]
+
+
+def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
+    """Which networks of a sweep a report shows, from the specs alone."""
+    import pandas as pd
+
+    from nnspec.analysis.levels import group_by, levels_of, widest
+
+    columns = varied(specs)
+    frame = pd.DataFrame({axis: columns[axis] for axis in axes if axis in columns}, index=range(len(specs)))
+    wide = widest(frame, list(frame.columns), 1)
+    codes, labels = (
+        (levels_of(frame, wide[0]).codes, levels_of(frame, wide[0]).labels)
+        if wide
+        else (np.zeros(len(specs), int), ("all",))
+    )
+    groups = group_by(frame, list(frame.columns))
+    few = 0 < len(groups) <= GROUPS
+    group_codes, group_labels = (groups.codes, groups.labels()) if few else (codes, list(labels))
+    levels = evenly(len(labels), LEVELS)
+    band = {}
+    names = list(labels)
+    for level in levels:
+        cells, epochs = _longest(specs, np.flatnonzero(codes == level))
+        names[level] += epochs
+        band.update({index: (int(level), replicates) for index, replicates in _sample(specs, cells)})
+    chosen = set(evenly(len(group_labels), GROUPS))
+    group = {index: int(code) for index, code in enumerate(group_codes) if code in chosen}
+    return _Plan(names, band, group_labels, group)
+
+
+def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], str]:
+    """Of a level's cells those that trained longest and wrote as often: bands have one row of steps. And what to add to
+    its label."""
+    clocks = {int(i): (specs[i].train.epochs, -specs[i].train.log_every) for i in cells}
+    longest = max(clocks.values())
+    return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} epochs" if len(
+        set(clocks.values())
+    ) > 1 else ""
+
+
+def _sample(specs: Sequence[RunSpec], cells: Sequence[int]) -> list[tuple[int, np.ndarray]]:
+    """At most ``CURVES`` networks of the cells, evenly over all: (cell, its replicates)."""
+    ends = np.cumsum([specs[i].replicates for i in cells])
+    places = np.asarray(evenly(int(ends[-1]), CURVES))
+    which = np.searchsorted(ends, places, side="right")
+    starts = np.concatenate([[0], ends[:-1]])
+    return [(cells[j], places[which == j] - starts[j]) for j in np.unique(which)]
+
+
+def _thinned(result: CellResult, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    at = np.asarray(evenly(len(result.steps), POINTS))
+    rows = replicates[replicates < len(result.seeds)]
+    with np.errstate(over="ignore"):  # a loss too large for a picture is drawn as an infinite one
+        return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
+
+
+def _candidates(result: CellResult) -> int:
+    size = sum(tensor[0].nbytes for tensor in result.final.values())
+    return int(np.clip(ROOM // max(1, size * MOMENTS * GROUPS * 2), 1, CANDIDATES))
+
+
+def _candidate(rank: int, label: str, result: CellResult, row: int) -> _Candidate:
+    between = [result.snapshots[step] for step in sorted(result.snapshots) if 0 < step < result.steps[-1]]
+    chosen = [between[i] for i in evenly(len(between), MOMENTS - 2)]
+    moments = [
+        {name: tensor[row].copy() for name, tensor in moment.items()}
+        for moment in (result.initial, *chosen, result.final)
+    ]
+    loss = float(result.final_loss[row])
+    return _Candidate(rank, loss if np.isfinite(loss) else np.inf, label, result.spec, moments)
+
+
+def _ranks(index: int, rows: np.ndarray) -> np.ndarray:
+    """Numbers that look drawn at random and depend on the network's place alone (Knuth's multiplicative hash)."""
+    place = np.asarray(rows, np.uint64) * np.uint64(2_246_822_519) + np.uint64((index + 1) * 2_654_435_761)
+    return ((place ^ (place >> np.uint64(15))) * np.uint64(2_654_435_761)) & np.uint64(0xFFFFFFFF)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most ``most`` of the numbers below ``count``, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [int(i) for i in np.unique(np.round(np.linspace(0, count - 1, most)))]

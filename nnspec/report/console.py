@@ -1,0 +1,130 @@
+"""What the terminal shows: the plan in a line, a progress bar, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnspec.architecture import architecture
+from nnspec.catalog import DATA, LOSSES
+from nnspec.execute.gather import TrainedCell
+from nnspec.journal.filer import Interval
+from nnspec.results.cell import WILSON, CellResult, result_lines, verdict_text
+from nnspec.specs import RunSpec, text
+from nnspec.terminal import progress_stream
+from nnspec.training.plan import Plan, differences
+
+STACKS = 12  # of a plan that are listed
+ROWS = 16  # of the table of outputs; parity of many bits has thousands
+
+
+def plan_line(plan: Plan, workers: int) -> str:
+    """The plan in one line."""
+    chunks = sum(len(stack.chunks) for stack in plan.stacks)
+    processes = count(min(workers, chunks), "process", "processes")
+    counts = (
+        f"{count(plan.networks, 'network')} in {count(len(plan.stacks), 'stack')}, {count(chunks, 'chunk')} on "
+        f"{processes}"
+    )
+    if len(plan.specs) == 1:
+        return f"{summary(plan.specs[0])}: {counts}"
+    return f"{count(len(plan.specs), 'cell')}: {counts}"
+
+
+def summary(spec: RunSpec) -> str:
+    """A spec in a line: sizes, activation, initialisation, optimizer, loss, data, length."""
+    shape = architecture(spec)
+    sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
+    lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
+    problem = f"{spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
+    return f"{spec.model.name} {sizes} {spec.activation.name}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
+
+
+def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) -> str:
+    """The whole plan: cells, stacks, why they are several, the bytes that it holds, and about how long it trains; None:
+    unknown."""
+    lines = [plan_line(plan, workers)]
+    for number, stack in enumerate(plan.stacks[:STACKS]):
+        largest = max(chunk.networks for chunk in stack.chunks)
+        counts = [count(len(stack.cells), "cell"), count(stack.networks, "network"), count(len(stack.chunks), "chunk")]
+        first = summary(plan.specs[stack.cells[0]]) + (" ..." if len(stack.cells) > 1 else "")
+        lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)} of up to {largest:,}")
+    if len(plan.stacks) > STACKS:
+        lines.append(f"  ... and {count(len(plan.stacks) - STACKS, 'stack')} more")
+    if len(plan.stacks) > 1:
+        lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
+    lines.append(f"about {max(1, round(memory / 2**20)):,} MiB of memory for training and results")
+    lines.append(
+        "time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training"
+    )
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """'2.4 s', '12 min', '3 h', '5 days'."""
+    if seconds < 0.1:
+        return "0.1 s"
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def count(number: int, thing: str, things: str | None = None) -> str:
+    """'1 cell', '2 cells'."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def progress_bar(networks: int) -> Any:
+    """A bar over networks trained, with those solved so far; it shows on terminals only."""
+    from tqdm import tqdm
+
+    form = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} networks [{elapsed}<{remaining}{postfix}]"
+    return tqdm(total=networks, file=progress_stream(), disable=None, bar_format=form, leave=False, dynamic_ncols=True)
+
+
+def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
+    """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given)
+    and when, verdicts."""
+    result = cell.result
+    limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
+    how = "95%, exact, allowing for the looks on the way" if interval else WILSON
+    lines = [outputs_table(result), "", *result_lines(result.final_loss, result.solved, result.solved_at, limits, how)]
+    if result.spec.replicates > 1 or not result.solved.all():
+        lines.append(f"verdict     {verdict_text(cell.verdict)}")
+    return "\n".join(lines)
+
+
+def outputs_table(result: CellResult) -> str:
+    """Inputs, targets and outputs (medians over replicates) of the first rows."""
+    data = DATA[result.spec.data.name].make(dict(result.spec.data.params))
+    targets = LOSSES[result.spec.loss.name].targets(data.labels, data.classes)
+    outputs = np.median(result.outputs, axis=0)
+    head = ("inputs", "target", "output" if len(result.seeds) == 1 else "output (median)")
+    rows = [head] + [
+        (" ".join(f"{v:g}" for v in x), " ".join(f"{v:g}" for v in y), " ".join(f"{v:.3f}" for v in p))
+        for x, y, p in list(zip(data.inputs, targets, outputs, strict=True))[:ROWS]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  ".join(item.ljust(width) for item, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    hidden = len(data.inputs) - ROWS
+    return "\n".join(lines + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else []))
+
+
+def timings_text(seconds: Mapping[str, float]) -> str:
+    """Where the time went; parts overlap, for training and filing go on at once."""
+    return "timings     " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+
+
+def failures_text(reasons: Mapping[int, str], names: Sequence[str], most: int = 10) -> str:
+    """The cells that failed, each with its reason."""
+    lines = [f"{count(len(reasons), 'cell')} failed:"]
+    lines += [f"  {names[index]}: {reason}" for index, reason in list(reasons.items())[:most]]
+    return "\n".join(lines + ([f"  ... and {len(reasons) - most} more"] if len(reasons) > most else []))
+
+
+def cell_name(cell: Any) -> str:
+    """A cell as its choices, or as its spec where it has none."""
+    return " ".join(f"{axis}={value}" for axis, value in cell.choices) or summary(cell.spec)

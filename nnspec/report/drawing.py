@@ -1,0 +1,175 @@
+"""The report of a sweep is drawn in a process of its own: it loads its libraries before networks train, and draws while
+runs are filed.
+
+Nothing here needs torch: whoever starts the process before torch is imported has it ready, on a core that would be
+idle.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.plane_figures import UnitLines
+from nnspec.errors import NnspecError
+from nnspec.processes import held_back, leave_signals_to_the_parent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE = "report.html"
+PATIENCE = 120.0  # seconds that a finished sweep waits for its report
+Files = dict[str, bytes]
+Draw = Callable[[Any], Files]
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the report of a sweep is drawn from, as ``sweep_report`` takes it; plain values, so that another process
+    can draw it."""
+
+    table: pd.DataFrame
+    axes: Sequence[str]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    surfaces: Sequence[Mapping[str, Any]]
+    lines: Sequence[UnitLines]
+    activations: Sequence[ActivationCurve]
+    tolerance: float
+    by: Sequence[str] | None = None
+    command: str = ""
+    spec_yaml: str = ""
+    title: str = "Sweep"
+
+
+def draw(material: Material) -> Files:
+    """The report of a sweep: its page and its pictures by file name."""
+    from nnspec.report.sweep_page import sweep_report
+
+    page, pictures = sweep_report(**vars(material))
+    return {PAGE: page.encode(), **pictures}
+
+
+def prepare() -> None:
+    """Load what drawing needs, and draw once: the first figure of a process takes as long as three later ones."""
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    import nnspec.report.sweep_page  # noqa: F401
+    from nnspec.analysis.draw import label_ends, new_figure, png, tidy
+
+    figure = new_figure()
+    axes = figure.subplots()
+    tidy(axes, "title", "x", "y")
+    axes.set_yscale("log")
+    axes.plot([1, 2], [1, 10])
+    label_ends(axes, ["label"], [10], ["black"])
+    png(figure)
+
+
+class ReportError(NnspecError):
+    """A report that could not be made. Never fatal: the results are filed without it."""
+
+
+class Drawer:
+    """A process that waits for what to draw. ``draw`` hands it over, ``result`` waits for the files."""
+
+    def __init__(self, draw: Draw, prepare: Callable[[], None]):
+        # Forked before any thread of ours is there; a fork also has NumPy and pandas already.
+        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._here, there = context.Pipe()
+        inherited = self._here if sys.platform == "linux" else None
+        self._process = context.Process(
+            target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True
+        )
+        with held_back():
+            self._process.start()
+        Finalize(
+            self, self._process.kill, exitpriority=0
+        )  # Python would wait for it as it ends, and it for what to draw
+        there.close()
+        self.asked = False
+
+    def draw(self, material: Any) -> None:
+        """Begin to draw."""
+        self.asked = True
+        try:
+            self._here.send(material)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ReportError(self._death()) from error
+
+    def result(self, patience: float = PATIENCE) -> tuple[Files, float]:
+        """The files of the report by path, and the seconds that drawing took.
+
+        Raises:
+            ReportError: it could not be drawn, with the reason.
+        """
+        try:
+            if not self._here.poll(patience):
+                raise ReportError(f"it was not drawn within {patience:g} s")
+            files, seconds, reason = self._here.recv()
+        except (EOFError, ConnectionResetError) as error:
+            raise ReportError(self._death()) from error
+        finally:
+            self.stop()
+        if reason:
+            raise ReportError(reason)
+        return files, seconds
+
+    def stop(self) -> None:
+        """End the process."""
+        self._here.close()
+        self._process.kill()  # also if it is stopped, which no request to end would reach
+        self._process.join()
+
+    def _death(self) -> str:
+        self._process.join(1)
+        return f"its process died (status {self._process.exitcode})"
+
+
+@contextmanager
+def started(wanted: bool = True) -> Iterator[Drawer | None]:
+    """A ``Drawer`` of reports, stopped at the end; None where none is wanted, or none could be started: ask again when
+    it is needed."""
+    drawer = None
+    if wanted:
+        with suppress(OSError):
+            drawer = Drawer(draw, prepare)
+    try:
+        yield drawer
+    finally:
+        if drawer is not None:
+            drawer.stop()
+
+
+def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], None]) -> None:
+    leave_signals_to_the_parent()
+    if inherited is not None:
+        inherited.close()  # else the parent's death would go unseen here
+    warnings.simplefilter("ignore")
+    gc.disable()  # it draws once and ends: nothing is worth looking for meanwhile
+    try:
+        prepare()
+        material = there.recv()
+        there.send(_drawn(draw, material))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _drawn(draw: Draw, material: Any) -> tuple[Files, float, str]:
+    started = time.perf_counter()
+    try:
+        return draw(material), time.perf_counter() - started, ""
+    except Exception as error:  # whatever it is, the sweep goes on without its report
+        return {}, 0.0, " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,46 @@
+"""The parts of a report that show single networks; sweeps and runs share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnspec.analysis.draw import MOST_PANELS, png
+from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
+from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
+from nnspec.report.page import Section
+
+SURFACES = (
+    "White circles are targets of 1, black squares of 0; a ring marks a row that is wrong; the dashed line is an "
+    "output of one half."
+)
+
+
+def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) -> Section:
+    """Decision surfaces, of several networks or of one over time; mappings as in ``surfaces_info``."""
+    infos = surfaces_info(surfaces, tolerance)
+    wrong = "; ".join(f"{s.label}: {int(s.wrong.sum())} of {len(s.points)} rows wrong" for s in infos[:MOST_PANELS])
+    alt = f"{len(infos)} decision surfaces over the input plane: {wrong}."
+    return Section("Decision surfaces", SURFACES, png(plot_surfaces(infos)), alt, name="surfaces")
+
+
+def lines_section(lines: Sequence[UnitLines]) -> Section:
+    """Hidden units' lines of some networks, from start to end."""
+    labels = "; ".join(info.label for info in lines[:MOST_PANELS])
+    alt = f"Lines of the hidden units over the input plane, from start to end, of {len(lines)} networks: {labels}."
+    return Section(
+        "Hidden units", "Each line is where a hidden unit is zero.", png(plot_lines(lines)), alt, name="lines"
+    )
+
+
+def activations_section(activations: Sequence[ActivationCurve]) -> Section:
+    """Activations with their derivatives."""
+    flat = ", ".join(f"{info.name} flat over {100 * info.flat:.0f}% of the range" for info in activations)
+    text = "Flat: the derivative is below 0.01, so that little gradient comes through."
+    return Section(
+        "Activations",
+        text,
+        png(plot_activations(activations)),
+        f"Activations with derivatives: {flat}.",
+        name="activations",
+    )

@@ -1,0 +1,131 @@
+"""Reports of sweeps and runs: gathers what they show, from cells that have just trained or from filed runs, and draws
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nnspec.report.collecting import Collector
+from nnspec.report.drawing import Drawer, Material, draw, prepare
+from nnspec.report.showing import activation_curves, surface, unit_lines
+from nnspec.results.table import axis_column
+from nnspec.specs import RunSpec
+from nnspec.terminal import complain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "report"
+MOST_LINES = 3  # networks whose hidden units are drawn: one row of the dearest figure
+MOST_ACTIVATIONS = 8
+
+
+def spec_text(params: Mapping[str, str]) -> str:
+    """The params of a sweep, which are what its cells share and the values of its axes, a line each."""
+    return "".join(f"{key}: {value}\n" for key, value in params.items())
+
+
+def filed_at(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a report by their artifact paths."""
+    return {f"{FOLDER}/{name}": content for name, content in files.items()}
+
+
+@dataclass
+class SweepReport:
+    """The report of a sweep that trains: fed with cells, asked for at the end. A failure is told in a line and is none
+    of the sweep's."""
+
+    specs: Sequence[RunSpec]
+    axes: Sequence[str]  # as typed
+    by: Sequence[str] | None = None
+    command: str = ""
+    spec: str = ""
+    title: str = ""
+    drawer: Drawer | None = None  # where one has been started already
+    seconds: float | None = None
+    _failed: bool = False
+
+    def __post_init__(self) -> None:
+        columns = [axis_column(axis) for axis in self.axes if axis != "seed"]
+        self.collector = Collector(self.specs, columns)
+        if self.drawer is None:
+            self._guarded(self._start)
+
+    def _start(self) -> None:
+        self.drawer = Drawer(draw, prepare)
+
+    def add(self, cell: Any) -> None:
+        """Take in a trained cell."""
+        self._guarded(lambda: self.collector.add(cell))
+
+    def begin(self, table: pd.DataFrame) -> None:
+        """Begin to draw the report of the cells of ``table``."""
+        self._guarded(lambda: self._begin(table))
+
+    def files(self) -> dict[str, bytes]:
+        """The report by artifact path; empty if it failed or was never begun."""
+        found: dict[str, bytes] = {}
+        if self.drawer is not None and self.drawer.asked:
+            self._guarded(lambda: found.update(self._files()))
+        return found
+
+    def stop(self) -> None:
+        """End the process that draws; may be called twice."""
+        if self.drawer is not None:
+            self.drawer.stop()
+            self.drawer = None
+
+    def _begin(self, table: pd.DataFrame) -> None:
+        if self.drawer is not None and len(table):
+            self.drawer.draw(
+                material_of(self.collector, table, command=self.command, spec=self.spec, title=self.title, by=self.by)
+            )
+
+    def _files(self) -> dict[str, bytes]:
+        assert self.drawer is not None
+        drawer, self.drawer = self.drawer, None
+        files, self.seconds = drawer.result()
+        return filed_at(files)
+
+    def _guarded(self, work: Any) -> None:
+        if self._failed:
+            return
+        try:
+            work()
+        except Exception as error:  # a picture of the results is not worth losing them
+            self._failed = True
+            reason = " ".join(str(error).split()) or type(error).__name__
+            complain(f"the sweep has no report: {reason}; make it later with: nnspec report last")
+            self.stop()
+
+
+def material_of(
+    collector: Collector,
+    table: pd.DataFrame,
+    *,
+    command: str = "",
+    spec: str = "",
+    title: str = "Sweep",
+    by: Sequence[str] | None = None,
+) -> Material:
+    """What to draw of the cells that were collected and the table of all."""
+    from nnspec.analysis.levels import MEASURED
+
+    one_each = list({s.activation: s for s in reversed(collector.specs)}.values())[::-1]
+    axes = [axis for axis in collector.axes if axis in table.columns]
+    shown = collector.shown()
+    return Material(
+        table[[*axes, *(name for name in MEASURED if name in table.columns)]],
+        axes,
+        collector.curves(),
+        [surface(one) for one in shown],
+        [line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
+        activation_curves(one_each, MOST_ACTIVATIONS),
+        one_each[0].solved.tolerance,
+        by,
+        command,
+        spec,
+        title,
+    )

@@ -1,0 +1,175 @@
+"""The report of a single run: its loss, verdicts, weights and, for two inputs, what its networks look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnspec.analysis.draw import png
+from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
+from nnspec.analysis.plane_figures import UnitLines, lines_info
+from nnspec.analysis.solving import survival_table
+from nnspec.analysis.stats import loss_quantiles, solve_rates
+from nnspec.analysis.sweep_figures import (
+    curves_info,
+    plot_curves,
+    plot_survival,
+    plot_verdicts,
+    survival_info,
+    verdicts_info,
+)
+from nnspec.analysis.tables import failures, percent, with_interval
+from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
+from nnspec.report.page import Section, pngs_of, report_html
+from nnspec.results.cell import CellResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run_report(
+    result: CellResult,
+    verdicts: Sequence[str] | None = None,
+    surfaces: Sequence[Mapping[str, Any]] = (),
+    lines: Sequence[UnitLines] | None = None,
+    gradient_norms: Mapping[str, ArrayLike] | None = None,
+    histograms: Mapping[str, Mapping[str, ArrayLike]] | None = None,
+    activations: Sequence[ActivationCurve] = (),
+    *,
+    gradient_steps: ArrayLike | None = None,
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    command: str = "",
+    spec_yaml: str = "",
+    title: str = "Run",
+) -> tuple[str, dict[str, bytes]]:
+    """The report of one run as one HTML page, and its pictures by file name. Whatever is not given is left out.
+
+    Args:
+        verdicts: [r] one a replicate.
+        surfaces: of one network over time (or several networks), as in ``sweep_report``.
+        lines: from ``lines_info``; None draws them for ``typical(result)`` where the first layer has two inputs.
+        gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
+        histograms: layer -> moment -> values; see ``histograms_info``.
+        points: [n, 2] data, for the lines.
+        targets: [n].
+    """
+    table = table_of(result, verdicts)
+    drawn = own_lines(result, points, targets) if lines is None else lines
+    sections = [
+        *_outcome(table, verdicts is not None),
+        *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
+        *_pictures(surfaces, drawn, histograms, activations, result.spec.solved.tolerance),
+    ]
+    return report_html(title, command, spec_yaml, sections), pngs_of(sections)
+
+
+def table_of(result: CellResult, verdicts: Sequence[str] | None = None, cell: int = 0) -> pd.DataFrame:
+    """The cell's rows of the table: one a network, without axes."""
+    import pandas as pd
+
+    solved_at = pd.Series(result.solved_at, dtype="Int64").mask(~result.solved)
+    names = list(verdicts) if verdicts is not None else np.where(result.solved, "solved", "unknown").tolist()
+    loss, accuracy, solved = result.final_loss, result.final_accuracy, result.solved
+    columns = {"cell": cell, "seed": result.seeds, "final_loss": loss, "final_accuracy": accuracy, "solved": solved}
+    return pd.DataFrame({**columns, "solved_at": solved_at, "verdict": names, "epochs": int(result.steps[-1])})
+
+
+def typical(result: CellResult, solved: bool) -> int | None:
+    """The replicate of median final loss among the solved or the failed ones, or None if there is none."""
+    rows = np.flatnonzero(result.solved == solved)
+    if not rows.size:
+        return None
+    loss = np.nan_to_num(result.final_loss[rows], nan=np.inf, posinf=np.inf)
+    return int(rows[np.argsort(loss, kind="stable")[(len(rows) - 1) // 2]])
+
+
+def own_lines(result: CellResult, points: ArrayLike = (), targets: ArrayLike = (), label: str = "") -> list[UnitLines]:
+    """``lines_info`` of a typical solved and a typical failed replicate, with all kept snapshots; none unless two
+    inputs."""
+    layer = next((name for name, value in result.initial.items() if name.endswith("weight")), None)
+    bias = layer.removesuffix("weight") + "bias" if layer else ""
+    if layer is None or result.initial[layer].ndim != 3 or result.initial[layer].shape[2] != 2:
+        return []
+    moments = [result.initial, *(result.snapshots[step] for step in sorted(result.snapshots)), result.final]
+    found = []
+    for done, word in ((True, "solved"), (False, "failed")):
+        replicate = typical(result, done)
+        if replicate is None:
+            continue
+        weights = [moment[layer][replicate] for moment in moments]
+        biases = [moment[bias][replicate] if bias in moment else np.zeros(len(weights[0])) for moment in moments]
+        found.append(
+            lines_info(weights, biases, points, targets, f"{label} {word}, seed {int(result.seeds[replicate])}".strip())
+        )
+    return found
+
+
+def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
+    row = solve_rates(table, ()).iloc[0]
+    whole = with_interval(row["rate"], row["low"], row["high"])
+    yield Section(
+        "Summary",
+        f"{len(table)} networks; solved: {whole} (Wilson, 95%).\n\n{failures(table)}.",
+        table=loss_quantiles(table, ()),
+    )
+    if judged:
+        info = verdicts_info(table)
+        shares = ", ".join(
+            f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, info.shares[0], strict=True)
+        )
+        yield Section("Verdicts", "", png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
+    if len(table) > 1:
+        curve = survival_info(table)
+        text = "Kaplan-Meier; networks that did not solve are censored at their last update."
+        alt = f"Survival curve of {len(table)} networks; median {curve.curves[0].median:g} updates."
+        yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
+
+
+def _history(
+    result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike
+) -> Iterator[Section]:
+    groups = {word: result.solved == done for word, done in (("solved", True), ("failed", False))}
+    curves = {word: (result.steps, result.loss[rows]) for word, rows in groups.items() if rows.any()}
+    info = curves_info(curves)
+    ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
+    yield Section(
+        "Loss",
+        "",
+        png(plot_curves(info)),
+        f"Loss over updates, solved and failed networks apart. Final medians: {ends}.",
+        name="loss",
+    )
+    panels = [norms_info(result.steps, result.weight_norm)] if result.weight_norm else []
+    if gradient_norms:
+        panels.append(norms_info(gradient_steps, gradient_norms, "gradient norm"))
+    if panels:
+        alt = "; ".join(
+            f"{panel.what} at the end: " + ", ".join(f"{c.label} {c.median[-1]:.3g}" for c in panel.curves)
+            for panel in panels
+        )
+        yield Section(
+            "Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms"
+        )
+
+
+def _pictures(
+    surfaces: Sequence[Mapping[str, Any]],
+    lines: Sequence[UnitLines],
+    histograms: Mapping[str, Mapping[str, ArrayLike]] | None,
+    activations: Sequence[ActivationCurve],
+    tolerance: float,
+) -> Iterator[Section]:
+    if surfaces:
+        yield surfaces_section(surfaces, tolerance)
+    if lines:
+        yield lines_section(lines)
+    if histograms:
+        found = histograms_info(histograms)
+        alt = f"Histograms of activations of layers {', '.join(found.layers)} at {', '.join(found.moments)}."
+        yield Section("Activations per layer", "", png(plot_histograms(found)), alt, name="histograms")
+    if activations:
+        yield activations_section(activations)

@@ -1,0 +1,249 @@
+"""The report of a sweep: which choices to trust, how sure that is, and pictures of why the others failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.analysis.draw import png
+from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.levels import AnalysisError, Levels, axes_of, levels_of, short, widest
+from nnspec.analysis.pairs import compare
+from nnspec.analysis.plane_figures import UnitLines
+from nnspec.analysis.solving import survival_table
+from nnspec.analysis.stats import loss_quantiles, solve_rates
+from nnspec.analysis.sweep_figures import (
+    curves_info,
+    heatmap_info,
+    plot_curves,
+    plot_heatmap,
+    plot_survival,
+    plot_verdicts,
+    survival_info,
+    verdicts_info,
+)
+from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
+from nnspec.analysis.variance import effects
+from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
+from nnspec.report.page import Section, pngs_of, report_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_AXES = 3  # with pictures of their own: the widest
+MOST_PAIRED_LEVELS = 16  # 120 pairs; beyond, a table of pairs is no answer
+
+SURE = (
+    "Intervals are Wilson's at 95%; where a row pools cells that share seeds, "
+    "they count as many networks as the spread between seeds supports."
+)
+UNSOLVED = (
+    "Kaplan-Meier; networks that did not solve are censored at their last update. "
+    "The dot is the median, the band its 95% limits point by point."
+)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    table: pd.DataFrame
+    axes: list[str]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    surfaces: Sequence[Mapping[str, Any]]
+    lines: Sequence[UnitLines]
+    activations: Sequence[ActivationCurve]
+    by: Sequence[str] | None
+    tolerance: float
+
+
+def sweep_report(
+    table: pd.DataFrame,
+    axes: Sequence[str] | None = None,
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    surfaces: Sequence[Mapping[str, Any]] = (),
+    lines: Sequence[UnitLines] = (),
+    activations: Sequence[ActivationCurve] = (),
+    *,
+    by: Sequence[str] | None = None,
+    tolerance: float = 0.4,
+    command: str = "",
+    spec_yaml: str = "",
+    title: str = "Sweep",
+) -> tuple[str, dict[str, bytes]]:
+    """The report of a sweep as one HTML page, and its pictures by file name.
+
+    Whatever is not given is left out. Pictures aggregate over levels, so their number and the page's size do not grow
+    with the number of cells.
+
+    Args:
+        table: one row a network; see ``levels``.
+        axes: the varied axes; None takes ``axes_of(table)``. Seeds are never an axis here.
+        curves: label -> (steps [t], loss [r, t]); one a level of the widest axis reads best.
+        surfaces: mappings with label, xs [x], ys [y], p [y, x], points [n, 2] and targets [n]; the first 24 are shown.
+        lines: from ``lines_info``.
+        activations: from ``activation_info``.
+        by: one or two axes of the heat map; None takes the two widest.
+        tolerance: rows of a surface further than this from their target are ringed.
+
+    Raises:
+        AnalysisError: if the table is empty or an axis is unknown.
+    """
+    sweep = _Sweep(table, _varied(table, axes), curves or {}, surfaces, lines, activations, by, tolerance)
+    sections = list(_sections(sweep))
+    return report_html(title, command, spec_yaml, sections), pngs_of(sections)
+
+
+def _varied(table: pd.DataFrame, axes: Sequence[str] | None) -> list[str]:
+    if not len(table):
+        raise AnalysisError("a report must have at least one network, but the table is empty; train the sweep first")
+    chosen = [axis for axis in (axes_of(table) if axes is None else axes) if axis != "seed"]
+    return [axis for axis in chosen if len(levels_of(table, axis)) > 1]
+
+
+def _sections(sweep: _Sweep) -> Iterator[Section]:
+    yield _summary(sweep)
+    yield from _heatmap(sweep)
+    if sweep.axes:
+        yield from _extremes(sweep)
+    wide = widest(sweep.table, sweep.axes, MOST_AXES)
+    shown: list[str | None] = [*wide] or [None]
+    for axis in shown:
+        yield _verdicts(sweep, axis)
+    for axis in shown:
+        yield _survival(sweep, axis)
+    yield from _losses(sweep, wide)
+    for varied in wide:
+        yield from _pairs(sweep, varied)
+    yield from _effects(sweep)
+    yield from _networks(sweep)
+
+
+def _summary(sweep: _Sweep) -> Section:
+    rates = solve_rates(sweep.table, ())
+    row = rates.iloc[0]
+    cells = sweep.table["cell"].nunique() if "cell" in sweep.table else 1
+    axes = ", ".join(f"{short(axis)} ({len(levels_of(sweep.table, axis))})" for axis in sweep.axes) or "seeds only"
+    whole = with_interval(row["rate"], row["low"], row["high"])
+    text = (
+        f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: "
+        f"{whole}.\n\n{failures(sweep.table)}.\n\n{SURE}"
+    )
+    return Section("Summary", text)
+
+
+def _heatmap(sweep: _Sweep) -> Iterator[Section]:
+    chosen = list(sweep.by) if sweep.by is not None else widest(sweep.table, sweep.axes)
+    if len(chosen) == 2:
+        wider, other = (
+            sorted(chosen, key=lambda axis: -len(levels_of(sweep.table, axis))) if sweep.by is None else chosen[::-1]
+        )
+        # A page is read across: many levels stand side by side rather than in a tower.
+        tower = len(levels_of(sweep.table, wider)) > 12
+        rows, columns = (other, wider) if tower or sweep.by is not None else (wider, other)
+        info = heatmap_info(sweep.table, rows, columns)
+        yield Section("Solve rates", "", png(plot_heatmap(info)), _heatmap_alt(info), name="heatmap")
+    elif chosen:
+        yield Section("Solve rates", f"By {short(chosen[0])}.", table=solve_rates(sweep.table, chosen))
+
+
+def _heatmap_alt(info: Pivot) -> str:
+    best, worst = np.nanargmax(info.rate), np.nanargmin(info.rate)
+
+    def cell(index: Any) -> str:
+        i, j = np.unravel_index(index, info.rate.shape)
+        return f"{percent(float(info.rate[i, j]))} at {info.row_labels[i]}, {info.column_labels[j]}"
+
+    rows, columns = info.rate.shape
+    what = (
+        f"Heat map of the share solved over {rows} levels of {short(info.rows)} and {columns} of "
+        f"{short(info.columns or '')}"
+    )
+    return f"{what}: highest {cell(best)}; lowest {cell(worst)}."
+
+
+def _extremes(sweep: _Sweep) -> Iterator[Section]:
+    best, worst = best_and_worst(sweep.table, sweep.axes)
+    yield Section("Best cells", "By solve rate, then by median final loss.", table=best)
+    if len(worst):
+        yield Section("Worst cells", table=worst)
+
+
+def _verdicts(sweep: _Sweep, axis: str | None) -> Section:
+    info = verdicts_info(sweep.table, axis)
+    totals = (info.shares * info.networks[:, None]).sum(axis=0) / info.networks.sum()
+    shares = ", ".join(f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, totals, strict=True))
+    title = f"Verdicts by {short(axis)}" if axis else "Verdicts"
+    alt = f"Stacked bars of verdicts, one a level. Over the levels shown: {shares}."
+    return Section(title, "", png(plot_verdicts(info)), alt, name=_name("verdicts", axis))
+
+
+def _survival(sweep: _Sweep, axis: str | None) -> Section:
+    info = survival_info(sweep.table, axis)
+    medians = ", ".join(
+        f"{label} {_updates(curve.median)}" for label, curve in zip(info.labels, info.curves, strict=True)
+    )
+    title = f"Updates to solve by {short(axis)}" if axis else "Updates to solve"
+    table = survival_table(sweep.table, axis or ()) if axis is None or len(levels_of(sweep.table, axis)) <= 40 else None
+    alt = f"Survival curves. Median updates to solve: {medians}."
+    return Section(title, UNSOLVED, png(plot_survival(info)), alt, table, _name("survival", axis))
+
+
+def _losses(sweep: _Sweep, wide: list[str]) -> Iterator[Section]:
+    if sweep.curves:
+        info = curves_info(sweep.curves)
+        ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
+        yield Section(
+            "Loss", "", png(plot_curves(info)), f"Loss curves with 10 to 90% bands. Final medians: {ends}.", name="loss"
+        )
+    yield Section(
+        "Final loss",
+        "Quantiles over networks; a non-finite loss counts as infinite.",
+        table=loss_quantiles(sweep.table, wide[:1]),
+    )
+
+
+def _pairs(sweep: _Sweep, axis: str) -> Iterator[Section]:
+    levels: Levels = levels_of(sweep.table, axis)
+    if "seed" not in sweep.table or len(levels) > MOST_PAIRED_LEVELS:
+        return
+    frame = compare(sweep.table, axis, sweep.axes).sort_values("p_holm", kind="stable")
+    clear = int((frame["p_holm"] < 0.05).sum())
+    how = (
+        "Paired by seed"
+        if frame["paired"].all()
+        else "Not all pairs share their seeds: those are compared as independent samples"
+    )
+    corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
+    text = f"{corrected}. {how}. Intervals go with p, one pair at a time."
+    yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
+
+
+def _effects(sweep: _Sweep) -> Iterator[Section]:
+    if not sweep.axes:
+        return
+    text = (
+        "Shares of the variance of solving: of what the axes explain, and of all variance including that between "
+        "seeds. "
+        "by_chance is what as many degrees of freedom of pure noise would take of the total."
+    )
+    yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes))
+
+
+def _networks(sweep: _Sweep) -> Iterator[Section]:
+    if sweep.surfaces:
+        yield surfaces_section(sweep.surfaces, sweep.tolerance)
+    if sweep.lines:
+        yield lines_section(sweep.lines)
+    if sweep.activations:
+        yield activations_section(sweep.activations)
+
+
+def _updates(median: float) -> str:
+    return f"{median:g}" if np.isfinite(median) else "never reached"
+
+
+def _name(kind: str, axis: str | None) -> str:
+    safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in short(axis or ""))
+    return f"{kind}_{safe}" if safe else kind

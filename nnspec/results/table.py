@@ -1,0 +1,96 @@
+"""The per-network table of a sweep: one row a network, the varied fields as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.results.cell import CellResult
+from nnspec.specs import MEMBERS, RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OUTCOME = (
+    "seed",
+    "final_loss",
+    "final_accuracy",
+    "solved",
+    "solved_at",
+    "verdict",
+    "epochs",
+)  # the numbers of the diagnosis follow
+
+
+def axis_column(axis: str) -> str:
+    """The column of an axis: a choice of group is the name of its member."""
+    return f"{axis}.name" if axis in MEMBERS else axis
+
+
+def varied(specs: Sequence[RunSpec]) -> dict[str, list[object]]:
+    """The fields that differ between specs, seeds aside, with each spec's value; None where a spec has no such
+    field."""
+    rows = [_fields(spec) for spec in specs]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names if name != "seed"}
+    return {name: _one_type(values) for name, values in columns.items() if any(value != values[0] for value in values)}
+
+
+def _one_type(values: list[object]) -> list[object]:
+    """A column that holds words (as ``gain: auto`` beside numbers) holds words only: a file's column has one type."""
+    if not any(isinstance(value, str) for value in values):
+        return values
+    return [value if value is None else str(value) for value in values]
+
+
+def _fields(spec: RunSpec) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for key, value in spec.to_mapping().items():
+        if isinstance(value, dict):
+            fields.update(
+                {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
+            )
+        else:
+            fields[key] = value
+    return fields
+
+
+def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outcome of each replicate of a cell, by column: the ``OUTCOME``, then the numbers of the diagnosis.
+
+    ``diagnosis`` has the verdict and the numbers, [r] each. These are the columns of the cell's results.parquet, and
+    its epochs. Copies, for a column of the history would keep all of it in memory.
+    """
+    columns = {
+        "seed": result.seeds,
+        "final_loss": result.final_loss,
+        "final_accuracy": result.final_accuracy,
+        "solved": result.solved,
+        "solved_at": result.solved_at,
+        "verdict": diagnosis["verdict"],
+        "epochs": np.full(len(result.seeds), result.spec.train.epochs),
+    }
+    return {name: np.array(values) for name, values in (columns | dict(diagnosis)).items()}
+
+
+def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
+    """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN
+    where a cell has none of the name). Cells without an outcome are left out."""
+    import pandas as pd
+
+    order = sorted(outcomes)
+    counts = [len(outcomes[index]["seed"]) for index in order]
+    columns: dict[str, object] = {"cell": np.repeat(order, counts)}
+    for name, values in varied(specs).items():
+        columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
+    found = dict.fromkeys([*OUTCOME, *(name for index in order for name in outcomes[index])])
+    for name in (name for name in found if name not in columns):  # a foreign result may have a column of a field's name
+        parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
+        columns[name] = np.concatenate(parts) if order else np.empty(0)
+    table = pd.DataFrame(columns)
+    at = pd.Series(table["solved_at"]).astype("Int64")
+    return table.assign(
+        solved=table["solved"].astype(bool), solved_at=at.mask(at < 0), verdict=table["verdict"].astype(str)
+    )

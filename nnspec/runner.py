@@ -1,0 +1,242 @@
+"""One command from cells to filed results: the room where plan, train, diagnose and tracking meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.execute.adaptive import AdaptiveTraining, trainer
+from nnspec.execute.budget import planned_bytes
+from nnspec.execute.engine import Advance, Carry, Notice, Training
+from nnspec.execute.gather import TrainedCell
+from nnspec.execute.interrupts import Interrupts
+from nnspec.execute.pool import cores
+from nnspec.journal.filer import Failed, Filer, Interval, failure
+from nnspec.journal.parent import Parent, Say
+from nnspec.report import console
+from nnspec.report.drawing import Drawer
+from nnspec.report.sweep_result import refuse_unwritable
+from nnspec.results.table import outcome_rows, sweep_table
+from nnspec.settings import Settings
+from nnspec.specs import RunSpec
+from nnspec.sweep import Cell
+from nnspec.terminal import complain
+from nnspec.tracking.spool import kept_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Outcome:
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
+
+    specs: list[RunSpec]
+    axes: Sequence[str] = ()
+    outcomes: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    cells: dict[int, TrainedCell] = field(default_factory=dict)
+    run_ids: dict[int, str] = field(default_factory=dict)
+    unended: list[str] = field(
+        default_factory=list
+    )  # runs that have begun in the store and whose end is neither filed nor spooled
+    parent: str | None = None
+    interrupted: bool = False
+    unfiled: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
+
+    @property
+    def exit_status(self) -> int:
+        """0 done, 1 something failed or could not be filed, 130 interrupted."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failed) or self.unfiled)
+
+    @property
+    def objective(self) -> float | None:
+        """The median final loss over everything trained: what a sweeper that optimises makes small."""
+        losses = [rows["final_loss"] for rows in self.outcomes.values()]
+        return float(np.median(np.concatenate(losses))) if losses else None
+
+    def table(self) -> pd.DataFrame:
+        """One row a network; see ``runner.table.sweep_table``."""
+        return sweep_table(self.specs, self.outcomes)
+
+
+def run(
+    cells: Sequence[Cell],
+    settings: Settings,
+    axes: Sequence[str] = (),
+    sweep: bool = False,
+    command: str = "",
+    duplicates: int = 0,
+    expand_seconds: float = 0.0,
+    quiet: bool = False,
+    keep: bool = False,
+    carry: Carry | None = None,
+    drawer: Drawer | None = None,
+) -> Outcome:
+    """Train, diagnose and file checked cells, and show how it goes.
+
+    A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
+    arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the
+    caller has started one already and stops it. Interruption files what is done and is told by the exit status.
+
+    Raises:
+        TrackingError: the store cannot be reached; nothing has trained then.
+    """
+    started = time.perf_counter()
+    outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
+    say: Say = (lambda text: None) if quiet else print
+    keep = keep or not sweep
+
+    def training_of(missing: Sequence[int]) -> Training | AdaptiveTraining:
+        specs = [outcome.specs[index] for index in missing]
+        return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep)
+
+    training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
+    if settings.sweep.plan_only:
+        say(_planned(training))
+        _say_duplicates(say, duplicates)
+        return outcome
+    refuse_unwritable(settings.sweep.csv)
+    with Interrupts() as interrupts:
+        parent = Parent.open(cells, settings, axes, sweep, command, drawer) if settings.tracking.enabled else None
+        try:
+            if parent is not None:
+                parent.take_earlier(outcome, say)
+            missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
+            if missing:
+                training = training if len(missing) == len(cells) else training_of(missing)
+                say(console.plan_line(training.plan, training.workers))
+                _say_duplicates(say, duplicates)
+                _train(training, missing, outcome, parent, interrupts, keep, quiet)
+            if parent is not None:
+                parent.close(outcome, say)
+        except BaseException:
+            if parent is not None:
+                parent.abandon(outcome)
+            raise
+    outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
+    _show(outcome, cells, settings, sweep, command, parent, say)
+    return outcome
+
+
+def _train(
+    training: Training | AdaptiveTraining,
+    missing: Sequence[int],
+    outcome: Outcome,
+    parent: Parent | None,
+    interrupts: Interrupts,
+    keep: bool,
+    quiet: bool,
+) -> None:
+    bar = None if quiet else console.progress_bar(training.plan.networks)
+    if isinstance(training, AdaptiveTraining):
+        outcome.interval = training.interval
+    filer = parent.filer(training.specs, training.shared.backlog, outcome.interval) if parent is not None else None
+    try:
+        for event in interrupts.each(training):
+            if isinstance(event, Advance):
+                if bar is not None:
+                    bar.n = event.networks
+                    bar.set_postfix_str(f"{event.right} solved")
+                continue
+            if isinstance(event, Notice):
+                complain(event.text)
+                continue
+            if filer is not None:
+                filer.put(event)
+            if isinstance(event, TrainedCell):
+                outcome.specs[missing[event.index]] = event.spec
+                _take(event, missing[event.index], outcome, keep)
+                if parent is not None:
+                    parent.take(replace(event, index=missing[event.index]))
+            elif isinstance(event, Failed):
+                outcome.failed[missing[event.index]] = event.reason
+        if parent is not None:
+            with interrupts.training():
+                parent.draw(outcome)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        if filer is not None:
+            for stopped in training.stopped():
+                filer.put(stopped)
+    finally:
+        if bar is not None:
+            bar.close()
+        outcome.seconds |= training.seconds
+        if filer is not None:
+            _finish(filer, missing, outcome)
+
+
+def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
+    outcome.outcomes[index] = outcome_rows(cell.result, cell.columns())
+    reason = failure(cell)
+    if reason:
+        outcome.failed[index] = reason
+    if keep:
+        outcome.cells[index] = replace(cell, index=index)
+
+
+def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
+    try:
+        filer.finish()
+    finally:
+        outcome.run_ids |= {missing[cell]: run_id for cell, run_id in filer.ids.items()}
+        outcome.unended = filer.unended()
+    outcome.seconds["file"] = filer.seconds
+    outcome.unfiled = bool(filer.unfiled)
+    if filer.unfiled:
+        what = f"{filer.spooled} of {console.count(len(filer.done), 'trained run')}"
+        complain(kept_message(what, [spool.parent for spool in filer.unfiled], filer.broken))
+
+
+def _say_duplicates(say: Say, duplicates: int) -> None:
+    if duplicates:
+        say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
+
+
+def _planned(training: Training | AdaptiveTraining) -> str:
+    from nnspec.execute.cost import plan_seconds
+    from nnspec.training.loop import probe
+
+    plan, workers = training.plan, training.workers
+    report = console.plan_report(
+        plan, workers, planned_bytes(plan, training.shared), plan_seconds(plan, min(workers, cores()), probe)
+    )
+    return report + ("\n(the first round of replicates=auto)" if isinstance(training, AdaptiveTraining) else "")
+
+
+def _show(
+    outcome: Outcome,
+    cells: Sequence[Cell],
+    settings: Settings,
+    sweep: bool,
+    command: str,
+    parent: Parent | None,
+    say: Say,
+) -> None:
+    if sweep and outcome.outcomes:
+        from nnspec.report.sweep_result import show_sweep
+
+        show_sweep(outcome, settings, say)
+    elif outcome.cells:
+        say(console.single_result(outcome.cells[0], outcome.interval))
+    if outcome.failed:
+        say(console.failures_text(outcome.failed, [console.cell_name(cell) for cell in cells]))
+    if parent is not None:
+        parent.show(outcome, say)
+    if settings.timings:
+        say(console.timings_text(outcome.seconds))
+    if outcome.interrupted:
+        done = len(outcome.outcomes)
+        go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""
+        kept = ", and what is known of the others is filed" if parent is not None and done < len(outcome.specs) else ""
+        say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

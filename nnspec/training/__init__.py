@@ -1,0 +1,8 @@
+"""Stacked training: the networks of many cells as one set of arrays, each exactly as if it had trained alone."""
+
+from nnspec.training.memory import Room as Room
+from nnspec.training.plan import Chunk as Chunk
+from nnspec.training.plan import Plan as Plan
+from nnspec.training.plan import Share as Share
+from nnspec.training.plan import Stack as Stack
+from nnspec.training.plan import plan as plan

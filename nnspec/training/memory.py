@@ -1,0 +1,182 @@
+"""How many bytes training takes and leaves: every size in one place. Pure; no torch.
+
+P weights, L layers, n rows of data, T rows of the history, S snapshots; an item is a number of the spec's precision.
+What is said of a column is said of a network as it lies in the trainer's arrays: where the network axis comes last,
+columns fill whole lanes. The factors were measured by ``benchmarks/memory.py``, which also shows what they amount to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nnspec.architecture import architecture, rows
+from nnspec.catalog import OPTIMIZERS
+from nnspec.specs import RunSpec
+from nnspec.training.layout import LANE, is_wide, padded
+from nnspec.training.spans import logged_rows, pays
+
+BLOCK = 256  # rows of the history that are written before they are put in their place
+WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, products, and a copy on the way in and out
+COMPILED = (
+    2  # more of the weights and of each slot of the state: what compiled code writes to, and what it is compared with
+)
+FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
+OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
+PROBES, ENDS = (
+    9,
+    6,
+)  # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
+TEXTS = 17  # bytes of a verdict and of what tells a row from others, in a row of a file
+CELL_FILES = 8_000  # bytes of a cell's files besides its numbers
+LARGE_CELL = 2_000_000  # bytes of a cell's results beyond which its files are made one by one
+PASSING = 2  # trained chunks that the parent holds: one comes in, and cells of another wait to be filed
+OBJECTS = 16_000  # bytes of a cell's Python objects
+
+
+def item_bytes(spec: RunSpec) -> int:
+    """Bytes of a number."""
+    return 4 if spec.dtype == "float32" else 8
+
+
+def snapshots(spec: RunSpec) -> int:
+    """Sets of weights that are kept on the way."""
+    every = spec.train.snapshot_every
+    return spec.train.epochs // every + 1 if every else 0
+
+
+def hot_bytes(spec: RunSpec) -> int:
+    """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
+    values."""
+    shape, item = architecture(spec), item_bytes(spec)
+    units = sum(dense.fan_out for dense in shape.dense)
+    return item * (5 * shape.parameters + 4 * rows(spec.data) * units)
+
+
+def column_bytes(spec: RunSpec, compiled: bool) -> int:
+    """What one column takes while it trains."""
+    shape, item, optimizer = architecture(spec), item_bytes(spec), OPTIMIZERS[spec.optimizer.name]
+    h = dict(spec.optimizer.params)
+    slots = optimizer.slots({**h, **{f"{name}_on": h[name] != 0 for name in optimizer.switches}})
+    weights = WEIGHTS + slots + optimizer.temporaries + (COMPILED * (1 + slots) if compiled else 0)
+    block = min(logged_rows(spec.train), BLOCK) * row_bytes(spec)
+    return item * (weights * shape.parameters + rows(spec.data) * _values(spec)) + block
+
+
+def _values(spec: RunSpec) -> int:
+    """Numbers that a forward and backward pass holds for each row of data."""
+    dense = architecture(spec).dense
+    widest = max(layer.fan_out for layer in dense)
+    outs = sum(layer.fan_out for layer in dense)
+    if is_wide(spec):
+        return sum(layer.fan_in + 1 for layer in dense) + outs + (FORMULA + 1) * widest + OUTPUT * dense[-1].fan_out
+    scratch = sum(max(layer.fan_in, layer.fan_out) for layer in dense[1:])
+    return (
+        outs + scratch + 2 * sum(layer.fan_out for layer in dense[:-1]) + FORMULA * widest + OUTPUT * dense[-1].fan_out
+    )
+
+
+def row_bytes(spec: RunSpec) -> int:
+    """One row of the history of one network."""
+    return item_bytes(spec) * (2 + len(architecture(spec).dense)) + 1
+
+
+def history_bytes(spec: RunSpec) -> int:
+    """The history of one network."""
+    return logged_rows(spec.train) * row_bytes(spec)
+
+
+def diagnosis_numbers(spec: RunSpec) -> int:
+    """Numbers of the diagnosis of one network."""
+    return 2 * (PROBES + 2 * len(architecture(spec).dense) - 1) + ENDS
+
+
+def result_bytes(spec: RunSpec) -> int:
+    """What one trained network leaves: history, weights, outputs, diagnosis."""
+    shape, item = architecture(spec), item_bytes(spec)
+    weights = item * (2 + snapshots(spec)) * shape.parameters
+    return history_bytes(spec) + weights + item * rows(spec.data) * shape.outputs + 8 * (4 + diagnosis_numbers(spec))
+
+
+def file_bytes(spec: RunSpec) -> int:
+    """The files of one network of a cell."""
+    shape, item = architecture(spec), item_bytes(spec)
+    history = logged_rows(spec.train) * (row_bytes(spec) + 16 + TEXTS)
+    return history + item * (2 + snapshots(spec)) * shape.parameters + 8 * (4 + diagnosis_numbers(spec)) + TEXTS
+
+
+def largest_file_bytes(spec: RunSpec) -> int:
+    """The largest of the files of one network of a cell that is too large for its files to be made in one go."""
+    weights = item_bytes(spec) * architecture(spec).parameters
+    return max(
+        logged_rows(spec.train) * row_bytes(spec), weights * max(1, snapshots(spec)), 8 * (4 + diagnosis_numbers(spec))
+    )
+
+
+def makes_files(spec: RunSpec) -> bool:
+    """Whether the files of a cell are made where it is trained: those of a large one are made one by one when they are
+    filed."""
+    return spec.replicates * result_bytes(spec) <= LARGE_CELL
+
+
+@dataclass(frozen=True)
+class Room:
+    """What all ``workers`` processes together may hold of the chunks that they train, and of the results on their way:
+    ``bytes`` of memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not.
+    ``after`` tells what is needed besides the results of so many networks of a spec once they have trained."""
+
+    bytes: float | None = None
+    workers: int = 1
+    files: bool = False
+    compiled: bool = True
+    after: Callable[[RunSpec, int], float] = lambda spec, networks: 0.0
+
+
+def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
+    """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
+    report of the history so far on its way, and of the time after."""
+    columns = networks if is_wide(spec) else padded(networks)
+    twice = (
+        item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0
+    )  # see ``wide.product``
+    kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
+    training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
+    return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))
+
+
+def _made_bytes(spec: RunSpec, files: bool) -> int:
+    """The files of a network, and once more on their way."""
+    return 2 * file_bytes(spec) + CELL_FILES if files and makes_files(spec) else 0
+
+
+def passing_bytes(spec: RunSpec, networks: int, room: Room) -> int:
+    """What the parent holds of ``networks`` that have trained or report from other processes, until they are filed."""
+    each = result_bytes(spec) + _made_bytes(spec, room.files)
+    if room.workers == 1:
+        return networks * each if room.files else 0
+    return networks * max(each, 3 * history_bytes(spec))
+
+
+def held_bytes(spec: RunSpec, count: int, networks: int, room: Room) -> float:
+    """What is held while ``networks`` of the spec train, ``count`` at a time in each process."""
+    processes = min(room.workers, -(-networks // count))
+    others = min(PASSING * count, networks - count)
+    return processes * chunk_bytes(spec, count, room) + passing_bytes(spec, others, room)
+
+
+def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
+    """Networks of the spec, at most ``most``, that fit into the room at a time: whole lanes where they lie in lanes,
+    and at least one, which may not fit."""
+    if room.bytes is None or held_bytes(spec, most, networks, room) <= room.bytes:
+        return most
+    low, high = 1, most - 1  # the size grows with the number
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = held_bytes(spec, middle, networks, room) <= room.bytes
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low if is_wide(spec) or low < LANE else low // LANE * LANE
+
+
+def compiles(spec: RunSpec, networks: int) -> bool:
+    """Whether the step of a chunk of so many networks of one formula is compiled."""
+    return not is_wide(spec) and pays(spec, rows(spec.data) * architecture(spec).parameters, padded(networks))

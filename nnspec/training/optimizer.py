@@ -1,0 +1,104 @@
+"""One optimizer over all networks of a chunk: hyperparameters in double precision, coefficients computed ahead in
+blocks."""
+
+from __future__ import annotations
+
+import torch
+
+from nnspec.catalog import Optimizer
+from nnspec.training.layout import padded
+from nnspec.training.network_first import NetworkFirst
+from nnspec.training.network_last import NetworkLast
+
+Tensor = torch.Tensor
+Network = NetworkLast | NetworkFirst
+COEFFICIENTS = 16  # updates for which coefficients of every network are computed at a time: more would leave the cache
+AHEAD = 256  # updates for which coefficients that all networks share are
+
+
+class StackedOptimizer:
+    """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are."""
+
+    def __init__(self, entry: Optimizer, h: dict[str, object], network: Network, width: int):
+        self.entry, self.network, self.width = entry, network, width
+        kind = network.weights.dtype
+        self.h = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
+        starts = entry.start(h)
+        self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
+        self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)
+        self.reset(torch.ones(width, dtype=torch.bool))
+        self.spare = torch.empty_like(network.weights)
+        self.distinct, self.which = _distinct(h)
+        found = self._computed(1, 1)
+        self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
+        self.moving = frozenset(found) - frozenset(
+            self.lasting
+        )  # names of coefficients that differ from update to update
+        self.block: list[dict[str, Tensor]] = []
+        self.block_begin = 0  # the first update of the block
+        self.table: dict[str, Tensor] = {}
+        self.table_range = range(0)  # the updates of the table
+
+    def step(self, number: int) -> None:
+        """Update ``number``, from 1."""
+        place = (number - 1) % COEFFICIENTS
+        if self.block_begin != number - place:
+            self.block_begin = number - place
+            found = self._computed(self.block_begin, COEFFICIENTS)
+            rows = {name: self._spread(found[name]).unbind(0) for name in self.moving}
+            self.block = [
+                self.lasting | {name: row[update] for name, row in rows.items()} for update in range(COEFFICIENTS)
+            ]
+        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, self.block[place])
+
+    def ahead(self, number: int, count: int) -> tuple[dict[str, Tensor], int]:
+        """The moving coefficients of ``count`` updates from ``number`` on lie in these tensors from the row that is
+        returned on: [c, M], or with columns that are all the same where all networks have the same hyperparameters."""
+        shared = self.which is None
+        if number not in self.table_range or number + count - 1 not in self.table_range:
+            self.table_range = range(number, number + (max(count, AHEAD) if shared else count))
+            found = self._computed(number, len(self.table_range))
+            kind = self.network.weights.dtype
+            self.table = {name: found[name].to(kind) if shared else self._spread(found[name]) for name in self.moving}
+        return self.table, number - self.table_range.start
+
+    def _computed(self, number: int, count: int) -> dict[str, Tensor]:
+        """The coefficients of ``count`` updates, [c, d] or [d] where the update does not matter, of each distinct set
+        of hyperparameters."""
+        return self.entry.coefficients(
+            self.distinct, torch.arange(number, number + count, dtype=torch.float64)[:, None]
+        )
+
+    def _spread(self, coefficient: Tensor) -> Tensor:
+        """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'
+        precision."""
+        rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
+        every = (
+            rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
+        )
+        return self.network.spread(every)
+
+    def reset(self, which: Tensor) -> None:
+        """The state of these networks as at the start."""
+        for slot, start in zip(self.state, self.starts, strict=True):
+            self.network.fill(slot, which, start.to(slot.dtype) if isinstance(start, Tensor) else start)
+        self.network.fill(self.network.grads, which, 0.0)
+
+
+def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
+    """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the
+    only one)."""
+    numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}
+    rows = torch.cat([value.reshape(-1, value.shape[-1]) for value in numbers.values()])
+    which = None
+    if bool((rows == rows[:, :1]).all()):
+        unique = rows[:, :1]
+    else:
+        unique, which = torch.unique(rows, dim=1, return_inverse=True)
+    unique = torch.cat([unique, unique[:, :1].expand(-1, padded(unique.shape[1]) - unique.shape[1])], 1)
+    first, distinct = 0, dict(h)
+    for name, value in numbers.items():
+        count = value.numel() // value.shape[-1]
+        distinct[name] = unique[first : first + count].reshape(*value.shape[:-1], -1)
+        first += count
+    return distinct, which

@@ -1,0 +1,191 @@
+"""Which networks train together: cells -> stacks -> chunks. Pure; no torch.
+
+A stack holds cells whose networks do the same arithmetic on arrays of the same shape. Activations, initialisations,
+seeds and hyperparameters may differ: they are one value a network. A chunk is the piece of a stack that trains at once,
+small enough for the processor's cache and for the room that a process has. No result depends on how stacks are cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nnspec.architecture import architecture
+from nnspec.catalog import OPTIMIZERS
+from nnspec.params import Value
+from nnspec.specs import RunSpec
+from nnspec.training.layout import LANE, is_wide, padded
+from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks
+
+CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
+LEAST = 2  # wide networks that train at a time where there is room: one alone takes as long, see ``wide.product``
+SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
+
+
+@dataclass(frozen=True)
+class Share:
+    """``count`` replicates of one cell, from replicate ``first`` on; ``cell`` is its place in the plan's cells."""
+
+    cell: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Networks that train at once: shares in the order in which their networks are stacked. ``compiled`` says whether
+    there is room for the compiler."""
+
+    shares: tuple[Share, ...]
+    compiled: bool = True
+
+    @property
+    def networks(self) -> int:
+        return sum(share.count for share in self.shares)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Cells that can train as one set of arrays, and the chunks that they are cut into."""
+
+    cells: tuple[int, ...]
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def networks(self) -> int:
+        return sum(chunk.networks for chunk in self.chunks)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell is in exactly one stack, every replicate in exactly one chunk."""
+
+    specs: tuple[RunSpec, ...]
+    stacks: tuple[Stack, ...]
+
+    @property
+    def networks(self) -> int:
+        return sum(spec.replicates for spec in self.specs)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All chunks, stack by stack."""
+        for stack in self.stacks:
+            yield from stack.chunks
+
+
+def plan(specs: Sequence[RunSpec], room: Room = Room()) -> Plan:  # noqa: B008  it is frozen
+    """The stacks of these checked specs, cut for the room that there is."""
+    stacks = []
+    for cells in alike(specs):
+        # networks of one activation side by side, so that a chunk evaluates each formula on few slices
+        cells.sort(key=lambda i: (segment_key(specs[i]), i))
+        smallest = min((specs[i] for i in cells), key=lambda spec: spec.replicates)
+        width = chunk_width(smallest, _columns(specs, cells), room)
+        stacks.append(Stack(tuple(sorted(cells)), tuple(_cut(specs, cells, width, room.compiled))))
+    return Plan(tuple(specs), tuple(stacks))
+
+
+def alike(specs: Sequence[RunSpec]) -> list[list[int]]:
+    """The places of the specs in groups that can train as one stack each."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, spec in enumerate(specs):
+        groups.setdefault(stack_key(spec), []).append(index)
+    return list(groups.values())
+
+
+def stack_key(spec: RunSpec) -> tuple[object, ...]:
+    """What the cells of a stack must agree on."""
+    shape = architecture(spec)
+    optimizer = OPTIMIZERS[spec.optimizer.name]
+    return (
+        tuple(shape.tensors().items()),
+        shape.output,
+        spec.data,
+        spec.loss,
+        spec.optimizer.name,
+        optimizer.static(dict(spec.optimizer.params)),
+        spec.train,
+        spec.dtype,
+        spec.device,
+    )
+
+
+KEY_PARTS = (
+    "model shape",
+    "output activation",
+    "data",
+    "loss",
+    "optimizer",
+    "optimizer's switches",
+    "train",
+    "dtype",
+    "device",
+)
+
+
+def differences(plan_: Plan) -> list[str]:
+    """Which parts of the key differ between the stacks of a plan: why not everything is one stack."""
+    keys = [stack_key(plan_.specs[stack.cells[0]]) for stack in plan_.stacks]
+    return [name for name, *parts in zip(KEY_PARTS, *keys, strict=True) if len(set(parts)) > 1]
+
+
+def segment_key(spec: RunSpec) -> tuple[str, tuple[tuple[str, Value], ...]]:
+    """What the networks of one slice of a stack agree on: the formula of their hidden activation."""
+    words = tuple((k, v) for k, v in spec.activation.params if isinstance(v, str))
+    return spec.activation.name, words
+
+
+def formulas(specs: Sequence[RunSpec], chunk: Chunk) -> int:
+    """Different formulas of hidden activations among the networks of a chunk."""
+    return len({segment_key(specs[share.cell]) for share in chunk.shares})
+
+
+def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
+    """Columns that the networks of sorted cells fill in the trainer's arrays: each formula whole lanes, if they lie in
+    lanes."""
+    sizes = [
+        sum(specs[i].replicates for i in some)
+        for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))
+    ]
+    return sum(sizes) if is_wide(specs[cells[0]]) else sum(map(padded, sizes))
+
+
+def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
+    """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes
+    where a network is a column, and at least one network, whether it fits or not."""
+    unit, workers = 1 if is_wide(spec) else LANE, room.workers
+    width = max(LEAST if is_wide(spec) else unit, CACHE // (hot_bytes(spec) * unit) * unit)
+    width = most_networks(spec, networks, room, min(width, networks))
+    pieces = -(-networks // width)
+    if networks >= 2 * SMALLEST:
+        pieces = -(-max(pieces, workers) // workers) * workers
+    even = -(-networks // pieces)
+    width = min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
+    # narrower chunks may keep one more process busy, which takes room too
+    while width > unit and room.bytes is not None and held_bytes(spec, width, networks, room) > room.bytes:
+        width -= unit
+    return width
+
+
+def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:
+    """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new
+    lane."""
+    unit = 1 if is_wide(specs[cells[0]]) else LANE
+    current: list[Share] = []
+    networks, columns, segment = 0, 0, None
+    most = -(-width // unit) * unit
+    for cell in cells:
+        first, left, key = 0, specs[cell].replicates, segment_key(specs[cell])
+        while left:
+            begin = columns if key == segment else -(-columns // unit) * unit
+            take = min(left, width - networks, most - begin)
+            if take <= 0:
+                yield Chunk(tuple(current), compiled)
+                current, networks, columns, segment = [], 0, 0, None
+                continue
+            current.append(Share(cell, first, take))
+            first, left = first + take, left - take
+            networks, columns, segment = networks + take, begin + take, key
+    if current:
+        yield Chunk(tuple(current), compiled)

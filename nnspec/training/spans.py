@@ -1,0 +1,85 @@
+"""Updates in a row: what compiled code is given at a time, and whether it is worth the while. Pure; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nnspec.specs import RunSpec, Train
+
+MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
+LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
+# updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
+PAYS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Updates in a row: ``looks`` times a look at the networks and ``count`` updates, after ``step`` of them."""
+
+    step: int
+    looks: int
+    count: int
+
+    @property
+    def updates(self) -> int:
+        return self.looks * self.count
+
+
+def pays(spec: RunSpec, size: int, networks: float) -> bool:
+    """Whether to compile the step of this many networks, whose weights times rows are ``size``."""
+    return spec.dtype == "float32" and size <= LARGEST and networks * spec.train.epochs >= PAYS
+
+
+def logged_rows(train: Train) -> int:
+    """Rows of the history: one every ``log_every`` updates, the first and the last always."""
+    return -(-train.epochs // train.log_every) + 1
+
+
+def logged_steps(train: Train) -> np.ndarray:
+    """Updates made at each row of the history, [t]."""
+    every = min(train.log_every, train.epochs)  # a larger one need not be a number of the machine
+    return np.minimum(np.arange(logged_rows(train), dtype=np.int64) * every, train.epochs)
+
+
+def row_of(train: Train, step: int) -> int | None:
+    """The row of the history that is written after ``step`` updates."""
+    if step == train.epochs:
+        return logged_rows(train) - 1
+    return None if step % train.log_every else step // train.log_every
+
+
+def stretches(train: Train, most: int) -> Iterator[Stretch]:
+    """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a
+    row or a snapshot but to look at the networks, and the first is short: it is trained twice."""
+    current: Stretch | None = None
+    for start, stop in _marks(train):
+        for step in range(start, stop, most or stop - start):
+            count = min(most or stop - start, stop - step)
+            joins = current and current.step > 0 and current.count == count and current.updates + count <= most
+            looks = step % train.log_every == 0 and (current is None or current.step % train.log_every == 0)
+            if current and joins and looks and not _keeps(train, step):
+                current = replace(current, looks=current.looks + 1)
+                continue
+            if current:
+                yield current
+            current = Stretch(step, 1, count)
+    if current:
+        yield current
+
+
+def _keeps(train: Train, step: int) -> bool:
+    """Whether a snapshot is taken after ``step`` updates."""
+    return bool(train.snapshot_every) and step % train.snapshot_every == 0
+
+
+def _marks(train: Train) -> Iterator[tuple[int, int]]:
+    """From each row of the history or snapshot to the next."""
+    step = 0
+    while step < train.epochs:
+        nexts = [step - step % every + every for every in (train.log_every, train.snapshot_every) if every]
+        following = min(*nexts, train.epochs)
+        yield step, following
+        step = following

@@ -1,0 +1,189 @@
+"""Stacked weights: every network's tensors as one array, one column a network.
+
+A linear layer is a block of rows [fan_in + 1, fan_out, M]: the bias is the weight of an input that is always 1, so
+that one product gives both. Learned activation parameters follow their layer. M is padded: each segment of
+networks with one activation fills whole lanes, its spare columns being copies of its first network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nnspec.architecture import Architecture, architecture, at_defaults
+from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
+from nnspec.initial import Weights, initial_weights
+from nnspec.specs import Member, RunSpec
+from nnspec.training.layout import is_wide, padded
+from nnspec.training.plan import Chunk, segment_key
+
+NOTHING = at_defaults("identity")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Columns start..stop of a chunk share one hidden activation; ``params`` are its parameters, [stop - start]
+    each."""
+
+    entry: Activation
+    start: int
+    stop: int
+    params: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the networks of a chunk lie: real network j is column ``places[j]``; ``source`` is the real network that
+    each of the M columns holds (spare columns hold a copy)."""
+
+    specs: tuple[RunSpec, ...]  # [j] the spec of each real network
+    seeds: np.ndarray  # [j] int64
+    places: np.ndarray  # [j] int64
+    source: np.ndarray  # [M] int64
+    wide: bool = False
+
+    @property
+    def width(self) -> int:
+        return len(self.source)
+
+    @property
+    def weight_source(self) -> np.ndarray:
+        """The real network in each column of the weights [P, .]: wide networks have no spare ones there."""
+        return self.source[: len(self.specs)] if self.wide else self.source
+
+    @property
+    def weight_places(self) -> np.ndarray | None:
+        """The columns of the real networks in the weights; None if there are no others."""
+        return None if self.wide or len(self.places) == self.width else self.places
+
+
+def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
+    """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end
+    only."""
+    owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
+    seeds = np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
+    wide = is_wide(owners[0])
+    bounds = [0, len(owners)] if wide else _bounds([segment_key(spec) for spec in owners])
+    places, source, column = [], [], 0
+    for start, stop in itertools.pairwise(bounds):
+        places.append(np.arange(stop - start) + column)
+        spare = padded(stop - start) - (stop - start)
+        source.append(np.concatenate([np.arange(start, stop), np.full(spare, start)]))
+        column += padded(stop - start)
+    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source), wide)
+
+
+def _bounds(keys: Sequence[object]) -> list[int]:
+    """Where runs of equal keys begin, and the end of the last."""
+    return [i for i in range(len(keys)) if i == 0 or keys[i] != keys[i - 1]] + [len(keys)]
+
+
+def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
+    """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of
+    wide ones. Without hidden layers it is one slice, whose formula nobody asks for."""
+    source = layout.weight_source
+    hidden = bool(architecture(layout.specs[0]).hidden)
+    members = [layout.specs[j].activation if hidden else NOTHING for j in source]
+    found = []
+    for start, stop in itertools.pairwise(_bounds([segment_key(layout.specs[j]) for j in source])):
+        entry = ACTIVATIONS[members[start].name]
+        params = {p.name: _column(members[start:stop], p.name, kind) for p in entry.params}
+        found.append(Segment(entry, start, stop, params))
+    return found
+
+
+def hyperparameters(layout: Columns) -> dict[str, object]:
+    """The optimizer's hyperparameters as float64 tensors of one value a column; flags and ``<switch>_on`` as they
+    are."""
+    members = [layout.specs[j].optimizer for j in layout.source]
+    entry = OPTIMIZERS[members[0].name]
+    values = {p.name: _column(members, p.name, torch.float64) for p in entry.params}
+    return values | {f"{name}_on": members[0][name] != 0 for name in entry.switches}
+
+
+def _column(members: Sequence[Member], name: str, kind: torch.dtype) -> object:
+    """One parameter of many members: a tensor [m] or, for pairs, [2, m]; words and flags stay what they are."""
+    first = members[0][name]
+    if isinstance(first, (str, bool)) or first is None:
+        return first
+    return torch.tensor([member[name] for member in members], dtype=torch.float64).t().contiguous().to(kind)
+
+
+def draw(layout: Columns) -> Iterator[tuple[np.ndarray, Weights]]:
+    """Initial weights of the real networks, grouped by what they are drawn from: (which networks, their weights)."""
+    groups: dict[object, list[int]] = {}
+    for j, spec in enumerate(layout.specs):
+        own = (spec.seed,) if INITS[spec.init.name].stored else ()
+        groups.setdefault((spec.init, spec.activation, *own), []).append(j)
+    for members in groups.values():
+        yield np.array(members), initial_weights(layout.specs[members[0]], layout.seeds[members])
+
+
+def stacked(layout: Columns) -> torch.Tensor:
+    """Initial weights [P, M] of a chunk, without spare columns where the networks are wide."""
+    shape = architecture(layout.specs[0])
+    kind = np.dtype(layout.specs[0].dtype)
+    flat = np.empty((shape.parameters, len(layout.specs)), kind)
+    for members, weights in draw(layout):
+        flat[:, members] = to_rows(shape, weights)
+    source = layout.weight_source
+    return torch.from_numpy(flat if len(source) == len(layout.specs) else np.ascontiguousarray(flat[:, source]))
+
+
+def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:
+    """Tensors [m, ...] by state-dict name as rows [P, m]."""
+    rows = []
+    for dense, after in zip(shape.dense, shape.after, strict=True):
+        matrix = weights[f"{dense.name}.weight"]
+        rows.append(matrix.transpose(2, 1, 0).reshape(-1, len(matrix)))
+        rows.append(weights[f"{dense.name}.bias"].T)
+        rows.extend(weights[name].T for name in after.tensors)
+    return np.concatenate(rows)
+
+
+def from_rows(shape: Architecture, rows: np.ndarray, places: np.ndarray | None = None) -> Weights:
+    """The inverse of ``to_rows``, of these columns or of all: tensors [m, ...] by state-dict name, which share no
+    memory with it."""
+
+    def part(start: int, stop: int, *sizes: int) -> np.ndarray:
+        some = rows[start:stop] if places is None else rows[start:stop, places]
+        return np.array(some.reshape(*sizes, -1).transpose(), order="C")
+
+    weights: Weights = {}
+    for block in blocks(shape):
+        weights[f"{block.name}.weight"] = part(block.start, block.bias, block.fan_in, block.fan_out)
+        weights[f"{block.name}.bias"] = part(block.bias, block.stop, block.fan_out)
+        for offset, name in enumerate(block.learned):
+            weights[name] = part(block.stop + offset, block.stop + offset + 1, 1)
+    return {name: weights[name] for name in shape.tensors()}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one linear layer: weights from ``start``, biases from ``bias`` to ``stop``, then what is learned behind
+    it."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+    start: int
+    bias: int
+    stop: int
+    learned: tuple[str, ...]
+
+
+def blocks(shape: Architecture) -> list[Block]:
+    """The rows of every layer."""
+    found, row = [], 0
+    for dense, after in zip(shape.dense, shape.after, strict=True):
+        bias = row + dense.fan_in * dense.fan_out
+        stop = bias + dense.fan_out
+        found.append(Block(dense.name, dense.fan_in, dense.fan_out, row, bias, stop, after.tensors))
+        row = stop + len(after.tensors)
+    assert row == shape.parameters == sum(math.prod(s) for s in shape.tensors().values())
+    return found

@@ -1,0 +1,202 @@
+"""The training step of a stack as graphs: the passes of ``network.NetworkLast`` and an optimizer's rule, operation by
+operation.
+
+Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key:
+    ``("param", name)``
+of the hidden activation, ``("hyper", name, place)`` and ``("coefficient", name)`` of the optimizer, ``("tolerance",)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnspec.architecture import SOFTMAX, architecture
+from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
+from nnspec.specs import RunSpec
+from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, fma, total, tracing
+from nnspec.training.stacking import blocks
+
+XP: Any = GraphMaths()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A forward and backward pass over all rows: the gradient of each weight [P], each output's distance from its
+    target, and what the history takes down."""
+
+    gradients: list[Traced]
+    distances: list[Traced]
+    right: Traced
+    loss: Traced
+    accuracy: Traced
+    norms: list[Traced]
+
+
+@tracing()
+def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
+    """One pass of one network of ``spec``.
+
+    ``fused`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one
+    rounding: its library decides by their shape.
+
+    Raises:
+        Untraceable: if a formula has no form for one network at a time.
+    """
+    shape = architecture(spec)
+    if shape.output.name == SOFTMAX:
+        raise Untraceable(SOFTMAX)
+    entry = ACTIVATIONS[spec.activation.name]
+    graph = Graph()
+    data, loss, output = (
+        DATA[spec.data.name].make(dict(spec.data.params)),
+        LOSSES[spec.loss.name],
+        ACTIVATIONS[shape.output.name],
+    )
+    targets = loss.targets(data.labels, data.classes)
+    inputs = np.array([[graph.number(float(np.float32(v))) for v in (*row, 1.0)] for row in data.inputs], dtype=object)
+    layers = [
+        np.array(
+            [
+                [graph.leaf("weight", b.start + i * b.fan_out + o) for o in range(b.fan_out)]
+                for i in range(b.fan_in + 1)
+            ],
+            dtype=object,
+        )
+        for b in blocks(shape)
+    ]
+    words = {k: v for k, v in spec.activation.params if isinstance(v, str)}
+    params = []  # of the activation behind each layer: what it learns are weights
+    for block in blocks(shape):
+        learned = {name: graph.leaf("weight", block.stop) for name in entry.learned.values() if block.learned}
+        params.append(_Numbers(graph, "param", words | learned))
+    pre, post = [_product(inputs, layers[0], fused[0])], []
+    for number, layer in enumerate(layers[1:]):
+        post.append(_each(lambda z, p=params[number]: entry.value(XP, z, p), pre[-1]))  # type: ignore[misc]
+        pre.append(_linear(post[-1], layer))
+
+    output_params, loss_params = dict(shape.output.params), dict(spec.loss.params)
+    tolerance, scale = graph.leaf("number", ("tolerance",)), loss.scale(*targets.shape)
+    distances, dz, elements = np.empty_like(pre[-1]), np.empty_like(pre[-1]), np.empty_like(pre[-1])
+    for place, z in np.ndenumerate(pre[-1]):
+        p, y = output.value(XP, z, output_params), graph.number(float(np.float32(targets[place])))
+        distances[place] = loss.distance(XP, p, y)
+        elements[place] = loss.elements(XP, z, p, y, loss_params)
+        gradient = loss.gradient(XP, z, p, y, loss_params)
+        dz[place] = (gradient if loss.fused else gradient * output.slope(XP, z, p, output_params)) * scale
+    rows = [_all(distance < tolerance for distance in row) for row in distances]
+
+    gradients: list[Traced] = []
+    for number in range(len(layers) - 1, 0, -1):
+        z, h, p = pre[number - 1], post[number - 1], params[number - 1]
+        own, dh = _back(h, layers[number], dz)
+        gradients[:0] = own.ravel()
+        if entry.learned_slope is not None:
+            learned_slope = entry.learned_slope
+            gradients.insert(0, total(dh[place] * learned_slope(XP, z[place], p) for place in np.ndindex(*dh.shape)))
+        dz = np.empty_like(dh)
+        for place in np.ndindex(*dh.shape):
+            dz[place] = dh[place] * entry.slope(XP, z[place], h[place], p)
+    gradients[:0] = _product(inputs.T, dz, fused[1]).ravel()
+    return Pass(
+        gradients,
+        list(distances.ravel()),
+        _all(rows),
+        total(elements.ravel()) * scale,
+        total(row.to(None) for row in rows) / len(rows),
+        [total((layer[:-1] * layer[:-1]).ravel()).sqrt() for layer in layers],
+    )
+
+
+@tracing()
+def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Sequence[str]) -> list[Traced]:
+    """One weight and each slot of its state after an update by the optimizer's rule. ``flags`` are the hyperparameters
+    that are the same for all networks of a stack, ``pairs`` those that are two numbers.
+
+    Raises:
+        Untraceable: if the rule does what a graph cannot hold.
+    """
+    graph = Graph()
+    weight, gradient, spare = graph.leaf("weight", None), graph.leaf("gradient", None), graph.leaf("spare", None)
+    state = tuple(graph.leaf("state", slot) for slot in range(slots))
+    two = {name: tuple(graph.leaf("number", ("hyper", name, place)) for place in range(2)) for name in pairs}
+    hyper = _Numbers(graph, "hyper", {**flags, **two}, None)
+    OPTIMIZERS[spec.optimizer.name].update(weight, gradient, state, spare, hyper, _Numbers(graph, "coefficient", {}))
+    return [weight, *state]
+
+
+class _Numbers(Mapping[str, Any]):
+    """Rows of one number a network by name; ``known`` are those that are something else."""
+
+    def __init__(self, graph: Graph, kind: str, known: Mapping[str, Any], *place: Any):
+        self.graph, self.kind, self.known, self.place = graph, kind, known, place
+
+    def __getitem__(self, name: str) -> Any:
+        return self.known[name] if name in self.known else self.graph.leaf("number", (self.kind, name, *self.place))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+def _each(formula: Callable[[Traced], Traced], values: np.ndarray) -> np.ndarray:
+    results = np.empty_like(values)
+    for place, value in np.ndenumerate(values):
+        results[place] = formula(value)
+    return results
+
+
+def _all(conditions: Any) -> Traced:
+    first, *others = conditions
+    for other in others:
+        first = first & other
+    return first
+
+
+def _product(left: np.ndarray, right: np.ndarray, fused: bool) -> np.ndarray:
+    """A matrix product as torch's library makes it: term after term."""
+    results = left[:, :1] * right[:1]
+    for k in range(1, len(right)):
+        for row, column in np.ndindex(*results.shape):
+            one, two, so_far = left[row, k], right[k, column], results[row, column]
+            results[row, column] = fma(one, two, so_far) if fused else so_far + one * two
+    return results
+
+
+def _linear(x: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """``network.Linear.forward``."""
+    matrix, bias = layer[:-1], layer[-1]
+    fan_in, fan_out = matrix.shape
+    z = np.empty((len(x), fan_out), dtype=object)
+    for row, out in np.ndindex(*z.shape):
+        if fan_in <= fan_out:
+            z[row, out] = bias[out]
+            for i in range(fan_in):
+                z[row, out] = fma(x[row, i], matrix[i, out], z[row, out])
+        else:
+            z[row, out] = total(x[row] * matrix[:, out]) + bias[out]
+    return z
+
+
+def _back(x: np.ndarray, layer: np.ndarray, dz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``network.Linear.backward``: the gradients of the layer and of its inputs."""
+    matrix = layer[:-1]
+    fan_in, fan_out = matrix.shape
+    gradients, dx = np.empty_like(layer), np.empty_like(x)
+    for out in range(fan_out):
+        gradients[-1, out] = total(dz[:, out])
+        for i in range(fan_in):
+            gradients[i, out] = total(x[:, i] * dz[:, out])
+    for row, i in np.ndindex(*x.shape):
+        if fan_in <= fan_out:
+            dx[row, i] = total(dz[row] * matrix[i])
+        else:
+            dx[row, i] = dz[row, 0] * matrix[i, 0]
+            for out in range(1, fan_out):
+                dx[row, i] = fma(dz[row, out], matrix[i, out], dx[row, i])
+    return gradients, dx
