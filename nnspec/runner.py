@@ -137,7 +137,7 @@ def _train(
     keep: bool,
     quiet: bool,
 ) -> None:
-    bar = None if quiet else console.progress_bar(training.plan.networks)
+    bar = None if quiet else console.ProgressBar(training.plan.networks)
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
     filer = parent.filer(training.specs, training.shared.backlog, outcome.interval) if parent is not None else None
@@ -145,8 +145,7 @@ def _train(
         for event in interrupts.each(training):
             if isinstance(event, Advance):
                 if bar is not None:
-                    bar.n = event.networks
-                    bar.set_postfix_str(f"{event.right} solved")
+                    bar.update(event.networks, event.right)
                 continue
             if isinstance(event, Notice):
                 complain(event.text)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)  # the reader has left, as head does, or the terminal was closed
+_RULED = "    \n    \n----\n    \n    \n    \n    \n    \n"  # rich's box: nothing but a rule under the head
+_WIDEST = 10**6  # characters: tables are cut to the terminal by whoever makes them
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -31,6 +33,27 @@ def printable_lines(text: str) -> str:
 
 def _printable_character(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def table_text(head: Sequence[str] | None, rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A table as aligned text under a rule, two spaces between its columns; without ``head`` the rows alone. The first
+    ``left`` columns read from the left, numbers from the right."""
+    import io
+
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [[Text(printable(item)) for item in row] for row in rows]
+    table = Table(box=Box(_RULED), show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_header=head is not None)
+    for place, name in enumerate(head or lines[0]):
+        table.add_column(Text(printable(str(name))), justify="left" if place < left else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    page = io.StringIO()
+    Console(file=page, width=_WIDEST, color_system=None).print(table, crop=False)
+    return "\n".join(line.rstrip() for line in page.getvalue().rstrip("\n").split("\n"))
 
 
 def complain(message: object) -> None:
@@ -114,9 +137,14 @@ def lost_output(out: Output) -> str | None:
     )
 
 
-def progress_stream() -> Any:
-    """Where a progress bar may move the cursor."""
-    return sys.stderr.raw() if isinstance(sys.stderr, Output) else sys.stderr
+def progress_options() -> dict[str, Any]:
+    """How rich's progress bars are shown: on stderr if that is a terminal, and gone once the work is done."""
+    from rich.console import Console
+
+    stream: Any = sys.stderr.raw() if isinstance(sys.stderr, Output) else sys.stderr
+    # what is printed meanwhile goes its own way: rich's streams would take the place of ours
+    own = {"redirect_stdout": False, "redirect_stderr": False}
+    return {"console": Console(file=stream), "transient": True, "disable": not stream.isatty(), **own}
 
 
 def _open_closed_streams() -> None:

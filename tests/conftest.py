@@ -1,15 +1,20 @@
-"""Shared by all tests: one thread, so that two cores serve two test runs, and a short way to a checked spec."""
+"""Shared by all tests: one thread, so that two cores serve two test runs, a short way to a checked spec and to trained
+cells, an empty folder to run in."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from nnspec.check import checked_mapping
+from nnspec.execute.engine import Training
+from nnspec.execute.gather import TrainedCell
+from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 
 torch.set_num_threads(1)
@@ -29,6 +34,25 @@ def textbook(**fields: Any) -> dict[str, Any]:
     return TEXTBOOK | {
         key: {"name": value} if key in TEXTBOOK and isinstance(value, str) else value for key, value in fields.items()
     }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, without a store in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trained_cells() -> Callable[[Sequence[RunSpec]], list[TrainedCell]]:
+    """``trained_cells(specs)`` trains and judges cells, in their order."""
+
+    def cells(specs: Sequence[RunSpec]) -> list[TrainedCell]:
+        found = [event for event in Training(specs, Runtime(workers=1)) if isinstance(event, TrainedCell)]
+        return sorted(found, key=lambda cell: cell.index)
+
+    return cells
 
 
 @pytest.fixture(scope="session")

@@ -289,7 +289,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         got.extend(cells)
         return SimpleNamespace(exit_status=0, objective=None)
 
-    monkeypatch.setattr("nnspec.runner", run)
+    monkeypatch.setattr("nnspec.runner.run", run)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "a/b/c").mkdir(parents=True)
@@ -428,7 +428,7 @@ def test_no_pickle_is_read_and_yaml_in_one_place() -> None:
     assert {(path, name) for path, name in calls if name in PICKLES | LOADERS} == {
         ("files.py", "yaml.load"),
         ("asserts.py", "exec"),  # of Hydra's own installed source, under python -O
-        ("workers.py", "pickle.loads"),  # from the pipe to a process of our own
+        ("pool.py", "pickle.loads"),  # from the pipe to a process of our own
     }
 
 

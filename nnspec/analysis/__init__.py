@@ -27,6 +27,5 @@ from nnspec.analysis.tables import failures as failures
 from nnspec.analysis.tables import pivot as pivot
 from nnspec.analysis.tables import render as render
 from nnspec.analysis.tables import render_frame as render_frame
-from nnspec.analysis.tables import verdict_counts as verdict_counts
 from nnspec.analysis.tables import write_csv as write_csv
 from nnspec.analysis.variance import effects as effects

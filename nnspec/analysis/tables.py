@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.levels import AnalysisError, Groups, group_by, missing, short, widest
-from nnspec.analysis.stats import group_counts, level_columns, solve_rates
+from nnspec.analysis.stats import group_counts, solve_rates
 from nnspec.intervals import wilson_interval
-from nnspec.terminal import printable
+from nnspec.terminal import table_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def render(pivot: Pivot, width: int | None = None) -> str:
     shown = min(len(cells), MOST_ROWS)
     first = [corner, *pivot.row_labels[:shown]]
     columns = [[label, *(row[c] for row in cells[:shown])] for c, label in enumerate(pivot.column_labels)]
-    blocks = [_text([first, *block]) for block in _blocks(first, columns, limit)]
+    blocks = [_columns_text([first, *block]) for block in _blocks(first, columns, limit)]
     if shown < len(cells):
         blocks.append(f"... and {len(cells) - shown} more rows of {short(pivot.rows)} (sweep.csv=FILE writes them all)")
     return "\n\n".join(blocks)
@@ -105,7 +105,7 @@ def render_frame(frame: pd.DataFrame, headings: dict[str, str] | None = None) ->
         [names.get(str(name), short(str(name))), *(cell_text(str(name), v) for v in frame[name].tolist())]
         for name in frame.columns
     ]
-    return _text(columns) if columns else ""
+    return _columns_text(columns) if columns else ""
 
 
 def cell_text(name: str, value: object) -> str:
@@ -142,17 +142,6 @@ def best_and_worst(
     best = min(count, (len(order) + 1) // 2)
     worst = min(count, len(order) - best)
     return rates.iloc[order[:best]].reset_index(drop=True), rates.iloc[order[::-1][:worst]].reset_index(drop=True)
-
-
-def verdict_counts(table: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.DataFrame:
-    """One row a combination of levels, one column a verdict (the most common first): how many networks ended so."""
-    import pandas as pd
-
-    groups = group_by(table, [by] if isinstance(by, str) else list(by))
-    verdicts = table["verdict"].fillna("unknown").astype(str)
-    counts = pd.crosstab(groups.codes, verdicts.to_numpy()).reindex(range(len(groups)), fill_value=0)
-    names = sorted(counts.columns, key=lambda name: -int(counts[name].sum()))
-    return pd.DataFrame({**level_columns(groups), **{name: counts[name].to_numpy() for name in names}})
 
 
 def failures(table: pd.DataFrame) -> str:
@@ -203,17 +192,9 @@ def _blocks(first: list[str], columns: list[list[str]], width: int) -> list[list
     return blocks
 
 
-def _text(columns: list[list[str]]) -> str:
-    """Columns side by side, the first to the left and the others to the right, under a rule."""
-    columns = [[printable(item) for item in column] for column in columns]
-    widths = [max(len(item) for item in column) for column in columns]
-    first, *others = columns
-    padded = [
-        [item.ljust(widths[0]) for item in first],
-        *([item.rjust(w) for item in c] for c, w in zip(others, widths[1:], strict=True)),
-    ]
-    lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
+def _columns_text(columns: list[list[str]]) -> str:
+    head, *rows = zip(*columns, strict=True)
+    return table_text(head, rows)
 
 
 def _float_text(name: str, value: float) -> str:

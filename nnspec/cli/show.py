@@ -11,6 +11,7 @@ from nnspec.architecture import Architecture, Pointwise, architecture
 from nnspec.catalog import INITS
 from nnspec.catalog.inits import Layer
 from nnspec.specs import RunSpec
+from nnspec.terminal import table_text
 
 SEEDS = 1000
 _NUMBERS = 10_000_000  # drawn at most: wide models show fewer seeds
@@ -29,7 +30,7 @@ def show(arguments: Sequence[str]) -> int:
 
 def layer_lines(shape: Architecture) -> Iterator[str]:
     """The layers in their order, with the shapes of their tensors and how many numbers they train."""
-    yield from _table(["layer", "kind", "tensors", "parameters"], list(_layers(shape)))
+    yield table_text(["layer", "kind", "tensors", "parameters"], list(_layers(shape)), left=3)
     yield (
         f"{shape.parameters} parameters in all, from {shape.inputs} inputs to {shape.outputs} "
         f"output{'s' * (shape.outputs != 1)}"
@@ -72,10 +73,4 @@ def init_lines(spec: RunSpec) -> Iterator[str]:
         f"init {spec.init.name}, bias {spec.init['bias']}, gain {gain:.4g}: standard deviations, drawn over {seeds} "
         "seeds"
     )
-    yield from _table(["layer", "weight promised", "weight drawn", "bias drawn"], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
-    for line in (head, *rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    yield table_text(["layer", "weight promised", "weight drawn", "bias drawn"], rows)

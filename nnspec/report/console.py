@@ -13,7 +13,7 @@ from nnspec.execute.gather import TrainedCell
 from nnspec.journal.filer import Interval
 from nnspec.results.cell import WILSON, CellResult, result_lines, verdict_text
 from nnspec.specs import RunSpec, text
-from nnspec.terminal import progress_stream
+from nnspec.terminal import progress_options, table_text
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
@@ -77,12 +77,29 @@ def count(number: int, thing: str, things: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
-def progress_bar(networks: int) -> Any:
+class ProgressBar:
     """A bar over networks trained, with those solved so far; it shows on terminals only."""
-    from tqdm import tqdm
 
-    form = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} networks [{elapsed}<{remaining}{postfix}]"
-    return tqdm(total=networks, file=progress_stream(), disable=None, bar_format=form, leave=False, dynamic_ncols=True)
+    def __init__(self, networks: int):
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TaskProgressColumn(),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} networks, {task.fields[solved]:,} solved"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            **progress_options(),
+        )
+        self._task = self._bar.add_task("training", total=networks, solved=0)
+        self._bar.start()
+
+    def update(self, trained: float, solved: int) -> None:
+        """Show how many networks' worth of updates are made, and how many networks solve their problem."""
+        self._bar.update(self._task, completed=trained, solved=solved)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
 
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
@@ -107,10 +124,10 @@ def outputs_table(result: CellResult) -> str:
         (" ".join(f"{v:g}" for v in x), " ".join(f"{v:g}" for v in y), " ".join(f"{v:.3f}" for v in p))
         for x, y, p in list(zip(data.inputs, targets, outputs, strict=True))[:ROWS]
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join(item.ljust(width) for item, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     hidden = len(data.inputs) - ROWS
-    return "\n".join(lines + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else []))
+    return "\n".join(
+        [table_text(None, rows, left=3)] + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else [])
+    )
 
 
 def timings_text(seconds: Mapping[str, float]) -> str:

@@ -10,12 +10,10 @@ from nnspec.analysis.stats import solve_rates
 from nnspec.analysis.tables import (
     MOST_ROWS,
     best_and_worst,
-    failures,
     percent,
     pivot,
     render,
     render_frame,
-    verdict_counts,
     with_interval,
     write_csv,
 )
@@ -105,17 +103,6 @@ def test_equal_rates_rank_by_loss(outcomes):
     best, worst = best_and_worst(table, ["a"])
     assert best["a"].tolist() == [2, 4]
     assert worst["a"].tolist() == [3, 1]
-
-
-def test_verdicts_are_counted(outcomes):
-    table = outcomes(
-        a=[1, 1, 2, 2], seed=0, solved=[True, False, False, False], verdict=["solved", "stuck", "stuck", None]
-    )
-    counts = verdict_counts(table, "a")
-    assert counts.columns.tolist()[:2] == ["a", "stuck"]
-    assert counts[["solved", "stuck", "unknown"]].to_numpy().tolist() == [[1, 1, 0], [0, 1, 1]]
-    assert failures(table) == "3 of 4 networks not solved: 2 stuck, 1 unknown"
-    assert failures(table[:1]) == "0 of 1 networks not solved"
 
 
 def test_frames_read_well(small):

@@ -6,7 +6,7 @@ Hydra imports every plugin at its start, so that nothing heavy is imported befor
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,18 @@ BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MANY = 10_000  # cells whose expansion is announced: it takes a second
 
 
-def watched(cells: Iterator[Any], total: int) -> Iterable[Any]:
+def watched(cells: Iterator[Any], total: int) -> Iterator[Any]:
     """The cells as they are made; of many it is said how many, and on a terminal how far they are."""
     if total < MANY:
-        return cells
+        yield from cells
+        return
     print(f"expanding {total:,} cells ...", flush=True)
-    from tqdm import tqdm
+    from rich.progress import Progress
 
-    return tqdm(cells, total=total, unit=" cells", disable=None, leave=False, dynamic_ncols=True)
+    from nnspec.terminal import progress_options
+
+    with Progress(**progress_options()) as progress:
+        yield from progress.track(cells, total=total, description="cells")
 
 
 class FusedSweeper(Sweeper):

@@ -147,7 +147,7 @@ def test_a_fault_found_twice_is_told_once() -> None:
 
 
 def test_a_spec_needs_no_torch() -> None:
-    code = "import sys, nnspec.spec, nnspec.check, nnspec.catalog; sys.exit('torch' in sys.modules)"
+    code = "import sys, nnspec.specs, nnspec.check, nnspec.catalog; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,38 +1,14 @@
-"""Cells, an empty folder to run in, and a store that fails when told to."""
+"""A store that fails when told to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.execute.engine import Training
-from nnspec.execute.gather import TrainedCell
-from nnspec.settings import Runtime
-from nnspec.specs import RunSpec
 from nnspec.tracking import RunEnd, RunStart
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, without a store in the environment."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def trained_cells() -> Callable[[Sequence[RunSpec]], list[TrainedCell]]:
-    """``trained_cells(specs)`` trains and judges cells, in their order."""
-
-    def cells(specs: Sequence[RunSpec]) -> list[TrainedCell]:
-        found = [event for event in Training(specs, Runtime(workers=1)) if isinstance(event, TrainedCell)]
-        return sorted(found, key=lambda cell: cell.index)
-
-    return cells
 
 
 class FailingStore:
