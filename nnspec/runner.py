@@ -35,7 +35,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    """What a command did. ``outcomes`` has by cell the columns of ``results.table.outcome_rows``; ``cells`` what it
     trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]
@@ -65,7 +65,7 @@ class Outcome:
         return float(np.median(np.concatenate(losses))) if losses else None
 
     def table(self) -> pd.DataFrame:
-        """One row a network; see ``runner.table.sweep_table``."""
+        """One row a network; see ``results.table.sweep_table``."""
         return sweep_table(self.specs, self.outcomes)
 
 

@@ -1,7 +1,7 @@
 """What a command may hold: ``train.memory`` shared out between what trains, what is kept and what waits to be filed.
 
 Counted is what training, its results and everything after it hold beyond a process that does nothing. The sizes of a
-network are those of ``fused.memory`` and ``diagnostics.room``; here they are added up, before anything trains.
+network are those of ``training.memory`` and ``diagnostics.room``; here they are added up, before anything trains.
 """
 
 from __future__ import annotations

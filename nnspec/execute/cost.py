@@ -37,7 +37,7 @@ class Trial:
     update: float
 
 
-Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``fused.train.probe``
+Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``training.loop.probe``
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:

@@ -39,7 +39,7 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class Shards:
-    """Trains chunks with ``launch``; called as ``fused.workers.train_chunks`` is."""
+    """Trains chunks with ``launch``; called as ``execute.pool.train_chunks`` is."""
 
     launch: Launch
 
