@@ -18,7 +18,7 @@ INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 class Signals:
     """While it is entered, a signal ends the process, with a word and without an exception: libraries swallow those
     that come while they load, and Python shows a traceback of those that come as it ends itself. What must not be cut
-    short takes the signals for that time, as ``runner.interrupts`` does.
+    short takes the signals for that time, as ``execute.interrupts`` does.
 
     Afterwards a signal ends the process silently. A signal that is ignored already (by nohup, or in the background)
     stays so.
