@@ -17,8 +17,9 @@ import numpy as np
 
 from nnspec.check import checked_mapping
 from nnspec.diagnostics import Group, diagnose
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan
 
 TEXTBOOK = {
@@ -48,11 +49,8 @@ def train(spec: RunSpec) -> tuple[list[Group], float]:
     groups, start = [], time.perf_counter()
     for chunk in plan([spec]).chunks():
         *_, last = train_chunk([spec], chunk)
-        assert isinstance(last, Trained)
-        rows = last.rows
-        groups.append(
-            Group(spec, last.initial, last.final, rows.steps, rows.loss, rows.right[:, -1], last.nonfinite_at)
-        )
+        assert isinstance(last, Results)
+        groups.append(Group(spec, last.initial, last.final, last.steps, last.loss, last.solved, last.nonfinite_at))
     return groups, time.perf_counter() - start
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.settings import Tracking
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.files import write_files
@@ -54,7 +54,7 @@ def job(seed: int) -> Job:
     norms = {"0": line, "2": line}
     outputs = np.zeros((1, 4, 1))
     steps = 10 * np.arange(POINTS)
-    cell = CellResult(
+    cell = Results(
         spec, np.array([seed]), steps, line, line, norms, line > 0.5, outputs, never, never, weights, weights
     )
     params = {**spec.flat(), **{f"more.{n}": str(n) for n in range(30)}}

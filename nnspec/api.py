@@ -14,8 +14,9 @@ from nnspec.check import checked
 from nnspec.errors import NnspecError, TrainingError
 from nnspec.report import console
 from nnspec.report.notebook import result_html
-from nnspec.results.cell import NEVER, CellResult, result_lines, verdict_text
-from nnspec.runner import Outcome, run
+from nnspec.results.cell import NEVER, Results, result_lines, verdict_text
+from nnspec.results.outcome import Outcome
+from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
@@ -34,13 +35,17 @@ class TrainResult:
     notebook shows solve rates and the main figure.
     """
 
-    results: tuple[CellResult, ...]
-    verdicts: tuple[np.ndarray, ...]
+    results: tuple[Results, ...]
     table: pd.DataFrame
     run_ids: tuple[str, ...] = ()
 
     @property
-    def result(self) -> CellResult:
+    def verdicts(self) -> tuple[np.ndarray, ...]:
+        """Of each spec, the verdict on each network."""
+        return tuple(result.verdict for result in self.results)
+
+    @property
+    def result(self) -> Results:
         """The arrays of the only spec."""
         if len(self.results) != 1:
             raise NnspecError(f"result is that of one spec, but {len(self.results)} were trained; use results[i]")
@@ -97,9 +102,9 @@ def train(
     settings = Settings(tracking=store, runtime=Runtime(workers=workers))
     outcome = run(cells, settings, sweep=len(cells) > 1, command="nnspec.train", quiet=not progress, keep=True)
     _complain(outcome, len(cells))
-    kept = [outcome.cells[index] for index in range(len(cells))]
+    results = tuple(outcome.cells[index].result for index in range(len(cells)))
     ids = tuple(outcome.run_ids[index] for index in range(len(cells))) if tracking else ()
-    return TrainResult(tuple(cell.result for cell in kept), tuple(cell.verdict for cell in kept), outcome.table(), ids)
+    return TrainResult(results, outcome.table(), ids)
 
 
 def _complain(outcome: Outcome, cells: int) -> None:

@@ -10,9 +10,8 @@ import numpy as np
 from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
-from nnspec.execute.gather import TrainedCell
-from nnspec.reference import forward, problem
-from nnspec.results.cell import NEVER, CellResult
+from nnspec.results.cell import NEVER, UNKNOWN, Results, by_layer, history_fields
+from nnspec.results.events import TrainedCell
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec
 from nnspec.tracking import (
@@ -100,7 +99,8 @@ def _own_table(store: Store, run_id: str) -> pd.DataFrame | None:
 
 
 def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
-    """A filed cell as it was when it had trained; of the numbers of its diagnosis those that were filed by replicate.
+    """A filed cell as it was when it had trained, as far as the store has it: no store has ``outputs`` and
+    ``nonfinite_at``.
 
     Raises:
         TrackingError: an artifact is missing, as of a run that did not finish.
@@ -113,56 +113,53 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
         raise TrackingError(str(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again")))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
-    result = CellResult(
+    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
+    result = Results(
         spec=spec,
         seeds=results["seed"].to_numpy(),
-        steps=history["step"][0],
-        loss=history["loss"],
-        accuracy=history["accuracy"],
-        weight_norm={
-            name.partition(".")[2]: values for name, values in history.items() if name.startswith("weight_norm.")
-        },
-        right=history["right"].astype(bool),
-        outputs=_outputs(spec, final),
+        **history,
         solved_at=results["solved_at"].fillna(NEVER).to_numpy(dtype=np.int64),
-        nonfinite_at=np.full(replicates, NEVER),
+        verdict=results["verdict"].to_numpy() if "verdict" in results else UNKNOWN,
+        numbers={str(name): results[name].to_numpy() for name in results if name not in known},
         initial=initial,
         final=final,
         snapshots=_snapshots(store, run_id, spec),
     )
-    verdict = results["verdict"].to_numpy() if "verdict" in results else np.where(result.solved, "solved", "unknown")
-    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
-    numbers = {str(name): results[name].to_numpy() for name in results if name not in known}
-    return TrainedCell(index, result, verdict.astype(object), numbers)
+    return TrainedCell(index, result)
 
 
-def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, np.ndarray]:
-    """The history of a run by column, [r, t] each: the same steps for each replicate, rising, and finite or not.
+def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, Any]:
+    """The history of a run by field of a result: the same steps for each replicate, rising, and finite or not.
 
     Raises:
         TrackingError: it is not as it must be.
     """
     where = f"{HISTORY} of run {run_id}"
     table = read_parquet(store.artifact(run_id, HISTORY), where)
-    norms = [f"weight_norm.{dense.name}" for dense in architecture(spec).dense]
 
     def refused(rule: str, value: object) -> TrackingError:
         return TrackingError(str(Fault(where, rule, str(value), "train the run again")))
 
-    if table.num_rows % spec.replicates:
-        raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
-    found = {}
-    for name, kinds in {"step": "iu", "loss": "f", "accuracy": "f", "right": "b", **dict.fromkeys(norms, "f")}.items():
+    def column(name: str, kinds: str) -> np.ndarray:
         values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
         if values.dtype.kind not in kinds:
-            raise refused(
-                f"must have {KINDS[kinds]} in a column '{name}'",
-                table[name].type if name in table.column_names else "none",
-            )
-        found[name] = values.reshape(spec.replicates, -1)
-    if (found["step"] != found["step"][0]).any() or (np.diff(found["step"][0]) <= 0).any() or found["step"].min() < 0:
+            found = table[name].type if name in table.column_names else "none"
+            raise refused(f"must have {KINDS[kinds]} in a column '{name}'", found)
+        return values.reshape(spec.replicates, -1)
+
+    if table.num_rows % spec.replicates:
+        raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
+    steps = column("step", "iu")
+    history: dict[str, Any] = {"steps": steps[0]}
+    layers = [dense.name for dense in architecture(spec).dense]
+    for each in history_fields():
+        if by_layer(each):
+            history[each.name] = {layer: column(f"{each.name}.{layer}", each.metadata["kind"]) for layer in layers}
+        else:
+            history[each.name] = column(each.name, each.metadata["kind"])
+    if (steps != steps[0]).any() or (np.diff(steps[0]) <= 0).any() or steps.min() < 0:
         raise refused("must have the same rising steps from 0 for each replicate", "others")
-    return found
+    return history
 
 
 def _ordered(weights: dict[str, np.ndarray], spec: RunSpec) -> dict[str, np.ndarray]:
@@ -196,14 +193,3 @@ def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, 
             f"{SNAPSHOTS} of run {run_id} at step {number}", weights, architecture(spec).tensors(), spec.replicates
         )
     return {step: _ordered(found[step], spec) for step in sorted(found)}
-
-
-def _outputs(spec: RunSpec, weights: dict[str, np.ndarray]) -> np.ndarray:
-    rows, _ = problem(spec)
-    one: list[Any] = []
-    with np.errstate(all="ignore"):  # of networks that diverged
-        for replicate in range(spec.replicates):
-            one.append(
-                forward(spec, {name: tensor[replicate].astype(float) for name, tensor in weights.items()}, rows)[-1].h
-            )
-    return np.stack(one)

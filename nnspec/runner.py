@@ -4,69 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
 from nnspec.execute.budget import planned_bytes
-from nnspec.execute.engine import Advance, Carry, Notice, Training
-from nnspec.execute.gather import TrainedCell
+from nnspec.execute.engine import Carry, Training
 from nnspec.execute.interrupts import Interrupts
 from nnspec.execute.pool import cores
-from nnspec.journal.filer import Failed, Filer, Interval, failure
+from nnspec.journal.filer import Filer
 from nnspec.journal.parent import Parent, Say
 from nnspec.report import console
 from nnspec.report.drawing import Drawer
 from nnspec.report.sweep_result import refuse_unwritable
-from nnspec.results.table import outcome_rows, sweep_table
+from nnspec.results.events import Advance, Failed, Notice, TrainedCell
+from nnspec.results.outcome import Outcome
+from nnspec.results.table import outcome_rows
 from nnspec.settings import Settings
-from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking.spool import kept_message
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-INTERRUPTED = 130
-
-
-@dataclass
-class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``results.table.outcome_rows``; ``cells`` what it
-    trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
-
-    specs: list[RunSpec]
-    axes: Sequence[str] = ()
-    outcomes: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-    cells: dict[int, TrainedCell] = field(default_factory=dict)
-    run_ids: dict[int, str] = field(default_factory=dict)
-    unended: list[str] = field(
-        default_factory=list
-    )  # runs that have begun in the store and whose end is neither filed nor spooled
-    parent: str | None = None
-    interrupted: bool = False
-    unfiled: bool = False
-    seconds: dict[str, float] = field(default_factory=dict)
-    interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
-
-    @property
-    def exit_status(self) -> int:
-        """0 done, 1 something failed or could not be filed, 130 interrupted."""
-        return INTERRUPTED if self.interrupted else int(bool(self.failed) or self.unfiled)
-
-    @property
-    def objective(self) -> float | None:
-        """The median final loss over everything trained: what a sweeper that optimises makes small."""
-        losses = [rows["final_loss"] for rows in self.outcomes.values()]
-        return float(np.median(np.concatenate(losses))) if losses else None
-
-    def table(self) -> pd.DataFrame:
-        """One row a network; see ``results.table.sweep_table``."""
-        return sweep_table(self.specs, self.outcomes)
 
 
 def run(
@@ -98,7 +53,7 @@ def run(
 
     def training_of(missing: Sequence[int]) -> Training | AdaptiveTraining:
         specs = [outcome.specs[index] for index in missing]
-        return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep)
+        return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep, missing)
 
     training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
     if settings.sweep.plan_only:
@@ -116,7 +71,7 @@ def run(
                 training = training if len(missing) == len(cells) else training_of(missing)
                 say(console.plan_line(training.plan, training.workers))
                 _say_duplicates(say, duplicates)
-                _train(training, missing, outcome, parent, interrupts, keep, quiet)
+                _train(training, outcome, parent, interrupts, keep, quiet)
             if parent is not None:
                 parent.close(outcome, say)
         except BaseException:
@@ -130,7 +85,6 @@ def run(
 
 def _train(
     training: Training | AdaptiveTraining,
-    missing: Sequence[int],
     outcome: Outcome,
     parent: Parent | None,
     interrupts: Interrupts,
@@ -140,7 +94,8 @@ def _train(
     bar = None if quiet else console.ProgressBar(training.plan.networks)
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
-    filer = parent.filer(training.specs, training.shared.backlog, outcome.interval) if parent is not None else None
+    recorder = parent.recorder(training.by_cell, outcome.interval) if parent is not None else None
+    filer = parent.filer(training.shared.backlog) if parent is not None else None
     try:
         for event in interrupts.each(training):
             if isinstance(event, Advance):
@@ -150,45 +105,44 @@ def _train(
             if isinstance(event, Notice):
                 complain(event.text)
                 continue
-            if filer is not None:
-                filer.put(event)
+            if filer is not None and recorder is not None:
+                filer.put(recorder.records(event))
             if isinstance(event, TrainedCell):
-                outcome.specs[missing[event.index]] = event.spec
-                _take(event, missing[event.index], outcome, keep)
+                _take(event, outcome, keep)
                 if parent is not None:
-                    parent.take(replace(event, index=missing[event.index]))
+                    parent.take(event)
             elif isinstance(event, Failed):
-                outcome.failed[missing[event.index]] = event.reason
+                outcome.failed[event.index] = event.reason
         if parent is not None:
             with interrupts.training():
                 parent.draw(outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
-        if filer is not None:
+        if filer is not None and recorder is not None:
             for stopped in training.stopped():
-                filer.put(stopped)
+                filer.put(recorder.records(stopped))
     finally:
         if bar is not None:
             bar.close()
         outcome.seconds |= training.seconds
         if filer is not None:
-            _finish(filer, missing, outcome)
+            _finish(filer, outcome)
 
 
-def _take(cell: TrainedCell, index: int, outcome: Outcome, keep: bool) -> None:
-    outcome.outcomes[index] = outcome_rows(cell.result, cell.columns())
-    reason = failure(cell)
-    if reason:
-        outcome.failed[index] = reason
+def _take(cell: TrainedCell, outcome: Outcome, keep: bool) -> None:
+    outcome.specs[cell.index] = cell.spec
+    outcome.outcomes[cell.index] = outcome_rows(cell.result)
+    if cell.failure:
+        outcome.failed[cell.index] = cell.failure
     if keep:
-        outcome.cells[index] = replace(cell, index=index)
+        outcome.cells[cell.index] = cell
 
 
-def _finish(filer: Filer, missing: Sequence[int], outcome: Outcome) -> None:
+def _finish(filer: Filer, outcome: Outcome) -> None:
     try:
         filer.finish()
     finally:
-        outcome.run_ids |= {missing[cell]: run_id for cell, run_id in filer.ids.items()}
+        outcome.run_ids |= filer.ids
         outcome.unended = filer.unended()
     outcome.seconds["file"] = filer.seconds
     outcome.unfiled = bool(filer.unfiled)

@@ -13,7 +13,7 @@ import torch
 
 from nnspec.check import checked_mapping
 from nnspec.execute.engine import Training
-from nnspec.execute.gather import TrainedCell
+from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 

@@ -11,7 +11,7 @@ from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
 from nnspec.execute.budget import MIB, Use, budget, kinds
 from nnspec.execute.engine import Training
-from nnspec.execute.gather import TrainedCell
+from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 
@@ -59,8 +59,13 @@ def random_sweep(chance: random.Random) -> list[RunSpec]:
 def content(cell: TrainedCell) -> list[bytes]:
     result = cell.result
     arrays = [result.loss, result.accuracy, result.right, result.outputs, result.solved_at, result.nonfinite_at]
-    arrays += [*result.weight_norm.values(), *result.initial.values(), *result.final.values(), *cell.numbers.values()]
-    return [array.tobytes() for array in arrays] + [str(cell.verdict.tolist()).encode()]
+    arrays += [
+        *result.weight_norm.values(),
+        *result.initial.values(),
+        *result.final.values(),
+        *cell.result.numbers.values(),
+    ]
+    return [array.tobytes() for array in arrays] + [str(cell.result.verdict.tolist()).encode()]
 
 
 def trained(specs: list[RunSpec], runtime: Runtime) -> dict[int, TrainedCell]:

@@ -10,9 +10,7 @@ from nnspec.analysis.layer_figures import plot_activations as plot_activations
 from nnspec.analysis.layer_figures import plot_histograms as plot_histograms
 from nnspec.analysis.layer_figures import plot_norms as plot_norms
 from nnspec.analysis.plane_figures import lines_info as lines_info
-from nnspec.analysis.plane_figures import plane_grid as plane_grid
 from nnspec.analysis.plane_figures import plot_lines as plot_lines
-from nnspec.analysis.plane_figures import plot_surface as plot_surface
 from nnspec.analysis.plane_figures import plot_surfaces as plot_surfaces
 from nnspec.analysis.plane_figures import surface_info as surface_info
 from nnspec.analysis.plane_figures import surfaces_info as surfaces_info

@@ -86,20 +86,12 @@ def surfaces_info(surfaces: Sequence[Mapping[str, Any]], tolerance: float = 0.4)
     return [Surface(s.label, s.xs, s.ys, s.p, s.points, s.targets, s.wrong, low, high) for s in found]
 
 
-def plane_grid(points: ArrayLike = (), size: int = 41) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A grid over the box of ``points`` [n, 2] and a margin: xs [size], ys [size], and the inputs [size * size, 2] to
-    evaluate.
-
-    A network's outputs at the inputs, reshaped to [size, size], are the ``p`` of ``surface_info``. The box is that of
-    ``lines_info``.
-    """
-    x0, x1, y0, y1 = _box(np.asarray(points, float).reshape(-1, 2))
-    xs, ys = np.linspace(x0, x1, size), np.linspace(y0, y1, size)
-    return xs, ys, np.stack([np.tile(xs, size), np.repeat(ys, size)], axis=1)
-
-
 def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input plane") -> Figure:
-    """One panel a surface, in rows of up to four; beyond ``MOST_PANELS`` they are counted in the title."""
+    """One panel a surface, in rows of up to four; beyond ``MOST_PANELS`` they are counted in the title.
+
+    The output as cividis shades with its contour at one half; circles are targets above one half, squares below, rings
+    wrong.
+    """
     shown = list(infos)[:MOST_PANELS]
     columns = min(4, max(1, len(shown)))
     figure, grid = _panels(len(shown), columns, 2.1 if columns > 1 else 3.6)
@@ -117,12 +109,6 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
     rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
     figure.suptitle(plain(title + rest), fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
     return figure
-
-
-def plot_surface(info: Surface) -> Figure:
-    """The output as cividis shades with its contour at one half; circles are targets above one half, squares below,
-    rings wrong."""
-    return plot_surfaces([info])
 
 
 @dataclass(frozen=True)

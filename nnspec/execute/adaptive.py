@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from nnspec.analysis.sequential import Looks, looks
 from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Budget, Use, allowance, budget, kinds, shared_out
-from nnspec.execute.engine import Advance, Carry, Notice, Training, TrainingEvent
-from nnspec.execute.gather import TrainedCell, arrays, mapped
-from nnspec.journal.filer import Failed, Stopped
+from nnspec.execute.engine import Carry, Training, numbered
+from nnspec.results.cell import Results, concatenate
+from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 
@@ -25,18 +23,19 @@ from nnspec.specs import RunSpec
 @dataclass
 class AdaptiveTraining:
     """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole, when it is precise
-    enough; ``specs`` then has the replicates that it took. So many cells are in the making at a time as
+    enough; its spec in ``by_cell`` then has the replicates that it took. So many cells are in the making at a time as
     ``train.memory`` holds if all of them take the most replicates.
 
     Raises:
         SpecError: it does not fit into ``train.memory``, or initial weights are stored.
     """
 
-    specs: list[RunSpec]
+    specs: Sequence[RunSpec]
     runtime: Runtime
     files: bool = False
     carry: Carry | None = None
     keep: bool = False
+    cells: Sequence[int] | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -55,10 +54,11 @@ class AdaptiveTraining:
         self.looks: Looks = looks(self.runtime.precision)
         self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
         self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
+        self.by_cell = numbered(self.specs, self.cells)
         first = Training(self.specs[: self.together], self.runtime, self.files, self.carry)
         self.plan, self.workers, self.shared = first.plan, first.workers, first.shared
-        self._so_far: dict[int, TrainedCell] = {}  # the networks of the rounds that a cell has behind it
-        self._round: tuple[list[int], Training] = [], first  # the cells in training, and what trains them
+        self._so_far: dict[int, Results] = {}  # the networks of the rounds that a cell has behind it
+        self._training = first  # what trains at present
 
     def _together(self, largest: list[RunSpec]) -> int:
         """How many of these cells fit at a time: all, a half, a quarter ..., at least one.
@@ -82,61 +82,56 @@ class AdaptiveTraining:
 
     def stopped(self) -> list[Stopped]:
         """What is known of the cells that were not precise enough when training was broken off."""
-        cells, training = self._round
-        known = {cell: [so_far.result] for cell, so_far in self._so_far.items()}
-        for part in training.stopped():
-            known.setdefault(cells[part.index], []).extend(part.histories)
+        known = {cell: [so_far.history()] for cell, so_far in self._so_far.items()}
+        for part in self._training.stopped():
+            known.setdefault(part.index, []).extend(part.histories)
         return [Stopped(cell, tuple(histories)) for cell, histories in known.items()]
 
     def __iter__(self) -> Iterator[TrainingEvent]:
-        for start in range(0, len(self.specs), self.together):
-            yield from self._rounds(list(range(len(self.specs)))[start : start + self.together])
+        cells = list(self.by_cell)
+        for start in range(0, len(cells), self.together):
+            yield from self._rounds(cells[start : start + self.together])
 
     def _rounds(self, going: list[int]) -> Iterator[TrainingEvent]:
         so_far = self._so_far
         while going:
-            more = [self._more(self.specs[cell], so_far.get(cell)) for cell in going]
-            training = Training(more, self.runtime, carry=self.carry, keep=True)
-            self._round = going, training
+            more = [self._more(self.by_cell[cell], so_far.get(cell)) for cell in going]
+            self._training = training = Training(more, self.runtime, carry=self.carry, keep=True, cells=going)
             again = []
             for event in training:
                 if isinstance(event, TrainedCell):
-                    cell = going[event.index]
-                    whole = so_far[cell] = _joined(cell, so_far.get(cell), event)
-                    self.specs[cell] = whole.spec
+                    cell = event.index
+                    whole = so_far[cell] = _joined(so_far.get(cell), event.result)
+                    self.by_cell[cell] = whole.spec
                     if self._enough(whole):
-                        yield so_far.pop(cell)
+                        yield TrainedCell(cell, so_far.pop(cell))
                     else:
                         again.append(cell)
-                elif isinstance(event, Failed):
-                    yield Failed(going[event.index], event.reason)
-                elif isinstance(event, Notice):
+                elif isinstance(event, (Failed, Notice)):
                     yield event
                 elif isinstance(event, Advance):
                     yield Advance(min(event.networks, self.plan.networks), event.right)
             self.seconds = {part: self.seconds[part] + training.seconds[part] for part in self.seconds}
             going = sorted(again)
 
-    def _more(self, spec: RunSpec, so_far: TrainedCell | None) -> RunSpec:
+    def _more(self, spec: RunSpec, so_far: Results | None) -> RunSpec:
         """The networks to add: those that the next look has and this one has not."""
         have = 0 if so_far is None else spec.replicates
         size = self.looks.after(have)
         assert size is not None
         return replace(spec, seed=spec.seed + have, replicates=size - have)
 
-    def _enough(self, cell: TrainedCell) -> bool:
+    def _enough(self, cell: Results) -> bool:
         networks = cell.spec.replicates
-        return self.looks.after(networks) is None or bool(self.looks.enough(int(cell.result.solved.sum()), networks))
+        return self.looks.after(networks) is None or bool(self.looks.enough(int(cell.solved.sum()), networks))
 
 
-def _joined(index: int, before: TrainedCell | None, more: TrainedCell) -> TrainedCell:
+def _joined(before: Results | None, more: Results) -> Results:
     """One cell of both parts' networks, in the order of their seeds."""
     if before is None:
-        return replace(more, index=index)
+        return more
     spec = replace(before.spec, replicates=before.spec.replicates + more.spec.replicates)
-    others = iter(arrays(more))
-    whole = mapped(before, lambda array: np.concatenate([array, next(others)]))
-    return replace(whole, result=replace(whole.result, spec=spec), files=None)
+    return replace(concatenate([before, more]), spec=spec)
 
 
 def trainer(
@@ -146,11 +141,13 @@ def trainer(
     files: bool = False,
     carry: Carry | None = None,
     keep: bool = False,
+    cells: Sequence[int] | None = None,
 ) -> Training | AdaptiveTraining:
     """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their
-    artifacts are filed, ``keep`` that the caller keeps their arrays."""
+    artifacts are filed, ``keep`` that the caller keeps their arrays; ``cells`` are their numbers in events (their
+    places unless said)."""
     return (
-        AdaptiveTraining(list(specs), runtime, files, carry, keep)
+        AdaptiveTraining(specs, runtime, files, carry, keep, cells)
         if auto
-        else Training(specs, runtime, files, carry, keep)
+        else Training(specs, runtime, files, carry, keep, cells)
     )

@@ -5,41 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from nnspec.execute.budget import Budget, Use, shared_out
-from nnspec.execute.gather import Gatherer, TrainedCell, partial_history
+from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.pool import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
 from nnspec.execute.worker import after_training
-from nnspec.journal.filer import Begun, Failed, Live, Stopped
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
+from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Progress
 from nnspec.training.plan import Chunk, Plan, plan
 
 Carry = Callable[[Sequence[RunSpec], Sequence[Chunk], int, Extra], Events]
 LIVE = 3.0  # seconds between two filings of the history of cells that still train
-
-
-@dataclass(frozen=True)
-class Advance:
-    """The sweep has come so far: ``networks`` trained, counting those in hand by the share of their updates, ``right``
-    of them."""
-
-    networks: float
-    right: int
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that the user should know while training goes on."""
-
-    text: str
-
-
-TrainingEvent = Begun | Live | Advance | TrainedCell | Failed | Notice
 
 
 @dataclass
@@ -55,6 +35,7 @@ class Training:
     files: bool = False  # have the workers make the cells' artifacts too
     carry: Carry | None = None  # what trains the chunks; None: processes of this machine
     keep: bool = False  # the caller keeps the arrays of all cells
+    cells: Sequence[int] | None = None  # the numbers of the specs in events; None: their places
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
 
     def __post_init__(self) -> None:
@@ -62,10 +43,10 @@ class Training:
         self.shared: Budget = shared_out(self.specs, self.runtime.workers or cores(), self.runtime.memory, use)
         self.workers = self.shared.room.workers
         self.plan: Plan = plan(self.specs, self.shared.room)
+        self.by_cell = numbered(self.specs, self.cells)
+        self._number = list(self.by_cell)
         self._gatherer = Gatherer(self.specs)
-        self._running: dict[
-            int, tuple[Chunk, Progress]
-        ] = {}  # the last report of each chunk in training, by its number
+        self._running: dict[int, tuple[Chunk, Results]] = {}  # the history so far of each chunk in training
 
     def __iter__(self) -> Iterator[TrainingEvent]:
         chunks = list(self.plan.chunks())
@@ -75,19 +56,19 @@ class Training:
 
     def stopped(self) -> list[Stopped]:
         """What is known of the cells that were not whole when training was broken off."""
-        known: dict[int, list[CellResult]] = {}
+        known: dict[int, list[Results]] = {}
         for index, history in self._gatherer.waiting():
             known.setdefault(index, []).append(history)
-        for chunk, progress in self._running.values():
-            for index, history in _histories(self.specs, chunk, progress):
+        for chunk, so_far in self._running.values():
+            for index, _, history in by_cell(self.specs, chunk, so_far):
                 known.setdefault(index, []).append(history)
-        return [Stopped(index, tuple(histories)) for index, histories in known.items()]
+        return [Stopped(self._number[index], tuple(histories)) for index, histories in known.items()]
 
     def _follow(self, events: Events, chunks: Sequence[Chunk]) -> Iterator[TrainingEvent]:
         meter = _Meter(self.specs, chunks)
         failed: set[int] = set()
         begun = min(self.workers, len(chunks))
-        yield Begun(_cells(chunks[:begun]))
+        yield Begun(self._cells(chunks[:begun]))
         for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Stuck):
@@ -97,33 +78,45 @@ class Training:
                 )
                 continue
             if isinstance(event, Advanced):
-                self._running[event.chunk] = chunk, event.progress
-                live = meter.live(event.chunk, event.progress)
-                if live:
-                    yield Live(live)
+                self._running[event.chunk] = chunk, event.progress.history
+                if meter.due():
+                    live = self._live(chunk, event.progress.history)
+                    if live:
+                        yield Live(live)
             else:
                 self._running.pop(event.chunk, None)
-                yield Begun(_cells(chunks[begun : begun + 1]))
+                yield Begun(self._cells(chunks[begun : begun + 1]))
                 begun += 1
             if isinstance(event, Finished):
-                self.seconds["train"] += event.trained.seconds
+                self.seconds["train"] += event.seconds
                 self.seconds["diagnose"] += event.extra.seconds
-                yield from (
-                    cell for cell in self._gatherer.add(chunk, event.trained, event.extra) if cell.index not in failed
-                )
+                cells = map(self._numbered, self._gatherer.add(chunk, event.trained, event.extra))
+                yield from (cell for cell in cells if cell.index not in failed)
             if isinstance(event, Lost):
-                new = [cell for cell in _cells([chunk]) if cell not in failed]
+                new = [cell for cell in self._cells([chunk]) if cell not in failed]
                 failed.update(new)
                 yield from (Failed(cell, event.reason) for cell in new)
             yield meter.advance(event)
 
+    def _cells(self, chunks: Sequence[Chunk]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(self._number[share.cell] for chunk in chunks for share in chunk.shares))
 
-def _cells(chunks: Sequence[Chunk]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(share.cell for chunk in chunks for share in chunk.shares))
+    def _numbered(self, cell: TrainedCell) -> TrainedCell:
+        return replace(cell, index=self._number[cell.index])
+
+    def _live(self, chunk: Chunk, so_far: Results) -> tuple[tuple[int, Results], ...]:
+        """The histories so far of the cells that lie within the chunk whole."""
+        parts = by_cell(self.specs, chunk, so_far)
+        return tuple((self._number[cell], part) for cell, _, part in parts if len(part.seeds) == part.spec.replicates)
+
+
+def numbered(specs: Sequence[RunSpec], cells: Sequence[int] | None) -> dict[int, RunSpec]:
+    """The specs by the numbers that events give them."""
+    return dict(zip(range(len(specs)) if cells is None else cells, specs, strict=True))
 
 
 class _Meter:
-    """How far all chunks are together, and whose history is due for filing."""
+    """How far all chunks are together, and when a history is due for filing."""
 
     def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk]):
         self.specs, self.chunks = specs, chunks
@@ -139,25 +132,14 @@ class _Meter:
             self.right[event.chunk] = event.progress.right
         else:
             self.share[event.chunk] = 1.0
-            self.right[event.chunk] = int(event.trained.rows.right[:, -1].sum()) if isinstance(event, Finished) else 0
+            self.right[event.chunk] = int(event.trained.solved.sum()) if isinstance(event, Finished) else 0
         networks = sum(share * chunk.networks for share, chunk in zip(self.share, self.chunks, strict=True))
         return Advance(networks, sum(self.right))
 
-    def live(self, number: int, progress: Progress) -> tuple[tuple[int, CellResult], ...]:
-        """Every few seconds, the histories so far of the cells that lie within one chunk whole."""
-        if time.perf_counter() - self.filed < LIVE:
-            return ()
-        self.filed = time.perf_counter()
-        histories = _histories(self.specs, self.chunks[number], progress)
-        return tuple(
-            (cell, history) for cell, history in histories if len(history.seeds) == self.specs[cell].replicates
-        )
-
-
-def _histories(specs: Sequence[RunSpec], chunk: Chunk, progress: Progress) -> Iterator[tuple[int, CellResult]]:
-    """The histories so far of the cells that have networks in a chunk."""
-    start = 0
-    for share in chunk.shares:
-        stop = start + share.count
-        yield share.cell, partial_history(specs[share.cell], share.first, progress.history, start, stop)
-        start = stop
+    def due(self) -> bool:
+        """Whether it is time again to file a history so far; every few seconds."""
+        now = time.perf_counter()
+        if now - self.filed < LIVE:
+            return False
+        self.filed = now
+        return True

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
+from nnspec.results.cell import Results
 from nnspec.specs import Member, RunSpec
-from nnspec.training.loop import Trained
 from nnspec.training.plan import Chunk
 
 _SHARED = {name: name for name in VERDICTS}  # one text for all networks of a verdict, not one each
@@ -27,7 +27,7 @@ class Judged:
     files: dict[int, dict[str, bytes]] = field(default_factory=dict)  # by cell, of those that lie in the chunk whole
 
 
-def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> Judged:
+def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Results) -> Judged:
     """Diagnose every network of a chunk."""
     start = time.perf_counter()
     groups: dict[RunSpec, list[np.ndarray]] = {}
@@ -52,13 +52,13 @@ def _alike(spec: RunSpec) -> RunSpec:
     return replace(spec, seed=0, replicates=1, init=Member(""), optimizer=Member(""))
 
 
-def _group(spec: RunSpec, trained: Trained, where: np.ndarray) -> Group:
+def _group(spec: RunSpec, trained: Results, where: np.ndarray) -> Group:
     return Group(
         spec=spec,
         initial={name: tensor[where] for name, tensor in trained.initial.items()},
         final={name: tensor[where] for name, tensor in trained.final.items()},
-        steps=trained.rows.steps,
-        loss=trained.rows.loss[where],
-        right=trained.rows.right[where, -1],
+        steps=trained.steps,
+        loss=trained.loss[where],
+        right=trained.solved[where],
         nonfinite_at=trained.nonfinite_at[where],
     )

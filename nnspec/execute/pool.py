@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from nnspec.processes import held_back, leave_signals_to_the_parent
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Progress, Trained, train_chunk
+from nnspec.training.loop import Progress, train_chunk
 from nnspec.training.plan import Chunk
 
-Extra = Callable[[Sequence[RunSpec], Chunk, Trained], Any]  # what else to compute of a trained chunk, in its worker
+Extra = Callable[[Sequence[RunSpec], Chunk, Results], Any]  # what else to compute of a trained chunk, in its worker
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """Chunk number ``chunk`` is trained; ``extra`` is what the caller asked to have computed of it."""
+    """Chunk number ``chunk`` is trained, in so many ``seconds``; ``extra`` is what the caller asked to have computed
+    of it."""
 
     chunk: int
-    trained: Trained
+    trained: Results
     extra: Any
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,14 @@ def train_chunks(
 
 def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
     """Train chunk ``number`` in this process."""
+    started = time.perf_counter()
     try:
         for event in train_chunk(specs, chunks[number]):
-            if isinstance(event, Trained):
-                yield Finished(number, event, extra(specs, chunks[number], event))
-            else:
+            if isinstance(event, Progress):
                 yield Advanced(number, event)
+            else:
+                seconds = time.perf_counter() - started
+                yield Finished(number, event, extra(specs, chunks[number], event), seconds)
         del event
         give_back()
     except MemoryError:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnspec.errors import TrackingError
-from nnspec.execute.gather import TrainedCell
 from nnspec.journal.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
-from nnspec.journal.filer import Filer, Interval, keep, now
+from nnspec.journal.filer import Filer, keep
+from nnspec.journal.recording import Recorder, now
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
+from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
+from nnspec.results.cell import Interval
+from nnspec.results.events import TrainedCell
+from nnspec.results.outcome import Outcome
 from nnspec.results.table import axis_column
 from nnspec.settings import Settings
 from nnspec.specs import RunSpec
@@ -25,9 +28,6 @@ from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import run_name
 from nnspec.tracking.spool import kept_message
-
-if TYPE_CHECKING:
-    from nnspec.runner import Outcome
 
 Say = Callable[[str], object]
 NAME_AXES = 4  # axes named in a sweep's name
@@ -104,10 +104,13 @@ class Parent:
         if self.report is not None and not outcome.interrupted:
             self.report.begin(outcome.table())
 
-    def filer(self, specs: Sequence[RunSpec], room: float, interval: Interval | None = None) -> Filer:
-        """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's
-        limits where Wilson's would not be honest."""
-        return Filer(self.store, self.experiment, self.experiment_id, specs, self.run_id, interval, room)
+    def recorder(self, specs: Mapping[int, RunSpec], interval: Interval | None) -> Recorder:
+        """What makes the records of cells below this run."""
+        return Recorder(specs, self.run_id, interval)
+
+    def filer(self, room: float) -> Filer:
+        """What files records where this run is, and in which ``room`` bytes may wait."""
+        return Filer(self.store, self.experiment, self.experiment_id, room)
 
     def close(self, outcome: Outcome, say: Say) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
@@ -117,8 +120,6 @@ class Parent:
         report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
-        from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
-
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED"
         end = RunEnd(
             self.run_id,

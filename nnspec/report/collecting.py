@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnspec.execute.gather import TrainedCell
 from nnspec.report.showing import Shown, on_the_plane
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
+from nnspec.results.events import TrainedCell
 from nnspec.results.table import varied
 from nnspec.specs import RunSpec
 
@@ -154,19 +154,19 @@ def _sample(specs: Sequence[RunSpec], cells: Sequence[int]) -> list[tuple[int, n
     return [(cells[j], places[which == j] - starts[j]) for j in np.unique(which)]
 
 
-def _thinned(result: CellResult, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(result: Results, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     at = np.asarray(evenly(len(result.steps), POINTS))
     rows = replicates[replicates < len(result.seeds)]
     with np.errstate(over="ignore"):  # a loss too large for a picture is drawn as an infinite one
         return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
 
 
-def _candidates(result: CellResult) -> int:
+def _candidates(result: Results) -> int:
     size = sum(tensor[0].nbytes for tensor in result.final.values())
     return int(np.clip(ROOM // max(1, size * MOMENTS * GROUPS * 2), 1, CANDIDATES))
 
 
-def _candidate(rank: int, label: str, result: CellResult, row: int) -> _Candidate:
+def _candidate(rank: int, label: str, result: Results, row: int) -> _Candidate:
     between = [result.snapshots[step] for step in sorted(result.snapshots) if 0 < step < result.steps[-1]]
     chosen = [between[i] for i in evenly(len(between), MOMENTS - 2)]
     moments = [

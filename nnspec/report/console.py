@@ -9,9 +9,8 @@ import numpy as np
 
 from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES
-from nnspec.execute.gather import TrainedCell
-from nnspec.journal.filer import Interval
-from nnspec.results.cell import WILSON, CellResult, result_lines, verdict_text
+from nnspec.results.cell import WILSON, Interval, Results, result_lines, verdict_text
+from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
 from nnspec.training.plan import Plan, differences
@@ -110,11 +109,11 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON
     lines = [outputs_table(result), "", *result_lines(result.final_loss, result.solved, result.solved_at, limits, how)]
     if result.spec.replicates > 1 or not result.solved.all():
-        lines.append(f"verdict     {verdict_text(cell.verdict)}")
+        lines.append(f"verdict     {verdict_text(result.verdict)}")
     return "\n".join(lines)
 
 
-def outputs_table(result: CellResult) -> str:
+def outputs_table(result: Results) -> str:
     """Inputs, targets and outputs (medians over replicates) of the first rows."""
     data = DATA[result.spec.data.name].make(dict(result.spec.data.params))
     targets = LOSSES[result.spec.loss.name].targets(data.labels, data.classes)

@@ -12,22 +12,15 @@ import multiprocessing
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from nnspec.analysis.layer_figures import ActivationCurve
-from nnspec.analysis.plane_figures import UnitLines
 from nnspec.errors import NnspecError
 from nnspec.processes import held_back, leave_signals_to_the_parent
-
-if TYPE_CHECKING:
-    import pandas as pd
+from nnspec.report.material import Material
 
 PAGE = "report.html"
 PATIENCE = 120.0  # seconds that a finished sweep waits for its report
@@ -35,29 +28,11 @@ Files = dict[str, bytes]
 Draw = Callable[[Any], Files]
 
 
-@dataclass(frozen=True)
-class Material:
-    """All that the report of a sweep is drawn from, as ``sweep_report`` takes it; plain values, so that another process
-    can draw it."""
-
-    table: pd.DataFrame
-    axes: Sequence[str]
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    surfaces: Sequence[Mapping[str, Any]]
-    lines: Sequence[UnitLines]
-    activations: Sequence[ActivationCurve]
-    tolerance: float
-    by: Sequence[str] | None = None
-    command: str = ""
-    spec_yaml: str = ""
-    title: str = "Sweep"
-
-
 def draw(material: Material) -> Files:
     """The report of a sweep: its page and its pictures by file name."""
     from nnspec.report.sweep_page import sweep_report
 
-    page, pictures = sweep_report(**vars(material))
+    page, pictures = sweep_report(material)
     return {PAGE: page.encode(), **pictures}
 
 

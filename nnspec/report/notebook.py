@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from nnspec.report.console import count
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.results.table import varied
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDTH = 560  # pixels; the picture itself has more
 
 
-def result_html(results: Sequence[CellResult], table: pd.DataFrame) -> str:
+def result_html(results: Sequence[Results], table: pd.DataFrame) -> str:
     """The rate solved of each combination of varied fields (the two widest), and a figure of it."""
     from nnspec.analysis import solve_rates, widest
     from nnspec.analysis.draw import png
@@ -34,7 +34,7 @@ def result_html(results: Sequence[CellResult], table: pd.DataFrame) -> str:
     return f'<div>{rates}<img alt="{alt}" width="{WIDTH}" src="data:image/png;base64,{picture}"></div>'
 
 
-def _figure(results: Sequence[CellResult], table: pd.DataFrame, by: Sequence[str]) -> Any:
+def _figure(results: Sequence[Results], table: pd.DataFrame, by: Sequence[str]) -> Any:
     from nnspec.analysis import figures
 
     if len(by) == 2:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnspec.report.collecting import Collector
-from nnspec.report.drawing import Drawer, Material, draw, prepare
+from nnspec.report.drawing import Drawer, draw, prepare
+from nnspec.report.material import Material
 from nnspec.report.showing import activation_curves, surface, unit_lines
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec

@@ -24,15 +24,14 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def run_report(
-    result: CellResult,
-    verdicts: Sequence[str] | None = None,
+    result: Results,
     surfaces: Sequence[Mapping[str, Any]] = (),
     lines: Sequence[UnitLines] | None = None,
     gradient_norms: Mapping[str, ArrayLike] | None = None,
@@ -49,7 +48,6 @@ def run_report(
     """The report of one run as one HTML page, and its pictures by file name. Whatever is not given is left out.
 
     Args:
-        verdicts: [r] one a replicate.
         surfaces: of one network over time (or several networks), as in ``sweep_report``.
         lines: from ``lines_info``; None draws them for ``typical(result)`` where the first layer has two inputs.
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
@@ -57,28 +55,28 @@ def run_report(
         points: [n, 2] data, for the lines.
         targets: [n].
     """
-    table = table_of(result, verdicts)
+    table = table_of(result)
     drawn = own_lines(result, points, targets) if lines is None else lines
     sections = [
-        *_outcome(table, verdicts is not None),
+        *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
         *_pictures(surfaces, drawn, histograms, activations, result.spec.solved.tolerance),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
 
 
-def table_of(result: CellResult, verdicts: Sequence[str] | None = None, cell: int = 0) -> pd.DataFrame:
+def table_of(result: Results, cell: int = 0) -> pd.DataFrame:
     """The cell's rows of the table: one a network, without axes."""
     import pandas as pd
 
     solved_at = pd.Series(result.solved_at, dtype="Int64").mask(~result.solved)
-    names = list(verdicts) if verdicts is not None else np.where(result.solved, "solved", "unknown").tolist()
+    names = np.where(result.solved, "solved", "unknown") if result.verdict is None else result.verdict.astype(str)
     loss, accuracy, solved = result.final_loss, result.final_accuracy, result.solved
     columns = {"cell": cell, "seed": result.seeds, "final_loss": loss, "final_accuracy": accuracy, "solved": solved}
     return pd.DataFrame({**columns, "solved_at": solved_at, "verdict": names, "epochs": int(result.steps[-1])})
 
 
-def typical(result: CellResult, solved: bool) -> int | None:
+def typical(result: Results, solved: bool) -> int | None:
     """The replicate of median final loss among the solved or the failed ones, or None if there is none."""
     rows = np.flatnonzero(result.solved == solved)
     if not rows.size:
@@ -87,7 +85,7 @@ def typical(result: CellResult, solved: bool) -> int | None:
     return int(rows[np.argsort(loss, kind="stable")[(len(rows) - 1) // 2]])
 
 
-def own_lines(result: CellResult, points: ArrayLike = (), targets: ArrayLike = (), label: str = "") -> list[UnitLines]:
+def own_lines(result: Results, points: ArrayLike = (), targets: ArrayLike = (), label: str = "") -> list[UnitLines]:
     """``lines_info`` of a typical solved and a typical failed replicate, with all kept snapshots; none unless two
     inputs."""
     layer = next((name for name, value in result.initial.items() if name.endswith("weight")), None)
@@ -130,7 +128,7 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
 
 
 def _history(
-    result: CellResult, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike
+    result: Results, gradient_norms: Mapping[str, ArrayLike] | None, gradient_steps: ArrayLike
 ) -> Iterator[Section]:
     groups = {word: result.solved == done for word, done in (("solved", True), ("failed", False))}
     curves = {word: (result.steps, result.loss[rows]) for word, rows in groups.items() if rows.any()}

@@ -9,14 +9,14 @@ import numpy as np
 
 from nnspec.architecture import architecture
 from nnspec.errors import TrackingError
-from nnspec.execute.gather import TrainedCell
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.reference import backward, forward, problem
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
 from nnspec.report.showing import Shown, activation_curves, on_the_plane, plane_data, surface
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
+from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC
 
@@ -56,7 +56,6 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
     points, targets = plane_data(cell.spec) if on_the_plane(cell.spec) else ((), ())
     page, pictures = run_report(
         cell.result,
-        [str(name) for name in cell.verdict],
         surfaces_over_time(cell),
         None,
         gradient_norms(cell.result),
@@ -72,7 +71,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
     return {PAGE: page.encode(), **pictures}
 
 
-def moments(result: CellResult) -> dict[int, Weights]:
+def moments(result: Results) -> dict[int, Weights]:
     """Updates made -> weights [r, ...], the untrained and the last ones among them."""
     return {
         0: result.initial,
@@ -108,7 +107,7 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     return found
 
 
-def gradient_norms(result: CellResult) -> dict[str, np.ndarray]:
+def gradient_norms(result: Results) -> dict[str, np.ndarray]:
     """Layer -> [r, t] the norm of its weights' gradient at each of the ``moments``."""
     over_time = moments(result)
     rows, targets = problem(result.spec)
@@ -124,7 +123,7 @@ def gradient_norms(result: CellResult) -> dict[str, np.ndarray]:
     return norms
 
 
-def histograms(result: CellResult) -> dict[str, dict[str, np.ndarray]]:
+def histograms(result: Results) -> dict[str, dict[str, np.ndarray]]:
     """Layer -> 'start' and 'end' -> what its units gave for the rows, over up to ``MOST_REPLICATES`` replicates."""
     rows, _ = problem(result.spec)
     found: dict[str, dict[str, np.ndarray]] = {}

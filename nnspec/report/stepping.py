@@ -7,10 +7,17 @@ images/<key>+step+<updates>+timestamp+<ms>+<uuid>.png, the same with '+compresse
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING
 
-from nnspec.execute.gather import TrainedCell
 from nnspec.report.collecting import evenly
 from nnspec.report.showing import Shown, on_the_plane, surface
+from nnspec.results.events import TrainedCell
+from nnspec.tracking.artifacts import Files
+
+if TYPE_CHECKING:
+    from nnspec.analysis.plane_figures import Surface
 
 IMAGES_TAG = "mlflow.loggedImages"
 KEY = "surface"
@@ -19,24 +26,33 @@ MOST_STEPS = 12
 DPI = 90
 
 
-def snapshot_images(cell: TrainedCell, timestamp: int) -> dict[str, bytes]:
+def snapshot_images(cell: TrainedCell, timestamp: int) -> Mapping[str, bytes]:
     """The output of the first replicate over the plane at up to ``MOST_STEPS`` snapshots; none without snapshots or a
-    plane."""
+    plane. They are drawn when they are read."""
     if not cell.result.snapshots or cell.index >= MOST_CELLS or not on_the_plane(cell.spec):
         return {}
-    from nnspec.analysis.draw import png
-    from nnspec.analysis.plane_figures import plot_surfaces, surfaces_info
-
     result = cell.result
     over_time = {0: result.initial, **result.snapshots, int(result.steps[-1]): result.final}
     steps = [sorted(over_time)[i] for i in evenly(len(over_time), MOST_STEPS)]
     shown = Shown("", cell.spec, [{name: tensor[0] for name, tensor in over_time[step].items()} for step in steps])
-    surfaces = [
-        surface(shown, number, f"epoch {step}, seed {int(result.seeds[0])}") for number, step in enumerate(steps)
-    ]
-    files: dict[str, bytes] = {}
-    for step, info in zip(steps, surfaces_info(surfaces, cell.spec.solved.tolerance), strict=True):
-        picture = png(plot_surfaces([info], ""), DPI)
+
+    @cache
+    def surfaces() -> list[Surface]:
+        from nnspec.analysis.plane_figures import surfaces_info
+
+        labels = [f"epoch {step}, seed {int(result.seeds[0])}" for step in steps]
+        found = [surface(shown, number, label) for number, label in enumerate(labels)]
+        return surfaces_info(found, cell.spec.solved.tolerance)
+
+    @lru_cache(maxsize=1)  # a picture has two names, one after the other
+    def picture(number: int) -> bytes:
+        from nnspec.analysis.draw import png
+        from nnspec.analysis.plane_figures import plot_surfaces
+
+        return png(plot_surfaces([surfaces()[number]], ""), DPI)
+
+    files: dict[str, Callable[[], bytes]] = {}
+    for number, step in enumerate(steps):
         name = f"images/{KEY}+step+{step}+timestamp+{timestamp}+{uuid.uuid4()}"
-        files |= {f"{name}.png": picture, f"{name}+compressed.png": picture}
-    return files
+        files |= dict.fromkeys((f"{name}.png", f"{name}+compressed.png"), partial(picture, number))
+    return Files(files)

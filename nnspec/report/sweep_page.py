@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnspec.analysis.draw import png
-from nnspec.analysis.layer_figures import ActivationCurve
-from nnspec.analysis.levels import AnalysisError, Levels, axes_of, levels_of, short, widest
+from nnspec.analysis.levels import AnalysisError, Levels, levels_of, short, widest
 from nnspec.analysis.pairs import compare
-from nnspec.analysis.plane_figures import UnitLines
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
 from nnspec.analysis.sweep_figures import (
@@ -27,6 +25,7 @@ from nnspec.analysis.sweep_figures import (
 )
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import effects
+from nnspec.report.material import Material
 from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
 
@@ -46,63 +45,25 @@ UNSOLVED = (
 )
 
 
-@dataclass(frozen=True)
-class _Sweep:
-    table: pd.DataFrame
-    axes: list[str]
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    surfaces: Sequence[Mapping[str, Any]]
-    lines: Sequence[UnitLines]
-    activations: Sequence[ActivationCurve]
-    by: Sequence[str] | None
-    tolerance: float
-
-
-def sweep_report(
-    table: pd.DataFrame,
-    axes: Sequence[str] | None = None,
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
-    surfaces: Sequence[Mapping[str, Any]] = (),
-    lines: Sequence[UnitLines] = (),
-    activations: Sequence[ActivationCurve] = (),
-    *,
-    by: Sequence[str] | None = None,
-    tolerance: float = 0.4,
-    command: str = "",
-    spec_yaml: str = "",
-    title: str = "Sweep",
-) -> tuple[str, dict[str, bytes]]:
+def sweep_report(material: Material) -> tuple[str, dict[str, bytes]]:
     """The report of a sweep as one HTML page, and its pictures by file name.
 
-    Whatever is not given is left out. Pictures aggregate over levels, so their number and the page's size do not grow
-    with the number of cells.
-
-    Args:
-        table: one row a network; see ``levels``.
-        axes: the varied axes; None takes ``axes_of(table)``. Seeds are never an axis here.
-        curves: label -> (steps [t], loss [r, t]); one a level of the widest axis reads best.
-        surfaces: mappings with label, xs [x], ys [y], p [y, x], points [n, 2] and targets [n]; the first 24 are shown.
-        lines: from ``lines_info``.
-        activations: from ``activation_info``.
-        by: one or two axes of the heat map; None takes the two widest.
-        tolerance: rows of a surface further than this from their target are ringed.
+    Pictures aggregate over levels, so their number and the page's size do not grow with the number of cells.
 
     Raises:
         AnalysisError: if the table is empty or an axis is unknown.
     """
-    sweep = _Sweep(table, _varied(table, axes), curves or {}, surfaces, lines, activations, by, tolerance)
-    sections = list(_sections(sweep))
-    return report_html(title, command, spec_yaml, sections), pngs_of(sections)
+    sections = list(_sections(replace(material, axes=_varied(material.table, material.axes))))
+    return report_html(material.title, material.command, material.spec_yaml, sections), pngs_of(sections)
 
 
-def _varied(table: pd.DataFrame, axes: Sequence[str] | None) -> list[str]:
+def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     if not len(table):
         raise AnalysisError("a report must have at least one network, but the table is empty; train the sweep first")
-    chosen = [axis for axis in (axes_of(table) if axes is None else axes) if axis != "seed"]
-    return [axis for axis in chosen if len(levels_of(table, axis)) > 1]
+    return [axis for axis in axes if axis != "seed" and len(levels_of(table, axis)) > 1]
 
 
-def _sections(sweep: _Sweep) -> Iterator[Section]:
+def _sections(sweep: Material) -> Iterator[Section]:
     yield _summary(sweep)
     yield from _heatmap(sweep)
     if sweep.axes:
@@ -120,7 +81,7 @@ def _sections(sweep: _Sweep) -> Iterator[Section]:
     yield from _networks(sweep)
 
 
-def _summary(sweep: _Sweep) -> Section:
+def _summary(sweep: Material) -> Section:
     rates = solve_rates(sweep.table, ())
     row = rates.iloc[0]
     cells = sweep.table["cell"].nunique() if "cell" in sweep.table else 1
@@ -133,7 +94,7 @@ def _summary(sweep: _Sweep) -> Section:
     return Section("Summary", text)
 
 
-def _heatmap(sweep: _Sweep) -> Iterator[Section]:
+def _heatmap(sweep: Material) -> Iterator[Section]:
     chosen = list(sweep.by) if sweep.by is not None else widest(sweep.table, sweep.axes)
     if len(chosen) == 2:
         wider, other = (
@@ -163,14 +124,14 @@ def _heatmap_alt(info: Pivot) -> str:
     return f"{what}: highest {cell(best)}; lowest {cell(worst)}."
 
 
-def _extremes(sweep: _Sweep) -> Iterator[Section]:
+def _extremes(sweep: Material) -> Iterator[Section]:
     best, worst = best_and_worst(sweep.table, sweep.axes)
     yield Section("Best cells", "By solve rate, then by median final loss.", table=best)
     if len(worst):
         yield Section("Worst cells", table=worst)
 
 
-def _verdicts(sweep: _Sweep, axis: str | None) -> Section:
+def _verdicts(sweep: Material, axis: str | None) -> Section:
     info = verdicts_info(sweep.table, axis)
     totals = (info.shares * info.networks[:, None]).sum(axis=0) / info.networks.sum()
     shares = ", ".join(f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, totals, strict=True))
@@ -179,7 +140,7 @@ def _verdicts(sweep: _Sweep, axis: str | None) -> Section:
     return Section(title, "", png(plot_verdicts(info)), alt, name=_name("verdicts", axis))
 
 
-def _survival(sweep: _Sweep, axis: str | None) -> Section:
+def _survival(sweep: Material, axis: str | None) -> Section:
     info = survival_info(sweep.table, axis)
     medians = ", ".join(
         f"{label} {_updates(curve.median)}" for label, curve in zip(info.labels, info.curves, strict=True)
@@ -190,7 +151,7 @@ def _survival(sweep: _Sweep, axis: str | None) -> Section:
     return Section(title, UNSOLVED, png(plot_survival(info)), alt, table, _name("survival", axis))
 
 
-def _losses(sweep: _Sweep, wide: list[str]) -> Iterator[Section]:
+def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
     if sweep.curves:
         info = curves_info(sweep.curves)
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
@@ -204,7 +165,7 @@ def _losses(sweep: _Sweep, wide: list[str]) -> Iterator[Section]:
     )
 
 
-def _pairs(sweep: _Sweep, axis: str) -> Iterator[Section]:
+def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
     levels: Levels = levels_of(sweep.table, axis)
     if "seed" not in sweep.table or len(levels) > MOST_PAIRED_LEVELS:
         return
@@ -220,7 +181,7 @@ def _pairs(sweep: _Sweep, axis: str) -> Iterator[Section]:
     yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
 
 
-def _effects(sweep: _Sweep) -> Iterator[Section]:
+def _effects(sweep: Material) -> Iterator[Section]:
     if not sweep.axes:
         return
     text = (
@@ -231,7 +192,7 @@ def _effects(sweep: _Sweep) -> Iterator[Section]:
     yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes))
 
 
-def _networks(sweep: _Sweep) -> Iterator[Section]:
+def _networks(sweep: Material) -> Iterator[Section]:
     if sweep.surfaces:
         yield surfaces_section(sweep.surfaces, sweep.tolerance)
     if sweep.lines:

@@ -6,17 +6,14 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnspec.errors import Fault, NnspecError
 from nnspec.intervals import wilson_interval
+from nnspec.results.outcome import Outcome
 from nnspec.results.table import axis_column
 from nnspec.settings import Settings
-
-if TYPE_CHECKING:
-    from nnspec.runner import Outcome
 
 RESULTS = "results.parquet"
 BEST = 5  # best and worst cells that are shown

@@ -1,8 +1,15 @@
-"""What training leaves behind, as plain NumPy arrays: the one value that diagnosis, tracking and analysis read."""
+"""What training leaves: one class, from the trainer to the report and back from a store, whose arrays have named axes.
+
+A new field is declared here, with its axes, and measured where networks train. Whatever cuts, joins, sends or gathers
+results does so field by field, from the declaration.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from functools import cache, partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,48 +17,120 @@ from nnspec.intervals import wilson_interval
 from nnspec.specs import RunSpec
 
 NEVER = -1  # an update count that never came
+UNKNOWN: Any = None  # what is not measured yet, or is not in the store
 WILSON = "95% Wilson"
 Limits = tuple[float, float]  # of a solve rate
+Interval = Callable[[int, int], Limits]  # (solved, networks) -> limits of the solve rate
+
+NETWORK = {"axes": ("network",)}
+STEP = {"axes": ("step",)}
+HISTORY = {"axes": ("network", "step"), "kind": "f"}
+FLAGS = {"axes": ("network", "step"), "kind": "b"}
+OUTPUTS = {"axes": ("network", "row", "output")}
+
+
+class Change(Protocol):
+    """What becomes of arrays, of which axis number ``place`` is meant."""
+
+    def __call__(self, arrays: Sequence[np.ndarray], place: int) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
-class CellResult:
-    """One trained cell. Axes: r replicates, t logged steps, n data rows, k outputs; replicates come first.
+class Results:
+    """What training leaves of networks: those of a cell, of a chunk of many cells, or a part of either.
 
-    ``steps`` counts updates made when a row of the history was written: 0 is the untrained network.
-    A replicate whose outputs became non-finite is frozen there: ``nonfinite_at`` has the update count, else ``NEVER``.
+    ``spec`` is the cell's; that of a chunk's first network stands for what its cells agree on. A field's metadata names
+    the first axes of its arrays: ``network``, ``step`` (logged rows), ``row`` (of the data), ``output``. A field that
+    is a mapping has arrays of these axes; those of weights by their name in the ``state_dict``, with the tensor's own
+    axes behind. ``kind`` is NumPy's letter for the kind of numbers in a history.
+
+    Fields with a default are known once networks have trained: before that, and where a store has none, they are None
+    or empty. ``steps`` counts updates made when a row of the history was written: 0 is the untrained network;
+    ``solved_at`` those made when every row was first right. A network whose outputs became non-finite is frozen there:
+    ``nonfinite_at`` has the update count, else ``NEVER``.
     """
 
     spec: RunSpec
-    seeds: np.ndarray  # [r] int64
-    steps: np.ndarray  # [t] int64
-    loss: np.ndarray  # [r, t]
-    accuracy: np.ndarray  # [r, t], the share of rows within the tolerance
-    weight_norm: dict[str, np.ndarray]  # layer name -> [r, t], the L2 norm of the layer's weight matrix
-    right: np.ndarray  # [r, t] bool, every row within the tolerance
-    outputs: np.ndarray  # [r, n, k] at the end
-    solved_at: (
-        np.ndarray
-    )  # [r] int64: updates made when every row was first right, NEVER if the replicate is not solved
-    nonfinite_at: np.ndarray  # [r] int64
-    initial: dict[str, np.ndarray]  # state_dict name -> [r, ...]
-    final: dict[str, np.ndarray]
-    snapshots: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)  # updates made -> weights
+    seeds: np.ndarray = field(metadata=NETWORK)  # int64
+    steps: np.ndarray = field(metadata=STEP)  # int64
+    loss: np.ndarray = field(metadata=HISTORY)
+    accuracy: np.ndarray = field(metadata=HISTORY)  # the share of rows within the tolerance
+    weight_norm: dict[str, np.ndarray] = field(metadata=HISTORY)  # by layer, the L2 norm of its weight matrix
+    right: np.ndarray = field(metadata=FLAGS)  # bool, every row within the tolerance
+    outputs: np.ndarray = field(default=UNKNOWN, metadata=OUTPUTS)  # at the end
+    solved_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64, NEVER if not solved at the end
+    nonfinite_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64
+    initial: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)  # weights
+    final: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)
+    snapshots: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, metadata=NETWORK)  # by updates made
+    verdict: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # of the diagnosis, names
+    numbers: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)  # of the diagnosis, NaN: not taken
 
     @property
     def final_loss(self) -> np.ndarray:
-        """[r] the loss after the last update."""
+        """[network] the loss after the last update."""
         return self.loss[:, -1]
 
     @property
     def final_accuracy(self) -> np.ndarray:
-        """[r] the share of rows that are right after the last update."""
+        """[network] the share of rows that are right after the last update."""
         return self.accuracy[:, -1]
 
     @property
     def solved(self) -> np.ndarray:
-        """[r] bool: every row is right after the last update."""
+        """[network] bool: every row is right after the last update."""
         return self.right[:, -1]
+
+    @property
+    def diagnosis(self) -> dict[str, np.ndarray]:
+        """``verdict`` and the numbers by name, [network] each."""
+        return {"verdict": self.verdict, **self.numbers}
+
+    def lines(self) -> dict[str, np.ndarray]:
+        """The history by column, [network, step] each: ``loss``, ``weight_norm.0`` ..."""
+        found: dict[str, np.ndarray] = {}
+        for each in history_fields():
+            value = getattr(self, each.name)
+            if by_layer(each):
+                found |= {f"{each.name}.{layer}": line for layer, line in value.items()}
+            elif value is not None:
+                found[each.name] = value
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for each in fields(self) if _axes(each) for array in _arrays(getattr(self, each.name)))
+
+    def select(self, **which: slice) -> Results:
+        """The part that the slices choose, each along the axis that it is named after: ``select(network=slice(3))``.
+        Its arrays are views."""
+        part = self
+        for axis, some in which.items():
+            found = {name: _cut(getattr(part, name), (slice(None),) * place + (some,)) for name, place in _along(axis)}
+            part = replace(part, **found)
+        return part
+
+    def history(self) -> Results:
+        """What is known while networks train, without what only the end tells."""
+        known = [each.name for each in fields(self) if each.default is MISSING and each.default_factory is MISSING]
+        return Results(**{name: getattr(self, name) for name in known})
+
+    def room(self, networks: int) -> Results:
+        """Room for the results of so many networks like these: ``put`` fills it."""
+        return _changed(
+            [self], "network", lambda arrays, place: np.empty((networks, *arrays[0].shape[1:]), arrays[0].dtype)
+        )
+
+    def put(self, first: int, part: Results) -> None:
+        """Write the networks of ``part`` over these from number ``first`` on."""
+
+        def write(arrays: Sequence[np.ndarray], place: int) -> np.ndarray:
+            whole, some = arrays
+            whole[first : first + len(some)] = some
+            return whole
+
+        _changed([self, part], "network", write)
 
     def __repr__(self) -> str:
         networks, rows = len(self.seeds), len(self.steps)
@@ -59,7 +138,76 @@ class CellResult:
             f"{networks} network{'s' * (networks != 1)} of seed {self.seeds[0]} on, {rows} rows of history up to "
             f"epoch {self.steps[-1]}"
         )
-        return "\n".join([head, *result_lines(self.final_loss, self.solved, self.solved_at)])
+        ended = self.solved_at is not None
+        return "\n".join([head, *(result_lines(self.final_loss, self.solved, self.solved_at) if ended else [])])
+
+
+def concatenate(parts: Sequence[Results], axis: str = "network") -> Results:
+    """The parts one after the other: other networks with the same steps, or (``axis='step'``) later steps of the same
+    networks. What does not have the axis, the spec among it, is the first part's.
+
+    Raises:
+        ValueError: one part has a field that another has not.
+    """
+    return _changed(parts, axis, lambda arrays, place: np.concatenate(arrays, place))
+
+
+def history_fields() -> list[Field[Any]]:
+    """The fields over network and step."""
+    return [each for each in fields(Results) if "kind" in each.metadata]
+
+
+def by_layer(declared: Field[Any]) -> bool:
+    """Whether a field of the history is a mapping by layer, not one array."""
+    return str(declared.type).startswith("dict")
+
+
+def _axes(declared: Field[Any]) -> tuple[str, ...]:
+    return declared.metadata.get("axes", ())
+
+
+@cache
+def _along(axis: str) -> list[tuple[str, int]]:
+    """The fields whose arrays have the axis, and its place among theirs."""
+    return [(each.name, _axes(each).index(axis)) for each in fields(Results) if axis in _axes(each)]
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray]:
+    """The arrays of a field: one, none, or those of a mapping."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _arrays(inner)
+    elif value is not None:
+        yield value
+
+
+def _cut(value: Any, where: tuple[slice, ...]) -> Any:
+    """The part of a field's arrays."""
+    if isinstance(value, dict):
+        return {key: _cut(inner, where) for key, inner in value.items()}
+    return None if value is None else value[where]
+
+
+def _changed(parts: Sequence[Results], axis: str, change: Change) -> Results:
+    """The first part with what ``change`` makes of each array that has the axis: it gets the arrays of all parts, and
+    the place of the axis among theirs."""
+    found = {}
+    for name, place in _along(axis):
+        found[name] = _together(name, [getattr(part, name) for part in parts], partial(change, place=place))
+    return replace(parts[0], **found)
+
+
+def _together(name: str, values: Sequence[Any], change: Callable[[Sequence[np.ndarray]], np.ndarray]) -> Any:
+    """What ``change`` makes of the arrays in one field of several results, which all have it or all have it not."""
+    first = values[0]
+    if isinstance(first, dict):
+        if any(value.keys() != first.keys() for value in values):
+            raise ValueError(f"results to be put together must all have the same {name}")
+        return {key: _together(name, [value[key] for value in values], change) for key in first}
+    missing = [value is None for value in values]
+    if any(missing) and not all(missing):
+        raise ValueError(f"results to be put together must all have {name}, or none of them")
+    return None if first is None else change(values)
 
 
 def result_lines(

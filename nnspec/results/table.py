@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.specs import MEMBERS, RunSpec
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def _fields(spec: RunSpec) -> dict[str, object]:
     return fields
 
 
-def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def outcome_rows(result: Results) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a cell, by column: the ``OUTCOME``, then the numbers of the diagnosis.
 
-    ``diagnosis`` has the verdict and the numbers, [r] each. These are the columns of the cell's results.parquet, and
-    its epochs. Copies, for a column of the history would keep all of it in memory.
+    These are the columns of the cell's results.parquet, and its epochs. Copies, for a column of the history would keep
+    all of it in memory.
     """
     columns = {
         "seed": result.seeds,
@@ -69,10 +69,10 @@ def outcome_rows(result: CellResult, diagnosis: Mapping[str, np.ndarray]) -> dic
         "final_accuracy": result.final_accuracy,
         "solved": result.solved,
         "solved_at": result.solved_at,
-        "verdict": diagnosis["verdict"],
+        "verdict": result.verdict,
         "epochs": np.full(len(result.seeds), result.spec.train.epochs),
     }
-    return {name: np.array(values) for name, values in (columns | dict(diagnosis)).items()}
+    return {name: np.array(values) for name, values in (columns | result.numbers).items()}
 
 
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:

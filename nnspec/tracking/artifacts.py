@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.results.cell import NEVER, CellResult
+from nnspec.results.cell import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.parquet import GROUP, parquet_file, parquet_groups
 
@@ -49,7 +49,7 @@ class Files(Mapping[str, bytes]):
         return len(self.makers)
 
 
-def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = None) -> Files:
+def cell_artifacts(result: Results, extra: Mapping[str, np.ndarray] | None = None) -> Files:
     """The files of one cell by their paths below the artifact root.
 
     ``extra`` adds columns to ``results.parquet``: one value a replicate, [r] each; a ``verdict`` goes into
@@ -69,7 +69,7 @@ def cell_artifacts(result: CellResult, extra: Mapping[str, np.ndarray] | None = 
     return Files(files)
 
 
-def _snapshots(result: CellResult) -> dict[str, np.ndarray]:
+def _snapshots(result: Results) -> dict[str, np.ndarray]:
     return {
         f"{step}/{name}": array
         for step, weights in result.snapshots.items()
@@ -100,30 +100,26 @@ def weights_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str])
     return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
 
 
-def _stacked(weights: Mapping[str, np.ndarray], result: CellResult) -> dict[str, np.ndarray]:
+def _stacked(weights: Mapping[str, np.ndarray], result: Results) -> dict[str, np.ndarray]:
     """Replicates come first where there is more than one; a single network's tensors have the module's own shapes."""
     one = len(result.seeds) == 1
     return {name: array[0] if one else array for name, array in weights.items()}
 
 
-def history_columns(result: CellResult, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def history_columns(result: Results, verdict: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """One row a replicate and logged step, replicate by replicate: columns of length r * t; ``verdict`` [r] is
     repeated."""
     return _history_columns(result, verdict, slice(None), slice(None))
 
 
-def _history_columns(
-    result: CellResult, verdict: np.ndarray | None, some: slice, steps: slice
-) -> dict[str, np.ndarray]:
+def _history_columns(result: Results, verdict: np.ndarray | None, some: slice, steps: slice) -> dict[str, np.ndarray]:
     seeds, at = result.seeds[some], result.steps[steps]
     columns = {"seed": np.repeat(seeds, len(at)), "step": np.tile(at, len(seeds))}
-    columns |= {"loss": result.loss[some, steps].ravel(), "accuracy": result.accuracy[some, steps].ravel()}
-    columns |= {f"weight_norm.{layer}": norm[some, steps].ravel() for layer, norm in result.weight_norm.items()}
-    columns["right"] = result.right[some, steps].ravel()
+    columns |= {name: line[some, steps].ravel() for name, line in result.lines().items()}
     return columns if verdict is None else columns | {"verdict": np.repeat(verdict[some], len(at))}
 
 
-def history_file(result: CellResult, verdict: np.ndarray | None = None) -> bytes:
+def history_file(result: Results, verdict: np.ndarray | None = None) -> bytes:
     """``history.parquet``: the columns of ``history_columns``, of which a long file holds few in memory at a time."""
     replicates, steps = len(result.seeds), len(result.steps)
     together, stretch = max(1, GROUP // steps), min(steps, GROUP)
@@ -135,7 +131,7 @@ def history_file(result: CellResult, verdict: np.ndarray | None = None) -> bytes
     return parquet_file(next(parts)) if replicates * steps <= GROUP else parquet_groups(parts)
 
 
-def result_columns(result: CellResult, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def result_columns(result: Results, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One row a replicate: seed, final_loss, final_accuracy, solved, solved_at (null unless solved), then ``extra``."""
     columns: dict[str, Any] = {
         "seed": result.seeds,

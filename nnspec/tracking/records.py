@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.intervals import wilson_interval
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.artifacts import cell_artifacts as cell_artifacts
 
@@ -143,7 +143,7 @@ def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.nda
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def history_series(result: CellResult) -> dict[str, Series]:
+def history_series(result: Results) -> dict[str, Series]:
     """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the
     share solved.
 
@@ -159,7 +159,7 @@ def history_series(result: CellResult) -> dict[str, Series]:
     return {key: Series(steps, values) for key, values in lines.items()}
 
 
-def final_metrics(result: CellResult) -> dict[str, float]:
+def final_metrics(result: Results) -> dict[str, float]:
     """What is known at the end: medians over replicates, the share solved with its 95% Wilson interval, and
     ``solved_at``.
 

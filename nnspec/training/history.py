@@ -7,41 +7,25 @@ grow with its length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from nnspec.results.cell import NEVER
+from nnspec.results.cell import NEVER, Results
+from nnspec.specs import RunSpec
 from nnspec.training.memory import BLOCK
 
 Tensor = torch.Tensor
 LATE = 2**31 - 1  # the update at which what never happened happens
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Logged rows of the real networks of a chunk, networks first: ``loss``, ``accuracy``, ``right`` [j, t],
-    ``norms`` [layer, j, t]; ``steps`` [t] updates made."""
-
-    steps: np.ndarray
-    loss: np.ndarray
-    accuracy: np.ndarray
-    right: np.ndarray
-    norms: np.ndarray
-
-    @classmethod
-    def empty(cls, steps: np.ndarray, layers: int, networks: int, kind: np.dtype) -> Rows:
-        """Room for the rows of ``networks``; it takes memory only as it is filled."""
-        shape = (networks, len(steps))
-        return cls(
-            steps, np.empty(shape, kind), np.empty(shape, kind), np.empty(shape, bool), np.empty((layers, *shape), kind)
-        )
-
-    def until(self, count: int) -> Rows:
-        """The first ``count`` rows."""
-        lines = (self.loss, self.accuracy, self.right, self.norms)
-        return Rows(self.steps[:count], *(line[..., :count] for line in lines))
+def unwritten(spec: RunSpec, seeds: np.ndarray, steps: np.ndarray, layers: Sequence[str]) -> Results:
+    """Room for the history of networks; it takes memory only as it is filled."""
+    shape, kind = (len(seeds), len(steps)), np.dtype(spec.dtype)
+    norms = {name: np.empty(shape, kind) for name in layers}
+    return Results(spec, seeds, steps, np.empty(shape, kind), np.empty(shape, kind), norms, np.empty(shape, bool))
 
 
 @dataclass(frozen=True)
@@ -81,9 +65,9 @@ class History:
     """The history of a chunk: ``rows`` of the real networks, which lie in the columns ``places`` [j] of ``width``, and
     the block that is written at present, whose first row is number ``first``."""
 
-    def __init__(self, steps: np.ndarray, layers: int, places: np.ndarray, width: int, kind: torch.dtype):
-        self.block = Block.empty(min(len(steps), BLOCK), layers, width, kind)
-        self.rows = Rows.empty(steps, layers, len(places), np.dtype(str(kind).removeprefix("torch.")))
+    def __init__(self, rows: Results, places: np.ndarray, width: int, kind: torch.dtype):
+        self.block = Block.empty(min(len(rows.steps), BLOCK), len(rows.weight_norm), width, kind)
+        self.rows = rows
         self.places = None if len(places) == width else torch.from_numpy(places)
         self.first = self.filled = 0
 
@@ -96,16 +80,16 @@ class History:
         self.filled = max(self.filled, row + count)
         return row - self.first
 
-    def settle(self) -> Rows:
-        """All rows written so far, networks first."""
+    def settle(self) -> Results:
+        """All rows written so far."""
         count, block, rows = self.filled - self.first, self.block, self.rows
         here = slice(self.first, self.filled)
         rows.loss[:, here] = self._real(block.loss[:count])
         rows.accuracy[:, here] = self._real(block.accuracy[:count])
         rows.right[:, here] = self._real(block.right[:count])
-        for layer, norms in enumerate(rows.norms):
+        for layer, norms in enumerate(rows.weight_norm.values()):
             norms[:, here] = self._real(block.norms[:count, layer])
-        return rows.until(self.filled)
+        return rows.select(step=slice(self.filled))
 
     def _real(self, lines: Tensor) -> np.ndarray:
         """Those of the real networks of [t, M], networks first."""

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +18,9 @@ import torch
 from nnspec.architecture import architecture
 from nnspec.catalog import DATA, LOSSES, OPTIMIZERS
 from nnspec.initial import Weights
-from nnspec.results.cell import NEVER
+from nnspec.results.cell import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.history import LATE, FirstRight, History
-from nnspec.training.history import Rows as Rows
+from nnspec.training.history import LATE, FirstRight, History, unwritten
 from nnspec.training.network_first import NetworkFirst
 from nnspec.training.network_last import NetworkLast, Problem
 from nnspec.training.optimizer import Network, StackedOptimizer
@@ -39,26 +38,19 @@ RESTRAINT = 20  # times as long as a report takes, which has the whole history s
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a chunk is: updates made, networks right at the last row, and the history so far."""
+    """How far a chunk is: its history so far."""
 
-    step: int
-    right: int
-    history: Rows
+    history: Results
 
+    @property
+    def step(self) -> int:
+        """Updates made."""
+        return int(self.history.steps[-1])
 
-@dataclass(frozen=True)
-class Trained:
-    """What a chunk leaves, networks first, in the order of its shares."""
-
-    seeds: np.ndarray  # [j]
-    rows: Rows
-    outputs: np.ndarray  # [j, n, k]
-    solved_at: np.ndarray  # [j] int64
-    nonfinite_at: np.ndarray  # [j] int64
-    initial: Weights
-    final: Weights
-    snapshots: dict[int, Weights] = field(default_factory=dict)
-    seconds: float = 0.0
+    @property
+    def right(self) -> int:
+        """Networks that are right at the last row."""
+        return int(self.history.solved.sum())
 
 
 @contextmanager
@@ -72,14 +64,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | Trained]:
-    """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the result
-    last."""
-    start = time.perf_counter()
+def train_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Iterator[Progress | Results]:
+    """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the results
+    last, in the order of the shares."""
     with one_thread(), torch.inference_mode():
         run = _Run(specs, chunk)
         yield from run.epochs()
-        trained = run.result(time.perf_counter() - start)
+        trained = run.result()
         del run  # what trained is not held while the result is looked at
         yield trained
 
@@ -112,7 +103,9 @@ class _Run:
         slices, data = segments(self.layout, self.kind), problem(self.spec, rows)
         self.network: Network = network(self.shape, self.initial.clone(), slices, data)
         self.steps = logged_steps(self.spec.train)
-        self.history = History(self.steps, len(self.shape.dense), self.layout.places, self.layout.width, self.kind)
+        layers = [dense.name for dense in self.shape.dense]
+        room = unwritten(self.spec, self.layout.seeds, self.steps, layers)
+        self.history = History(room, self.layout.places, self.layout.width, self.kind)
         self.first = FirstRight(tolerance)
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
@@ -150,7 +143,7 @@ class _Run:
     def _progress(self, count: int) -> Progress:
         rows = self._rows()
         assert len(rows.steps) == count
-        return Progress(int(rows.steps[-1]), int(rows.right[:, -1].sum()), rows)
+        return Progress(rows)
 
     def _go_on(self, stretch: Stretch) -> None:
         """The updates of a stretch: by compiled code once that has proved itself, else one by one."""
@@ -215,29 +208,27 @@ class _Run:
         self.network.fill(self.network.weights, bad, 0.0)
         self.optimizer.reset(bad)
 
-    def _rows(self) -> Rows:
+    def _rows(self) -> Results:
         """The history so far."""
         rows = self.history.settle()
         self.freezer.correct(rows, self.layout.places)
         return rows
 
-    def result(self, seconds: float) -> Trained:
+    def result(self) -> Results:
         """The arrays of the real networks; what trained is let go on the way."""
         self.freezer.restore(self.network, self.snapshots)
         rows, places = self._rows(), self.layout.places
         outputs = self.freezer.outputs(self.network.output.p)[:, :, places].permute(2, 0, 1).contiguous().numpy()
         final = self.network.rows()
         del self.network, self.optimizer, self.compiled
-        return Trained(
-            self.layout.seeds,
+        return replace(
             rows,
-            outputs,
-            np.where(rows.right[:, -1], self.first.result()[places], NEVER),
-            self.freezer.at[places],
-            self._weights(self.initial),
-            self._weights(final),
-            {step: self._weights(self.snapshots.pop(step)) for step in sorted(self.snapshots)},
-            seconds,
+            outputs=outputs,
+            solved_at=np.where(rows.solved, self.first.result()[places], NEVER),
+            nonfinite_at=self.freezer.at[places],
+            initial=self._weights(self.initial),
+            final=self._weights(final),
+            snapshots={step: self._weights(self.snapshots.pop(step)) for step in sorted(self.snapshots)},
         )
 
     def _weights(self, flat: Tensor) -> Weights:
@@ -284,14 +275,14 @@ class _Freezer:
                 if step >= self.at[new[0]]:
                     snapshot[:, new] = weights
 
-    def correct(self, rows: Rows, places: np.ndarray) -> None:
+    def correct(self, rows: Results, places: np.ndarray) -> None:
         """Put what the kept networks were into the rows from then on; ``places`` [j] are the columns of the rows'
         networks."""
         for new, _, loss, accuracy, norms, _ in self.kept:
             real = np.flatnonzero(np.isin(places, new))
             which = np.searchsorted(new, places[real])
             since = np.searchsorted(rows.steps, self.at[new[0]])
-            lines = [(rows.loss, loss), (rows.accuracy, accuracy), *zip(rows.norms, norms, strict=True)]
+            lines = [(rows.loss, loss), (rows.accuracy, accuracy), *zip(rows.weight_norm.values(), norms, strict=True)]
             for line, kept in lines:
                 line[real, since:] = kept.numpy()[which, None]
             rows.right[real, since:] = False

@@ -102,12 +102,7 @@ def test_surfaces_share_their_shades():
     assert {"-2.0", "3.0"} <= set(drawn(f.plot_surfaces(infos)))
 
 
-def test_the_grid_runs_x_first_over_the_box_of_the_lines():
-    xs, ys, inputs = f.plane_grid(np.array(POINTS) * [1, 2], 5)
-    assert (xs[[0, -1]].tolist(), ys[[0, -1]].tolist()) == (pytest.approx([-0.35, 1.35]), pytest.approx([-0.7, 2.7]))
-    assert (inputs[:5, 0] == xs).all()
-    p = (inputs @ [1, 10]).reshape(5, 5)
-    assert p[3, 1] == pytest.approx(xs[1] + 10 * ys[3])
+def test_the_box_of_the_lines_leaves_a_margin():
     assert f.lines_info([[[1.0, 0.0]]], [[0.0]], np.array(POINTS) * [1, 2]).box == pytest.approx(
         (-0.35, 1.35, -0.7, 2.7)
     )

@@ -10,6 +10,7 @@ from nnspec.analysis.stats import solve_rates
 from nnspec.analysis.tables import (
     MOST_ROWS,
     best_and_worst,
+    failures,
     percent,
     pivot,
     render,
@@ -103,6 +104,14 @@ def test_equal_rates_rank_by_loss(outcomes):
     best, worst = best_and_worst(table, ["a"])
     assert best["a"].tolist() == [2, 4]
     assert worst["a"].tolist() == [3, 1]
+
+
+def test_failures_are_counted(outcomes):
+    table = outcomes(
+        a=[1, 1, 2, 2], seed=0, solved=[True, False, False, False], verdict=["solved", "stuck", "stuck", None]
+    )
+    assert failures(table) == "3 of 4 networks not solved: 2 stuck, 1 unknown"
+    assert failures(table[:1]) == "0 of 1 networks not solved"
 
 
 def test_frames_read_well(small):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
+from dataclasses import replace
 
 import pytest
 
 from nnspec.cli.filed import opened
-from nnspec.journal.filer import Filer
+from nnspec.journal.recording import Recorder
 from nnspec.tracking import Unfiled, spool
 from nnspec.tracking.spool import FILED
 
@@ -52,10 +54,9 @@ def spooled(tmp_path, spec_of, trained_cell):
 
     def write(seed):
         cell = trained_cell(spec_of(seed=seed, train={"epochs": 20}))
-        filer = Filer.__new__(Filer)
-        filer.specs, filer.extra_tags, filer.parent, filer.ids = [cell.spec], {}, None, {}
-        filer.interval = None
-        return spool(tmp_path / "nnspec-unfiled", "nnspec-xor", [Unfiled(filer.start_of(0), filer.end_of(cell))])
+        recorder = Recorder({0: cell.spec})
+        end = replace(recorder.end_of(cell), run_id=uuid.uuid4().hex)
+        return spool(tmp_path / "nnspec-unfiled", "nnspec-xor", [Unfiled(recorder.start_of(cell.spec), end)])
 
     return [write(0), write(1)]
 
@@ -63,9 +64,10 @@ def spooled(tmp_path, spec_of, trained_cell):
 @pytest.fixture
 def trained_cell():
     from nnspec.execute.engine import Training
+    from nnspec.results.events import TrainedCell
     from nnspec.settings import Runtime
 
-    return lambda spec: next(event for event in Training([spec], Runtime(workers=1)) if hasattr(event, "verdict"))
+    return lambda spec: next(event for event in Training([spec], Runtime(workers=1)) if isinstance(event, TrainedCell))
 
 
 def found(uri):

@@ -13,8 +13,9 @@ from nnspec.architecture import architecture
 from nnspec.catalog import LOSSES
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import Group
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan
 
 Weights = Mapping[str, Any]
@@ -37,10 +38,8 @@ def trained_group(spec: RunSpec) -> Group:
     """The replicates of a spec, really trained."""
     (chunk,) = plan([spec]).chunks()
     *_, last = train_chunk([spec], chunk)
-    assert isinstance(last, Trained)
-    return Group(
-        spec, last.initial, last.final, last.rows.steps, last.rows.loss, last.rows.right[:, -1], last.nonfinite_at
-    )
+    assert isinstance(last, Results)
+    return Group(spec, last.initial, last.final, last.steps, last.loss, last.solved, last.nonfinite_at)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
 from nnspec.execute.engine import Training
-from nnspec.execute.gather import TrainedCell
+from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 
@@ -35,7 +35,7 @@ def test_every_cell_stops_at_the_first_look_that_is_precise_enough() -> None:
     for index, cell in cells(training).items():
         solved = np.asarray(cell.result.solved)
         networks = len(solved)
-        assert training.specs[index].replicates == cell.spec.replicates == networks
+        assert training.by_cell[index].replicates == cell.spec.replicates == networks
         assert networks in rule.sizes
         earlier = [size for size in rule.sizes if size < networks]
         assert not any(rule.enough(int(solved[:size].sum()), size) for size in earlier)
@@ -51,7 +51,7 @@ def test_the_networks_are_those_of_a_plain_run_of_as_many_replicates() -> None:
         np.testing.assert_array_equal(getattr(cell.result, name), getattr(plain.result, name))
     for name, tensor in plain.result.final.items():
         np.testing.assert_array_equal(cell.result.final[name], tensor)
-    np.testing.assert_array_equal(cell.verdict, plain.verdict)
+    np.testing.assert_array_equal(cell.result.verdict, plain.result.verdict)
 
 
 def test_stored_weights_are_refused() -> None:

@@ -22,7 +22,7 @@ from nnspec.errors import SpecError
 from nnspec.execute.adaptive import AdaptiveTraining
 from nnspec.execute.budget import MIB, Budget, Use, budget, kinds, planned_bytes, results_bytes, shared_out
 from nnspec.execute.engine import Training
-from nnspec.execute.gather import TrainedCell
+from nnspec.results.events import TrainedCell
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.settings import Sweep as SweepSettings

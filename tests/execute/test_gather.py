@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.execute.gather import Gatherer, TrainedCell, partial_history
+from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.judge import Judged, judge
+from nnspec.results.cell import Results
+from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
 
 SpecOf = Callable[..., RunSpec]
@@ -28,9 +30,9 @@ def specs(spec_of: SpecOf) -> list[RunSpec]:
     return [spec_of(activation="gelu", seed=100 * i, replicates=n, train=train) for i, n in enumerate(REPLICATES)]
 
 
-def trained(specs: list[RunSpec], chunk: Chunk) -> tuple[Chunk, Trained, Judged]:
+def trained(specs: list[RunSpec], chunk: Chunk) -> tuple[Chunk, Results, Judged]:
     *_, last = train_chunk(specs, chunk)
-    assert isinstance(last, Trained)
+    assert isinstance(last, Results)
     return chunk, last, judge(specs, chunk, last)
 
 
@@ -65,11 +67,11 @@ def test_a_cell_in_one_chunk_is_that_chunk(specs: list[RunSpec], whole: dict[int
         _, last, judged = trained(specs, Chunk((Share(index, 0, spec.replicates),)))
         assert cell.spec == spec
         assert cell.result.seeds.tolist() == list(range(spec.seed, spec.seed + spec.replicates))
-        assert_equal(cell.result.loss, last.rows.loss)
-        assert_equal(cell.result.weight_norm, {"0": last.rows.norms[0], "2": last.rows.norms[1]})
+        assert_equal(cell.result.loss, last.loss)
+        assert_equal(cell.result.weight_norm, last.weight_norm)
         assert_equal(cell.result.final, last.final)
         assert_equal(cell.result.snapshots, last.snapshots)
-        assert_equal(cell.columns(), {"verdict": judged.verdict, **judged.numbers})
+        assert_equal(cell.result.diagnosis, {"verdict": judged.verdict, **judged.numbers})
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -92,7 +94,7 @@ def test_any_cut_in_any_order_gives_the_same_cells(
     for index, cell in found.items():
         for field in fields(cell.result):
             assert_equal(getattr(cell.result, field.name), getattr(whole[index].result, field.name))
-        assert_equal(cell.columns(), whole[index].columns())
+        assert_equal(cell.result.diagnosis, whole[index].result.diagnosis)
 
 
 def test_a_cell_comes_when_its_last_part_does(specs: list[RunSpec]) -> None:
@@ -104,8 +106,12 @@ def test_a_cell_comes_when_its_last_part_does(specs: list[RunSpec]) -> None:
 
 
 def test_a_history_so_far_is_the_start_of_the_whole_one(specs: list[RunSpec], whole: dict[int, TrainedCell]) -> None:
-    _, last, _ = trained(specs, Chunk((Share(0, 0, 5), Share(1, 0, 1))))
-    live = partial_history(specs[1], 0, last.rows, 5, 6)
+    chunk = Chunk((Share(0, 0, 5), Share(1, 0, 1)))
+    _, last, _ = trained(specs, chunk)
+    _, (cell, first, live) = by_cell(specs, chunk, last.history().select(step=slice(2)))
+    assert (cell, first, live.spec) == (1, 0, specs[1])
     assert live.seeds.tolist() == [100]
+    assert (live.outputs, live.solved_at, live.verdict, live.final) == (None, None, None, {})
+    known = whole[1].result.select(step=slice(2))
     for name in ("steps", "loss", "accuracy", "right", "weight_norm"):
-        assert_equal(getattr(live, name), getattr(whole[1].result, name))
+        assert_equal(getattr(live, name), getattr(known, name))

@@ -16,14 +16,15 @@ import pytest
 from nnspec.execute.engine import Training
 from nnspec.execute.interrupts import Interrupts
 from nnspec.execute.pool import Advanced, Event, Extra, Finished
-from nnspec.journal.filer import joined_histories, longest
+from nnspec.journal.recording import joined_histories, longest
 from nnspec.processes import Requests
+from nnspec.results.cell import Results
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import open_store
-from nnspec.training.loop import Progress, Rows, Trained, train_chunk
+from nnspec.training.loop import Progress, train_chunk
 from nnspec.training.plan import Chunk
 
 SpecOf = Callable[..., RunSpec]
@@ -34,19 +35,11 @@ def broken_off(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, 
     """All chunks but the last are trained, the last one has come so far, and then somebody wants no more."""
     for number, chunk in enumerate(chunks):
         (*_, trained) = train_chunk(specs, chunk)
-        assert isinstance(trained, Trained)
+        assert isinstance(trained, Results)
         if number < len(chunks) - 1:
             yield Finished(number, trained, extra(specs, chunk, trained))
             continue
-        rows = trained.rows
-        some = Rows(
-            rows.steps[:ROWS],
-            rows.loss[:, :ROWS],
-            rows.accuracy[:, :ROWS],
-            rows.right[:, :ROWS],
-            rows.norms[:, :, :ROWS],
-        )
-        yield Advanced(number, Progress(20, 0, some))
+        yield Advanced(number, Progress(trained.history().select(step=slice(ROWS))))
     raise KeyboardInterrupt
 
 
@@ -97,7 +90,8 @@ def test_what_is_known_is_filed_and_the_run_is_killed(spec_of: SpecOf, folder: P
 def test_whatever_ends_a_command_nothing_stays_running(spec_of: SpecOf, folder: Path) -> None:
     def fails(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Iterator[Event]:
         (*_, trained) = train_chunk(specs, chunks[0])
-        yield Advanced(0, Progress(0, 0, trained.rows))  # type: ignore[union-attr]
+        assert isinstance(trained, Results)
+        yield Advanced(0, Progress(trained.history()))
         raise RuntimeError("a bug")
 
     cells = [Cell(spec_of(seed=seed, train={"epochs": 20}), (("seed", str(seed)),)) for seed in (0, 1)]

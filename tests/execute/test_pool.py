@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from nnspec.execute.pool import Event, Extra, Finished, Lost, Stuck, train_chunks
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained
 from nnspec.training.plan import Chunk, Share
 
 SpecOf = Callable[..., RunSpec]
@@ -36,7 +36,7 @@ def no_child_is_left() -> Iterator[None]:
 def fails(how: Callable[[], object], chunks: tuple[int, ...] = (BAD,)) -> Extra:
     """What a caller may compute of a chunk: here its process id, but for some chunks it does ``how``."""
 
-    def extra(specs: Sequence[RunSpec], chunk: Chunk, trained: Trained) -> int:
+    def extra(specs: Sequence[RunSpec], chunk: Chunk, trained: Results) -> int:
         if chunk.shares[0].cell in chunks:
             how()
         return os.getpid()

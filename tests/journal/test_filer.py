@@ -15,27 +15,15 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.execute.gather import TrainedCell, partial_history
 from nnspec.journal import filer as filing
-from nnspec.journal.filer import (
-    FAILURE_TAG,
-    UNFILED,
-    VERDICT_TAG,
-    Begun,
-    Failed,
-    Filer,
-    Live,
-    failure,
-    held_bytes,
-    most_common,
-    verdict_metrics,
-)
+from nnspec.journal.filer import UNFILED, Filer, held_bytes
+from nnspec.journal.recording import FAILURE_TAG, VERDICT_TAG, Recorder, most_common, verdict_metrics
 from nnspec.results.cell import NEVER
+from nnspec.results.events import Begun, Failed, Live, TrainedCell
 from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
 from nnspec.tracking import Store, file_spool, open_store
 from nnspec.tracking.records import FINGERPRINT_TAG, cell_artifacts
-from nnspec.training.loop import Rows
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]
@@ -55,14 +43,16 @@ def store(folder: Path) -> Store:
     return open_store(Tracking(uri="sqlite:///mlflow.db"))
 
 
-def filer_on(store: Any, cells: list[TrainedCell], experiment_id: str = "1", parent: str | None = None) -> Filer:
-    return Filer(store, "nnspec-xor", experiment_id, [cell.spec for cell in cells], parent)
+def filer_on(store: Any, experiment_id: str = "1") -> Filer:
+    """A filer that files record by record, so that calls of the store come in a known order."""
+    return Filer(store, "nnspec-xor", experiment_id, batch=1)
 
 
-def hand_over(filer: Filer, items: list[Any]) -> None:
-    """One batch an item, so that calls of the store come in a known order."""
-    for item in items:
-        filer._file([item])
+def hand_over(filer: Filer, cells: list[TrainedCell], events: list[Any], **more: Any) -> None:
+    """File the records of events about these cells."""
+    recorder = Recorder({cell.index: cell.spec for cell in cells}, **more)
+    for event in events:
+        filer.put(recorder.records(event))
     filer.finish()
 
 
@@ -76,10 +66,8 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = filer_on(fake, cells)
-    for item in everything(cells):
-        filer.put(item)
-    filer.finish()
+    filer = Filer(fake, "nnspec-xor", "1")
+    hand_over(filer, cells, everything(cells))
     assert sorted(filer.ids) == list(range(CELLS))
     assert set(filer.ids.values()) == set(fake.started) == set(fake.ended)
     assert filer.done == set(range(CELLS))
@@ -92,7 +80,7 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(
         assert start.params == cell.spec.flat()
         assert end.status == "FINISHED"
         assert end.last_step == 20
-        assert end.tags == {VERDICT_TAG: most_common(cell.verdict)}
+        assert end.tags == {VERDICT_TAG: most_common(cell.result.verdict)}
         assert end.metrics["final_loss"] == pytest.approx(
             np.median(cell.result.final_loss), rel=1e-6
         )  # of float32 numbers
@@ -105,9 +93,8 @@ def test_a_cell_that_never_said_it_began_is_filed_too(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = filer_on(fake, cells)
-    filer.put(cells[1])
-    filer.finish()
+    filer = filer_on(fake)
+    hand_over(filer, cells, [cells[1]])
     assert len(fake.started) == len(fake.ended) == 1
 
 
@@ -115,11 +102,9 @@ def test_live_histories_go_to_cells_that_still_train(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = filer_on(fake, cells)
-    result = cells[0].result
-    rows = Rows(result.steps, result.loss, result.accuracy, result.right, np.stack(list(result.weight_norm.values())))
-    live = Live(((0, partial_history(cells[0].spec, 0, rows, 0, 2)),))
-    hand_over(filer, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
+    filer = filer_on(fake)
+    live = Live(((0, cells[0].result.history()),))
+    hand_over(filer, cells, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
     assert fake.progressed == [filer.ids[0]]
     assert len(fake.ended) == 1
 
@@ -130,8 +115,8 @@ def test_from_whichever_call_the_store_fails_nothing_is_lost_and_nothing_is_twic
 ) -> None:
     experiment_id = store.experiment("nnspec-xor")
     broken = failing_store(fails_at, real=store)
-    filer = filer_on(broken, cells, experiment_id)
-    hand_over(filer, everything(cells))
+    filer = filer_on(broken, experiment_id)
+    hand_over(filer, cells, everything(cells))
     assert "the store is gone" in str(filer.broken)
     filed_before = len(broken.ended)
     assert filed_before == (fails_at - 1) // 2
@@ -174,8 +159,8 @@ def test_spooled_cells_keep_their_parent(
     from nnspec.tracking import RunStart
 
     (parent,) = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"})], experiment_id)
-    filer = filer_on(failing_store(4, real=store), cells, experiment_id, parent)
-    hand_over(filer, everything(cells))
+    filer = filer_on(failing_store(4, real=store), experiment_id)
+    hand_over(filer, cells, everything(cells), parent=parent)
     for path in filer.unfiled:
         file_spool(path, store)
     children = store.find_children(parent)
@@ -184,7 +169,7 @@ def test_spooled_cells_keep_their_parent(
 
 def test_a_store_that_failed_is_asked_no_more(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
     fake = failing_store(3)
-    hand_over(filer_on(fake, cells), everything(cells))
+    hand_over(filer_on(fake), cells, everything(cells))
     assert fake.calls == 3
 
 
@@ -193,10 +178,8 @@ def test_a_programming_error_in_the_thread_is_raised_here(folder: Path, cells: l
         def start(self, *_: object) -> list[str]:
             raise ZeroDivisionError("a programming error")
 
-    filer = filer_on(Wrong(), cells)
-    filer.put(cells[0])
     with pytest.raises(ZeroDivisionError, match="a programming error"):
-        filer.finish()
+        hand_over(filer_on(Wrong()), cells, [cells[0]])
     assert "nnspec-filer" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -206,16 +189,16 @@ def test_a_cell_has_failed_if_all_its_networks_broke_before_the_first_update(cel
 
         return replace(cells[0], result=replace(cells[0].result, nonfinite_at=np.array(at)))
 
-    assert failure(with_breaks([NEVER, NEVER])) is None
-    assert failure(with_breaks([0, NEVER])) is None
-    assert failure(with_breaks([0, 3])) is None
-    assert "non-finite from the start" in str(failure(with_breaks([0, 0])))
+    assert with_breaks([NEVER, NEVER]).failure is None
+    assert with_breaks([0, NEVER]).failure is None
+    assert with_breaks([0, 3]).failure is None
+    assert "non-finite from the start" in str(with_breaks([0, 0]).failure)
 
 
 def test_verdicts_are_shares_and_numbers_medians_of_what_is_known(cells: list[TrainedCell]) -> None:
     verdict = np.array(["solved", "diverged", "solved", "dead_units"])
     numbers = {"some": np.array([np.nan, 1.0, 5.0, 3.0]), "none": np.full(4, np.nan)}
-    metrics = verdict_metrics(TrainedCell(0, cells[0].result, verdict, numbers))
+    metrics = verdict_metrics(replace(cells[0].result, verdict=verdict, numbers=numbers))
     assert metrics["verdict.solved"] == 0.5
     assert metrics["verdict.diverged"] == 0.25
     assert metrics["verdict.saddle"] == 0
@@ -256,8 +239,8 @@ def test_a_full_disk_is_left_for_another(
     filing._temporary.cache_clear()
     no_room(monkeypatch, f"/{place}/")
     experiment_id = store.experiment("nnspec-xor")
-    filer = filer_on(failing_store(3, real=store), cells, experiment_id)
-    hand_over(filer, everything(cells))
+    filer = filer_on(failing_store(3, real=store), experiment_id)
+    hand_over(filer, cells, everything(cells))
     assert filer.spooled == CELLS - 1
     assert {path.absolute().relative_to(folder).parts[0] for path in filer.unfiled} == {place}
     assert list(folder.rglob(".spool-*")) == []
@@ -271,8 +254,7 @@ def test_no_room_anywhere_is_said_plainly(
     folder: Path, cells: list[TrainedCell], failing_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_room(monkeypatch)
-    filer = filer_on(failing_store(1), cells)
-    filer.put(cells[0])
+    filer = filer_on(failing_store(1))
     with pytest.raises(
         TrackingError,
         match=(
@@ -280,7 +262,7 @@ def test_no_room_anywhere_is_said_plainly(
             r"and train it again$"
         ),
     ):
-        filer.finish()
+        hand_over(filer, cells, [cells[0]])
     assert list(folder.rglob("*spool-*")) == []
 
 
@@ -289,16 +271,13 @@ def test_no_room_for_a_temporary_file_spools(folder: Path, cells: list[TrainedCe
         def finish(self, ends: Any) -> None:
             raise OSError(28, "No space left on device")
 
-    filer = filer_on(Full(), cells)
-    filer.put(cells[0])
-    filer.finish()
+    filer = filer_on(Full())
+    hand_over(filer, cells, [cells[0]])
     assert filer.spooled == 1
     assert "No space left" in str(filer.broken)
 
 
-def test_a_run_is_spooled_as_it_was_begun(
-    folder: Path, cells: list[TrainedCell], failing_store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_spooled_as_it_was_begun(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
     """Whether its beginning was answered or not: by name and time it is known again in the store."""
     from nnspec.tracking.spool import read_spool
 
@@ -310,9 +289,8 @@ def test_a_run_is_spooled_as_it_was_begun(
     for fails_at in (1, 2):
         sent: list[Any] = []
         times = iter(range(1_000, 2_000))
-        monkeypatch.setattr(filing, "now", lambda times=times: next(times))
-        filer = filer_on(Seen(fails_at), cells)
-        hand_over(filer, [Begun((0, 1)), cells[0], cells[1]])
+        filer = filer_on(Seen(fails_at))
+        hand_over(filer, cells, [Begun((0, 1)), cells[0], cells[1]], clock=lambda times=times: next(times))
         spooled = [run.start for path in filer.unfiled for run in read_spool(path)[1]]
         assert spooled == sent
         assert len(spooled) == 2
@@ -338,14 +316,15 @@ def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
     cells: list[TrainedCell], failing_store: Any
 ) -> None:
     slow = Slow(failing_store())
-    filer = filer_on(slow, cells)
-    filer.room = held_bytes(cells[0]) * 2.5
+    recorder = Recorder({cell.index: cell.spec for cell in cells})
+    records = [list(recorder.records(cell)) for cell in cells]
+    filer = Filer(slow, "nnspec-xor", "1", room=sum(map(held_bytes, records[0])) * 2.5)
     handed: list[int] = []
 
     def hand() -> None:
-        for cell in cells:
-            filer.put(cell)
-            handed.append(cell.index)
+        for number, of_cell in enumerate(records):
+            filer.put(of_cell)
+            handed.append(number)
 
     thread = threading.Thread(target=hand)
     thread.start()
@@ -361,11 +340,15 @@ def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
 
 
 def test_the_bytes_of_a_cell_are_those_of_its_arrays_files_and_metrics(cells: list[TrainedCell]) -> None:
+    def held(event: Any) -> int:
+        recorder = Recorder({cell.index: cell.spec for cell in cells})
+        return sum(held_bytes(record) for record in recorder.records(event))
+
     cell = cells[0]
-    files = dict(cell_artifacts(cell.result, cell.columns()))
-    made = held_bytes(replace(cell, files=files))
-    assert made - held_bytes(replace(cell, files={})) == sum(map(len, files.values()))
-    assert held_bytes(Begun((1,))) == held_bytes(Failed(1, "why")) == 0
+    files = dict(cell_artifacts(cell.result, cell.result.diagnosis))
+    made = held(replace(cell, files=files))
+    assert made - held(replace(cell, files={})) == sum(map(len, files.values()))
+    assert held(Begun((1,))) == held(Failed(1, "why")) == 0
     own = sum(
         array.nbytes for array in (cell.result.loss, cell.result.final["0.weight"], cell.result.initial["0.weight"])
     )
@@ -384,9 +367,8 @@ def test_a_long_history_is_filed_in_pieces(spec_of: SpecOf, trained_cells: Cells
             pieces.extend(len(series.steps) for _, history in items for series in history.values())
             store.progress(items)
 
-    filer = Filer(Watched(), "nnspec-xor", store.experiment("nnspec-xor"), [cell.spec], room=1.0)  # type: ignore[arg-type]
-    filer.put(cell)
-    filer.finish()
+    filer = Filer(Watched(), "nnspec-xor", store.experiment("nnspec-xor"), room=1.0)  # type: ignore[arg-type]
+    hand_over(filer, [cell], [cell])
     assert len(set(pieces)) == 3  # of 1250 rows of four metrics, and a rest
     with sqlite3.connect("mlflow.db") as connection:
         rows = connection.execute(

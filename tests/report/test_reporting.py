@@ -152,7 +152,7 @@ def test_every_activation_has_a_curve(spec_of):
 
 
 def test_the_report_of_collected_cells(specs, cells):
-    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
     files = draw(material_of(collected(specs, cells), table, command="python run.py -m <x>", spec="a: b\n", title="T"))
     page = files["report.html"].decode()
     assert {"loss.png", "surfaces.png", "lines.png", "activations.png", "heatmap.png"} < set(files)
@@ -278,7 +278,7 @@ sys.exit(main(["run", "-m", "activation=relu,gelu", "train.epochs=2"]))
 def test_material_crosses_a_process(specs, cells):
     import pickle
 
-    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells})
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
     material = material_of(collected(specs, cells), table)
     assert isinstance(pickle.loads(pickle.dumps(material)), Material)
 
@@ -311,7 +311,7 @@ def test_few_cells_have_images(stepped, cells, spec_of, trained_cells):
 
 def test_a_notebook_shows_rates_and_a_figure(cells):
     results = [cell.result for cell in cells]
-    outcomes = {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
+    outcomes = {cell.index: outcome_rows(cell.result) for cell in cells}
     html = result_html(results, sweep_table([r.spec for r in results], outcomes))
     assert html.count("<tr>") == 5
     assert html.count("<img") == html.count("data:image/png;base64,") == 1
@@ -321,6 +321,6 @@ def test_a_notebook_shows_rates_and_a_figure(cells):
 
 def test_a_notebook_shows_the_loss_of_a_single_spec(cells):
     result = cells[0].result
-    html = result_html([result], sweep_table([result.spec], {0: outcome_rows(result, cells[0].columns())}))
+    html = result_html([result], sweep_table([result.spec], {0: outcome_rows(result)}))
     assert 'alt="Loss over updates"' in html
     assert html.count("<tr>") == 2

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnspec.execute.gather import TrainedCell
 from nnspec.results.cell import NEVER
+from nnspec.results.events import TrainedCell
 from nnspec.results.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
 from nnspec.specs import RunSpec
 
@@ -56,17 +56,17 @@ def cells(spec_of: SpecOf, trained_cells: CellsOf) -> list[TrainedCell]:
 
 def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
     specs = [cell.spec for cell in cells]
-    table = sweep_table(specs, {cell.index: outcome_rows(cell.result, cell.columns()) for cell in reversed(cells)})
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in reversed(cells)})
     assert list(table.columns) == [
         "cell",
         "activation.name",
         "activation.approximate",
         "replicates",
         *OUTCOME,
-        *cells[0].numbers,
+        *cells[0].result.numbers,
     ]
     np.testing.assert_array_equal(
-        table["init_dead_rows"], np.concatenate([cell.numbers["init_dead_rows"] for cell in cells])
+        table["init_dead_rows"], np.concatenate([cell.result.numbers["init_dead_rows"] for cell in cells])
     )
     assert table["cell"].tolist() == [0] * 3 + [1] * 6
     assert table["activation.name"].tolist() == ["gelu"] * 3 + ["relu"] * 6
@@ -75,7 +75,7 @@ def test_one_row_a_network_cell_by_cell(cells: list[TrainedCell]) -> None:
     np.testing.assert_array_equal(
         table["final_accuracy"], np.concatenate([cell.result.accuracy[:, -1] for cell in cells])
     )
-    assert table["verdict"].tolist() == [name for cell in cells for name in cell.verdict]
+    assert table["verdict"].tolist() == [name for cell in cells for name in cell.result.verdict]
     assert (table["epochs"] == 300).all()
     at = np.concatenate([cell.result.solved_at for cell in cells])
     solved = at != NEVER
@@ -91,20 +91,18 @@ def test_a_number_that_a_cell_does_not_have_is_missing(spec_of: SpecOf, trained_
     cells = trained_cells(
         [spec_of(model={"name": "mlp", "hidden": hidden}, train={"epochs": 5}) for hidden in ([3], [3, 3])]
     )
-    table = sweep_table(
-        [cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
-    )
+    table = sweep_table([cell.spec for cell in cells], {cell.index: outcome_rows(cell.result) for cell in cells})
     assert table["gradient_std.4"].isna().tolist() == [True, False]
     assert table["gradient_std.0"].notna().all()
 
 
 def test_an_outcome_does_not_keep_the_history(cells: list[TrainedCell]) -> None:
-    rows = outcome_rows(cells[0].result, cells[0].columns())
+    rows = outcome_rows(cells[0].result)
     assert all(values.base is None for values in rows.values())
 
 
 def test_cells_without_an_outcome_are_left_out(cells: list[TrainedCell]) -> None:
-    table = sweep_table([cell.spec for cell in cells], {1: outcome_rows(cells[1].result, cells[1].columns())})
+    table = sweep_table([cell.spec for cell in cells], {1: outcome_rows(cells[1].result)})
     assert table["cell"].unique().tolist() == [1]
     assert table["activation.name"].unique().tolist() == ["relu"]
 
@@ -116,9 +114,7 @@ def test_no_outcome_at_all_is_an_empty_table(cells: list[TrainedCell]) -> None:
 
 
 def test_the_table_goes_through_a_file_unchanged(cells: list[TrainedCell]) -> None:
-    table = sweep_table(
-        [cell.spec for cell in cells], {cell.index: outcome_rows(cell.result, cell.columns()) for cell in cells}
-    )
+    table = sweep_table([cell.spec for cell in cells], {cell.index: outcome_rows(cell.result) for cell in cells})
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     pd.testing.assert_frame_equal(pd.read_parquet(buffer), table, check_dtype=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import servers
 
-from nnspec.results.cell import NEVER, CellResult
+from nnspec.results.cell import NEVER, Results
 from nnspec.specs import Member, RunSpec, Train
 from nnspec.tracking.records import (
     DatasetInfo,
@@ -26,9 +26,7 @@ INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 TARGETS = np.array([[0], [1], [1], [0]], np.float32)
 
 
-def make_cell(
-    seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.1, snapshots: bool = False
-) -> CellResult:
+def make_cell(seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.1, snapshots: bool = False) -> Results:
     """A made-up trained cell of the textbook network; the odd replicates are solved."""
     rng = np.random.default_rng(seed)
     spec = RunSpec(
@@ -53,7 +51,7 @@ def make_cell(
     right = np.zeros((replicates, steps), bool)
     right[1::2, 2:] = True
     kept = {0: weights(), 20: weights()} if snapshots else {}
-    return CellResult(
+    return Results(
         spec=spec,
         seeds=np.arange(seed, seed + replicates),
         steps=10 * np.arange(steps),
@@ -71,7 +69,7 @@ def make_cell(
 
 
 def make_start(
-    cell: CellResult, parent: str | None = None, start_time: int = 1_000, dataset: DatasetInfo | None = None
+    cell: Results, parent: str | None = None, start_time: int = 1_000, dataset: DatasetInfo | None = None
 ) -> RunStart:
     """The beginning of a cell's run, with fixed tags in place of this machine's."""
     tags = {"nnspec.fingerprint": cell.spec.fingerprint, "mlflow.note.content": "a note", "mlflow.user": "ada"}
@@ -80,7 +78,7 @@ def make_start(
     )
 
 
-def make_end(cell: CellResult, run_id: str, end_time: int = 2_000) -> RunEnd:
+def make_end(cell: Results, run_id: str, end_time: int = 2_000) -> RunEnd:
     """The end of a cell's run."""
     last = int(cell.steps[-1])
     return RunEnd(
@@ -113,7 +111,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture(scope="session")
-def cell() -> Callable[..., CellResult]:
+def cell() -> Callable[..., Results]:
     return make_cell
 
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load
 
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import cell_artifacts, weights_file
 from nnspec.yaml_text import yaml_value
 
-Cell = Callable[..., CellResult]
+Cell = Callable[..., Results]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnspec.results.cell import NEVER, CellResult
+from nnspec.results.cell import NEVER, Results
 from nnspec.tracking.records import (
     RunEnd,
     Series,
@@ -24,7 +24,7 @@ from nnspec.tracking.records import (
     run_name,
 )
 
-Cell = Callable[..., CellResult]
+Cell = Callable[..., Results]
 
 
 @given(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.settings import Tracking
 from nnspec.tracking.artifacts import weights_file
 from nnspec.tracking.records import RunEnd, RunStart, Series
@@ -28,12 +28,12 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture
-def cells(cell: Make) -> list[CellResult]:
+def cells(cell: Make) -> list[Results]:
     return [cell(seed=seed) for seed in range(3)]
 
 
 @pytest.fixture
-def unfiled(cells: Sequence[CellResult], started: Make, ended: Make) -> list[Unfiled]:
+def unfiled(cells: Sequence[Results], started: Make, ended: Make) -> list[Unfiled]:
     """A sweep that never reached its store: a parent and three cells that know it by a local name, children first."""
     odd = {"odd": Series(np.array([0, 3]), np.array([math.nan, -math.inf]))}
     kids = [Unfiled(started(cell, "local-sweep", 10 + n), ended(cell, f"local-{n}")) for n, cell in enumerate(cells)]
@@ -81,7 +81,7 @@ def test_a_spool_holds_everything(folder: Path, unfiled: list[Unfiled]) -> None:
 
 
 @pytest.mark.parametrize("writer", ["sql", "client"])
-def test_it_is_filed_once(folder: Path, unfiled: list[Unfiled], cells: list[CellResult], writer: str) -> None:
+def test_it_is_filed_once(folder: Path, unfiled: list[Unfiled], cells: list[Results], writer: str) -> None:
     made = spool(folder, "nnspec-xor", unfiled)
     store = open_store(Tracking(writer=writer))
     ids = file_spool(made, store).ids
@@ -144,7 +144,7 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
 
 
 def test_a_run_that_had_begun_is_completed_not_doubled(
-    folder: Path, cells: list[CellResult], started: Make, ended: Make
+    folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     store = open_store(Tracking())
     experiment_id = store.experiment("nnspec-xor")
@@ -261,7 +261,7 @@ FORGERIES = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forged_runs_are_refused_and_the_others_filed(
-    folder: Path, cells: list[CellResult], unfiled: list[Unfiled], name: str
+    folder: Path, cells: list[Results], unfiled: list[Unfiled], name: str
 ) -> None:
     forge, text = FORGERIES[name]
     made = spool(folder / "deep" / "er", "one", unfiled)
@@ -323,7 +323,7 @@ FIELDS = [
     ("place", "value", "text"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else str(v)[:20]
 )
 def test_every_field_is_checked_and_the_other_runs_are_filed(
-    folder: Path, cells: list[CellResult], unfiled: list[Unfiled], place: tuple[str, ...], value: object, text: str
+    folder: Path, cells: list[Results], unfiled: list[Unfiled], place: tuple[str, ...], value: object, text: str
 ) -> None:
     made = spool(folder, "one", unfiled)
     number = 2 if value == "local-1" else 0  # an id that an earlier run has

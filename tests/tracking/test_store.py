@@ -13,7 +13,7 @@ import pytest
 import servers
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.settings import Tracking
 from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.store import Store, open_store
@@ -33,7 +33,7 @@ class Filed(NamedTuple):
     folder: Path
     experiment_id: str
     sweep: str
-    cells: list[CellResult]
+    cells: list[Results]
     ids: list[str]
 
 

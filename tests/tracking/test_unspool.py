@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import CellResult
+from nnspec.results.cell import Results
 from nnspec.settings import Tracking
 from nnspec.tracking.provenance import PROCESS_TAG, process_id
 from nnspec.tracking.records import RunEnd, RunStart
@@ -43,7 +43,7 @@ def by_client(folder: Path, clock: list[float]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cells(cell: Make) -> list[CellResult]:
+def cells(cell: Make) -> list[Results]:
     return [cell(seed=seed) for seed in range(CELLS)]
 
 
@@ -54,13 +54,13 @@ def sweep_in(store: Store, process: str = DEAD) -> tuple[str, str]:
     return experiment_id, store.start([start], experiment_id)[0]
 
 
-def starts_of(cells: Sequence[CellResult], started: Make, parent: str | None) -> list[RunStart]:
+def starts_of(cells: Sequence[Results], started: Make, parent: str | None) -> list[RunStart]:
     starts = [started(cell, parent, 1_000 + number) for number, cell in enumerate(cells)]
     return [replace(start, tags={**start.tags, PROCESS_TAG: DEAD}) for start in starts]
 
 
 def spooled(
-    folder: Path, starts: Sequence[RunStart], cells: Sequence[CellResult], ended: Make, ids: Sequence[str] = ()
+    folder: Path, starts: Sequence[RunStart], cells: Sequence[Results], ended: Make, ids: Sequence[str] = ()
 ) -> Path:
     """The cells in a folder, each as it had begun under one of the ``ids`` if there are some."""
     named = ids or [f"local-{number}" for number in range(len(cells))]
@@ -71,7 +71,7 @@ def spooled(
     return spool(folder / "nnspec-unfiled", EXPERIMENT, runs)
 
 
-def check_once(store: Store, parent: str, cells: Sequence[CellResult], ids: Sequence[str]) -> None:
+def check_once(store: Store, parent: str, cells: Sequence[Results], ids: Sequence[str]) -> None:
     """Each cell is there once, complete, under the id that was returned."""
     children = store.find_children(parent)
     assert Counter(child.status for child in children) == {"FINISHED": len(cells)}
@@ -109,7 +109,7 @@ def test_runs_that_a_broken_beginning_left_are_not_there_twice(
     by_client: Any,
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
-    cells: list[CellResult],
+    cells: list[Results],
     started: Make,
     ended: Make,
     method: str,
@@ -133,7 +133,7 @@ def test_a_single_run_that_a_broken_beginning_left_is_not_there_twice(
     by_client: Any,
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
-    cells: list[CellResult],
+    cells: list[Results],
     started: Make,
     ended: Make,
     method: str,
@@ -152,7 +152,7 @@ def test_a_single_run_that_a_broken_beginning_left_is_not_there_twice(
 
 
 def test_a_twin_that_comes_up_while_the_spool_is_filed_is_deleted(
-    store: Store, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    store: Store, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     """As of a server that hung, and goes on with what it had been asked."""
     experiment_id, parent = sweep_in(store)
@@ -172,7 +172,7 @@ def test_a_twin_that_comes_up_while_the_spool_is_filed_is_deleted(
 
 
 def test_a_cell_that_was_trained_again_is_not_filed_again(
-    store: Store, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    store: Store, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     experiment_id, parent = sweep_in(store)
     starts = starts_of(cells, started, parent)
@@ -190,7 +190,7 @@ def test_a_cell_that_was_trained_again_is_not_filed_again(
 
 
 def test_a_finished_cell_takes_the_place_of_one_that_failed(
-    store: Store, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    store: Store, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     experiment_id, parent = sweep_in(store)
     starts = starts_of(cells, started, parent)
@@ -201,7 +201,7 @@ def test_a_finished_cell_takes_the_place_of_one_that_failed(
 
 
 def test_runs_that_an_earlier_try_began_without_their_params_are_begun_again(
-    by_client: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    by_client: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     """Killed between two requests; under a sweep, and alone."""
     experiment_id, parent = sweep_in(by_client)
@@ -227,7 +227,7 @@ def test_runs_that_an_earlier_try_began_without_their_params_are_begun_again(
 
 
 def test_a_single_run_that_was_deleted_is_not_filed(
-    store: Store, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    store: Store, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     starts = starts_of(cells[:1], started, None)
     ids = store.start(starts, store.experiment(EXPERIMENT))
@@ -242,7 +242,7 @@ def test_a_single_run_that_was_deleted_is_not_filed(
 
 
 def test_a_sweep_that_is_resumed_just_now_is_waited_for(
-    store: Store, folder: Path, cells: list[CellResult], started: Make, ended: Make
+    store: Store, folder: Path, cells: list[Results], started: Make, ended: Make
 ) -> None:
     experiment_id, parent = sweep_in(store, process_id())
     starts = starts_of(cells, started, parent)
@@ -256,7 +256,7 @@ def test_a_sweep_that_is_resumed_just_now_is_waited_for(
     assert file_spool(made, store).ids == ids
 
 
-def test_a_sweep_of_another_store_is_refused(folder: Path, cells: list[CellResult], started: Make, ended: Make) -> None:
+def test_a_sweep_of_another_store_is_refused(folder: Path, cells: list[Results], started: Make, ended: Make) -> None:
     first, other = open_store(Tracking()), open_store(Tracking(uri="sqlite:///other.db"))
     _, parent = sweep_in(first)
     made = spooled(folder, starts_of(cells, started, parent), cells, ended)
@@ -265,7 +265,7 @@ def test_a_sweep_of_another_store_is_refused(folder: Path, cells: list[CellResul
     assert other.tagged(other.experiment(EXPERIMENT), "nnspec.fingerprint", cells[0].spec.fingerprint) == []
 
 
-def test_the_folders_of_a_sweep(folder: Path, cells: list[CellResult], started: Make, ended: Make) -> None:
+def test_the_folders_of_a_sweep(folder: Path, cells: list[Results], started: Make, ended: Make) -> None:
     kept = folder / "nnspec-unfiled"
     mine = [spooled(folder, starts_of([cell], started, "mine"), [cell], ended) for cell in cells[:3]]
     own = spool(kept, EXPERIMENT, [Unfiled(RunStart("sweep", {}, {}), RunEnd("mine"), begun=True)])
@@ -277,7 +277,7 @@ def test_the_folders_of_a_sweep(folder: Path, cells: list[CellResult], started: 
 
 
 def test_a_note_that_finds_no_room_is_said(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, cells: list[CellResult], started: Make, ended: Make
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cells: list[Results], started: Make, ended: Make
 ) -> None:
     store = open_store(Tracking())
     _, parent = sweep_in(store)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from nnspec.execute.pool import Finished, train_chunks
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.memory import Room
 from nnspec.training.plan import Chunk, Share, plan, segment_key
 
@@ -18,17 +19,16 @@ Network = tuple[int, int]  # place of its cell, replicate
 Facts = dict[str, bytes]  # everything that a network leaves, bit by bit
 
 
-def trained_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Trained:
+def trained_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Results:
     """The end of a chunk's training."""
     *_, last = train_chunk(specs, chunk)
-    assert isinstance(last, Trained)
+    assert isinstance(last, Results)
     return last
 
 
-def facts_of(chunk: Chunk, trained: Trained) -> dict[Network, Facts]:
+def facts_of(chunk: Chunk, trained: Results) -> dict[Network, Facts]:
     """What each network of a chunk left."""
     names = [(share.cell, share.first + k) for share in chunk.shares for k in range(share.count)]
-    rows = trained.rows
     found = {}
     for j, name in enumerate(names):
         sets = {"initial": trained.initial, "final": trained.final} | {
@@ -37,9 +37,9 @@ def facts_of(chunk: Chunk, trained: Trained) -> dict[Network, Facts]:
         facts = {
             f"{kind} {key}": tensor[j].tobytes() for kind, tensors in sets.items() for key, tensor in tensors.items()
         }
-        lines = {"loss": rows.loss, "accuracy": rows.accuracy, "right": rows.right, "outputs": trained.outputs}
+        lines = {"loss": trained.loss, "accuracy": trained.accuracy, "right": trained.right, "outputs": trained.outputs}
         facts |= {key: array[j].tobytes() for key, array in lines.items()}
-        facts |= {f"norm {layer}": norm[j].tobytes() for layer, norm in enumerate(rows.norms)}
+        facts |= {f"norm {layer}": norm[j].tobytes() for layer, norm in enumerate(trained.weight_norm.values())}
         facts |= {
             key: int(getattr(trained, key)[j]).to_bytes(8, "little", signed=True)
             for key in ("seeds", "solved_at", "nonfinite_at")
@@ -82,10 +82,10 @@ def crowd() -> Callable[..., dict[Network, Facts]]:
 
 
 @pytest.fixture(scope="session")
-def train() -> Callable[[RunSpec], Trained]:
+def train() -> Callable[[RunSpec], Results]:
     """``train(spec)`` is the only chunk of one spec, trained."""
 
-    def trained(spec: RunSpec) -> Trained:
+    def trained(spec: RunSpec) -> Results:
         (stack,) = plan([spec]).stacks
         (chunk,) = stack.chunks
         return trained_chunk([spec], chunk)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.results.cell import NEVER
+from nnspec.results.cell import NEVER, Results
 from nnspec.specs import RunSpec, Train
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan
 
 SpecOf = Callable[..., RunSpec]
-TrainOf = Callable[[RunSpec], Trained]
+TrainOf = Callable[[RunSpec], Results]
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
 Differing = Callable[..., dict[Any, list[str]]]
 
@@ -43,7 +43,7 @@ EPOCHS = 60
 
 
 @pytest.fixture(params=CASES)
-def broken(request: Any, spec_of: SpecOf, train: TrainOf) -> tuple[RunSpec, Trained]:
+def broken(request: Any, spec_of: SpecOf, train: TrainOf) -> tuple[RunSpec, Results]:
     """A cell of which networks break, some of them between two logged rows."""
     spec = spec_of(**CASES[request.param], replicates=6, train={"epochs": EPOCHS, "log_every": 4, "snapshot_every": 1})
     trained = train(spec)
@@ -51,7 +51,7 @@ def broken(request: Any, spec_of: SpecOf, train: TrainOf) -> tuple[RunSpec, Trai
     return spec, trained
 
 
-def test_they_keep_the_weights_they_had_then(broken: tuple[RunSpec, Trained], train: TrainOf) -> None:
+def test_they_keep_the_weights_they_had_then(broken: tuple[RunSpec, Results], train: TrainOf) -> None:
     spec, trained = broken
     for j, at in enumerate(trained.nonfinite_at):
         if at == NEVER:
@@ -67,26 +67,27 @@ def test_they_keep_the_weights_they_had_then(broken: tuple[RunSpec, Trained], tr
         assert not np.isfinite(upto.outputs).all()
 
 
-def test_their_history_stays_as_it_was_then(broken: tuple[RunSpec, Trained]) -> None:
+def test_their_history_stays_as_it_was_then(broken: tuple[RunSpec, Results]) -> None:
     _, trained = broken
-    rows = trained.rows
     for j, at in enumerate(trained.nonfinite_at):
         if at == NEVER:
-            assert not np.isnan(rows.loss[j]).any()
+            assert not np.isnan(trained.loss[j]).any()
             continue
-        since = np.flatnonzero(rows.steps >= at)
-        assert not np.isnan(rows.loss[j, rows.steps < at]).any()  # a square can overflow to inf before the output does
-        for line in (rows.loss[j], rows.accuracy[j], *(norm[j] for norm in rows.norms)):
+        since = np.flatnonzero(trained.steps >= at)
+        assert not np.isnan(
+            trained.loss[j, trained.steps < at]
+        ).any()  # a square can overflow to inf before the output does
+        for line in (trained.loss[j], trained.accuracy[j], *(norm[j] for norm in trained.weight_norm.values())):
             assert {line[t].tobytes() for t in since} == {line[since[0]].tobytes()}
-        assert not rows.right[j, since].any()
+        assert not trained.right[j, since].any()
 
 
-def test_they_are_never_solved(broken: tuple[RunSpec, Trained]) -> None:
+def test_they_are_never_solved(broken: tuple[RunSpec, Results]) -> None:
     _, trained = broken
     assert (trained.solved_at[trained.nonfinite_at != NEVER] == NEVER).all()
 
 
-def test_their_snapshots_from_then_on_are_the_weights_they_keep(broken: tuple[RunSpec, Trained]) -> None:
+def test_their_snapshots_from_then_on_are_the_weights_they_keep(broken: tuple[RunSpec, Results]) -> None:
     _, trained = broken
     for j, at in enumerate(trained.nonfinite_at):
         for step, weights in trained.snapshots.items():
@@ -133,7 +134,7 @@ def test_a_loss_that_overflows_while_outputs_do_not_is_seen_at_the_start(spec_of
     )
     trained = train(spec)
     assert np.isfinite(trained.outputs).all()
-    assert np.isinf(trained.rows.loss).all()
+    assert np.isinf(trained.loss).all()
     assert trained.nonfinite_at.tolist() == [0]
 
 
@@ -143,6 +144,6 @@ def test_a_whole_chunk_may_break(spec_of: SpecOf) -> None:
     ]
     (stack,) = plan(specs).stacks
     *_, trained = train_chunk(specs, stack.chunks[0])
-    assert isinstance(trained, Trained)
+    assert isinstance(trained, Results)
     assert (trained.nonfinite_at > 0).all()
     assert len(set(trained.nonfinite_at.tolist())) > 1  # each at its own time

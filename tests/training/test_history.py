@@ -14,13 +14,13 @@ import nnspec.training.loop as module
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.catalog import DATA, LOSSES
-from nnspec.results.cell import NEVER
+from nnspec.results.cell import NEVER, Results
 from nnspec.specs import RunSpec, Train
-from nnspec.training.loop import Progress, Trained, train_chunk
+from nnspec.training.loop import Progress, train_chunk
 from nnspec.training.plan import plan
 
 SpecOf = Callable[..., RunSpec]
-TrainOf = Callable[[RunSpec], Trained]
+TrainOf = Callable[[RunSpec], Results]
 EXACT = 1e-12  # float64: some twenty roundings (1e-16) of numbers up to a few hundred
 
 LOSS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {  # outputs p and targets y, [n, k] -> [n]
@@ -46,7 +46,7 @@ def outputs(spec: RunSpec, weights: dict[str, np.ndarray]) -> tuple[np.ndarray, 
     return p, LOSSES[spec.loss.name].targets(data.labels, data.classes)
 
 
-def far(spec: RunSpec, trained: Trained) -> np.ndarray:
+def far(spec: RunSpec, trained: Results) -> np.ndarray:
     """The distance of each row, [j, updates made, n], from the weights kept after every update."""
     networks = range(len(trained.seeds))
     steps = sorted(trained.snapshots)
@@ -69,8 +69,8 @@ def watched(spec_of: SpecOf) -> SpecOf:
 def test_the_first_and_the_last_row_are_always_there(spec_of: SpecOf, train: TrainOf, epochs: int, every: int) -> None:
     trained = train(spec_of(train={"epochs": epochs, "log_every": every}, replicates=2))
     expected = sorted({0, epochs, *range(0, epochs, every)})
-    assert trained.rows.steps.tolist() == expected
-    for array in (trained.rows.loss, trained.rows.accuracy, trained.rows.right, *trained.rows.norms):
+    assert trained.steps.tolist() == expected
+    for array in (trained.loss, trained.accuracy, trained.right, *trained.weight_norm.values()):
         assert array.shape == (2, len(expected))
 
 
@@ -79,23 +79,23 @@ def test_each_row_is_what_the_weights_of_then_give(watched: SpecOf, train: Train
     spec = watched(loss=loss, replicates=4, model={"name": "mlp", "hidden": [4, 3]})
     trained = train(spec)
     names = [dense.name for dense in architecture(spec).dense]
-    for t, step in enumerate(trained.rows.steps):
+    for t, step in enumerate(trained.steps):
         for j in range(4):
             weights = {name: w[j] for name, w in trained.snapshots[int(step)].items()}
             p, y = outputs(spec, weights)
             far_off = distances(loss, p, y)
-            assert trained.rows.loss[j, t] == pytest.approx(LOSS[loss](p, y).mean(), rel=EXACT, abs=EXACT)
-            assert trained.rows.accuracy[j, t] == (far_off < 0.4).mean()
-            assert trained.rows.right[j, t] == (far_off < 0.4).all()
+            assert trained.loss[j, t] == pytest.approx(LOSS[loss](p, y).mean(), rel=EXACT, abs=EXACT)
+            assert trained.accuracy[j, t] == (far_off < 0.4).mean()
+            assert trained.right[j, t] == (far_off < 0.4).all()
             for layer, name in enumerate(names):
-                assert trained.rows.norms[layer, j, t] == pytest.approx(
+                assert trained.weight_norm[str(2 * layer)][j, t] == pytest.approx(
                     np.linalg.norm(weights[f"{name}.weight"]), rel=EXACT
                 )
     for j in range(4):
         np.testing.assert_allclose(
             trained.outputs[j], outputs(spec, {n: w[j] for n, w in trained.final.items()})[0], rtol=EXACT, atol=EXACT
         )
-    assert trained.rows.accuracy[:, -1].max() > 0
+    assert trained.accuracy[:, -1].max() > 0
 
 
 @pytest.mark.parametrize("loss", LOSSES.names())
@@ -116,7 +116,7 @@ def test_solved_at_is_the_first_time_of_those_right_at_the_end(watched: SpecOf, 
     np.testing.assert_array_equal(trained.solved_at, np.where(right[:, -1], first, NEVER))
     assert (trained.solved_at != NEVER).any()
     assert (trained.solved_at == NEVER).any()
-    np.testing.assert_array_equal(trained.rows.right[:, -1], right[:, -1])
+    np.testing.assert_array_equal(trained.right[:, -1], right[:, -1])
 
 
 SHORT = {"log_every": 7, "snapshot_every": 1}
@@ -150,12 +150,12 @@ def test_the_tolerance_is_each_network_s_own(spec_of: SpecOf, train: TrainOf) ->
     specs = [spec_of(seed=1, solved={"tolerance": tolerance}, train={"epochs": 200}) for tolerance in (0.49, 0.2, 0.05)]
     (stack,) = plan(specs).stacks
     *_, together = train_chunk(specs, stack.chunks[0])
-    assert isinstance(together, Trained)
+    assert isinstance(together, Results)
     alone = [train(spec) for spec in specs]
     assert together.solved_at.tolist() == [int(one.solved_at[0]) for one in alone]
     for j, one in enumerate(alone):
-        np.testing.assert_array_equal(together.rows.right[j], one.rows.right[0])
-        np.testing.assert_array_equal(together.rows.accuracy[j], one.rows.accuracy[0])
+        np.testing.assert_array_equal(together.right[j], one.right[0])
+        np.testing.assert_array_equal(together.accuracy[j], one.accuracy[0])
     assert 0 <= together.solved_at[0] < together.solved_at[1] < together.solved_at[2]
     np.testing.assert_array_equal(together.final["0.weight"][0], together.final["0.weight"][2])
 
@@ -175,7 +175,7 @@ def test_snapshots_are_the_final_weights_of_a_shorter_training(spec_of: SpecOf, 
         shorter = train(replace(spec, train=Train(step, 10, 0)))
         assert shorter.snapshots == {}
         assert_same(trained.snapshots[step], shorter.final)
-        np.testing.assert_array_equal(trained.rows.loss[:, : step // 10 + 1], shorter.rows.loss[:, : step // 10 + 1])
+        np.testing.assert_array_equal(trained.loss[:, : step // 10 + 1], shorter.loss[:, : step // 10 + 1])
 
 
 def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
@@ -197,14 +197,18 @@ def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: 
     )
     (stack,) = plan([spec]).stacks
     *on_the_way, trained = train_chunk([spec], stack.chunks[0])
-    assert isinstance(trained, Trained)
+    assert isinstance(trained, Results)
     assert [event.step for event in on_the_way if isinstance(event, Progress)] == [0, 10, 20]
     assert ((trained.nonfinite_at != NEVER).all(), lr) in ((False, 0.1), (True, 1e25))
     for event in on_the_way:
         assert isinstance(event, Progress)
         upto = len(event.history.steps)
-        assert event.history.steps.tolist() == trained.rows.steps[:upto].tolist()
+        assert event.history.steps.tolist() == trained.steps[:upto].tolist()
         for name in ("loss", "accuracy", "right"):
-            np.testing.assert_array_equal(getattr(event.history, name), getattr(trained.rows, name)[:, :upto])
-        np.testing.assert_array_equal(event.history.norms, trained.rows.norms[:, :, :upto])
-        assert event.right == trained.rows.right[:, upto - 1].sum()
+            np.testing.assert_array_equal(getattr(event.history, name), getattr(trained, name)[:, :upto])
+        assert list(event.history.weight_norm) == list(trained.weight_norm)
+        for layer, norm in trained.weight_norm.items():
+            np.testing.assert_array_equal(event.history.weight_norm[layer], norm[:, :upto])
+        assert event.history.final == {}
+        assert event.history.outputs is None
+        assert event.right == trained.right[:, upto - 1].sum()

@@ -13,8 +13,9 @@ import torch
 from nnspec import reference
 from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.training.loop import Trained, train_chunk
+from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Plan, plan
 
 SpecOf = Callable[..., RunSpec]
@@ -98,12 +99,12 @@ def copied(net: torch.nn.Module) -> Tensors:
     return {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
 
 
-def by_cell(planned: Plan) -> dict[int, tuple[Trained, int]]:
+def by_cell(planned: Plan) -> dict[int, tuple[Results, int]]:
     """Where each cell's first network is: its chunk's result and its place there."""
     found = {}
     for chunk in planned.chunks():
         *_, trained = train_chunk(planned.specs, chunk)
-        assert isinstance(trained, Trained)
+        assert isinstance(trained, Results)
         place = 0
         for share in chunk.shares:
             found.setdefault(share.cell, (trained, place))
@@ -115,7 +116,7 @@ def assert_close(ours: Any, theirs: Any, tolerance: float) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-def assert_is_the_loop(spec: RunSpec, trained: Trained, place: int) -> None:
+def assert_is_the_loop(spec: RunSpec, trained: Results, place: int) -> None:
     path, losses, outputs, smallest = textbook_loop(spec, spec.seed, STEPS)
     if spec.optimizer.name == "rprop":
         assert smallest > RPROP_MARGIN
@@ -125,8 +126,8 @@ def assert_is_the_loop(spec: RunSpec, trained: Trained, place: int) -> None:
         assert_close(trained.snapshots[1][name][place], path[1][name], ONE)
         assert_close(trained.final[name][place], path[STEPS][name], HUNDRED)
         assert np.abs(path[STEPS][name] - start).max() > 1e-3, f"{name} did not train"
-    assert_close(trained.rows.loss[place][:2], losses[:2], ONE)
-    assert_close(trained.rows.loss[place], losses, HUNDRED)
+    assert_close(trained.loss[place][:2], losses[:2], ONE)
+    assert_close(trained.loss[place], losses, HUNDRED)
     assert_close(trained.outputs[place], outputs, HUNDRED)
 
 
@@ -160,7 +161,7 @@ HIDDEN: list[dict[str, Any]] = [*({"name": name} for name in TRAINABLE), *PARAME
 
 
 @pytest.fixture(scope="module")
-def activations_together(float64_spec: SpecOf) -> tuple[list[RunSpec], dict[int, tuple[Trained, int]]]:
+def activations_together(float64_spec: SpecOf) -> tuple[list[RunSpec], dict[int, tuple[Results, int]]]:
     """Every hidden activation with SGD and Adam, trained in one stack each."""
     model = {"name": "mlp", "hidden": [5, 3]}
     specs = [
@@ -177,7 +178,7 @@ def activations_together(float64_spec: SpecOf) -> tuple[list[RunSpec], dict[int,
     "cell", range(2 * len(HIDDEN)), ids=lambda i: "-".join([*map(str, HIDDEN[i // 2].values()), PLAIN[i % 2]["name"]])
 )
 def test_every_activation(
-    cell: int, activations_together: tuple[list[RunSpec], dict[int, tuple[Trained, int]]]
+    cell: int, activations_together: tuple[list[RunSpec], dict[int, tuple[Results, int]]]
 ) -> None:
     specs, found = activations_together
     assert_is_the_loop(specs[cell], *found[cell])
@@ -271,5 +272,5 @@ def test_the_numpy_reference(activation: str, optimizer: dict[str, Any], float64
         for name in last.weights:
             assert_close(trained.snapshots[1][name][place], first.weights[name], ONE)
             assert_close(trained.final[name][place], last.weights[name], HUNDRED)
-        assert_close(trained.rows.loss[place], last.loss, HUNDRED)
+        assert_close(trained.loss[place], last.loss, HUNDRED)
         assert_close(trained.outputs[place], last.outputs, HUNDRED)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nnspec.catalog import LOSSES, OPTIMIZERS
+from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide
-from nnspec.training.loop import Trained
 from nnspec.training.memory import (
     BLOCK,
     Room,
@@ -58,7 +58,7 @@ def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
 
 @pytest.mark.parametrize("fields", SIZES, ids=str)
 def test_a_result_has_the_size_that_is_reckoned_with(
-    spec_of: SpecOf, train: Callable[[RunSpec], Trained], fields: dict[str, Any]
+    spec_of: SpecOf, train: Callable[[RunSpec], Results], fields: dict[str, Any]
 ) -> None:
     from nnspec.execute.judge import judge
     from nnspec.training.plan import Chunk, Share
@@ -66,13 +66,12 @@ def test_a_result_has_the_size_that_is_reckoned_with(
     spec = spec_of(**{"train": {"epochs": 50}, **fields}, replicates=3)
     trained = train(spec)
     judged = judge([spec], Chunk((Share(0, 0, 3),)), trained)
-    rows = trained.rows
     sets = [trained.initial, trained.final, *trained.snapshots.values(), judged.numbers]
     arrays = [
-        rows.loss,
-        rows.accuracy,
-        rows.right,
-        rows.norms,
+        trained.loss,
+        trained.accuracy,
+        trained.right,
+        *trained.weight_norm.values(),
         trained.outputs,
         trained.seeds,
         trained.solved_at,

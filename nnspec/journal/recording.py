@@ -1,0 +1,173 @@
+"""From what happens while cells train to the records that are filed of it: values in, values out, no store.
+
+Large files and pictures are made when a record's artifacts are read.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from nnspec.catalog import DATA, LOSSES
+from nnspec.diagnostics import VERDICTS
+from nnspec.report.stepping import IMAGES_TAG, snapshot_images
+from nnspec.results.cell import Interval, Results, concatenate
+from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
+from nnspec.specs import Member, RunSpec
+from nnspec.tracking import DatasetInfo, RunEnd, RunStart
+from nnspec.tracking.artifacts import HISTORY, SPEC, Files, history_columns, spec_yaml
+from nnspec.tracking.parquet import parquet_file
+from nnspec.tracking.provenance import process_tags, run_tags
+from nnspec.tracking.records import Series, cell_artifacts, dataset_info, final_metrics, history_series, run_name
+
+FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
+OBJECTS = 16_000  # bytes of a cell's Python objects
+
+
+@dataclass(frozen=True)
+class CellStarts:
+    """The start records of cells."""
+
+    starts: Mapping[int, RunStart]
+
+
+@dataclass(frozen=True)
+class CellProgress:
+    """Metrics over steps so far of a cell that still trains."""
+
+    cell: int
+    history: Mapping[str, Series]
+
+
+@dataclass(frozen=True)
+class CellEnd:
+    """The end record of a cell, whose run id is the store's to say; ``nbytes`` are held by what its artifacts are made
+    from."""
+
+    cell: int
+    end: RunEnd
+    nbytes: int = 0
+
+
+Record = CellStarts | CellProgress | CellEnd
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass
+class Recorder:
+    """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
+    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
+
+    specs: Mapping[int, RunSpec]
+    parent: str | None = None
+    interval: Interval | None = None
+    clock: Callable[[], int] = now
+    _begun: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        process_tags()  # asks git, while there is one process: a fork of several looks as large as all of them
+
+    def records(self, event: TrainingEvent | Stopped) -> Iterator[Record]:
+        """The records of an event, in the order in which they are to be filed: of each cell its start first."""
+        if isinstance(event, Begun):
+            yield from self._starts(event.cells)
+        elif isinstance(event, Live):
+            yield from (CellProgress(cell, history_series(history)) for cell, history in event.histories)
+        elif isinstance(event, Ended):
+            yield from self._starts((event.index,))
+            yield CellEnd(event.index, self.end_of(event), held_bytes(event))
+
+    def _starts(self, cells: Sequence[int]) -> Iterator[CellStarts]:
+        new = [cell for cell in cells if cell not in self._begun]
+        self._begun.update(new)
+        if new:
+            yield CellStarts({cell: self.start_of(self.specs[cell]) for cell in new})
+
+    def start_of(self, spec: RunSpec) -> RunStart:
+        """The start record of a cell."""
+        data = data_record(spec.data, spec.loss.name)
+        return RunStart(run_name(spec), spec.flat(), run_tags(spec), self.parent, data, self.clock())
+
+    def end_of(self, event: Ended) -> RunEnd:
+        """The end record of a cell, without the id of its run."""
+        if isinstance(event, TrainedCell):
+            return self._trained(event)
+        spec = self.specs[event.index]  # what it would have trained; a spool refuses a cell without
+        files = {SPEC: lambda: spec_yaml(spec)}
+        if isinstance(event, Failed):
+            tags = {FAILURE_TAG: event.reason}
+            return RunEnd("", "FAILED", tags=tags, artifacts=Files(files), end_time=self.clock())
+        known = Files(files | {HISTORY: lambda: joined_histories(event.histories)})
+        return RunEnd("", "KILLED", history_series(longest(event.histories)), artifacts=known, end_time=self.clock())
+
+    def _trained(self, cell: TrainedCell) -> RunEnd:
+        result, reason = cell.result, cell.failure
+        metrics = final_metrics(result) | verdict_metrics(result)
+        if self.interval is not None:
+            solved = int(result.solved.sum())
+            metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
+        tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
+        files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)
+        ended = self.clock()
+        images = snapshot_images(cell, ended)
+        if images:
+            files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
+        status, last = "FAILED" if reason else "FINISHED", cell.spec.train.epochs
+        return RunEnd("", status, history_series(result), metrics, tags, files, ended, last)
+
+
+def held_bytes(event: Ended) -> int:
+    """About how many bytes are held until a cell is filed, besides its metrics over steps: its arrays and its files."""
+    if isinstance(event, Failed):
+        return 0
+    if isinstance(event, Stopped):
+        return sum(history.nbytes for history in event.histories)
+    own = event.result.nbytes
+    files = own if event.files is None else sum(map(len, event.files.values()))
+    return OBJECTS + own + files
+
+
+def joined_histories(histories: Sequence[Results]) -> bytes:
+    """The file of the history of all these networks, however far each came."""
+    columns = [history_columns(history) for history in sorted(histories, key=lambda history: int(history.seeds[0]))]
+    return parquet_file({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
+
+
+def longest(histories: Sequence[Results]) -> Results:
+    """The history of those networks that came furthest."""
+    most = max(len(history.steps) for history in histories)
+    return concatenate([history for history in histories if len(history.steps) == most])
+
+
+def verdict_metrics(result: Results) -> dict[str, float]:
+    """The share of each verdict, and the median over replicates of each number of the diagnosis."""
+    counts = Counter(result.verdict.tolist())
+    metrics = {f"verdict.{name}": counts[name] / len(result.verdict) for name in VERDICTS}
+    for name, values in result.numbers.items():
+        known = [value for value in values.tolist() if not math.isnan(value)]
+        if known:
+            metrics[name] = statistics.median(known)
+    return metrics
+
+
+def most_common(verdict: np.ndarray) -> str:
+    """The most common verdict; of equally common ones the one that comes first in ``VERDICTS``."""
+    return max(VERDICTS, key=Counter(verdict.tolist()).__getitem__)
+
+
+@lru_cache(maxsize=256)
+def data_record(data: Member, loss: str) -> DatasetInfo:
+    """The data set as the tracker shows it, with the targets that the loss makes of its labels."""
+    rows = DATA[data.name].make(dict(data.params))
+    return dataset_info(data.name, rows.inputs, LOSSES[loss].targets(rows.labels, rows.classes))

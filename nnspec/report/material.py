@@ -1,0 +1,43 @@
+"""All that the report of a sweep is drawn from: plain values, so that another process can draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.plane_figures import UnitLines
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report of a sweep shows; whatever is not given is left out.
+
+    Args:
+        table: one row a network; see ``levels``.
+        axes: the varied axes. Seeds are never an axis here.
+        curves: label -> (steps [t], loss [r, t]); one a level of the widest axis reads best.
+        surfaces: mappings with label, xs [x], ys [y], p [y, x], points [n, 2] and targets [n]; the first 24 are shown.
+        lines: from ``lines_info``.
+        activations: from ``activation_info``.
+        tolerance: rows of a surface further than this from their target are ringed.
+        by: one or two axes of the heat map; None takes the two widest.
+    """
+
+    table: pd.DataFrame
+    axes: Sequence[str]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    surfaces: Sequence[Mapping[str, Any]] = ()
+    lines: Sequence[UnitLines] = ()
+    activations: Sequence[ActivationCurve] = ()
+    tolerance: float = 0.4
+    by: Sequence[str] | None = None
+    command: str = ""
+    spec_yaml: str = ""
+    title: str = "Sweep"

@@ -1,0 +1,55 @@
+"""What a command did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.results.cell import Interval
+from nnspec.results.events import TrainedCell
+from nnspec.results.table import sweep_table
+from nnspec.specs import RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Outcome:
+    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
+
+    specs: list[RunSpec]
+    axes: Sequence[str] = ()
+    outcomes: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    cells: dict[int, TrainedCell] = field(default_factory=dict)
+    run_ids: dict[int, str] = field(default_factory=dict)
+    unended: list[str] = field(
+        default_factory=list
+    )  # runs that have begun in the store and whose end is neither filed nor spooled
+    parent: str | None = None
+    interrupted: bool = False
+    unfiled: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
+
+    @property
+    def exit_status(self) -> int:
+        """0 done, 1 something failed or could not be filed, 130 interrupted."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failed) or self.unfiled)
+
+    @property
+    def objective(self) -> float | None:
+        """The median final loss over everything trained: what a sweeper that optimises makes small."""
+        losses = [rows["final_loss"] for rows in self.outcomes.values()]
+        return float(np.median(np.concatenate(losses))) if losses else None
+
+    def table(self) -> pd.DataFrame:
+        """One row a network; see ``runner.table.sweep_table``."""
+        return sweep_table(self.specs, self.outcomes)
