@@ -1,4 +1,4 @@
-"""The whole of training by hand, in NumPy and double precision: forward, backward, SGD and Adam, from top to bottom.
+"""The whole of training by hand, in NumPy and double precision: forward, backward and the catalog's optimizers.
 
 Slow and plain on purpose: the stacked trainer and the built module are tested against it. Axes: n rows of data,
 i inputs of a layer, o its outputs. A layer computes z = x W^T + b and passes on h = f(z).
@@ -6,15 +6,14 @@ i inputs of a layer, o its outputs. A layer computes z = x W^T + b and passes on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnspec.architecture import SOFTMAX, Dense, Pointwise, architecture
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES
-from nnspec.catalog.maths import NumpyMaths
-from nnspec.errors import TrainingError, nearest
+from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
+from nnspec.catalog.maths import NumpyMaths, NumpyTensor
 from nnspec.specs import Member, RunSpec
 
 XP = NumpyMaths()
@@ -48,25 +47,36 @@ def train(
     """Train one network of a checked ``spec`` for ``steps`` updates (the spec's epochs unless given).
 
     It starts from the weights ``start``, or from the draw of ``seed`` (the spec's own unless given).
-
-    Raises:
-        TrainingError: for an optimizer that is not written out here.
     """
-    if spec.optimizer.name not in UPDATES:
-        raise TrainingError(
-            f"the reference has no optimizer '{spec.optimizer.name}'; {nearest(spec.optimizer.name, UPDATES)}"
-        )
     weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, seed)).items()}
-    state: dict[str, Tensors] = {name: {} for name in weights}
+    optimizers = {name: Optimizer(spec.optimizer, w) for name, w in weights.items()}
     rows, targets = problem(spec)
     losses = []
     for step in range(1, (spec.train.epochs if steps is None else steps) + 1):
         layers = forward(spec, weights, rows)
         losses.append(loss_of(spec, layers[-1], targets))
         for name, gradient in backward(spec, weights, layers, targets).items():
-            UPDATES[spec.optimizer.name](weights[name], gradient, state[name], step, spec.optimizer)
+            optimizers[name].update(gradient, step)
     last = forward(spec, weights, rows)[-1]
     return ReferenceRun(np.array([*losses, loss_of(spec, last, targets)]), weights, last.h)
+
+
+class Optimizer:
+    """The optimizer of one tensor of ``weights``, which it changes: the catalog's rule and its state."""
+
+    def __init__(self, member: Member, weights: np.ndarray):
+        self.entry, self.weights = OPTIMIZERS[member.name], weights.view(NumpyTensor)
+        h = dict(member.params)
+        self.h = {**h, **{f"{name}_on": h[name] != 0 for name in self.entry.switches}}
+        slots = self.entry.slots(self.h)
+        starts = (*self.entry.start(self.h), *[0.0] * slots)[:slots]
+        self.state = tuple(np.full_like(self.weights, start) for start in starts)
+
+    def update(self, gradient: np.ndarray, step: int) -> None:
+        """Update ``step``, from 1."""
+        coefficients = self.entry.coefficients(self.h, np.array([float(step)]).view(NumpyTensor))
+        g = gradient.view(NumpyTensor)
+        self.entry.update(self.weights, g, self.state, np.empty_like(g), self.h, coefficients)
 
 
 def drawn(spec: RunSpec, seed: int | None) -> Tensors:
@@ -131,23 +141,3 @@ def backward(spec: RunSpec, weights: Tensors, layers: list[Layer], targets: np.n
         gradients[f"{layer.dense.name}.bias"] = d.sum(0)
         d = d @ weights[f"{layer.dense.name}.weight"]  # dL/dx, which is dL/dh of the layer before
     return gradients
-
-
-def sgd(w: np.ndarray, g: np.ndarray, state: Tensors, step: int, h: Member) -> None:
-    """w -= lr v, where v gathers the gradients: v = momentum v + (1 - dampening) g; Nesterov looks one step ahead."""
-    g = g + h.number("weight_decay") * w
-    v = h.number("momentum") * state["v"] + (1 - h.number("dampening")) * g if step > 1 else g
-    state["v"] = v
-    w -= h.number("lr") * (g + h.number("momentum") * v if h["nesterov"] else v)
-
-
-def adam(w: np.ndarray, g: np.ndarray, state: Tensors, step: int, h: Member) -> None:
-    """w -= lr m' / (sqrt(v') + eps), where m and v are running means of g and g^2 and ' mends their start from 0."""
-    beta1, beta2 = np.array(h["betas"], dtype=np.float64)
-    g = g + h.number("weight_decay") * w
-    m = state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
-    v = state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g * g
-    w -= h.number("lr") * (m / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + h.number("eps"))
-
-
-UPDATES: dict[str, Callable[[np.ndarray, np.ndarray, Tensors, int, Member], None]] = {"sgd": sgd, "adam": adam}

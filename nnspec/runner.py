@@ -125,6 +125,7 @@ def _train(
         if bar is not None:
             bar.close()
         outcome.seconds |= training.seconds
+        outcome.updaters.update(training.updaters)
         if filer is not None:
             _finish(filer, outcome)
 
@@ -187,7 +188,7 @@ def _show(
     if parent is not None:
         parent.show(outcome, say)
     if settings.timings:
-        say(console.timings_text(outcome.seconds))
+        say(console.timings_text(outcome.seconds, outcome.updaters))
     if outcome.interrupted:
         done = len(outcome.outcomes)
         go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""

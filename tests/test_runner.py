@@ -23,6 +23,7 @@ from nnspec.execute.pool import Lost
 from nnspec.journal.filer import UNFILED
 from nnspec.journal.parent import Parent
 from nnspec.journal.recording import FAILURE_TAG
+from nnspec.report import console
 from nnspec.results.events import Begun, TrainedCell
 from nnspec.runner import Outcome, run
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
@@ -499,6 +500,19 @@ def test_timings_are_said_where_asked(spec_of: SpecOf, capsys: pytest.CaptureFix
     for part in ("expand and check 0.25 s", "train ", "diagnose ", "file "):
         assert part in said
     assert outcome.seconds["all"] > 0.25
+    networks = sum(spec.replicates for spec in outcome.specs)
+    assert f"updaters    {networks} networks eagerly: too few updates to compile for\n" in said
+
+
+def test_timings_count_networks_by_what_trained_them() -> None:
+    said = console.timings_text({"train": 1.0}, {"too little to do": 1, "": 1200, "no memory": 3})
+    assert said.splitlines() == [
+        "timings     train 1.00 s",
+        "updaters    1,200 networks by compiled code",
+        "            3 networks eagerly: no memory",
+        "            1 network eagerly: too little to do",
+    ]
+    assert console.timings_text({"file": 1.0}, {}) == "timings     file 1.00 s"
 
 
 def test_the_csv_is_the_table_that_is_shown(spec_of: SpecOf, tmp_path: Path) -> None:

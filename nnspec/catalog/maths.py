@@ -70,6 +70,67 @@ class NumpyMaths:
         return z.sum(axis, keepdims=True)
 
 
+class InPlace:
+    """Methods of a torch tensor by which the optimizers' rules change it in place, made of its operators, for what is
+    none; ``_set`` puts new values into it."""
+
+    _set: Any
+    clamp: Any
+
+    def copy_(self, other: Any) -> Any:
+        return self._set(other)
+
+    def add_(self, other: Any) -> Any:
+        return self._set(self + other)
+
+    def sub_(self, other: Any) -> Any:
+        return self._set(self - other)
+
+    def mul_(self, other: Any) -> Any:
+        return self._set(self * other)
+
+    def div_(self, other: Any) -> Any:
+        return self._set(self / other)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Any:
+        return self._set(self.clamp(min, max))
+
+    def addcdiv_(self, one: Any, two: Any, value: float) -> Any:
+        return self._set(self + (one * value) / two)
+
+
+class NumpyTensor(InPlace, np.ndarray):
+    """A NumPy array with the methods of a tensor that the optimizers' rules use."""
+
+    def _set(self, values: Array) -> NumpyTensor:
+        self[...] = values
+        return self
+
+    def to(self, dtype: np.dtype) -> Array:
+        """The same numbers in another type."""
+        return self.astype(dtype)
+
+    def sqrt(self) -> Array:
+        """The root of every number."""
+        return np.sqrt(self)
+
+    def clamp(self, min: Array = None, max: Array = None) -> Array:
+        """Every number cut to min..max."""
+        return np.clip(self, min, max)
+
+    def sign_(self) -> NumpyTensor:
+        return self._set(np.sign(self))
+
+    def rsqrt_(self) -> NumpyTensor:
+        return self._set(1 / np.sqrt(self))
+
+    def addcmul_(self, one: Array, two: Array) -> NumpyTensor:
+        return self._set(self + one * two)
+
+    def lerp_(self, end: Array, weight: Array) -> NumpyTensor:
+        return self._set(self + weight * (end - self))
+
+
 def softplus(xp: Maths, z: Array) -> Array:
     """log(1 + e^z), without overflow: the exponent is never positive."""
     return xp.log1p(xp.exp(-xp.abs(z))) + xp.clip(z, 0, None)

@@ -3,7 +3,9 @@
 An update works in place on tensors whose last axes broadcast against the hyperparameters: ``w`` weights, ``g`` their
 gradient (which it may overwrite), ``s`` the state, one tensor of w's shape a slot, ``spare`` a scratch tensor.
 ``coefficients`` computes what depends on the count of updates only, in double precision, for many updates at once.
-The rules are those of ``torch.optim``, rearranged to pass over memory less often.
+The rules are those of ``torch.optim``, rearranged to pass over memory less often. One rule serves torch's tensors, the
+reference's ``NumpyTensor`` and the compiler's ``Traced``. Rules that return new tensors took 1.1 to 1.2 times as long
+on small chunks and 4 to 6 times on a million numbers.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ The looks at the rate are fixed beforehand, and the interval is wide enough to s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,7 @@ class AdaptiveTraining:
     keep: bool = False
     cells: Sequence[int] | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
+    updaters: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         stored = [spec.init.name for spec in self.specs if INITS[spec.init.name].stored]
@@ -112,6 +114,7 @@ class AdaptiveTraining:
                 elif isinstance(event, Advance):
                     yield Advance(min(event.networks, self.plan.networks), event.right)
             self.seconds = {part: self.seconds[part] + training.seconds[part] for part in self.seconds}
+            self.updaters.update(training.updaters)
             going = sorted(again)
 
     def _more(self, spec: RunSpec, so_far: Results | None) -> RunSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,8 @@ LIVE = 3.0  # seconds between two filings of the history of cells that still tra
 
 @dataclass
 class Training:
-    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part.
+    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part; ``updaters`` counts
+    the networks by why they trained eagerly ('': compiled code trained them).
 
     Raises:
         SpecError: it does not fit into ``train.memory``.
@@ -37,6 +39,7 @@ class Training:
     keep: bool = False  # the caller keeps the arrays of all cells
     cells: Sequence[int] | None = None  # the numbers of the specs in events; None: their places
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
+    updaters: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         use = Use(self.files, self.keep or self.carry is not None)  # other machines hand over all at once
@@ -90,6 +93,7 @@ class Training:
             if isinstance(event, Finished):
                 self.seconds["train"] += event.seconds
                 self.seconds["diagnose"] += event.extra.seconds
+                self.updaters[event.trained.why_eager] += chunk.networks
                 cells = map(self._numbered, self._gatherer.add(chunk, event.trained, event.extra))
                 yield from (cell for cell in cells if cell.index not in failed)
             if isinstance(event, Lost):

@@ -129,9 +129,14 @@ def outputs_table(result: Results) -> str:
     )
 
 
-def timings_text(seconds: Mapping[str, float]) -> str:
-    """Where the time went; parts overlap, for training and filing go on at once."""
-    return "timings     " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+def timings_text(seconds: Mapping[str, float], updaters: Mapping[str, int]) -> str:
+    """Where the time went, and what trained how many networks, by why it was not compiled code ('': it was). Times
+    overlap, for training and filing go on at once."""
+    lines = ["timings     " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())]
+    for why, networks in sorted(updaters.items()):
+        how = f"eagerly: {why}" if why else "by compiled code"
+        lines.append(f"{'updaters' if len(lines) == 1 else '':12}{count(networks, 'network')} {how}")
+    return "\n".join(lines)
 
 
 def failures_text(reasons: Mapping[int, str], names: Sequence[str], most: int = 10) -> str:

@@ -65,6 +65,7 @@ class Results:
     snapshots: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, metadata=NETWORK)  # by updates made
     verdict: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # of the diagnosis, names
     numbers: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)  # of the diagnosis, NaN: not taken
+    why_eager: str = ""  # of a chunk: why its updates were not left to compiled code; empty if they were
 
     @property
     def final_loss(self) -> np.ndarray:

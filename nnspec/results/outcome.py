@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Outcome:
     interrupted: bool = False
     unfiled: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    updaters: Counter[str] = field(default_factory=Counter)  # networks trained, see ``execute.engine.Training``
     interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
 
     @property

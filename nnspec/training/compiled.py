@@ -2,184 +2,131 @@
 
 The eager trainer passes over memory some forty times an update; a compiled step (see ``machine``) does so once in many
 updates. It is not trusted: the first updates of every chunk are made both ways, and only where all bits agree are the
-others left to it. Where networks become non-finite, or a formula has no compiled form, or the work is small, the eager
-trainer goes on alone.
+others left to it. Where they do not, or a formula has no compiled form, the eager trainer goes on alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from nnspec.specs import RunSpec, Train
-from nnspec.training.graph import Untraceable
-from nnspec.training.history import Block, FirstRight, History
-from nnspec.training.llvm import Key, Machine, build
+from nnspec.training.graph import Traced, Untraceable
+from nnspec.training.history import LATE, Block
+from nnspec.training.llvm import CompiledStep, Slot, build
 from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import segment_key, stack_key
-from nnspec.training.spans import Stretch
-from nnspec.training.stacking import Columns, Segment
-from nnspec.training.tracing import trace_pass, trace_update
+from nnspec.training.spans import Stretch, row_of
+from nnspec.training.stacking import Segment
+from nnspec.training.state import ChunkState
+from nnspec.training.tracing import Pass, trace_pass, trace_update
+from nnspec.training.updater import Eager, Updater
 
 Tensor = torch.Tensor
-PRODUCTS = (
-    (True, True),
-    (True, False),
-    (False, True),
-    (False, False),
-)  # how torch may make its matrix products, see ``trace_pass``
-
-_machines: dict[object, Machine | None] = {}  # those made in this process: None for a step that has no compiled form
+PRODUCTS = ((True, True), (True, False), (False, True), (False, False))  # how torch makes products, see ``trace_pass``
 
 
-class Compiled:
-    """The compiled updates of one chunk. ``weights`` [P, M] and the state of ``optimizer`` are read and written beside
-    the eager trainer's passes, which must not follow an ``advance`` before ``settle``."""
+@dataclass(frozen=True)
+class Compiler:
+    """Compiles the steps of specs and keeps them in ``made``: a step, or why there is none."""
 
-    def __init__(
-        self,
-        layout: Columns,
-        segments: Sequence[Segment],
-        weights: Tensor,
-        optimizer: StackedOptimizer,
-        first: FirstRight,
-        history: History,
-    ):
-        self.layout, self.segments, self.optimizer, self.first, self.history = (
-            layout,
-            segments,
-            optimizer,
-            first,
-            history,
-        )
-        self.scratch = Block.empty(1, history.block.norms.shape[1], layout.width, history.block.loss.dtype)
-        self.eager = (weights, *optimizer.state)
-        self.other = tuple(torch.empty_like(tensor) for tensor in self.eager)
-        self.aside = False  # whether the present state is in ``other``
-        self.lost = torch.empty_like(first.at)  # when each network became non-finite in the last ``advance``
-        self.machines: list[Machine] = []  # one a segment, once they have proved themselves
-        self.start: tuple[Tensor, ...] | None = None
-        self.hopeless = False
+    build: Callable[[Pass, Sequence[Traced]], CompiledStep] = build
+    made: dict[object, CompiledStep | str] = field(default_factory=dict)
 
-    @property
-    def proved(self) -> bool:
-        """Whether ``advance`` may be called."""
-        return bool(self.machines)
+    def step(self, spec: RunSpec, optimizer: StackedOptimizer, products: tuple[bool, bool]) -> CompiledStep:
+        """The step of networks of ``spec``, with torch's products made in one of the ways of ``PRODUCTS``.
 
-    @property
-    def weights(self) -> Tensor:
-        """The weights [P, M] as they are."""
-        return self.other[0] if self.aside else self.eager[0]
+        Raises:
+            Untraceable: if it has no compiled form.
+        """
+        key = (stack_key(replace(spec, train=Train())), segment_key(spec), products)  # however many updates there are
+        if key not in self.made:
+            try:
+                self.made[key] = self._compiled(spec, optimizer, products)
+            except Untraceable as error:
+                self.made[key] = str(error)
+        made = self.made[key]
+        if isinstance(made, str):
+            raise Untraceable(made)
+        return made
 
-    def remember(self) -> None:
-        """Note the state from which the next updates are made both ways."""
-        if not self.hopeless:
-            self.start = tuple(tensor.clone() for tensor in (*self.eager, self.first.at))
-
-    def prove(self, row: int | None, stretch: Stretch) -> None:
-        """Compare the updates that the eager trainer made since ``remember``, the first with the history's row
-        ``row``."""
-        if self.start is None:
-            return
-        *before, at = self.start
-        self.start = None
-        for fused in PRODUCTS:
-            machines = [machine for segment in self.segments if (machine := self._machine(segment, fused)) is not None]
-            if len(machines) < len(self.segments):
-                break
-            reached = at.clone()
-            whole = Stretch(stretch.step, 1, stretch.updates)
-            if not self._run(machines, tuple(before), self.other, reached, self.scratch, 0, whole):
-                return  # something became non-finite: perhaps the next updates prove it
-            ours, theirs = [*self.other, reached], [*self.eager, self.first.at]
-            if row is not None:
-                ours, theirs = ours + self.scratch.row(0), theirs + self.history.block.row(self.history.place(row))
-            if all(map(_same, ours, theirs)):
-                self.machines = machines
-                return
-        self.hopeless = True
-
-    def advance(self, row: int | None, stretch: Stretch) -> bool:
-        """Make the updates of a stretch and fill the history from ``row`` on. False where networks became non-finite:
-        ``lost`` says when, their weights are those that they had then, their state is to be set anew."""
-        before, after = (self.other, self.eager) if self.aside else (self.eager, self.other)
-        self.aside = not self.aside
-        block, place = (
-            (self.scratch, 0) if row is None else (self.history.block, self.history.place(row, stretch.looks))
-        )
-        return self._run(self.machines, before, after, self.first.at, block, place, stretch)
-
-    def settle(self) -> None:
-        """Bring the weights and the state to where the eager trainer has them."""
-        if self.aside:
-            for eager, other in zip(self.eager, self.other, strict=True):
-                eager.copy_(other)
-            self.aside = False
-
-    def _machine(self, segment: Segment, fused: tuple[bool, bool]) -> Machine | None:
-        spec = self.layout.specs[self.layout.source[segment.start]]
-        key = (
-            stack_key(replace(spec, train=Train())),
-            segment_key(spec),
-            fused,
-        )  # an update does not know how many there are
-        if key not in _machines:
-            _machines[key] = self._build(spec, fused)
-        return _machines[key]
-
-    def _build(self, spec: RunSpec, fused: tuple[bool, bool]) -> Machine | None:
-        h, moving = self.optimizer.h, self.optimizer.moving
+    def _compiled(self, spec: RunSpec, optimizer: StackedOptimizer, products: tuple[bool, bool]) -> CompiledStep:
+        h = optimizer.h
         flags = {name: value for name, value in h.items() if not isinstance(value, Tensor)}
         pairs = [name for name, value in h.items() if isinstance(value, Tensor) and value.dim() == 2]
-        try:
-            update = trace_update(spec, len(self.optimizer.state), flags, pairs)
-            return build(trace_pass(spec, fused), update, lambda key: key[0] == "coefficient" and key[1] in moving)
-        except Untraceable:
-            return None
+        update = trace_update(spec, len(optimizer.state), flags, pairs, optimizer.moving)
+        return self.build(trace_pass(spec, products), update)
 
-    def _run(
-        self,
-        machines: Sequence[Machine],
-        before: tuple[Tensor, ...],
-        after: tuple[Tensor, ...],
-        at: Tensor,
-        block: Block,
-        row: int,
-        stretch: Stretch,
-    ) -> bool:
-        coefficients, offset = self.optimizer.ahead(stretch.step + 1, stretch.updates)
-        stored = [address(tensor) for pair in zip(before, after, strict=True) for tensor in pair]
-        stride = next((rows.shape[1] for rows in coefficients.values()), 0)
-        moves = int(self.optimizer.which is not None)
-        well = True
-        for machine, segment in zip(machines, self.segments, strict=True):
-            lasting = [self._lasting(key, segment) for key in machine.lasting]
-            moving = [address(coefficients[key[1]][offset]) for key in machine.moving]
-            taken = [address(tensor) for tensor in block.row(row)]
-            table = np.array([*stored, address(at), address(self.lost), *lasting, *moving, *taken], np.int64)
-            where = (segment.start, segment.stop, at.numel())
-            well &= bool(
-                machine.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data)
-            )
-        return well
 
-    def _lasting(self, key: Key, segment: Segment) -> int:
-        """Where the row of numbers ``key`` has that of the chunk's first network."""
-        kind, *name = key
-        if kind == "param":
-            value = segment.params[name[0]]
-            assert isinstance(value, Tensor)
-            return address(value) - segment.start * value.element_size()
-        if kind == "tolerance":
-            return address(self.first.tolerance)
-        if kind == "coefficient":
-            return address(self.optimizer.lasting[name[0]])
-        value = self.optimizer.h[name[0]]
-        assert isinstance(value, Tensor)
-        return address(value if name[1] is None else value[name[1]])
+COMPILER = Compiler()  # of this process
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Makes updates both ways and goes on with compiled code if every bit is the same, else eagerly."""
+
+    state: ChunkState
+    compiler: Compiler
+    why_eager: str = "training ended while compiled code was on trial"
+
+    def advance(self, stretch: Stretch) -> Updater:
+        """The updates of a stretch, eagerly; where networks become non-finite, the next stretch is the trial."""
+        state, row = self.state, row_of(self.state.spec.train, stretch.step)
+        before = [tensor.clone() for tensor in _changed(state)]
+        expected = _changed(state) + ([] if row is None else _looked(state, row, stretch))
+        Eager(state, self.why_eager).advance(stretch)
+        whole = replace(stretch, looks=1, count=stretch.updates)
+        for products in PRODUCTS:
+            try:
+                steps = [self.compiler.step(_spec(state, s), state.optimizer, products) for s in state.segments]
+            except Untraceable as error:
+                return Eager(state, f"no compiled form: {error}")
+            changed = [tensor.clone() for tensor in before]
+            looked = _looked(state, None, whole)
+            if _nonfinite(_run(state, steps, whole, changed, looked)):
+                return self
+            if all(map(_same, expected, changed + looked)):  # what was looked at only if the history has it
+                return Compiled(state, steps)
+        return Eager(state, "compiled code and torch differ in the last bits")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The updates of a chunk by compiled steps, one a segment."""
+
+    state: ChunkState
+    steps: Sequence[CompiledStep]
+    why_eager: str = ""
+
+    def advance(self, stretch: Stretch) -> Updater:
+        """All looks and updates of a stretch."""
+        state, row = self.state, row_of(self.state.spec.train, stretch.step)
+        state.snapshot(stretch.step)
+        at = _run(state, self.steps, stretch, _changed(state), _looked(state, row, stretch))
+        if _nonfinite(at):
+            state.freeze(at)
+        return self
+
+
+def _changed(state: ChunkState) -> list[Tensor]:
+    """What updates change: when each network was first right [M], the weights and the optimizer's state [P, M]."""
+    return [state.first.at, state.network.weights, *state.optimizer.state]
+
+
+def _looked(state: ChunkState, row: int | None, stretch: Stretch) -> list[Tensor]:
+    """Where the first look of a stretch writes: row ``row`` of the history, or memory of its own. The rows of the other
+    looks lie behind it."""
+    history = state.history
+    if row is not None:
+        return history.block.row(history.place(row, stretch.looks))
+    return Block.empty(1, history.block.norms.shape[1], state.layout.width, history.block.loss.dtype).row(0)
+
+
+def _nonfinite(at: Tensor) -> bool:
+    return bool((at < LATE).any())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -187,7 +134,56 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return torch.equal(one.view(torch.uint8), other.view(torch.uint8))
 
 
-def address(tensor: Tensor) -> int:
+def _spec(state: ChunkState, segment: Segment) -> RunSpec:
+    """A spec of the networks of a segment."""
+    return state.layout.specs[state.layout.source[segment.start]]
+
+
+def _run(
+    state: ChunkState, steps: Sequence[CompiledStep], stretch: Stretch, changed: list[Tensor], looked: list[Tensor]
+) -> Tensor:
+    """Make the updates of a stretch on ``changed``, in place, and write what each look sees from ``looked`` on. When
+    networks became non-finite [M], or ``LATE``: their weights are those that they had then, their state is to be set
+    anew."""
+    right, *stored = changed
+    nonfinite = torch.empty_like(right)
+    coefficients, offset = state.optimizer.ahead(stretch.step + 1, stretch.updates)
+    stride = next((rows.shape[1] for rows in coefficients.values()), 0)
+    moves = int(state.optimizer.which is not None)
+
+    def place(slot: Slot, segment: Segment) -> int:
+        match slot:
+            case ("stored", number):
+                return _address(stored[number])
+            case ("right",):
+                return _address(right)
+            case ("nonfinite",):
+                return _address(nonfinite)
+            case ("tolerance",):
+                return _address(state.first.tolerance)
+            case ("param", name):  # has numbers for the networks of the segment only
+                return _address(segment.params[name]) - segment.start * stored[0].element_size()
+            case ("hyper", name, None):
+                return _address(state.optimizer.h[name])
+            case ("hyper", name, number):
+                return _address(state.optimizer.h[name][number])
+            case ("coefficient", name):
+                return _address(state.optimizer.lasting[name])
+            case ("moving", name):
+                return _address(coefficients[name][offset])
+            case ("look", number):
+                return _address(looked[number])
+        raise AssertionError(slot)
+
+    for step, segment in zip(steps, state.segments, strict=True):
+        table = np.array([place(slot, segment) for slot in step.slots], np.int64)
+        where = (segment.start, segment.stop, state.layout.width)
+        step.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data)
+    return nonfinite
+
+
+def _address(tensor: object) -> int:
     """Where a tensor's numbers begin; the last axis must be whole in memory."""
+    assert isinstance(tensor, Tensor)
     assert tensor.stride(-1) == 1
     return tensor.data_ptr()

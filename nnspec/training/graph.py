@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nnspec.catalog.maths import InPlace
+
 PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
 LIBRARY = (
     "exp",
@@ -70,7 +72,7 @@ class Graph:
         return Traced(self, self.node("number", float(value).hex()))
 
 
-class Traced:
+class Traced(InPlace):
     """A value of the graph with the operators and the in-place methods of a tensor; the latter change what it stands
     for."""
 
@@ -141,35 +143,14 @@ class Traced:
     def clamp(self, min: Any = None, max: Any = None) -> Traced:
         return clip(self, min, max)
 
-    def copy_(self, other: Traced) -> Traced:
-        return self._set(other)
-
-    def add_(self, other: Any) -> Traced:
-        return self._set(self + other)
-
-    def sub_(self, other: Any) -> Traced:
-        return self._set(self - other)
-
-    def mul_(self, other: Any) -> Traced:
-        return self._set(self * other)
-
-    def div_(self, other: Any) -> Traced:
-        return self._set(self / other)
-
     def sign_(self) -> Traced:
         return self._set(sign(self))
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Traced:
-        return self._set(clip(self, min, max))
 
     def rsqrt_(self) -> Traced:
         return self._set(self._new("/", 1.0, self._new("root", self)))
 
     def addcmul_(self, one: Any, two: Any) -> Traced:
         return self._set(fma(one, two, self))
-
-    def addcdiv_(self, one: Any, two: Any, value: float) -> Traced:
-        return self._set(self + (one * value) / two)
 
     def lerp_(self, end: Any, weight: Any) -> Traced:
         gap = end - self

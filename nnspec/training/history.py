@@ -75,12 +75,12 @@ class History:
         """Where in the block ``count`` rows from number ``row`` on are to be written; at most ``BLOCK`` rows, in their
         order."""
         if row + count > self.first + len(self.block.loss):
-            self.settle()
+            self.flush()
             self.first = row
         self.filled = max(self.filled, row + count)
         return row - self.first
 
-    def settle(self) -> Results:
+    def flush(self) -> Results:
         """All rows written so far."""
         count, block, rows = self.filled - self.first, self.block, self.rows
         here = slice(self.first, self.filled)

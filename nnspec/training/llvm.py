@@ -29,13 +29,22 @@ LANES = 16  # networks in a vector: a register of the widest processors, two or 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 VECTOR, INTS, BYTES = ir.VectorType(FLOAT, LANES), ir.VectorType(I32, LANES), ir.VectorType(I8, LANES)
-Key = tuple[Any, ...]
+Slot = tuple[Any, ...]
 
 _BINARY = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv", "and": "and_"}
 _INTRINSICS = {"fma": "llvm.fma", "root": "llvm.sqrt", "abs": "llvm.fabs"}
-# what torch itself calls: Intel's vector mathematics on whole arrays, SLEEF on registers
-_ARRAYS = {"exp": "vmsExp", "tanh": "vmsTanh", "erf": "vmsErf", "sin": "vmsSin", "cos": "vmsCos", "sqrt": "vmsSqrt"}
-_REGISTERS = {"expm1": "Sleef_expm1f16_u10", "log1p": "Sleef_log1pf16_u10"}
+# what torch itself calls: Intel's vector mathematics on whole arrays, SLEEF on registers of so many numbers
+FUNCTIONS = {
+    "exp": "vmsExp",
+    "tanh": "vmsTanh",
+    "erf": "vmsErf",
+    "sin": "vmsSin",
+    "cos": "vmsCos",
+    "sqrt": "vmsSqrt",
+    "expm1": "Sleef_expm1f{}_u10",
+    "log1p": "Sleef_log1pf{}_u10",
+}
+_REGISTER_LANES = {"AVX512": 16, "AVX2": 8}  # numbers in a register, by what torch's kernels are made for
 _ARRAY_MODE = 0x2 | 0x140000 | 0x100  # high accuracy, denormal numbers kept, errors ignored
 LOG2_E, LN_2_HIGH, LN_2_LOW, EXP_REACH = 1.4426950408889634, 0.693145751953125, 1.428606765330187e-06, 104.0
 EXP_SERIES = (
@@ -49,39 +58,42 @@ EXP_SERIES = (
 
 
 @dataclass(frozen=True)
-class Machine:
+class CompiledStep:
     """A compiled step. ``call(first, last, width, stride, moves, looks, count, step, table)`` looks ``looks`` times at
-    the networks first..last, each time making ``count`` updates after it, ``step`` having been made before. It returns
-    1, or 0 where outputs became non-finite: the weights of such a network stay as they were then, its state does not.
+    the networks first..last, each time making ``count`` updates after it, ``step`` having been made before. The weights
+    of a network whose outputs become non-finite stay as they are then, its state does not.
 
-    ``table`` holds addresses, in this order: weights before and after, each slot of the state before and after [P,
-    width]; when each network was first right, and when it became non-finite [width]; ``lasting`` rows [width];
-    ``moving`` rows [looks count, stride], whose columns are networks where ``moves`` is 1 and all the same where it is
-    0; and what a look leaves for the history: right, loss, accuracy [looks, width], norms [looks, layers, width], each
-    layer's address.
+    ``table`` has an address for each of ``slots``, the layout of a step's memory, stated here and nowhere else:
+        ("stored", i)        the weights (0) and each slot of the state [P, width], changed in place
+        ("right",)           when each network was first right [width] int32, changed in place
+        ("nonfinite",)       when each network became non-finite in this call, or ``LATE`` [width] int32, written
+        ("tolerance",), ("param", name), ("hyper", name, place), ("coefficient", name)   rows of numbers [width]
+        ("moving", name)     rows [looks count, stride], a row an update, whose columns are networks where ``moves`` is
+                             1 and all the same where it is 0
+        ("look", i)          what a look leaves for the history, written: right, loss, accuracy [looks, width], the
+                             norm of each layer's weights, a row of [looks, layers, width]
     """
 
-    call: Callable[..., int]
-    lasting: tuple[Key, ...]
-    moving: tuple[Key, ...]
+    call: Callable[..., None]
+    slots: tuple[Slot, ...]
     keeps: Any  # the code lives as long as this
 
 
-def build(traced: Pass, update: Sequence[Traced], moving: Callable[[Key], bool]) -> Machine:
-    """Machine code of a pass and an update; ``moving`` tells which numbers differ from update to update.
+def build(traced: Pass, update: Sequence[Traced], functions: Mapping[str, str] = FUNCTIONS) -> CompiledStep:
+    """Machine code of a pass and an update, which calls these ``functions`` of torch's library.
 
     Raises:
         Untraceable: if this machine's torch has not the functions that a formula calls.
     """
-    writer = _Writer(traced, update, moving)
+    writer = _Writer(traced, update, functions)
     machine = _target()
     module = llvm.parse_assembly(str(writer.module))
     passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     passes.getModulePassManager().run(module, passes)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 7, ctypes.c_int32, ctypes.c_void_p)
-    return Machine(function(engine.get_function_address("kernel")), writer.lasting, writer.moving, engine)
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7, ctypes.c_int32, ctypes.c_void_p)
+    return CompiledStep(function(engine.get_function_address("kernel")), writer.slots, engine)
 
 
 def _target() -> Any:
@@ -95,19 +107,31 @@ def _target() -> Any:
 
 
 @lru_cache
-def _address(symbol: str) -> int:
-    """Where a function of torch's library is."""
-    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-    found = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
-    assert found
-    return found
+def _library_function(symbol: str) -> ir.Constant:
+    """Where a function of torch's library is.
+
+    Raises:
+        Untraceable: if the library has it not.
+    """
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        found = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
+    except (OSError, AttributeError) as error:
+        raise Untraceable(f"torch has no {symbol}") from error
+    return I64(found)
 
 
 class _Code:
     """The nodes of one graph as instructions."""
 
-    def __init__(self, make: ir.IRBuilder, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Iterable[Traced]):
-        self.make, self.leaves = make, leaves
+    def __init__(
+        self,
+        make: ir.IRBuilder,
+        leaves: Mapping[str, Callable[[Any], ir.Value]],
+        functions: Mapping[str, str],
+        results: Iterable[Traced],
+    ):
+        self.make, self.leaves, self.functions = make, leaves, functions
         self.values: dict[Node, ir.Value] = {}
         self.calls: dict[
             tuple[str, int], list[Node]
@@ -190,16 +214,10 @@ class _Code:
 
     def _call(self, name: str, args: Sequence[ir.Value]) -> list[ir.Value]:
         """A function of torch's library on each of these vectors."""
-        make = self.make
-        try:
-            place = I64(_address(_ARRAYS.get(name) or _REGISTERS[name]))
-        except (OSError, AttributeError) as error:
-            raise Untraceable(f"{name}: {error}") from error
-        if name in _REGISTERS:
-            if not llvm.get_host_cpu_features().get("avx512f"):
-                raise Untraceable(f"{name} needs registers of sixteen numbers")
-            function = make.inttoptr(place, ir.FunctionType(VECTOR, [VECTOR]).as_pointer())
-            return [make.call(function, [arg]) for arg in args]
+        make, symbol = self.make, self.functions[name]
+        if symbol.startswith("Sleef"):
+            return [self._in_registers(symbol, arg) for arg in args]
+        place = _library_function(symbol)
         function = make.inttoptr(place, ir.FunctionType(ir.VoidType(), [I32, POINTER, POINTER, I64]).as_pointer())
         with make.goto_entry_block():
             room = [make.alloca(VECTOR, len(args)) for _ in range(2)]
@@ -208,79 +226,85 @@ class _Code:
         make.call(function, [I32(LANES * len(args)), *(make.bitcast(part, POINTER) for part in room), I64(_ARRAY_MODE)])
         return [make.load(make.gep(room[1], [I64(number)])) for number in range(len(args))]
 
+    def _in_registers(self, symbol: str, arg: ir.Value) -> ir.Value:
+        """A function that takes as many numbers as a register holds: one call, or one for each half of the lanes."""
+        make, capability = self.make, torch.backends.cpu.get_cpu_capability()
+        if capability not in _REGISTER_LANES:
+            raise Untraceable("this processor has not the registers of AVX2")
+        lanes = _REGISTER_LANES[capability]
+        register = ir.VectorType(FLOAT, lanes)
+        place = _library_function(symbol.format(lanes))
+        function = make.inttoptr(place, ir.FunctionType(register, [register]).as_pointer())
+        parts = [
+            make.call(function, [make.shuffle_vector(arg, arg, _numbered(start, lanes))])
+            for start in range(0, LANES, lanes)
+        ]
+        return parts[0] if len(parts) == 1 else make.shuffle_vector(*parts, _numbered(0, LANES))
+
 
 class _Writer:
-    """Writes the function ``kernel`` that ``Machine`` describes."""
+    """Writes the function ``kernel`` that ``CompiledStep`` describes."""
 
-    def __init__(self, traced: Pass, update: Sequence[Traced], moving: Callable[[Key], bool]):
-        self.traced, self.update = traced, update
+    def __init__(self, traced: Pass, update: Sequence[Traced], functions: Mapping[str, str]):
+        self.traced, self.update, self.functions = traced, update, functions
         history = [traced.right, traced.loss, traced.accuracy, *traced.norms]
-        keys = _numbers([*traced.gradients, *traced.distances, *history, *update])
-        self.lasting = tuple(key for key in keys if not moving(key))
-        self.moving = tuple(key for key in keys if moving(key))
+        numbers = _numbers([*traced.gradients, *traced.distances, *history, *update])
+        self.lasting = [key for key in numbers if key[0] != "moving"]
+        self.moving = [key for key in numbers if key[0] == "moving"]
+        stored = [("stored", number) for number in range(len(update))]
+        looked = [("look", number) for number in range(len(history))]
+        self.slots: tuple[Slot, ...] = (*stored, ("right",), ("nonfinite",), *numbers, *looked)
         self.module = ir.Module("nnspec")
-        function = ir.Function(self.module, ir.FunctionType(I32, [I64] * 7 + [I32, POINTER]), "kernel")
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [I64] * 7 + [I32, POINTER]), "kernel")
         self.make = make = ir.IRBuilder(function.append_basic_block())
-        first, last, self.width, stride, moves, looks, count, step, self.table = function.args
+        first, last, self.width, stride, moves, looks, count, step, table = function.args
+        addresses = [make.gep(table, [I64(number)], source_etype=POINTER) for number in range(len(self.slots))]
+        self.base = {slot: make.load(address, typ=POINTER) for slot, address in zip(self.slots, addresses, strict=True)}
         rows = I64(len(traced.gradients))
-        stored = [(self.address(2 * part), self.address(2 * part + 1)) for part in range(len(update))]
-        at, lost = (self.address(2 * len(update) + part) for part in range(2))
-        tables = [self.address(2 * len(update) + 2 + part) for part in range(len(keys) + len(history))]
-        lasting, changing = tables[: len(self.lasting)], tables[len(self.lasting) : len(keys)]
-        self.weights, *_ = self.held = [make.alloca(VECTOR, rows) for _ in update]  # a vector a row
+        self.weights, *_ = self.held = [make.alloca(VECTOR, rows) for _ in stored]  # a vector a row
         self.gradients = make.alloca(VECTOR, rows)
-        self.right, self.lost, ill = make.alloca(INTS), make.alloca(INTS), make.alloca(I32)
-        make.store(I32(1), ill)
+        self.right, self.nonfinite = make.alloca(INTS), make.alloca(INTS)
         with self.loop(first, last, LANES) as network:
-            for (before, _), room in zip(stored, self.held, strict=True):
+            for slot, room in zip(stored, self.held, strict=True):
                 with self.loop(I64(0), rows) as row:
-                    make.store(self.read(before, make.add(make.mul(row, self.width), network)), make.gep(room, [row]))
-            make.store(self.read(at, network, INTS), self.right)
-            make.store(integer(LATE), self.lost)
-            numbers = {key: self.read(base, network) for key, base in zip(self.lasting, lasting, strict=True)}
+                    make.store(self.read(slot, make.add(make.mul(row, self.width), network)), make.gep(room, [row]))
+            make.store(self.read(("right",), network, INTS), self.right)
+            make.store(integer(LATE), self.nonfinite)
+            lasting = {key: self.read(key, network) for key in self.lasting}
             with self.loop(I64(0), looks) as look:
-                self.history(tables[len(keys) :], network, look, numbers)
+                self.history(network, look, lasting)
                 with self.loop(I64(0), count) as number:
                     made = make.add(make.mul(look, count), number)
                     place = make.add(make.mul(made, stride), make.mul(network, moves))
-                    now = numbers | {
-                        key: self.read(base, place) for key, base in zip(self.moving, changing, strict=True)
-                    }
+                    now = lasting | {key: self.read(key, place) for key in self.moving}
                     self.passes(now, make.add(step, make.trunc(made, I32)))
                     with self.loop(I64(0), rows) as row:
                         self.updates(now, row)
-            for (_, after), room in zip(stored, self.held, strict=True):
+            for slot, room in zip(stored, self.held, strict=True):
                 with self.loop(I64(0), rows) as row:
-                    self.write(make.load(make.gep(room, [row])), after, make.add(make.mul(row, self.width), network))
-            self.write(make.load(self.right), at, network)
-            self.write(make.load(self.lost), lost, network)
-            with make.if_then(self.any(make.icmp_signed("<", make.load(self.lost), integer(LATE))), likely=False):
-                make.store(I32(0), ill)
-        make.ret(make.load(ill))
+                    self.write(make.load(make.gep(room, [row])), slot, make.add(make.mul(row, self.width), network))
+            self.write(make.load(self.right), ("right",), network)
+            self.write(make.load(self.nonfinite), ("nonfinite",), network)
+        make.ret_void()
 
-    def address(self, number: int) -> ir.Value:
-        """An address of the table."""
-        return self.make.load(self.make.gep(self.table, [I64(number)], source_etype=POINTER), typ=POINTER)
-
-    def history(
-        self, bases: Sequence[ir.Value], network: ir.Value, look: ir.Value, numbers: Mapping[Key, ir.Value]
-    ) -> None:
+    def history(self, network: ir.Value, look: ir.Value, numbers: Mapping[Slot, ir.Value]) -> None:
         """What the history takes down of the weights as they are."""
         make, traced = self.make, self.traced
         results = [traced.right, traced.loss, traced.accuracy, *traced.norms]
-        code = _Code(make, {"weight": self._weight, "number": numbers.__getitem__}, results)
-        for base, result in zip(bases, results, strict=True):
+        code = _Code(make, {"weight": self._weight, "number": numbers.__getitem__}, self.functions, results)
+        for number, result in enumerate(results):
             value = code.value(result)
             stride = make.mul(self.width, I64(len(traced.norms) if result in traced.norms else 1))
             value = make.zext(value, BYTES) if result is traced.right else value
-            self.write(value, base, make.add(make.mul(look, stride), network))
+            self.write(value, ("look", number), make.add(make.mul(look, stride), network))
 
-    def passes(self, numbers: Mapping[Key, ir.Value], step: ir.Value) -> None:
+    def passes(self, numbers: Mapping[Slot, ir.Value], step: ir.Value) -> None:
         """One forward and backward pass after ``step`` updates."""
         make, traced = self.make, self.traced
         code = _Code(
             make,
             {"weight": self._weight, "number": numbers.__getitem__},
+            self.functions,
             [*traced.distances, traced.right, *traced.gradients],
         )
         gaps = [
@@ -291,7 +315,7 @@ class _Writer:
         now = make.shuffle_vector(make.insert_element(nobody, step, I32(0)), nobody, integer(0))
         for room, happens in (
             (self.right, code.value(traced.right)),
-            (self.lost, make.fcmp_unordered("uno", worst, worst)),
+            (self.nonfinite, make.fcmp_unordered("uno", worst, worst)),
         ):
             before = make.load(room)
             earlier = make.and_(happens, make.icmp_signed("<", now, before))
@@ -299,7 +323,7 @@ class _Writer:
         for row, gradient in enumerate(traced.gradients):
             make.store(code.value(gradient), make.gep(self.gradients, [I64(row)]))
 
-    def updates(self, numbers: Mapping[Key, ir.Value], row: ir.Value) -> None:
+    def updates(self, numbers: Mapping[Slot, ir.Value], row: ir.Value) -> None:
         """The optimizer's update of one row of weights."""
         make = self.make
         leaves = {
@@ -308,9 +332,9 @@ class _Writer:
             "state": lambda slot: make.load(make.gep(self.held[1 + slot], [row])),
             "number": numbers.__getitem__,
         }
-        code = _Code(make, leaves, self.update)
+        code = _Code(make, leaves, self.functions, self.update)
         weight, *state = (code.value(result) for result in self.update)
-        alive = make.icmp_signed("==", make.load(self.lost), integer(LATE))
+        alive = make.icmp_signed("==", make.load(self.nonfinite), integer(LATE))
         weight = make.select(alive, weight, leaves["weight"](None))
         for room, result in zip(self.held, [weight, *state], strict=True):
             make.store(result, make.gep(room, [row]))
@@ -318,18 +342,13 @@ class _Writer:
     def _weight(self, row: int) -> ir.Value:
         return self.make.load(self.make.gep(self.weights, [I64(row)]))
 
-    def any(self, lanes: ir.Value) -> ir.Value:
-        """Whether a truth value holds in any lane."""
-        bits = ir.IntType(LANES)
-        return self.make.icmp_unsigned("!=", self.make.bitcast(lanes, bits), bits(0))
-
-    def read(self, base: ir.Value, place: ir.Value, kind: Any = VECTOR) -> ir.Value:
+    def read(self, slot: Slot, place: ir.Value, kind: Any = VECTOR) -> ir.Value:
         """The numbers of sixteen networks."""
-        return self.make.load(self.make.gep(base, [place], source_etype=kind.element), align=4, typ=kind)
+        return self.make.load(self.make.gep(self.base[slot], [place], source_etype=kind.element), align=4, typ=kind)
 
-    def write(self, value: ir.Value, base: ir.Value, place: ir.Value) -> None:
+    def write(self, value: ir.Value, slot: Slot, place: ir.Value) -> None:
         """Store the numbers of sixteen networks."""
-        self.make.store(value, self.make.gep(base, [place], source_etype=value.type.element), align=1)
+        self.make.store(value, self.make.gep(self.base[slot], [place], source_etype=value.type.element), align=1)
 
     @contextmanager
     def loop(self, start: ir.Value, stop: ir.Value, stride: int = 1) -> Iterator[ir.Value]:
@@ -348,7 +367,7 @@ class _Writer:
         make.position_at_end(after)
 
 
-def _numbers(results: Iterable[Traced]) -> list[Key]:
+def _numbers(results: Iterable[Traced]) -> list[Slot]:
     """The rows of numbers that results are made of."""
     found = (node.args[0] for node in reachable(results) if node.op == "number")
     return sorted({key for key in found if isinstance(key, tuple)}, key=repr)
@@ -362,3 +381,8 @@ def constant(value: float) -> ir.Constant:
 def integer(value: int) -> ir.Constant:
     """A whole number in every lane."""
     return ir.Constant(INTS, [I32(value)] * LANES)
+
+
+def _numbered(start: int, count: int) -> ir.Constant:
+    """The numbers of so many lanes, from ``start`` on."""
+    return ir.Constant(ir.VectorType(I32, count), [I32(start + number) for number in range(count)])

@@ -14,13 +14,12 @@ from nnspec.architecture import architecture, rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide, padded
-from nnspec.training.spans import logged_rows, pays
+from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
 WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, products, and a copy on the way in and out
-COMPILED = (
-    2  # more of the weights and of each slot of the state: what compiled code writes to, and what it is compared with
-)
+# more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
+COMPILED = 2
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
 PROBES, ENDS = (
@@ -179,4 +178,4 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
 
 def compiles(spec: RunSpec, networks: int) -> bool:
     """Whether the step of a chunk of so many networks of one formula is compiled."""
-    return not is_wide(spec) and pays(spec, rows(spec.data) * architecture(spec).parameters, padded(networks))
+    return not why_eager(spec, padded(networks))

@@ -3,6 +3,8 @@ blocks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from nnspec.catalog import Optimizer
@@ -22,7 +24,7 @@ class StackedOptimizer:
     def __init__(self, entry: Optimizer, h: dict[str, object], network: Network, width: int):
         self.entry, self.network, self.width = entry, network, width
         kind = network.weights.dtype
-        self.h = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
+        self.h: dict[str, Any] = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
         self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
         self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nnspec.architecture import architecture, rows
 from nnspec.specs import RunSpec, Train
+from nnspec.training.layout import is_wide
 
 MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
 LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
@@ -28,9 +30,17 @@ class Stretch:
         return self.looks * self.count
 
 
-def pays(spec: RunSpec, size: int, networks: float) -> bool:
-    """Whether to compile the step of this many networks, whose weights times rows are ``size``."""
-    return spec.dtype == "float32" and size <= LARGEST and networks * spec.train.epochs >= PAYS
+def why_eager(spec: RunSpec, networks: float, pays: float = PAYS) -> str:
+    """Why the step of this many networks of one formula is not to be compiled; empty if it is."""
+    if is_wide(spec):
+        return "their layers are products of matrices"
+    if spec.dtype != "float32":
+        return f"{spec.dtype} is not compiled"
+    if rows(spec.data) * architecture(spec).parameters > LARGEST:
+        return "weights times rows of data are too many for compiled code"
+    if networks * spec.train.epochs < pays:
+        return "too few updates to compile for"
+    return ""
 
 
 def logged_rows(train: Train) -> int:

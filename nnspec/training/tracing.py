@@ -1,14 +1,13 @@
 """The training step of a stack as graphs: the passes of ``network.NetworkLast`` and an optimizer's rule, operation by
 operation.
 
-Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key:
-    ``("param", name)``
-of the hidden activation, ``("hyper", name, place)`` and ``("coefficient", name)`` of the optimizer, ``("tolerance",)``.
+Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key, which
+``machine.CompiledStep`` lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +111,12 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
 
 
 @tracing()
-def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Sequence[str]) -> list[Traced]:
+def trace_update(
+    spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Sequence[str], moving: Collection[str]
+) -> list[Traced]:
     """One weight and each slot of its state after an update by the optimizer's rule. ``flags`` are the hyperparameters
-    that are the same for all networks of a stack, ``pairs`` those that are two numbers.
+    that are the same for all networks of a stack, ``pairs`` those that are two numbers; ``moving`` are the coefficients
+    that differ from update to update.
 
     Raises:
         Untraceable: if the rule does what a graph cannot hold.
@@ -124,7 +126,8 @@ def trace_update(spec: RunSpec, slots: int, flags: Mapping[str, Any], pairs: Seq
     state = tuple(graph.leaf("state", slot) for slot in range(slots))
     two = {name: tuple(graph.leaf("number", ("hyper", name, place)) for place in range(2)) for name in pairs}
     hyper = _Numbers(graph, "hyper", {**flags, **two}, None)
-    OPTIMIZERS[spec.optimizer.name].update(weight, gradient, state, spare, hyper, _Numbers(graph, "coefficient", {}))
+    moved = {name: graph.leaf("number", ("moving", name)) for name in moving}
+    OPTIMIZERS[spec.optimizer.name].update(weight, gradient, state, spare, hyper, _Numbers(graph, "coefficient", moved))
     return [weight, *state]
 
 

@@ -32,7 +32,9 @@ def cells(training: Training | AdaptiveTraining) -> dict[int, TrainedCell]:
 def test_every_cell_stops_at_the_first_look_that_is_precise_enough() -> None:
     training = trainer([spec("relu"), spec("gelu")], Runtime(workers=1, precision=PRECISION), auto=True)
     rule = looks(PRECISION)
-    for index, cell in cells(training).items():
+    found = cells(training)
+    assert training.updaters == {"too few updates to compile for": sum(len(cell.verdict) for cell in found.values())}
+    for index, cell in found.items():
         solved = np.asarray(cell.result.solved)
         networks = len(solved)
         assert training.by_cell[index].replicates == cell.spec.replicates == networks

@@ -19,9 +19,9 @@ Network = tuple[int, int]  # place of its cell, replicate
 Facts = dict[str, bytes]  # everything that a network leaves, bit by bit
 
 
-def trained_chunk(specs: Sequence[RunSpec], chunk: Chunk) -> Results:
+def trained_chunk(specs: Sequence[RunSpec], chunk: Chunk, **options: Any) -> Results:
     """The end of a chunk's training."""
-    *_, last = train_chunk(specs, chunk)
+    *_, last = train_chunk(specs, chunk, **options)
     assert isinstance(last, Results)
     return last
 
@@ -54,17 +54,23 @@ def train_crowd(
     shuffle: random.Random | None = None,
     workers: int = 1,
     memory: float | None = None,
+    reasons: set[str] | None = None,
+    **options: Any,
 ) -> dict[Network, Facts]:
-    """Train ``specs`` as planned, or network by network in a random order in chunks of ``width``."""
+    """Train ``specs`` as planned, or network by network in a random order in chunks of ``width``; ``reasons`` takes up
+    why chunks trained eagerly. With ``options`` of ``train_chunk`` they train in this process."""
     stacks = plan(specs, Room(memory, workers)).stacks
     chunks = [
         chunk for stack in stacks for chunk in (_cut(specs, stack.cells, width, shuffle) if width else stack.chunks)
     ]
-    found: dict[Network, Facts] = {}
-    for event in train_chunks(specs, chunks, workers, lambda *_: None):
-        if isinstance(event, Finished):
-            found |= facts_of(chunks[event.chunk], event.trained)
-    return found
+    if options:
+        trained = [(chunk, trained_chunk(specs, chunk, **options)) for chunk in chunks]
+    else:
+        events = train_chunks(specs, chunks, workers, lambda *_: None)
+        trained = [(chunks[event.chunk], event.trained) for event in events if isinstance(event, Finished)]
+    if reasons is not None:
+        reasons.update(one.why_eager for _, one in trained)
+    return {name: facts for chunk, one in trained for name, facts in facts_of(chunk, one).items()}
 
 
 def _cut(specs: Sequence[RunSpec], cells: Iterable[int], width: int, shuffle: random.Random | None) -> list[Chunk]:

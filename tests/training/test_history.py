@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import nnspec.training.loop as module
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.catalog import DATA, LOSSES
@@ -185,9 +184,7 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
 
 
 @pytest.mark.parametrize("lr", [0.1, 1e25], ids=["training", "diverging"])
-def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
-    monkeypatch.setattr(module, "PULSE", 0.0)  # after every row
-    monkeypatch.setattr(module, "RESTRAINT", 0)
+def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, lr: float) -> None:
     spec = spec_of(
         replicates=5,
         optimizer={"name": "sgd", "lr": lr},
@@ -196,7 +193,7 @@ def test_progress_shows_the_rows_that_the_end_has(spec_of: SpecOf, monkeypatch: 
         train={"epochs": 30},
     )
     (stack,) = plan([spec]).stacks
-    *on_the_way, trained = train_chunk([spec], stack.chunks[0])
+    *on_the_way, trained = train_chunk([spec], stack.chunks[0], pulse=0, restraint=0)  # after every row
     assert isinstance(trained, Results)
     assert [event.step for event in on_the_way if isinstance(event, Progress)] == [0, 10, 20]
     assert ((trained.nonfinite_at != NEVER).all(), lr) in ((False, 0.1), (True, 1e25))
