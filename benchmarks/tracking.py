@@ -1,6 +1,7 @@
-"""How long filing takes: the bulk writer beside MLflow's client, and our client writer beside one call after another.
+"""How long filing takes: a new store, the bulk writer beside MLflow's client, our client writer beside single calls.
 
-    python benchmarks/tracking.py            both questions; a few minutes
+    python benchmarks/tracking.py            all questions; a few minutes
+    python benchmarks/tracking.py new        a new SQLite file: a user's first, later ones, one that MLflow makes
     python benchmarks/tracking.py database   1000 runs into SQLite, and 10,000
     python benchmarks/tracking.py server     through `mlflow server` on loopback
 
@@ -28,10 +29,12 @@ import numpy as np
 from nnspec.results.cell import Results
 from nnspec.settings import Tracking
 from nnspec.specs import Member, RunSpec
+from nnspec.tracking import open_store
+from nnspec.tracking.artifacts import cell_artifacts
+from nnspec.tracking.cell_records import dataset_info, run_name
 from nnspec.tracking.files import write_files
 from nnspec.tracking.provenance import run_tags
-from nnspec.tracking.records import RunEnd, RunStart, Series, cell_artifacts, dataset_info, run_name
-from nnspec.tracking.store import open_store
+from nnspec.tracking.records import RunEnd, RunStart, Series
 
 POINTS = 25  # of each of four metrics
 BY_CLIENT = 100  # runs that the client files of the 1000: it takes the same time for each
@@ -112,10 +115,30 @@ def by_client(uri: str, jobs: Sequence[Job], each_point: bool = False) -> float:
     return time.perf_counter() - begin
 
 
+def seconds_of(code: str, *arguments: str) -> float:
+    """Seconds that a process of its own takes for ``code``, without its start and nnspec's own imports."""
+    timed = "import sys, time\nfrom nnspec.tracking import opening\nfrom nnspec.settings import Tracking\n"
+    timed += f"begin = time.perf_counter()\n{code}\nprint(time.perf_counter() - begin)"
+    done = subprocess.run([sys.executable, "-c", timed, *arguments], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def new(folder: Path) -> None:
+    """To open a store that is not there yet, in processes of their own."""
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    ours = "opening.open_store(Tracking(uri=sys.argv[1])).close()"
+    theirs = "from mlflow import MlflowClient\nMlflowClient(tracking_uri=sys.argv[1]).search_experiments()"
+    first, *later = [seconds_of(ours, f"sqlite:///{folder}/new-{number}.db") for number in range(4)]
+    mlflow = min(seconds_of(theirs, f"sqlite:///{folder}/mlflow-{number}.db") for number in range(3))
+    print(f"a new SQLite file: the first {first:.2f} s, later ones {min(later):.2f} s; made by MLflow {mlflow:.2f} s")
+
+
 def database(folder: Path) -> None:
     """The bulk writer into SQLite beside the client, each into a database of its own; then ten times as many."""
     jobs = [job(seed) for seed in range(1000)]
     many = [job(seed) for seed in range(10_000)]
+    for name in ("before", "many", "after"):
+        (folder / name).mkdir()
     gc.freeze()  # a sweep files its runs as they come: Python's collector must not go over all of these again and again
     before = by_us(f"sqlite:///{folder}/before/ours.db", jobs)
     ten = by_us(f"sqlite:///{folder}/many/ours.db", many)
@@ -178,7 +201,7 @@ def _wait(ready: Callable[[], None], seconds: float = 60) -> None:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:] or ["database", "server"]
+    asked = sys.argv[1:] or ["new", "database", "server"]
     with tempfile.TemporaryDirectory(prefix="nnspec-bench-") as place:
         for question in asked:
-            {"database": database, "server": server}[question](Path(place))
+            {"new": new, "database": database, "server": server}[question](Path(place))

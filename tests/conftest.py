@@ -4,6 +4,7 @@ cells, an empty folder to run in."""
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,20 @@ from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this session's processes keep MLflow's tables, which take seconds to make: not in the user's own folder,
+    nor once a home folder that a test makes up. Matplotlib's list of fonts stays where it is."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        if "MPLCONFIGDIR" not in os.environ:
+            patch.setenv("MPLCONFIGDIR", str(user / "matplotlib"))
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
 
 TEXTBOOK: dict[str, Any] = {
     "model": {"name": "mlp"},

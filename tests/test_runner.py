@@ -31,8 +31,7 @@ from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import Store, open_store, read_table
 from nnspec.tracking.locate import Location
-from nnspec.tracking.provenance import PROCESS_TAG
-from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, PROCESS_TAG
 
 SpecOf = Callable[..., RunSpec]
 HERE = Tracking(uri="sqlite:///mlflow.db")

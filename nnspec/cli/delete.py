@@ -42,7 +42,8 @@ def described(store: Store, run_id: str) -> str:
     Raises:
         UsageError: a living process still trains it.
     """
-    from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+    from nnspec.tracking.provenance import process_alive
+    from nnspec.tracking.records import PROCESS_TAG
 
     facts = store.get(run_id)
     if facts.status == "RUNNING" and process_alive(facts.tags.get(PROCESS_TAG, "")):

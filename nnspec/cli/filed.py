@@ -6,9 +6,8 @@ import argparse
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnspec.cli.flags import Flags
 from nnspec.cli.flags import UsageError as UsageError
@@ -73,14 +72,6 @@ def opened(uri: str | None, make: bool = False) -> Iterator[Store]:
         store.close()
 
 
-@dataclass(frozen=True)
-class Found:
-    """A run that may be the one meant."""
-
-    run_id: str
-    name: str
-
-
 def find_run(store: Store, words: str) -> str:
     """The id of the run that is meant: by its id, the beginning of it, its name, or 'last' for the youngest sweep or
     single run.
@@ -88,18 +79,24 @@ def find_run(store: Store, words: str) -> str:
     Raises:
         UsageError: no run is meant, or several are.
     """
+    from nnspec.tracking import RunQuery
+    from nnspec.tracking.records import PARENT_TAG
+
     if _ID.fullmatch(words):
         return store.get(words).run_id
     if words == LAST:
-        found = _search(store, "last", "")
+        found = store.search(RunQuery(without_tags=(PARENT_TAG,)), newest_first=True, limit=1)
         if not found:
             raise UsageError(
                 f"'last' needs a run in {store.location.shown}, but there is none; train one, or name its store with "
                 "--uri"
             )
         return found[0].run_id
-    found = _search(store, "prefix", words) if _PREFIX.fullmatch(words) else []
-    found = found or _search(store, "name", words)
+    queries = [RunQuery(id_prefix=words)] if _PREFIX.fullmatch(words) else []
+    for query in (*queries, RunQuery(name=words)):
+        found = store.search(query, newest_first=True, limit=MOST_NAMED + 1)
+        if found:
+            break
     if len(found) == 1:
         return found[0].run_id
     where = f"a run in {store.location.shown}"
@@ -116,68 +113,6 @@ def find_run(store: Store, words: str) -> str:
             )
         )
     )
-
-
-def _search(store: Store, by: str, words: str) -> list[Found]:
-    """Runs that are not deleted, the youngest first: by 'prefix' of the id, by 'name', or the 'last' one without a
-    parent."""
-    from nnspec.tracking.schema import KNOWN_REVISIONS, connect
-
-    if store.location.kind in ("http", "file"):
-        return _search_client(store, by, words)
-    engine, revision = connect(store.location)
-    try:
-        return _search_tables(engine, by, words) if revision in KNOWN_REVISIONS else _search_client(store, by, words)
-    finally:
-        engine.dispose()
-
-
-def _search_tables(engine: Any, by: str, words: str) -> list[Found]:
-    """Straight from the tables: importing MLflow's client takes longer than everything else that these commands do."""
-    from sqlalchemy import select
-
-    from nnspec.tracking.records import PARENT_TAG
-    from nnspec.tracking.schema import tables
-    from nnspec.tracking.sql import read_rows
-    from nnspec.tracking.store import as_text
-
-    run, tag, experiment = tables().runs, tables().tags, tables().experiments
-    alive = select(experiment.c.experiment_id).where(experiment.c.lifecycle_stage == "active")
-    children = select(tag.c.run_uuid).where(tag.c.key == PARENT_TAG)
-    condition = {
-        "prefix": run.c.run_uuid.like(f"{words}%"),
-        "name": run.c.name == words,
-        "last": run.c.run_uuid.not_in(children),
-    }[by]
-    query = select(run.c.run_uuid, run.c.name).where(
-        run.c.lifecycle_stage == "active", run.c.experiment_id.in_(alive), condition
-    )
-    newest = query.order_by(run.c.start_time.desc(), run.c.run_uuid.desc()).limit(MOST_NAMED + 1)
-    return [Found(*map(as_text, row)) for row in read_rows(engine, newest)]
-
-
-def _search_client(store: Store, by: str, words: str) -> list[Found]:
-    from mlflow import MlflowClient
-
-    from nnspec.tracking.patience import Patience
-    from nnspec.tracking.store import as_text
-
-    if by == "name" and "'" in words:  # MLflow's grammar has no escapes, and no name of ours has one
-        return []
-    query = {
-        "prefix": f"attributes.run_id LIKE '{words}%'",
-        "name": f"attributes.run_name = '{words}'",
-        "last": "tags.`mlflow.parentRunId` IS NULL",
-    }[by]
-    client, patience = MlflowClient(tracking_uri=store.location.absolute), Patience(store.location)
-    ids = [one.experiment_id for one in patience.call(lambda: list(client.search_experiments(max_results=10_000)))]
-    order = ["attributes.start_time DESC"]
-    runs = (
-        patience.call(lambda: list(client.search_runs(ids, query, max_results=MOST_NAMED + 1, order_by=order)))
-        if ids
-        else []
-    )
-    return [Found(as_text(run.info.run_id), as_text(run.info.run_name)) for run in runs]
 
 
 def folder(path: str) -> Path:

@@ -24,14 +24,13 @@ def report(arguments: Sequence[str]) -> int:
         from nnspec.report.reporting import filed_at
         from nnspec.report.run_reporting import filed_report
         from nnspec.tracking.files import file_name
-        from nnspec.tracking.remote import upload
 
         run_id = find_run(store, asked.run)
         target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
         files = filed_report(store, run_id)
         replaced = (target / PAGE).exists()
         write(target, files)
-        upload(store.location, run_id, filed_at(files))
+        store.add_artifacts(run_id, filed_at(files))
     page = target / PAGE
     there = " (in place of the report that was there)" if replaced else ""
     print(f"{page}{there} and {len(files) - 1} pictures, also among the artifacts of run {run_id}")

@@ -10,7 +10,7 @@ from nnspec.execute.gather import Gatherer
 from nnspec.execute.judge import Judged, judge
 from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
-from nnspec.tracking.records import cell_artifacts
+from nnspec.tracking.artifacts import cell_artifacts
 from nnspec.training.memory import makes_files
 from nnspec.training.plan import Chunk
 

@@ -14,7 +14,8 @@ from nnspec.results.cell import NEVER
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool, read_results
-from nnspec.tracking.provenance import PROCESS_TAG, process_alive
+from nnspec.tracking.provenance import process_alive
+from nnspec.tracking.records import PROCESS_TAG
 from nnspec.tracking.store import RunFacts
 from nnspec.tracking.unspool import unfiled_of
 

@@ -24,9 +24,9 @@ from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
+from nnspec.tracking.cell_records import run_name
 from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import run_name
 from nnspec.tracking.spool import kept_message
 
 Say = Callable[[str], object]

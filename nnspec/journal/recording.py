@@ -22,10 +22,11 @@ from nnspec.results.cell import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
-from nnspec.tracking.artifacts import HISTORY, SPEC, Files, history_columns, spec_yaml
+from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
+from nnspec.tracking.cell_records import dataset_info, final_metrics, history_series, run_name
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
-from nnspec.tracking.records import Series, cell_artifacts, dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.records import Series
 
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 OBJECTS = 16_000  # bytes of a cell's Python objects

@@ -1,6 +1,7 @@
 """Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first
 needed."""
 
+from nnspec.tracking.opening import open_store as open_store
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec
 from nnspec.tracking.read import read_spec as read_spec
@@ -15,6 +16,6 @@ from nnspec.tracking.results import read_parquet as read_parquet
 from nnspec.tracking.results import read_results as read_results
 from nnspec.tracking.spool import Unfiled as Unfiled
 from nnspec.tracking.spool import spool as spool
+from nnspec.tracking.store import RunQuery as RunQuery
 from nnspec.tracking.store import Store as Store
-from nnspec.tracking.store import open_store as open_store
 from nnspec.tracking.unspool import file_spool as file_spool

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
-from nnspec.tracking.files import local_path, write_files
+from nnspec.tracking.files import artifact_root, write_files
 from nnspec.tracking.limits import (
     METRICS_A_BATCH,
     PARAMS_A_BATCH,
@@ -31,16 +31,15 @@ from nnspec.tracking.patience import Patience
 from nnspec.tracking.records import (
     EXPERIMENT_KIND,
     FINGERPRINT_TAG,
+    IDENTITY_TAGS,
     NAME_LIMIT,
-    PARENT_TAG,
-    SWEEP_TAG,
     DatasetInfo,
     RunEnd,
     RunStart,
     Series,
 )
-from nnspec.tracking.remote import download
-from nnspec.tracking.store import Child, RunFacts, now_ms
+from nnspec.tracking.remote import download, write_local
+from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,10 +47,8 @@ if TYPE_CHECKING:
 
 THREADS = 8
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no run of this id, or no id at all
-# With name and start time these tags tell a run from every other: how a run is found again whose creation went
-# unanswered.
-IDENTITY = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, "nnspec.process", "nnspec.spool_id", "nnspec.spool_item")
 PAGE = 1000
+EXPERIMENTS = 10_000  # that are searched
 FEW = 20  # fingerprints that are looked up one by one rather than by reading every finished run
 REQUEST_SECONDS = 20
 
@@ -59,7 +56,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-class ClientStore:
+class ClientStore(Store):
     """Files runs through MLflow's client; see ``Store`` for what each method promises."""
 
     def __init__(self, location: Location, patience: Patience | None = None):
@@ -93,7 +90,6 @@ class ClientStore:
         ] = {}  # run id -> finds runs that a lost answer may have left twice
 
     def experiment(self, name: str) -> str:
-        """See ``Store.experiment``."""
         checked_experiment(name)
         found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
@@ -120,7 +116,6 @@ class ClientStore:
         return self._call(make)
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
-        """See ``Store.start``."""
         return self._each(lambda start: self._start(start, experiment_id), runs)
 
     def _start(self, start: RunStart, experiment_id: str) -> str:
@@ -130,7 +125,7 @@ class ClientStore:
             return self._client.create_run(experiment_id, start.start_time, tags, start.name[:NAME_LIMIT])
 
         def same() -> list[Run]:
-            marks = [_tag_is(key, tags[key]) for key in IDENTITY if key in tags]
+            marks = [_tag_is(key, tags[key]) for key in IDENTITY_TAGS if key in tags]
             query = (
                 f"attributes.start_time = {start.start_time} and attributes.run_name = "
                 f"{_quoted(start.name[:NAME_LIMIT])}"
@@ -169,16 +164,14 @@ class ClientStore:
             self._datasets.add((experiment_id, info))
 
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
-        """See ``Store.progress``."""
         now = now_ms()
         self._each(lambda item: self._log(item[0], self._fresh(item[0], item[1], now)), items)
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
-        """See ``Store.finish``."""
         self._each(self._finish, ends)
 
     def _finish(self, end: RunEnd) -> None:
-        self._write_artifacts(end)
+        self._write_artifacts(end.run_id, end.artifacts)
         self._log(end.run_id, self._fresh(end.run_id, end.all_history(), end.end_time), tags=clipped_tags(end.tags))
         self._call(lambda: self._client.set_terminated(end.run_id, end.status, end.end_time))
         twins = self._doubtful.pop(end.run_id, None)
@@ -187,18 +180,21 @@ class ClientStore:
                 if run.info.run_id != end.run_id:
                     self._call(lambda run_id=run.info.run_id: self._client.delete_run(run_id))  # type: ignore[misc]
 
-    def _write_artifacts(self, end: RunEnd) -> None:
-        if not end.artifacts:
-            return
-        if end.run_id not in self._folders:
-            self._folders[end.run_id] = self._run(end.run_id).info.artifact_uri
-        root = local_path(self._folders[end.run_id])
-        if root is not None and self.location.kind != "http":
-            write_files(root, end.artifacts)
+    def add_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        artifact_root(self._artifact_uri(run_id))  # this run may be a stranger's
+        self._write_artifacts(run_id, files)
+
+    def _artifact_uri(self, run_id: str) -> str:
+        if run_id not in self._folders:
+            self._folders[run_id] = self._run(run_id).info.artifact_uri
+        return self._folders[run_id]
+
+    def _write_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        if not files or write_local(self.location, self._artifact_uri(run_id), files):
             return
         with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
-            write_files(Path(folder), end.artifacts)
-            self._call(lambda: self._client.log_artifacts(end.run_id, folder))
+            write_files(Path(folder), files)
+            self._call(lambda: self._client.log_artifacts(run_id, folder))
 
     def _fresh(self, run_id: str, history: Mapping[str, Series], timestamp: int) -> list[Metric]:
         """The points that lie behind the last one filed."""
@@ -249,20 +245,17 @@ class ClientStore:
             for metric in batch[0]:
                 self._filed.setdefault(run_id, {})[metric.key] = metric.step
 
-    def find_children(self, parent_id: str) -> list[Child]:
-        """See ``Store.find_children``."""
-        experiment_id = self._run(parent_id).info.experiment_id
-        runs = self._search([experiment_id], _tag_is(PARENT_TAG, parent_id))
-        return [Child(run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""), run.info.status) for run in runs]
+    def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
+        experiments = [query.experiment_id] if query.experiment_id is not None else self._experiments()
+        runs = self._search(experiments, _filter(query), "DESC" if newest_first else "ASC", limit)
+        return [_found(run) for run in runs]
 
-    def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
-        """See ``Store.latest_sweep``."""
-        clauses = [f"tags.`{SWEEP_TAG}` LIKE '%'", *(_tag_is(key, value) for key, value in (tags or {}).items())]
-        found = self._search([experiment_id], " and ".join(clauses), "DESC", most=1)
-        return found[0].info.run_id if found else None
+    def _experiments(self) -> list[str]:
+        """Those that are not deleted."""
+        found = self._call(lambda: list(self._client.search_experiments(max_results=EXPERIMENTS)))
+        return [experiment.experiment_id for experiment in found]
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
-        """See ``Store.finished``."""
         wanted = set(fingerprints)
         marks = [_tag_is(FINGERPRINT_TAG, mark) for mark in sorted(wanted)]
         if len(marks) > FEW:
@@ -272,16 +265,10 @@ class ClientStore:
         ]
         return {mark: run.info.run_id for run in runs if (mark := run.data.tags[FINGERPRINT_TAG]) in wanted}
 
-    def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
-        """See ``Store.tagged``."""
-        return [_facts(run) for run in self._search([experiment_id], _tag_is(key, value))]
-
     def get(self, run_id: str) -> RunFacts:
-        """See ``Store.get``."""
         return _facts(self._run(run_id))
 
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
-        """See ``Store.set_status``."""
         if end_time is None:
             self._each(lambda run_id: self._call(lambda: self._client.update_run(run_id, status)), run_ids)
         else:
@@ -290,19 +277,15 @@ class ClientStore:
             )
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """See ``Store.set_tags``."""
         self._log(run_id, tags=clipped_tags(tags))
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        """See ``Store.delete``."""
         self._each(lambda run_id: self._call(lambda: self._client.delete_run(run_id)), run_ids)
 
     def artifact(self, run_id: str, path: str) -> bytes:
-        """See ``Store.artifact``."""
         return download(self.location, run_id, path, self._run(run_id).info.artifact_uri)
 
     def close(self) -> None:
-        """See ``Store.close``."""
         self._threads.shutdown()
 
     def _run(self, run_id: str) -> Run:
@@ -370,11 +353,38 @@ def _dataset_input(info: DatasetInfo) -> Any:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
+def _found(run: Run) -> FoundRun:
+    info = run.info
+    tags = {key: value for key, value in run.data.tags.items() if key in IDENTITY_TAGS}
+    return FoundRun(info.run_id, info.run_name, info.status, info.start_time, tags)
+
+
 def _facts(run: Run) -> RunFacts:
     info, data = run.info, run.data
-    times = info.start_time, info.end_time
-    about = info.run_id, info.experiment_id, info.run_name, info.status
-    return RunFacts(*about, data.tags, data.params, data.metrics, *times, info.lifecycle_stage == "deleted")
+    return RunFacts(
+        run_id=info.run_id,
+        experiment_id=info.experiment_id,
+        name=info.run_name,
+        status=info.status,
+        tags=data.tags,
+        params=data.params,
+        metrics=data.metrics,
+        start_time=info.start_time,
+        end_time=info.end_time,
+        deleted=info.lifecycle_stage == "deleted",
+    )
+
+
+def _filter(query: RunQuery) -> str:
+    """The query in the language of MLflow's search."""
+    clauses = [_tag_is(key, value) for key, value in query.tags.items()]
+    clauses += [f"tags.`{key}` LIKE '%'" for key in query.with_tags]
+    clauses += [f"tags.`{key}` IS NULL" for key in query.without_tags]
+    if query.id_prefix is not None:
+        clauses.append(f"attributes.run_id LIKE {_quoted(query.id_prefix + '%')}")
+    if query.name is not None:
+        clauses.append(f"attributes.run_name = {_quoted(query.name)}")
+    return " and ".join(clauses)
 
 
 def _tag_is(key: str, value: str) -> str:

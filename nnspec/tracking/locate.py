@@ -135,7 +135,7 @@ def _sqlite_file(uri: str, rest: str) -> Path:
         raise refuse(
             f"must lie in a folder that exists ({file.parent} does not)", uri, "make the folder, or name another"
         )
-    return file
+    return file.resolve() if ".." in file.parts else file  # artifacts lie beside it, by a way that is straight
 
 
 def _file_store(uri: str, environ: Mapping[str, str]) -> Location:

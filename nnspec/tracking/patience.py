@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential, wait_random_exponential
+from tenacity.wait import wait_base
 
 from nnspec.errors import TrackingError
 from nnspec.tracking.locate import Location, unreachable
 
 PATIENCE_SECONDS = 60.0
 IMPATIENCE_SECONDS = 2.0
-LONGEST_PAUSE = 4.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 4.0
 # MLflow calls it a bad request if another brings the same row at once: another process, or what we asked before a
 # server hung.
 _RACES = ("IntegrityError", "UniqueViolation")  # of SQLite and MySQL, of PostgreSQL
@@ -43,34 +45,39 @@ class Patience:
             TrackingError: for a refusal at once, for a failure that may pass after the time is up.
         """
         end = monotonic() + (IMPATIENCE_SECONDS if self._down.is_set() else self._seconds)
-        pause = 0.1
-        attempt = work
-        while True:
-            try:
-                value = attempt()
-            except Exception as error:
-                if not may_pass(error):
-                    raise _refusal(self._location, error) from error
-                if monotonic() + pause > end:
-                    self._down.set()
-                    raise unreachable(self._location, error) from error
-            else:
-                self._down.clear()
-                return value
-            sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(2 * pause, LONGEST_PAUSE)
-            attempt = _either(before_retry, work)
+
+        def too_late(tried: RetryCallState) -> bool:
+            return monotonic() + tried.upcoming_sleep > end
+
+        def attempt() -> T:
+            found = before_retry() if tries.statistics["attempt_number"] > 1 else None
+            return work() if found is None else found
+
+        tries = Retrying(
+            retry=retry_if_exception(may_pass),
+            stop=too_late,
+            wait=pauses(FIRST_PAUSE, LONGEST_PAUSE),
+            sleep=sleep,
+            reraise=True,
+        )
+        try:
+            value = tries(attempt)
+        except Exception as error:
+            if not may_pass(error):
+                raise _refusal(self._location, error) from error
+            self._down.set()
+            raise unreachable(self._location, error) from error
+        self._down.clear()
+        return value
 
 
-def _either(first: Callable[[], T | None], then: Callable[[], T]) -> Callable[[], T]:
-    def attempt() -> T:
-        found = first()
-        return then() if found is None else found
-
-    return attempt
+def pauses(first: float, longest: float) -> wait_base:
+    """Seconds to wait before each further try: twice as long each time, give or take a half, for of several who
+    collided each must wait a different time."""
+    return wait_exponential(first / 2, longest / 2) + wait_random_exponential(first, longest)
 
 
-def may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Whether a failed call is worth repeating: no answer, a server's own fault, too many requests, or two for the same
     row."""
     if getattr(error, "error_code", "") == "BAD_REQUEST":

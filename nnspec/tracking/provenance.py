@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from nnspec.specs import RunSpec
-from nnspec.tracking.records import FINGERPRINT_TAG, describe
+from nnspec.tracking.cell_records import describe
+from nnspec.tracking.records import FINGERPRINT_TAG, PROCESS_TAG
 
-PROCESS_TAG = "nnspec.process"
 _GIT_SECONDS = 5.0  # a repository on a sleeping network disk must not hold up a run
 
 

@@ -10,25 +10,24 @@ import numpy as np
 from nnspec.check import archived_spec
 from nnspec.errors import Fault, SpecError, TrackingError, WeightsError
 from nnspec.files import load_yaml
-from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import FINAL, SPEC
 from nnspec.tracking.records import SWEEP_TAG
 from nnspec.tracking.results import read_results
-from nnspec.tracking.store import RunFacts, Store, open_store
+from nnspec.tracking.store import RunFacts, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_spec(run_id: str, store: Store | Tracking) -> dict[str, Any]:
+def read_spec(run_id: str, store: Store) -> dict[str, Any]:
     """The spec of a run as the plain mapping that ``RunSpec.from_mapping`` reads.
 
     Raises:
         TrackingError: if the run has none, as a sweep's parent, or what it has is no mapping in YAML.
     """
     try:
-        mapping = load_yaml(_opened(store).artifact(run_id, SPEC))
+        mapping = load_yaml(store.artifact(run_id, SPEC))
     except ValueError as error:
         raise _no_spec(run_id, f"no YAML: {error}") from None
     if not isinstance(mapping, dict):
@@ -36,7 +35,7 @@ def read_spec(run_id: str, store: Store | Tracking) -> dict[str, Any]:
     return {str(key): value for key, value in mapping.items()}
 
 
-def read_checked_spec(run_id: str, store: Store | Tracking) -> RunSpec:
+def read_checked_spec(run_id: str, store: Store) -> RunSpec:
     """The spec of a run, checked: what names it has are known, and every value is one that it may be.
 
     Raises:
@@ -57,7 +56,7 @@ def _no_spec(run_id: str, what: str) -> TrackingError:
 
 def read_weights(
     run_id: str,
-    store: Store | Tracking,
+    store: Store,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     path: str = FINAL,
     replicates: int = 1,
@@ -73,8 +72,7 @@ def read_weights(
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    opened = _opened(store)
-    content = opened.artifact(run_id, path)
+    content = store.artifact(run_id, path)
     try:
         weights = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -109,22 +107,21 @@ def check_shapes(
             )
 
 
-def read_table(run_id: str, store: Store | Tracking) -> pd.DataFrame:
+def read_table(run_id: str, store: Store) -> pd.DataFrame:
     """One row a network: of a single run, or of all FINISHED cells of a sweep with the params in which they differ.
 
     Columns: run_id, those params (numbers where all are), then seed, final_loss, final_accuracy, solved, solved_at
         (Int64),
     and whatever else the run filed of each network.
     """
-    opened = _opened(store)
-    cells = [child.run_id for child in opened.find_children(run_id) if child.status == "FINISHED"]
-    if not cells and SWEEP_TAG not in opened.get(run_id).tags:
+    cells = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
+    if not cells and SWEEP_TAG not in store.get(run_id).tags:
         cells = [run_id]
     if not cells:
         raise TrackingError(
             f"a sweep must have finished cells to show, but {run_id} has none; run it again with resume={run_id}"
         )
-    return _joined([(opened.get(cell), read_results(opened, cell)) for cell in cells])
+    return _joined([(store.get(cell), read_results(store, cell)) for cell in cells])
 
 
 def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
@@ -148,7 +145,3 @@ def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
         if numbers.notna().all():
             joined[key] = numbers
     return joined
-
-
-def _opened(store: Store | Tracking) -> Store:
-    return open_store(store) if isinstance(store, Tracking) else store

@@ -1,28 +1,25 @@
-"""What is filed of a run, as plain values: no I/O, no MLflow. Both writers file these and nothing else."""
+"""What is filed of a run, as pure values: they know neither what trained nor where they go. Every writer files these
+and nothing else; ``cell_records`` makes them of a cell."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnspec.intervals import wilson_interval
-from nnspec.results.cell import Results
-from nnspec.specs import Member, RunSpec
-from nnspec.tracking.artifacts import cell_artifacts as cell_artifacts
-
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"
+PROCESS_TAG = "nnspec.process"
+SPOOL_TAG, ITEM_TAG = "nnspec.spool_id", "nnspec.spool_item"  # the spooled folder that a run came from, its place there
+# With name and start time these tags tell a run from every other: how one is found whose creation went unanswered.
+IDENTITY_TAGS = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, PROCESS_TAG, SPOOL_TAG, ITEM_TAG)
 EXPERIMENT_KIND = (
     "mlflow.experimentKind",
     "custom_model_development",
 )  # tag of an experiment: the UI then shows runs, not traces
-SORTED = 1_000_000  # numbers that are sorted at a time
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
 
@@ -92,125 +89,3 @@ class RunEnd:
             **self.history,
             **{key: Series(step, np.array([value], np.float64)) for key, value in self.metrics.items()},
         }
-
-
-def dataset_info(name: str, inputs: np.ndarray, targets: np.ndarray) -> DatasetInfo:
-    """The record of a data set: inputs [n, i], targets [n, o]; the digest is 8 hexadecimal digits of their content."""
-    digest = hashlib.sha256()
-    for array in (inputs, targets):
-        digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    parts = {"features": inputs, "targets": targets}
-    specs = {part: json.dumps([_tensor(array)]) for part, array in parts.items()}
-    profile = {f"{part}_{fact}": value for part, array in parts.items() for fact, value in _size(array).items()}
-    source = json.dumps({"tags": {"mlflow.source.name": "nnspec", "mlflow.source.type": "LOCAL"}})
-    return DatasetInfo(
-        name, digest.hexdigest()[:8], json.dumps({"mlflow_tensorspec": specs}), json.dumps(profile), source=source
-    )
-
-
-def _tensor(array: np.ndarray) -> dict[str, object]:
-    return {"type": "tensor", "tensor-spec": {"dtype": str(array.dtype), "shape": [-1, *array.shape[1:]]}}
-
-
-def _size(array: np.ndarray) -> dict[str, object]:
-    return {"shape": list(array.shape), "size": array.size, "nbytes": array.nbytes}
-
-
-def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
-    """[...] the quantile ``share`` of values [r, ...] over the first axis, interpolated linearly, in float64.
-
-    Nothing is left out: a NaN is a network that broke, so it ranks as the worst of all, above every number
-    (``worst='high'``, as for a loss) or below (``'low'``, as for an accuracy). A quantile that falls on one is NaN.
-    """
-    sign = 1.0 if worst == "high" else -1.0
-    ranked = np.sort(sign * np.asarray(values, np.float64), axis=0)  # NumPy sorts NaN behind inf
-    place = (share if worst == "high" else 1 - share) * (len(ranked) - 1)
-    low = int(place)
-    part = place - low
-    if part == 0:
-        return np.asarray(sign * ranked[low])
-    below, above = ranked[low], ranked[low + 1]
-    with np.errstate(invalid="ignore"):  # inf - inf where both neighbours are infinite: then the value is theirs
-        return np.asarray(sign * np.where(below == above, below, below + part * (above - below)))
-
-
-def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
-    """[t] the quantiles of values [r, t], few steps at a time: sorting takes copies in double precision."""
-    together = max(1, SORTED // max(1, len(values)))
-    parts = [
-        quantile(values[:, start : start + together], share, worst) for start in range(0, values.shape[1], together)
-    ]
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-def history_series(result: Results) -> dict[str, Series]:
-    """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the
-    share solved.
-
-    Broken networks count as the worst ones: see ``quantile``.
-    """
-    steps = np.asarray(result.steps, np.int64)
-    lines = {"loss": _over_steps(result.loss, 0.5), "accuracy": _over_steps(result.accuracy, 0.5, worst="low")}
-    lines.update({f"weight_norm.{layer}": _over_steps(norm, 0.5) for layer, norm in result.weight_norm.items()})
-    if len(result.seeds) > 1:
-        lines["loss_q10"] = _over_steps(result.loss, 0.1)
-        lines["loss_q90"] = _over_steps(result.loss, 0.9)
-        lines["solved_fraction"] = result.right.mean(axis=0, dtype=np.float64)
-    return {key: Series(steps, values) for key, values in lines.items()}
-
-
-def final_metrics(result: Results) -> dict[str, float]:
-    """What is known at the end: medians over replicates, the share solved with its 95% Wilson interval, and
-    ``solved_at``.
-
-    ``solved_at`` is the median over the solved replicates, in updates made; absent if none is solved.
-    """
-    solved = np.asarray(result.solved, bool)
-    low, high = wilson_interval(int(solved.sum()), solved.size)
-    metrics = {
-        "final_loss": float(quantile(result.final_loss, 0.5)),
-        "final_accuracy": float(quantile(result.final_accuracy, 0.5, worst="low")),
-        "solve_rate": float(solved.mean()),
-        "solve_rate_low": float(low),
-        "solve_rate_high": float(high),
-    }
-    if solved.any():
-        metrics["solved_at"] = float(np.median(result.solved_at[solved]))
-    return metrics
-
-
-def run_name(spec: RunSpec) -> str:
-    """A readable name that the same spec always gets, as ``mlp-4-gelu-kaiming_uniform-adam-s0``; ``-x1000`` for
-    replicates."""
-    hidden = dict(spec.model.params).get("hidden")
-    sizes = [str(size) for size in hidden] if isinstance(hidden, tuple) else []
-    parts = [spec.model.name, *sizes, spec.activation.name, spec.init.name, spec.optimizer.name, f"s{spec.seed}"]
-    if spec.replicates > 1:
-        parts.append(f"x{spec.replicates}")
-    return "-".join(parts)[:NAME_LIMIT]
-
-
-def describe(spec: RunSpec) -> str:
-    """One paragraph about the run, for the description that MLflow shows above it."""
-    last = spec.seed + spec.replicates - 1
-    networks = (
-        f"One network (seed {spec.seed})"
-        if spec.replicates == 1
-        else f"{spec.replicates} networks (seeds {spec.seed} to {last})"
-    )
-    return (
-        f"{networks}: model {_words(spec.model)}, activation {_words(spec.activation)}, initialised with "
-        f"{_words(spec.init)}, trained by "
-        f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {spec.train.epochs} "
-        f"updates in {spec.dtype}. "
-        f"A row counts as right within {spec.solved.tolerance:g} of its target; a network is solved if every row is."
-    )
-
-
-def _words(member: Member) -> str:
-    said = [f"{key}={_plain(value)}" for key, value in member.params if value is not None]
-    return f"{member.name} ({', '.join(said)})" if said else member.name
-
-
-def _plain(value: object) -> str:
-    return "[" + ",".join(_plain(item) for item in value) + "]" if isinstance(value, tuple) else str(value)

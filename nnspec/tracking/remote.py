@@ -1,4 +1,5 @@
-"""Artifacts through MLflow's public client, for the places that are no local folder: S3, a server, a mounted store."""
+"""Artifacts where their store keeps them: in a local folder, or through MLflow's public client on S3, on a server, on a
+mounted store."""
 
 from __future__ import annotations
 
@@ -7,12 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnspec.errors import Fault, TrackingError
-from nnspec.tracking.files import artifact_root, checked_path, inside, read_file, write_files
+from nnspec.tracking.files import artifact_root, checked_path, inside, local_path, read_file, write_files
 from nnspec.tracking.locate import Location
 
 
+def write_local(location: Location, artifact_uri: str, files: Mapping[str, bytes]) -> bool:
+    """Write a run's artifacts into the folder that its artifact URI names; False, and nothing, if they lie elsewhere.
+
+    Raises:
+        TrackingError: the disk refuses, or a path leads outside of the folder.
+    """
+    root = local_path(artifact_uri)
+    if root is not None and root.exists():  # there may be links in it
+        for path in files:
+            inside(root, root / checked_path(path))
+    if root is None or location.kind == "http":  # whose folder may be another machine's
+        return False
+    write_files(root, files)
+    return True
+
+
 def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Send a run's artifacts to wherever its store keeps them.
+    """Send a run's artifacts to wherever its store keeps them, which is no local folder.
 
     Raises:
         TrackingError: if it does not take them.
@@ -22,14 +39,7 @@ def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
         write_files(Path(folder), files)
         try:
-            client = MlflowClient(tracking_uri=location.absolute)
-            root = artifact_root(client.get_run(run_id).info.artifact_uri)
-            if root is not None:
-                for path in files:
-                    inside(root, root / path)
-            client.log_artifacts(run_id, folder)
-        except TrackingError:
-            raise
+            MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
         except Exception as error:  # every artifact store has exceptions of its own
             why = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "mend the artifact store and file the run again"

@@ -6,7 +6,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,14 +14,13 @@ from nnspec.errors import TrackingError
 from nnspec.files import open_note
 from nnspec.tracking.files import lock
 from nnspec.tracking.locate import Location, refuse, unreachable
+from nnspec.tracking.template import schema_script
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
 
 # Alembic revisions of MLflow's schema that the contract suite has passed on; dc11669786a5 is MLflow 3.17's.
 KNOWN_REVISIONS = frozenset({"dc11669786a5"})
-SCRIPT = Path(__file__).with_name("schema.sql")
-SCRIPT_VERSIONS = frozenset({"3.17.2"})  # the MLflow versions that would make exactly this schema
 BUSY_SECONDS = 60
 # Locks of the database that a connection is to; MySQL's are the server's, so they are named after the database.
 _LOCKS = {
@@ -107,7 +105,7 @@ def connect(location: Location) -> tuple[Engine, str]:
 
     try:
         if location.file is not None:
-            _create_fast(location.file)
+            _create_by_script(location.file)
         engine = _engine(location)
         found = revision(engine)
         if found not in KNOWN_REVISIONS:
@@ -177,16 +175,18 @@ def _sqlite_engine(engine: Engine) -> Engine:
     return engine
 
 
-def _create_fast(file: Path) -> None:
-    """Give an empty SQLite file MLflow's schema from the script: 30 ms where MLflow takes seconds. Nothing if it has
-    tables."""
-    if (file.exists() and file.stat().st_size > 0) or metadata.version("mlflow") not in SCRIPT_VERSIONS:
+def _create_by_script(file: Path) -> None:
+    """Give an empty SQLite file MLflow's tables; nothing if it has some, or there is no script."""
+    if file.exists() and file.stat().st_size > 0:
+        return
+    script = schema_script()
+    if script is None:
         return
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     with contextlib.closing(connection):
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # another process may have been first
-            for statement in _statements(SCRIPT.read_text()):
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute("COMMIT")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,18 @@ from sqlalchemy import Select, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
-from nnspec.tracking.files import local_path, write_files
+from nnspec.tracking.files import artifact_root
 from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
-from nnspec.tracking.remote import download, upload
+from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
+from nnspec.tracking.remote import download, upload, write_local
 from nnspec.tracking.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
 from nnspec.tracking.schema import tables
-from nnspec.tracking.store import Child, RunFacts, as_text, now_ms
+from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
 from nnspec.tracking.transact import transact
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import ColumnElement, Connection, Engine, Table
 
 RUNS_A_TRANSACTION = 500
 POINTS_A_TRANSACTION = 125_000
@@ -34,7 +35,7 @@ WORKSPACE = "default"
 _Found = tuple[int, str, str, str | None]  # an experiment: id, lifecycle stage, artifact folder, kind
 
 
-class SqlStore:
+class SqlStore(Store):
     """Files runs straight into the database; see ``Store`` for what each method promises."""
 
     def __init__(self, location: Location, engine: Engine):
@@ -42,7 +43,6 @@ class SqlStore:
         self._engine = engine
 
     def experiment(self, name: str) -> str:
-        """See ``Store.experiment``."""
         found = transact(self._engine, lambda connection: _experiment(connection, name), write=False)
         if found is None:
             found = transact(self._engine, lambda connection: self._new_experiment(connection, name))
@@ -76,7 +76,6 @@ class SqlStore:
         return found
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
-        """See ``Store.start``."""
         ids: list[str] = []
         for batch in batches(runs, RUNS_A_TRANSACTION):
             new = sorted(_run_id() for _ in batch)  # those of one millisecond rise, too
@@ -86,58 +85,39 @@ class SqlStore:
         return ids
 
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
-        """See ``Store.progress``."""
         now = now_ms()
         for batch in _by_points(items, lambda item: sum(len(series.steps) for series in item[1].values())):
             runs = [RunEnd(run_id, history=history, end_time=now) for run_id, history in batch]
             transact(self._engine, lambda connection, runs=runs: file_points(connection, runs))  # type: ignore[misc]
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
-        """See ``Store.finish``."""
         for batch in _by_points(ends, lambda end: 10 + sum(len(series.steps) for series in end.history.values())):
             folders = transact(self._engine, functools.partial(_folders, ends=batch), write=False)
             for end in batch:
-                self._write_artifacts(end, folders.get(end.run_id))
+                folder = folders.get(end.run_id)
+                if folder is None:
+                    raise _missing(end.run_id, self.location)
+                self._write_artifacts(end.run_id, folder, end.artifacts)
             transact(self._engine, lambda connection, batch=batch: file_ends(connection, batch))  # type: ignore[misc]
 
-    def _write_artifacts(self, end: RunEnd, folder: str | None) -> None:
-        if folder is None:
-            raise _missing(end.run_id, self.location)
-        root = local_path(folder)
-        if root is not None:
-            write_files(root, end.artifacts)
-        elif end.artifacts:
-            upload(self.location, end.run_id, end.artifacts)
+    def _write_artifacts(self, run_id: str, artifact_uri: str, files: Mapping[str, bytes]) -> None:
+        if files and not write_local(self.location, artifact_uri, files):
+            upload(self.location, run_id, files)
 
-    def find_children(self, parent_id: str) -> list[Child]:
-        """See ``Store.find_children``."""
-        self.get(parent_id)  # an unknown id is an error, not a sweep without cells
-        every = tables()
-        parent, mark, run = every.tags.alias(), every.tags.alias(), every.runs
-        joined = run.join(parent, parent.c.run_uuid == run.c.run_uuid).outerjoin(
-            mark, and_(mark.c.run_uuid == run.c.run_uuid, mark.c.key == FINGERPRINT_TAG)
-        )
-        query = select(run.c.run_uuid, mark.c.value, run.c.status).select_from(joined)
-        query = query.where(parent.c.key == PARENT_TAG, parent.c.value == parent_id, run.c.lifecycle_stage == "active")
-        rows = self._read(query.order_by(run.c.start_time, run.c.run_uuid))
-        return [Child(*map(as_text, row)) for row in rows]
-
-    def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
-        """See ``Store.latest_sweep``."""
-        run, every = tables().runs, tables().tags
-        query = select(run.c.run_uuid).where(
-            run.c.experiment_id == int(experiment_id), run.c.lifecycle_stage == "active"
-        )
-        query = query.where(run.c.run_uuid.in_(select(every.c.run_uuid).where(every.c.key == SWEEP_TAG)))
-        for key, value in (tags or {}).items():
-            query = query.where(
-                run.c.run_uuid.in_(select(every.c.run_uuid).where(every.c.key == key, every.c.value == value))
-            )
-        rows = self._read(query.order_by(run.c.start_time.desc(), run.c.run_uuid.desc()).limit(1))
-        return rows[0][0] if rows else None
+    def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
+        run, tag = tables().runs, tables().tags
+        asked = select(run.c.run_uuid, run.c.name, run.c.status, run.c.start_time).where(*_conditions(query))
+        order = (run.c.start_time, run.c.run_uuid)
+        asked = asked.order_by(*(column.desc() for column in order) if newest_first else order).limit(limit)
+        found = self._read(asked)
+        tags: dict[str, dict[str, str]] = defaultdict(dict)
+        for batch in batches([run_id for run_id, *_ in found], IDS_A_QUERY):
+            of_runs = select(tag.c.run_uuid, tag.c.key, tag.c.value).where(tag.c.run_uuid.in_(batch))
+            for run_id, key, value in self._read(of_runs.where(tag.c.key.in_(IDENTITY_TAGS))):
+                tags[run_id][key] = value
+        return [FoundRun(run_id, name, status, at, tags[run_id]) for run_id, name, status, at in found]
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
-        """See ``Store.finished``."""
         run, tag = tables().runs, tables().tags
         found: dict[str, str] = {}
         for batch in batches(sorted(set(fingerprints)), IDS_A_QUERY):
@@ -149,16 +129,7 @@ class SqlStore:
             found.update(dict(self._read(query.order_by(run.c.start_time, run.c.run_uuid))))
         return found
 
-    def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
-        """See ``Store.tagged``."""
-        run, tag = tables().runs, tables().tags
-        query = select(run.c.run_uuid).join(tag, run.c.run_uuid == tag.c.run_uuid)
-        query = query.where(tag.c.key == key, tag.c.value == value, run.c.experiment_id == int(experiment_id))
-        rows = self._read(query.where(run.c.lifecycle_stage == "active").order_by(run.c.start_time, run.c.run_uuid))
-        return [self.get(run_id) for (run_id,) in rows]
-
     def get(self, run_id: str) -> RunFacts:
-        """See ``Store.get``."""
         every = tables()
 
         def pairs(table: Table) -> dict[str, Any]:
@@ -170,20 +141,27 @@ class SqlStore:
             raise _missing(run_id, self.location)
         run = rows[0]
         tags, params, metrics = pairs(every.tags), pairs(every.params), pairs(every.latest)
-        about = run_id, str(run.experiment_id), run.name, run.status
-        return RunFacts(*about, tags, params, metrics, run.start_time, run.end_time, run.lifecycle_stage == "deleted")
+        return RunFacts(
+            run_id=run_id,
+            experiment_id=run.experiment_id,
+            name=run.name,
+            status=run.status,
+            tags=tags,
+            params=params,
+            metrics=metrics,
+            start_time=run.start_time,
+            end_time=run.end_time,
+            deleted=run.lifecycle_stage == "deleted",
+        )
 
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
-        """See ``Store.set_status``."""
         values: dict[str, Any] = {"status": status} if end_time is None else {"status": status, "end_time": end_time}
         self._update_runs(run_ids, values)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """See ``Store.set_tags``."""
         transact(self._engine, lambda connection: merge_tags(connection, {run_id: clipped_tags(tags)}))
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        """See ``Store.delete``."""
         self._update_runs(run_ids, {"lifecycle_stage": "deleted", "deleted_time": now_ms()})
 
     def _update_runs(self, run_ids: Sequence[str], values: dict[str, Any]) -> None:
@@ -193,15 +171,21 @@ class SqlStore:
             transact(self._engine, functools.partial(_execute, change=change))
 
     def artifact(self, run_id: str, path: str) -> bytes:
-        """See ``Store.artifact``."""
+        return download(self.location, run_id, path, self._artifact_uri(run_id))
+
+    def add_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        artifact_uri = self._artifact_uri(run_id)
+        artifact_root(artifact_uri)  # this run may be a stranger's
+        self._write_artifacts(run_id, artifact_uri, files)
+
+    def _artifact_uri(self, run_id: str) -> Any:
         run = tables().runs
         rows = self._read(select(run.c.artifact_uri).where(run.c.run_uuid == run_id))
         if not rows:
             raise _missing(run_id, self.location)
-        return download(self.location, run_id, path, rows[0][0])
+        return rows[0][0]
 
     def close(self) -> None:
-        """See ``Store.close``."""
         self._engine.dispose()
 
     def _read(self, query: Select[Any]) -> list[Any]:
@@ -219,6 +203,30 @@ def read_rows(engine: Engine, query: Any) -> list[Any]:
     except (ValueError, TypeError, OverflowError) as error:
         where = f"the database {engine.url.render_as_string(hide_password=True)}"
         raise TrackingError(str(Fault(where, "must hold what MLflow files", str(error), "mend it"))) from error
+
+
+def _conditions(query: RunQuery) -> Iterator[ColumnElement[bool]]:
+    run, tag, experiment = tables().runs, tables().tags, tables().experiments
+
+    def tagged(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return run.c.run_uuid.in_(select(tag.c.run_uuid).where(*conditions))
+
+    yield run.c.lifecycle_stage == "active"
+    if query.experiment_id is None:
+        active = select(experiment.c.experiment_id).where(experiment.c.lifecycle_stage == "active")
+        yield run.c.experiment_id.in_(active)
+    else:  # a database from elsewhere may have runs without one
+        yield run.c.experiment_id == (int(query.experiment_id) if query.experiment_id.isdecimal() else None)
+    if query.id_prefix is not None:
+        yield run.c.run_uuid.startswith(query.id_prefix, autoescape=True)
+    if query.name is not None:
+        yield run.c.name == query.name
+    for key, value in query.tags.items():
+        yield tagged(tag.c.key == key, tag.c.value == value)
+    for key in query.with_tags:
+        yield tagged(tag.c.key == key)
+    for key in query.without_tags:
+        yield ~tagged(tag.c.key == key)
 
 
 def _execute(connection: Connection, change: Update) -> None:

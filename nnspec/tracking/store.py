@@ -1,43 +1,55 @@
-"""The store: where runs are filed. One protocol, two writers: in bulk into a database (sql), or by MLflow's client
-(client)."""
+"""The store: where runs are filed. One contract, two writers that keep it: in bulk into a database (``sql``), or by
+MLflow's client (``client``). ``opening`` chooses between them; ``spool`` keeps what neither could file."""
 
 from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
-from nnspec.errors import Fault, TrackingError
-from nnspec.settings import Tracking
-from nnspec.terminal import complain
-from nnspec.tracking import locate
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import RunEnd, RunStart, Series
+from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
 
 
 @dataclass(frozen=True)
-class RunFacts:
-    """A filed run as far as resuming and reading need it. Times in milliseconds since 1970."""
+class FoundRun:
+    """A filed run as a search finds it: of its tags those of ``IDENTITY_TAGS``; ``start_time`` in milliseconds since
+    1970."""
 
     run_id: str
-    experiment_id: str
     name: str
     status: str
+    start_time: int
     tags: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """A database may hold anything in any column: texts become texts here, what is missing an empty one."""
+        for name in ("run_id", "name", "status"):
+            object.__setattr__(self, name, as_text(getattr(self, name)))
+        object.__setattr__(self, "tags", _texts(self.tags))
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the spec of a cell; empty for other runs."""
+        return self.tags.get(FINGERPRINT_TAG, "")
+
+
+@dataclass(frozen=True)
+class RunFacts(FoundRun):
+    """Everything about a filed run but its artifacts and histories: all its tags, of each metric the last value."""
+
+    experiment_id: str
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    start_time: int
     end_time: int | None
     deleted: bool = False
 
     def __post_init__(self) -> None:
-        """A database may hold anything in any column: texts become texts here, what is missing an empty one."""
-        for name in ("run_id", "experiment_id", "name", "status"):
-            object.__setattr__(self, name, as_text(getattr(self, name)))
-        for name in ("tags", "params"):
-            object.__setattr__(self, name, {as_text(key): as_text(value) for key, value in getattr(self, name).items()})
+        super().__post_init__()
+        object.__setattr__(self, "experiment_id", as_text(self.experiment_id))
+        object.__setattr__(self, "params", _texts(self.params))
         metrics = {
             as_text(key): value if isinstance(value, (int, float)) else math.nan for key, value in self.metrics.items()
         }
@@ -51,13 +63,25 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-@dataclass(frozen=True)
-class Child:
-    """A cell of a sweep."""
+def _texts(pairs: Mapping[str, str]) -> dict[str, str]:
+    return {as_text(key): as_text(value) for key, value in pairs.items()}
 
-    run_id: str
-    fingerprint: str
-    status: str
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs to search for: those that are not deleted and meet all that is said here.
+
+    ``experiment_id`` is the experiment they are in; None for every experiment that is not deleted. ``id_prefix`` is
+    what their id begins with, in hexadecimal digits. They have each of ``tags`` with this value, each of ``with_tags``
+    with any value, and none of ``without_tags``.
+    """
+
+    experiment_id: str | None = None
+    id_prefix: str | None = None
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    with_tags: Sequence[str] = ()
+    without_tags: Sequence[str] = ()
 
 
 def now_ms() -> int:
@@ -65,8 +89,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Store(Protocol):
-    """Files runs. Every method raises TrackingError, with a message for the user, when the store cannot do it.
+class Store(ABC):
+    """Files runs and finds them again. Every method raises TrackingError, with a message for the user, when the store
+    cannot do it.
 
     Calling a method again with the same arguments after a failure is safe: what was filed before is recognised.
     The methods may be called from several threads.
@@ -74,94 +99,66 @@ class Store(Protocol):
 
     location: Location
 
+    @abstractmethod
     def experiment(self, name: str) -> str:
         """The id of the experiment called ``name``, made if there is none; one without a kind becomes one of model
         training."""
 
+    @abstractmethod
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
         """File runs as RUNNING with params, tags and data set; their ids in the same order."""
 
+    @abstractmethod
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
         """Add to the histories of runs: of each series, the points after the last one filed."""
 
+    @abstractmethod
     def finish(self, ends: Sequence[RunEnd]) -> None:
         """Complete runs: artifacts, the rest of the history, final metrics and tags, and only then status and end
         time."""
 
-    def find_children(self, parent_id: str) -> list[Child]:
+    @abstractmethod
+    def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
+        """The runs that the query means, oldest first; at most ``limit`` of them."""
+
+    def find_children(self, parent_id: str) -> list[FoundRun]:
         """The cells of a sweep that are not deleted, oldest first; TrackingError if there is no such run."""
+        return self.search(RunQuery(self.get(parent_id).experiment_id, tags={PARENT_TAG: parent_id}))
 
     def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
         """The run id of the youngest sweep in the experiment, among those with these tags if some are given."""
+        query = RunQuery(experiment_id, tags=tags or {}, with_tags=(SWEEP_TAG,))
+        found = self.search(query, newest_first=True, limit=1)
+        return found[0].run_id if found else None
 
+    @abstractmethod
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
         """Fingerprint -> run id of the youngest FINISHED cell, for the fingerprints that have one."""
 
-    def tagged(self, experiment_id: str, key: str, value: str) -> list[RunFacts]:
-        """The runs of the experiment that are not deleted and have this tag, oldest first."""
-
+    @abstractmethod
     def get(self, run_id: str) -> RunFacts:
         """A run's facts; TrackingError if there is none of this id."""
 
+    @abstractmethod
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
         """Set the status alone: 'RUNNING' to take a sweep up again, 'KILLED' for what a dead process left."""
 
+    @abstractmethod
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a run."""
 
+    @abstractmethod
     def delete(self, run_ids: Sequence[str]) -> None:
         """Delete runs as MLflow does: they leave the UI and ``mlflow gc`` removes them."""
 
+    @abstractmethod
     def artifact(self, run_id: str, path: str) -> bytes:
         """The content of one artifact; TrackingError if there is none."""
 
+    @abstractmethod
+    def add_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Add files to a run, by path; one of the same path is replaced."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of connections and threads. The store can be used no more."""
-
-
-def open_store(settings: Tracking) -> Store:
-    """The store that the settings mean, reached and ready, with the writer they ask for.
-
-    ``writer='auto'`` is the bulk writer for a database whose schema it has been tested with, else the client.
-
-    Raises:
-        TrackingError: if the URI is none, the store does not answer within seconds, or the writer does not fit it.
-    """
-    location = locate.locate(settings)
-    if location.kind in ("http", "file"):
-        if settings.writer == "sql":
-            raise locate.refuse("must be a database for tracking.writer=sql", location.uri, "use tracking.writer=auto")
-        if location.kind == "http":
-            locate.reach_server(location)
-        return _client(location)
-    if settings.writer == "client":
-        return _client(location)
-    return _database(location, settings.writer)
-
-
-def _client(location: Location) -> Store:
-    from nnspec.tracking.client import ClientStore
-
-    return ClientStore(location)
-
-
-def _database(location: Location, writer: str) -> Store:
-    from nnspec.tracking.schema import KNOWN_REVISIONS, connect
-    from nnspec.tracking.sql import SqlStore
-
-    engine, revision = connect(location)
-    if revision in KNOWN_REVISIONS:
-        return SqlStore(location, engine)
-    engine.dispose()
-    rule = f"must have a schema that the bulk writer has been tested with ({', '.join(sorted(KNOWN_REVISIONS))})"
-    fault = Fault(
-        "tracking.writer=sql",
-        rule,
-        f"revision {revision}",
-        "use tracking.writer=client, or the MLflow of the constraints file",
-    )
-    if writer == "sql":
-        raise TrackingError(str(fault))
-    instead = "filing through MLflow's client instead, which is slower"
-    complain(Fault(fault.where, fault.rule, fault.value, instead))
-    return _client(location)

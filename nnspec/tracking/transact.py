@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
 from nnspec.errors import Fault, TrackingError
+from nnspec.tracking.patience import pauses
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 PATIENCE_SECONDS = 300.0
 DOWN_SECONDS = 60.0  # how long a database server may take to come back
-LONGEST_PAUSE = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 # SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
 _AGAIN = ("40001", "40P01", "55P03")
 _MYSQL_AGAIN = (
@@ -41,23 +43,35 @@ def transact(
     from sqlalchemy.exc import SQLAlchemyError
 
     started = monotonic()
-    pause = 0.02
-    while True:
+    connected = False
+
+    def attempt() -> T:
+        nonlocal connected
         connected = engine.dialect.name == "sqlite"  # a file that cannot be opened will not mend itself
-        try:
-            with engine.connect().execution_options(nnspec_write=write) as connection, connection.begin():
-                connected = True
-                return work(connection)
-        except SQLAlchemyError as error:
-            again = _worth_another(error) or not connected
-            if not again or monotonic() > started + (patience if connected else min(patience, DOWN_SECONDS)):
-                raise _refused(engine, error) from error
-        # Of several who collided, each waits a different time.
-        sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(2 * pause, LONGEST_PAUSE)
+        with engine.connect().execution_options(nnspec_write=write) as connection, connection.begin():
+            connected = True
+            return work(connection)
+
+    def worth_another(error: BaseException) -> bool:
+        return isinstance(error, SQLAlchemyError) and (not connected or _may_pass(error))
+
+    def too_late(_tried: RetryCallState) -> bool:
+        return monotonic() > started + (patience if connected else min(patience, DOWN_SECONDS))
+
+    tries = Retrying(
+        retry=retry_if_exception(worth_another),
+        stop=too_late,
+        wait=pauses(FIRST_PAUSE, LONGEST_PAUSE),
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return tries(attempt)
+    except SQLAlchemyError as error:
+        raise _refused(engine, error) from error
 
 
-def _worth_another(error: Any) -> bool:
+def _may_pass(error: Any) -> bool:
     if getattr(error, "connection_invalidated", False):
         return True
     cause = getattr(error, "orig", None)

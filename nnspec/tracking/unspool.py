@@ -13,13 +13,20 @@ from pathlib import Path
 from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.files import open_note
 from nnspec.tracking.files import lock, write_file
-from nnspec.tracking.provenance import PROCESS_TAG, process_alive
-from nnspec.tracking.records import FINGERPRINT_TAG, NAME_LIMIT, PARENT_TAG, SWEEP_TAG, RunStart
+from nnspec.tracking.provenance import process_alive
+from nnspec.tracking.records import (
+    FINGERPRINT_TAG,
+    ITEM_TAG,
+    NAME_LIMIT,
+    PARENT_TAG,
+    PROCESS_TAG,
+    SPOOL_TAG,
+    SWEEP_TAG,
+    RunStart,
+)
 from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, read_manifest, read_runs
-from nnspec.tracking.store import Child, RunFacts, Store
+from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store
 
-SPOOL_TAG = "nnspec.spool_id"
-ITEM_TAG = "nnspec.spool_item"
 LOCK = ".filing"
 
 
@@ -112,9 +119,9 @@ class _Filing:
         self.ids: dict[str, str] = {}
         self.before = 0
         self._seen: list[tuple[int, Unfiled]] = []
-        self._tries: dict[str, list[RunFacts]] = defaultdict(list)
-        for facts in self.store.tagged(self.experiment_id, SPOOL_TAG, self.spool_id):
-            self._tries[facts.tags.get(ITEM_TAG, "")].append(facts)
+        self._tries: dict[str, list[FoundRun]] = defaultdict(list)
+        for found in self.store.search(RunQuery(self.experiment_id, tags={SPOOL_TAG: self.spool_id})):
+            self._tries[found.tags.get(ITEM_TAG, "")].append(found)
 
     def unfit(self, runs: Mapping[int, Unfiled]) -> dict[int, tuple[str, NoSuchRun]]:
         """The field that keeps a run from being filed, and why: the store has not its parent, or not the run that had
@@ -172,7 +179,7 @@ class _Filing:
         start = replace(run.start, parent=parent, tags={**run.start.tags, **tags})
         return replace(run, start=start, end=replace(run.end, tags={**run.end.tags, **tags}))
 
-    def _there(self, marked: Mapping[int, Unfiled]) -> dict[int, list[Child]]:
+    def _there(self, marked: Mapping[int, Unfiled]) -> dict[int, list[FoundRun]]:
         """What the store has of each run, not deleted."""
         cells = {number: run for number, run in marked.items() if _is_cell(run.start)}
         parents = {run.start.parent: run.start for run in cells.values()}
@@ -186,7 +193,7 @@ class _Filing:
             for number, run in marked.items()
         }
 
-    def _children(self, parent: str, start: RunStart) -> list[Child]:
+    def _children(self, parent: str, start: RunStart) -> list[FoundRun]:
         facts = self.store.get(parent)
         other = facts.tags.get(PROCESS_TAG, "")
         if facts.status == "RUNNING" and other != start.tags.get(PROCESS_TAG) and process_alive(other):
@@ -195,17 +202,17 @@ class _Filing:
             )
         return self.store.find_children(parent)
 
-    def _alike(self, number: int, run: Unfiled) -> list[Child]:
+    def _alike(self, number: int, run: Unfiled) -> list[FoundRun]:
         """Of a run that is no sweep's cell: what earlier tries began, what began before it was spooled, and its
         twins."""
-        found = {facts.run_id: facts for facts in self._tries[str(number)]}
+        found = {one.run_id: one for one in self._tries[str(number)]}
         key = FINGERPRINT_TAG if FINGERPRINT_TAG in run.start.tags else SWEEP_TAG
         if key in run.start.tags:
-            alike = self.store.tagged(self.experiment_id, key, run.start.tags[key])
-            found |= {facts.run_id: facts for facts in alike if _twin(facts, run.start)}
+            alike = self.store.search(RunQuery(self.experiment_id, tags={key: run.start.tags[key]}))
+            found |= {one.run_id: one for one in alike if _twin(one, run.start)}
         if run.begun:
             found[run.end.run_id] = self._begun(run)
-        return [Child(facts.run_id, facts.tags.get(FINGERPRINT_TAG, ""), facts.status) for facts in found.values()]
+        return list(found.values())
 
     def _begun(self, run: Unfiled) -> RunFacts:
         facts = self.store.get(run.end.run_id)
@@ -226,7 +233,7 @@ def _is_cell(start: RunStart) -> bool:
     return start.parent is not None and FINGERPRINT_TAG in start.tags
 
 
-def _known(run: Unfiled, there: Sequence[Child]) -> Child | None:
+def _known(run: Unfiled, there: Sequence[FoundRun]) -> FoundRun | None:
     """The run that the store has in this one's place: a complete one, else the one that had begun before it was
     spooled.
 
@@ -237,19 +244,19 @@ def _known(run: Unfiled, there: Sequence[Child]) -> Child | None:
     return next(iter([child for child in done if child in begun] + done + begun), None)
 
 
-def _complete(run: Unfiled, child: Child) -> bool:
+def _complete(run: Unfiled, child: FoundRun) -> bool:
     """Whether a run of the store needs nothing more: a status other than RUNNING is the last that is filed of it."""
     return child.status in ("FINISHED", run.end.status)
 
 
-def _twin(facts: RunFacts, start: RunStart) -> bool:
+def _twin(found: FoundRun, start: RunStart) -> bool:
     """Whether the store began this very run and its answer was lost."""
-    same = (facts.name, facts.start_time, facts.tags.get(PARENT_TAG)) == (
+    same = (found.name, found.start_time, found.tags.get(PARENT_TAG)) == (
         start.name[:NAME_LIMIT],
         start.start_time,
         start.parent,
     )
-    return same and facts.tags.get(PROCESS_TAG) == start.tags.get(PROCESS_TAG) and SPOOL_TAG not in facts.tags
+    return same and found.tags.get(PROCESS_TAG) == start.tags.get(PROCESS_TAG) and SPOOL_TAG not in found.tags
 
 
 def _parents_first(runs: Mapping[int, Unfiled]) -> list[list[int]]:

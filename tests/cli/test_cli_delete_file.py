@@ -71,10 +71,12 @@ def trained_cell():
 
 
 def found(uri):
+    from nnspec.tracking import RunQuery
+
     with opened(uri) as store:
         return [
             run
-            for run in store.tagged(store.experiment("nnspec-xor"), "nnspec.spool_item", "0")
+            for run in store.search(RunQuery(store.experiment("nnspec-xor"), tags={"nnspec.spool_item": "0"}))
             if run.status == "FINISHED"
         ]
 

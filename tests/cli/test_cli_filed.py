@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.cli.filed import UsageError, _search_client, find_run, opened
+from nnspec.cli.filed import UsageError, find_run
+from nnspec.settings import Tracking
+from nnspec.tracking import open_store
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own, on its first import
 
 
-@pytest.fixture
-def store(filed):
-    with opened(filed.uri) as store:
-        yield store
+@pytest.fixture(params=["sql", "client"])
+def store(request, filed):
+    opened = open_store(Tracking(uri=filed.uri, writer=request.param))
+    yield opened
+    opened.close()
 
 
 def test_a_run_by_id_prefix_and_name(store, filed):
@@ -40,15 +45,6 @@ def test_a_run_that_is_not_there(store, words):
         find_run(store, words)
 
 
-@pytest.mark.filterwarnings("ignore")  # MLflow's own, on its first import
-def test_tables_and_client_find_the_same(store, filed):
-    from nnspec.cli.filed import _search
-
-    name = store.get(filed.sweep.run_ids[0]).name
-    for by, words in (("last", ""), ("prefix", filed.sweep.parent[:12]), ("name", name), ("name", "nosuch")):
-        assert _search(store, by, words) == _search_client(store, by, words)
-
-
 def test_a_store_that_is_not_there_is_not_made(tmp_path, nnspec):
     status, _, err = nnspec("table", "last", "--uri", f"sqlite:///{tmp_path}/none.db")
     assert status == 2
@@ -58,9 +54,6 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path, nnspec):
 
 
 def test_last_of_nothing(tmp_path, nnspec):
-    from nnspec.settings import Tracking
-    from nnspec.tracking import open_store
-
     uri = f"sqlite:///{tmp_path}/empty.db"
     open_store(Tracking(uri=uri)).close()
     status, _, err = nnspec("report", "last", "--uri", uri)

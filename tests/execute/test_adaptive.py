@@ -33,7 +33,9 @@ def test_every_cell_stops_at_the_first_look_that_is_precise_enough() -> None:
     training = trainer([spec("relu"), spec("gelu")], Runtime(workers=1, precision=PRECISION), auto=True)
     rule = looks(PRECISION)
     found = cells(training)
-    assert training.updaters == {"too few updates to compile for": sum(len(cell.result.seeds) for cell in found.values())}
+    assert training.updaters == {
+        "too few updates to compile for": sum(len(cell.result.seeds) for cell in found.values())
+    }
     for index, cell in found.items():
         solved = np.asarray(cell.result.solved)
         networks = len(solved)

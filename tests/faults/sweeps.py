@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from nnspec.tracking.template import schema_script
+
 PRELOAD = [
     "sweeps",
     "torch",
@@ -40,6 +42,7 @@ SHORT = ["train.epochs=40", "train.log_every=10", "train.workers=1", "sweep.repo
 @cache
 def forks() -> Any:
     """Processes from a server that is made once: forking pytest itself would copy its threads' locks."""
+    schema_script()  # a command could not make it that may write little, and each has a home of its own
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def database(running: tuple[str, servers.Server]) -> str:
 def command(folder: Path, *words: str) -> str:
     """What ``run.py`` says; it must end well."""
     environ = {"PYTHONPATH": str(RUN.parent), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    environ["XDG_CACHE_HOME"] = os.environ["XDG_CACHE_HOME"]
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [sys.executable, RUN, *WORDS, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import forking
+from platformdirs import user_cache_path
+
+from nnspec.tracking.template import schema_script
 
 COMMAND = "nnspec.cli:main"
 HERE = Path(__file__).parent
@@ -48,6 +51,7 @@ class Sandbox:
 
     def __init__(self, root: Path, preload: Sequence[str] = forking.PRELOAD, seconds: float = SECONDS):
         self.root, self.seconds = root.resolve(), seconds
+        schema_script()  # a command of a case may start no program, and its home is empty
         self.work, self.home, self.tmp = (self.root / name for name in ("work", "home", "tmp"))
         self.canary = self.root / "canary"
         self.canary.mkdir(parents=True)
@@ -137,6 +141,7 @@ class Sandbox:
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
             "MPLCONFIGDIR": str(self.tmp),
+            "XDG_CACHE_HOME": str(user_cache_path()),
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             "NNSPEC_CANARY": str(self.tmp / f"{RAN}canary"),

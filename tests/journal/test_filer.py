@@ -22,8 +22,9 @@ from nnspec.results.cell import NEVER
 from nnspec.results.events import Begun, Failed, Live, TrainedCell
 from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
-from nnspec.tracking import Store, file_spool, open_store
-from nnspec.tracking.records import FINGERPRINT_TAG, cell_artifacts
+from nnspec.tracking import RunQuery, Store, file_spool, open_store
+from nnspec.tracking.artifacts import cell_artifacts
+from nnspec.tracking.records import FINGERPRINT_TAG
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]
@@ -133,14 +134,17 @@ def test_from_whichever_call_the_store_fails_nothing_is_lost_and_nothing_is_twic
 
 def runs_of(store: Store, experiment_id: str, cells: list[TrainedCell]) -> list[str]:
     return [
-        facts.run_id for cell in cells for facts in store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)
+        run.run_id
+        for cell in cells
+        for run in store.search(RunQuery(experiment_id, tags={FINGERPRINT_TAG: cell.spec.fingerprint}))
     ]
 
 
 def check_all_there(store: Store, experiment_id: str, cells: list[TrainedCell]) -> None:
     """Each cell has one run, complete, in its status."""
     for cell in cells:
-        (facts,) = store.tagged(experiment_id, FINGERPRINT_TAG, cell.spec.fingerprint)
+        (run_id,) = runs_of(store, experiment_id, [cell])
+        facts = store.get(run_id)
         assert facts.params == cell.spec.flat()
         if cell.index == CELLS - 1:
             assert (facts.status, facts.tags[FAILURE_TAG]) == ("FAILED", "out of memory")

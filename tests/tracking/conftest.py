@@ -11,16 +11,9 @@ import servers
 
 from nnspec.results.cell import NEVER, Results
 from nnspec.specs import Member, RunSpec, Train
-from nnspec.tracking.records import (
-    DatasetInfo,
-    RunEnd,
-    RunStart,
-    cell_artifacts,
-    dataset_info,
-    final_metrics,
-    history_series,
-    run_name,
-)
+from nnspec.tracking.artifacts import cell_artifacts
+from nnspec.tracking.cell_records import dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.records import DatasetInfo, RunEnd, RunStart
 
 INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 TARGETS = np.array([[0], [1], [1], [0]], np.float32)

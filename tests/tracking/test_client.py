@@ -18,11 +18,11 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
+from nnspec.tracking import open_store
 from nnspec.tracking.client import ClientStore
 from nnspec.tracking.locate import Location, ui_command
 from nnspec.tracking.patience import Patience, may_pass
 from nnspec.tracking.records import RunEnd, RunStart, Series
-from nnspec.tracking.store import open_store
 
 Make = Callable[..., Any]
 LOCATION = Location("http://host:5000", "http")
@@ -31,7 +31,7 @@ LOCATION = Location("http://host:5000", "http")
 class Failing:
     """A call that fails so many times with an error, then returns."""
 
-    def __init__(self, times: int, error: Exception):
+    def __init__(self, times: int, error: BaseException):
         self.left, self.error, self.calls = times, error, 0
 
     def __call__(self) -> str:
@@ -81,6 +81,22 @@ def test_a_refusal_is_not_repeated(clock: list[float]) -> None:
         Patience(LOCATION).call(work)
     assert work.calls == 1
     assert clock == []
+
+
+def test_an_interrupt_is_not_repeated(clock: list[float]) -> None:
+    work = Failing(1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        Patience(LOCATION).call(work)
+    assert work.calls == 1
+    assert clock == []
+
+
+def test_what_was_done_after_all_is_not_done_again(clock: list[float]) -> None:
+    """The first try is not asked about; then the first answer that is one counts."""
+    work, answers = Failing(10, down()), iter([None, None, "found"])
+    assert Patience(LOCATION).call(work, lambda: next(answers)) == "found"
+    assert work.calls == 3
+    assert len(clock) == 3
 
 
 def test_what_may_pass() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
+from nnspec.tracking import open_store
 from nnspec.tracking.locate import DRIVERS, Location, locate, run_page, ui_command
-from nnspec.tracking.store import open_store
 
 
 def test_the_setting_comes_before_the_environment_before_the_default(folder: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from nnspec.errors import TrackingError, WeightsError
 from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
+from nnspec.tracking import Store, open_store
 from nnspec.tracking.read import read_spec, read_table, read_weights
 from nnspec.tracking.records import RunStart
-from nnspec.tracking.store import Store, open_store
 
 Make = Callable[..., Any]
 SHAPES = {"0.weight": (4, 2), "0.bias": (4,), "2.weight": (1, 4), "2.bias": (1,)}
@@ -32,7 +32,7 @@ def test_spec_and_weights_come_back(store: Store, cell: Make, started: Make, end
     made = cell(seed=4, replicates=3)
     run_id = store.start([started(made)], store.experiment("one"))[0]
     store.finish([ended(made, run_id)])
-    assert RunSpec.from_mapping(read_spec(run_id, Tracking())) == made.spec
+    assert RunSpec.from_mapping(read_spec(run_id, store)) == made.spec
     weights = read_weights(run_id, store, SHAPES, replicates=3)
     assert all(np.array_equal(weights[name], made.final[name]) for name in SHAPES)
     initial = read_weights(run_id, store, path="weights/initial.safetensors")

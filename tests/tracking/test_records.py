@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnspec.results.cell import NEVER, Results
-from nnspec.tracking.records import (
-    RunEnd,
-    Series,
+from nnspec.tracking.cell_records import (
     dataset_info,
     describe,
     final_metrics,
@@ -23,6 +21,7 @@ from nnspec.tracking.records import (
     quantile,
     run_name,
 )
+from nnspec.tracking.records import RunEnd, Series
 
 Cell = Callable[..., Results]
 

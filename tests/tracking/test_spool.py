@@ -18,10 +18,10 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.results.cell import Results
 from nnspec.settings import Tracking
+from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.artifacts import weights_file
 from nnspec.tracking.records import RunEnd, RunStart, Series
 from nnspec.tracking.spool import FILED, MANIFEST, Unfiled, kept_message, read_spool, spool
-from nnspec.tracking.store import Store, open_store
 from nnspec.tracking.unspool import FiledSpool, file_spool
 
 Make = Callable[..., Any]
@@ -132,11 +132,8 @@ def test_it_is_filed_once_wherever_filing_is_cut_off(folder: Path, unfiled: list
             with pytest.raises(KeyboardInterrupt):
                 file_spool(made, Dying(store, calls, after))  # type: ignore[arg-type]
             ids = file_spool(made, store).ids
-            found = store.tagged(
-                store.experiment(f"cut-{calls}-{after}"),
-                "nnspec.spool_id",
-                json.loads((made / MANIFEST).read_text())["spool_id"],
-            )
+            spool_id = json.loads((made / MANIFEST).read_text())["spool_id"]
+            found = store.search(RunQuery(store.experiment(f"cut-{calls}-{after}"), tags={"nnspec.spool_id": spool_id}))
             assert {facts.run_id for facts in found} == set(ids)
             assert len(found) == 4
             assert {facts.status for facts in found} == {"FINISHED"}
@@ -344,7 +341,7 @@ def test_every_field_is_checked_and_the_other_runs_are_filed(
     assert sweep is not None
     kept = [cell.spec.fingerprint for place_, cell in enumerate(cells) if place_ != number]
     assert [child.fingerprint for child in store.find_children(sweep)] == kept
-    assert store.tagged(experiment_id, "nnspec.fingerprint", cells[number].spec.fingerprint) == []
+    assert store.search(RunQuery(experiment_id, tags={"nnspec.fingerprint": cells[number].spec.fingerprint})) == []
 
 
 @pytest.mark.parametrize(

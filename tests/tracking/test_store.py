@@ -15,8 +15,8 @@ import servers
 from nnspec.errors import TrackingError
 from nnspec.results.cell import Results
 from nnspec.settings import Tracking
+from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.records import RunEnd, RunStart, Series
-from nnspec.tracking.store import Store, open_store
 
 WRITERS = ("sql", "client")
 ODD = {"inf": math.inf, "low": -math.inf, "nan": math.nan, "tiny": 5e-324, "third": 1 / 3}
@@ -229,10 +229,44 @@ def test_finding_runs(filed: Filed) -> None:
         marks[0]: filed.ids[0],
         marks[3]: filed.ids[3],
     }
-    assert [facts.run_id for facts in filed.store.tagged(filed.experiment_id, "verdict", "solved")] == [
+    assert [
+        facts.run_id for facts in filed.store.search(RunQuery(filed.experiment_id, tags={"verdict": "solved"}))
+    ] == [
         filed.ids[0],
         filed.ids[3],
     ]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_searching_runs(filed: Filed, inside: bool) -> None:
+    """In their experiment, and in all of them."""
+    store, ids = filed.store, filed.ids
+
+    def found(newest_first: bool = False, limit: int | None = None, **query: Any) -> list[str]:
+        asked = RunQuery(filed.experiment_id if inside else None, **query)
+        return [run.run_id for run in store.search(asked, newest_first, limit)]
+
+    assert found() == [filed.sweep, *ids]
+    assert found(newest_first=True, limit=2) == [ids[3], ids[2]]
+    assert found(without_tags=("mlflow.parentRunId",)) == [filed.sweep, ids[3]]
+    assert found(without_tags=("mlflow.parentRunId", "nnspec.sweep")) == [ids[3]]
+    assert found(with_tags=("mlflow.parentRunId", "verdict")) == [ids[0]]
+    assert found(tags={"verdict": "solved"}) == [ids[0], ids[3]]
+    assert found(tags={"verdict": "solved", "mlflow.parentRunId": filed.sweep}) == [ids[0]]
+    assert found(name="mlp-4-gelu-kaiming_uniform-adam-s2") == [ids[2]]
+    assert found(name="mlp") == found(name="it's") == found(name="%") == []
+    assert found(id_prefix=ids[1][:31]) == [ids[1]]
+    assert found(id_prefix="f" * 8) == []
+    assert store.search(RunQuery("12345")) == []
+    (first,) = store.search(RunQuery(tags={"mlflow.runName": "mlp-4-gelu-kaiming_uniform-adam-s0"}))
+    run = filed.client.get_run(ids[0])
+    assert (first.run_id, first.name, first.status, first.start_time, dict(first.tags)) == (
+        ids[0],
+        "mlp-4-gelu-kaiming_uniform-adam-s0",
+        "FINISHED",
+        1_000,
+        {key: run.data.tags[key] for key in ("mlflow.parentRunId", "nnspec.fingerprint")},
+    )
 
 
 def test_facts_are_those_of_the_client(filed: Filed) -> None:
@@ -279,6 +313,32 @@ def test_taking_up_and_deleting(fresh: Store) -> None:
     assert fresh.latest_sweep(experiment_id) == second
     fresh.delete([second])
     assert fresh.latest_sweep(experiment_id) is None
+
+
+def test_what_is_deleted_is_not_found(fresh: Store) -> None:
+    one, two = fresh.experiment("one"), fresh.experiment("two")
+    (first,) = fresh.start([RunStart("a", {}, {}, start_time=1)], one)
+    (second,) = fresh.start([RunStart("a", {}, {}, start_time=2)], two)
+    assert [run.run_id for run in fresh.search(RunQuery(name="a"))] == [first, second]
+    fresh.delete([first])
+    assert [run.run_id for run in fresh.search(RunQuery(name="a"))] == [second]
+    servers.query(fresh.location.uri, "UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'two'")
+    assert fresh.search(RunQuery(name="a")) == []
+
+
+def test_artifacts_are_added_to_a_run(fresh: Store, tmp_path: Path) -> None:
+    (run_id,) = fresh.start([RunStart("a", {}, {})], fresh.experiment("one"))
+    fresh.add_artifacts(run_id, {"a.txt": b"first", "deep/b.txt": b"b"})
+    fresh.add_artifacts(run_id, {"a.txt": b"second"})
+    assert [fresh.artifact(run_id, path) for path in ("a.txt", "deep/b.txt")] == [b"second", b"b"]
+    assert fresh.get(run_id).status == "RUNNING"
+    (folder,) = (path.parent for path in tmp_path.rglob("a.txt"))
+    (folder / "elsewhere").symlink_to(tmp_path)
+    with pytest.raises(TrackingError, match=r"the artifact elsewhere/c.txt must lie below the folder of its run"):
+        fresh.add_artifacts(run_id, {"elsewhere/c.txt": b"c"})
+    assert not (tmp_path / "c.txt").exists()
+    with pytest.raises(TrackingError, match="must exist, but got 'missing'"):
+        fresh.add_artifacts("missing", {"a.txt": b""})
 
 
 def test_another_process_files_only_the_rest(fresh: Store) -> None:
@@ -359,4 +419,26 @@ def test_odd_folder_names(writer: str, tmp_path: Path, monkeypatch: pytest.Monke
     client = MlflowClient(tracking_uri=store.location.absolute)
     assert Path(client.download_artifacts(run_id, "deep/er/a.txt")).read_bytes() == b"found"
     assert [path.relative_to(odd).parts[0] for path in tmp_path.rglob("a.txt")] == ["mlartifacts"]
+    store.close()
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_store_in_the_folder_above(writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs come back; and an experiment whose artifacts an older version put there by way of this folder goes
+    on."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    store = open_store(Tracking(uri="sqlite:///../mlflow.db", writer=writer))
+    experiment_id = store.experiment("one")
+    (run_id,) = store.start([RunStart("a", {}, {})], experiment_id)
+    store.finish([RunEnd(run_id, artifacts={"a.txt": b"found"})])
+    assert store.artifact(run_id, "a.txt") == b"found"
+    crooked = f"{tmp_path}/here/../mlartifacts/one"
+    servers.query(f"sqlite:///{tmp_path}/mlflow.db", f"UPDATE experiments SET artifact_location = '{crooked}'")
+    (run_id,) = store.start([RunStart("b", {}, {})], experiment_id)
+    store.finish([RunEnd(run_id, artifacts={"b.txt": b"b"})])
+    assert store.get(run_id).status == "FINISHED"
+    assert len(list(tmp_path.glob("mlartifacts/one/*/artifacts/b.txt"))) == 1
+    with pytest.raises(TrackingError, match=r"must be a folder without '\.\.'"):
+        store.add_artifacts(run_id, {"c.txt": b"c"})
     store.close()

@@ -16,11 +16,11 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.results.cell import Results
 from nnspec.settings import Tracking
-from nnspec.tracking.provenance import PROCESS_TAG, process_id
-from nnspec.tracking.records import RunEnd, RunStart
+from nnspec.tracking import RunQuery, Store, open_store
+from nnspec.tracking.provenance import process_id
+from nnspec.tracking.records import PROCESS_TAG, SPOOL_TAG, RunEnd, RunStart
 from nnspec.tracking.spool import FILED, Unfiled, spool
-from nnspec.tracking.store import Store, open_store
-from nnspec.tracking.unspool import SPOOL_TAG, FiledSpool, file_spool, spools, unfiled_of
+from nnspec.tracking.unspool import FiledSpool, file_spool, spools, unfiled_of
 
 Make = Callable[..., Any]
 CELLS = 5
@@ -147,7 +147,7 @@ def test_a_single_run_that_a_broken_beginning_left_is_not_there_twice(
         with pytest.raises(TrackingError, match="must be a store that answers"):
             by_client.start(starts, experiment_id)
     filed = file_spool(spooled(folder, starts, cells[:1], ended), by_client)
-    found = by_client.tagged(experiment_id, "nnspec.fingerprint", cells[0].spec.fingerprint)
+    found = by_client.search(RunQuery(experiment_id, tags={"nnspec.fingerprint": cells[0].spec.fingerprint}))
     assert {facts.run_id: facts.status for facts in found} == {kept: "RUNNING", filed.ids[0]: "FINISHED"}
 
 
@@ -219,7 +219,7 @@ def test_runs_that_an_earlier_try_began_without_their_params_are_begun_again(
             assert by_client.get(run_id).params == cell.spec.flat()
             found = [
                 one
-                for one in by_client.tagged(experiment_id, "nnspec.fingerprint", cell.spec.fingerprint)
+                for one in by_client.search(RunQuery(experiment_id, tags={"nnspec.fingerprint": cell.spec.fingerprint}))
                 if SPOOL_TAG in one.tags
             ]
             alone = [one for one in found if one.tags.get("mlflow.parentRunId") == above]
@@ -262,7 +262,10 @@ def test_a_sweep_of_another_store_is_refused(folder: Path, cells: list[Results],
     made = spooled(folder, starts_of(cells, started, parent), cells, ended)
     with pytest.raises(TrackingError, match=f"must exist, but got '{parent}'"):
         file_spool(made, other)
-    assert other.tagged(other.experiment(EXPERIMENT), "nnspec.fingerprint", cells[0].spec.fingerprint) == []
+    assert (
+        other.search(RunQuery(other.experiment(EXPERIMENT), tags={"nnspec.fingerprint": cells[0].spec.fingerprint}))
+        == []
+    )
 
 
 def test_the_folders_of_a_sweep(folder: Path, cells: list[Results], started: Make, ended: Make) -> None:

@@ -1,0 +1,58 @@
+"""Opening the store that the settings mean, with the writer that fits it."""
+
+from __future__ import annotations
+
+from nnspec.errors import Fault, TrackingError
+from nnspec.settings import Tracking
+from nnspec.terminal import complain
+from nnspec.tracking import locate
+from nnspec.tracking.locate import Location
+from nnspec.tracking.store import Store
+
+
+def open_store(settings: Tracking) -> Store:
+    """The store that the settings mean, reached and ready, with the writer they ask for.
+
+    ``writer='auto'`` is the bulk writer for a database whose schema it has been tested with, else the client.
+
+    Raises:
+        TrackingError: if the URI is none, the store does not answer within seconds, or the writer does not fit it.
+    """
+    location = locate.locate(settings)
+    if location.kind in ("http", "file"):
+        if settings.writer == "sql":
+            raise locate.refuse("must be a database for tracking.writer=sql", location.uri, "use tracking.writer=auto")
+        if location.kind == "http":
+            locate.reach_server(location)
+        return _client(location)
+    if settings.writer == "client":
+        return _client(location)
+    return _database(location, settings.writer)
+
+
+def _client(location: Location) -> Store:
+    from nnspec.tracking.client import ClientStore
+
+    return ClientStore(location)
+
+
+def _database(location: Location, writer: str) -> Store:
+    from nnspec.tracking.schema import KNOWN_REVISIONS, connect
+    from nnspec.tracking.sql import SqlStore
+
+    engine, revision = connect(location)
+    if revision in KNOWN_REVISIONS:
+        return SqlStore(location, engine)
+    engine.dispose()
+    rule = f"must have a schema that the bulk writer has been tested with ({', '.join(sorted(KNOWN_REVISIONS))})"
+    fault = Fault(
+        "tracking.writer=sql",
+        rule,
+        f"revision {revision}",
+        "use tracking.writer=client, or the MLflow of the constraints file",
+    )
+    if writer == "sql":
+        raise TrackingError(str(fault))
+    instead = "filing through MLflow's client instead, which is slower"
+    complain(Fault(fault.where, fault.rule, fault.value, instead))
+    return _client(location)
