@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, MODELS
+from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound
+from nnspec.catalog.maths import Array
 from nnspec.specs import Member, RunSpec
-
-SOFTMAX = "softmax"  # the one output activation that is not elementwise
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,20 @@ class Dense:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """An elementwise activation (or softmax); ``tensors`` are the full names of what it learns, each of shape [1]."""
+    """An activation behind a layer; ``tensors`` has the full name of what it learns, of shape [1], or is empty."""
 
     name: str
     member: Member
     tensors: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> Activation:
+        """The activation's formulas."""
+        return OUTPUTS[self.member.name]
+
+    def bind(self, learned: Array | None = None) -> Bound:
+        """The formulas with the spec's parameters, and what it learns as it is now; see ``Activation.bind``."""
+        return self.entry.bind(dict(self.member.params), learned)
 
 
 @dataclass(frozen=True)
@@ -78,14 +86,14 @@ def architecture(spec: RunSpec) -> Architecture:
 
 @lru_cache(maxsize=4096)
 def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
-    inputs = DATA[data.name].inputs(dict(data.params))
+    _, inputs = DATA[data.name].size(dict(data.params))
     classes = 2
     entry = MODELS[model.name]
     widths = (inputs, *entry.hidden(dict(model.params)), LOSSES[loss].columns(classes))
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
-    learned = ACTIVATIONS[activation.name].learned if len(dense) > 1 else ()
+    learned = OUTPUTS[activation.name].learned
     after = [
-        Pointwise(str(2 * i + 1), activation, tuple(f"{2 * i + 1}.{name}" for name in learned))
+        Pointwise(str(2 * i + 1), activation, (f"{2 * i + 1}.{learned.tensor}",) if learned else ())
         for i in range(len(dense) - 1)
     ]
     output = activation if entry.between is None else at_defaults(str(model["output"]))
@@ -93,13 +101,11 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     return Architecture(dense, tuple(after))
 
 
-@lru_cache(maxsize=1024)
 def rows(data: Member) -> int:
     """Rows of a data set."""
-    return len(DATA[data.name].make(dict(data.params)).inputs)
+    return DATA[data.name].size(dict(data.params))[0]
 
 
 def at_defaults(name: str) -> Member:
     """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
-    params = () if name == SOFTMAX else ACTIVATIONS[name].params
-    return Member(name, tuple(sorted((p.name, p.default) for p in params)))
+    return Member(name, tuple(sorted((p.name, p.default) for p in OUTPUTS[name].params)))

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from nnspec.architecture import SOFTMAX, Pointwise, architecture
-from nnspec.catalog import ACTIVATIONS
+from nnspec.architecture import Pointwise, architecture
 from nnspec.errors import WeightsError
 from nnspec.initial import initial_weights
 from nnspec.specs import RunSpec
@@ -59,7 +58,7 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     for dense, after in zip(shape.dense, shape.after, strict=True):
         layers.append(torch.nn.Linear(dense.fan_in, dense.fan_out, dtype=kind))
         layers.append(_module(after, kind))
-    if shape.output.name == "identity":
+    if isinstance(layers[-1], torch.nn.Identity):
         layers.pop()
     net = torch.nn.Sequential(*layers)
     net.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in weights.items()})
@@ -67,14 +66,13 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
 
 
 def _module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
-    member = after.member
-    if member.name == SOFTMAX:
-        return torch.nn.Softmax(dim=-1)
-    entry = ACTIVATIONS[member.name]
+    entry, params = after.entry, dict(after.member.params)
     if entry.module in OWN:
         return OWN[entry.module]()
     make = getattr(torch.nn, entry.module)
+    if not entry.elementwise:
+        return make(dim=-1)
     if entry.learned:
-        return make(**dict(member.params), dtype=kind)
+        return make(**params, dtype=kind)
     # torch's RReLU draws its slopes anew in training mode; the entry's formula is its evaluation form
-    return make(**dict(member.params)).eval()
+    return make(**params).eval()

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.architecture import SOFTMAX, architecture, at_defaults
-from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, REGISTRIES, STAND_INS
+from nnspec.architecture import architecture, at_defaults
+from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, OUTPUTS, REGISTRIES, STAND_INS
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
@@ -228,8 +228,8 @@ def _with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
 @lru_cache(maxsize=1024)
 def _output_fault(where: str, loss_name: str, output: str) -> Fault | None:
     loss = LOSSES[loss_name]
-    if output != SOFTMAX and output not in ACTIVATIONS:
-        return unknown(where, "output activation", output, [SOFTMAX, *ACTIVATIONS.names()])
+    if output not in OUTPUTS:
+        return unknown(where, OUTPUTS.kind, output, OUTPUTS.names())
     fitting = loss.outputs or tuple(a.name for a in ACTIVATIONS if a.trainable and not a.learned)
     if output in fitting:
         return None
@@ -244,9 +244,9 @@ def _output_fault(where: str, loss_name: str, output: str) -> Fault | None:
 
 def _between_faults(activation: Member) -> list[Fault]:
     """What is wrong with the activation of hidden layers."""
-    if activation.name == SOFTMAX:
-        remedy = "try activation=sigmoid, or model.output=softmax"
-        return [Fault("activation.name", "must be elementwise between layers", f"'{SOFTMAX}'", remedy)]
+    if not OUTPUTS[activation.name].elementwise:
+        remedy = f"try activation=sigmoid, or model.output={activation.name}"
+        return [Fault("activation.name", "must be elementwise between layers", f"'{activation.name}'", remedy)]
     if not ACTIVATIONS[activation.name].trainable:
         rule = "must have a derivative that is not 0 everywhere, for every optimizer here follows the gradient"
         return [Fault("activation.name", rule, f"'{activation.name}'", "try activation=sigmoid, its smooth form")]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from nnspec.architecture import SOFTMAX, architecture
-from nnspec.catalog import ACTIVATIONS, INITS, LOSSES
+from nnspec.architecture import architecture
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OUTPUTS
 from nnspec.catalog.inits import BIAS_SAME
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
@@ -77,7 +77,7 @@ def _learned_start(spec: RunSpec) -> str | None:
     entry = ACTIVATIONS[spec.activation.name] if architecture(spec).hidden else None
     if entry is None or not entry.learned or not INITS[spec.init.name].stored:
         return None
-    (name,) = entry.learned.values()
+    name = entry.learned.start
     default = next(param.default for param in entry.params if param.name == name)
     idle = spec.activation[name] != default
     return f"must be left at {text(default)} with init={spec.init.name}, whose file has what it is" if idle else None
@@ -85,7 +85,7 @@ def _learned_start(spec: RunSpec) -> str | None:
 
 def _delta(spec: RunSpec) -> str | None:
     output = architecture(spec).output.name
-    span = None if output == SOFTMAX else ACTIVATIONS[output].span
+    span = OUTPUTS[output].span
     if "delta" not in spec.loss or span is None:
         return None
     off = LOSSES[spec.loss.name].off

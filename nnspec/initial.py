@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnspec.architecture import SOFTMAX, Dense, architecture
-from nnspec.catalog import ACTIVATIONS, INITS, Init
+from nnspec.architecture import Dense, architecture
+from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, Init
 from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
 from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
@@ -58,9 +58,8 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
 @lru_cache(maxsize=1024)
 def activation_gain(activation: Member) -> float:
     """The gain of the spec's activation: the hidden one, whose gain scales every layer, as the textbook's
-    ``init_weights`` does, or a perceptron's own. Softmax has none, for it keeps no variance: 1.
-    """
-    return 1.0 if activation.name == SOFTMAX else ACTIVATIONS[activation.name].gain_for(dict(activation.params))
+    ``init_weights`` does, or a perceptron's own."""
+    return OUTPUTS[activation.name].gain_for(dict(activation.params))
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,9 @@ def _fillers(init: Member, dense: Dense, gain: float) -> Iterator[tuple[str, _Fi
 
 
 def _learned_start(activation: Member) -> float:
-    (parameter,) = ACTIVATIONS[activation.name].learned.values()
-    return activation.number(parameter)
+    learned = ACTIVATIONS[activation.name].learned
+    assert learned
+    return activation.number(learned.start)
 
 
 def _draw(

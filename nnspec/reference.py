@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.architecture import SOFTMAX, Dense, Pointwise, architecture
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
+from nnspec.architecture import Dense, Pointwise
+from nnspec.catalog import OPTIMIZERS, Bound
 from nnspec.catalog.maths import NumpyMaths, NumpyTensor
+from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec
 
 XP = NumpyMaths()
@@ -50,15 +51,15 @@ def train(
     """
     weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, seed)).items()}
     optimizers = {name: Optimizer(spec.optimizer, w) for name, w in weights.items()}
-    rows, targets = problem(spec)
+    problem = Problem.of(spec)
     losses = []
     for step in range(1, (spec.train.epochs if steps is None else steps) + 1):
-        layers = forward(spec, weights, rows)
-        losses.append(loss_of(spec, layers[-1], targets))
-        for name, gradient in backward(spec, weights, layers, targets).items():
+        layers = forward(problem, weights)
+        losses.append(loss_of(problem, layers[-1]))
+        for name, gradient in backward(problem, weights, layers).items():
             optimizers[name].update(gradient, step)
-    last = forward(spec, weights, rows)[-1]
-    return ReferenceRun(np.array([*losses, loss_of(spec, last, targets)]), weights, last.h)
+    last = forward(problem, weights)[-1]
+    return ReferenceRun(np.array([*losses, loss_of(problem, last)]), weights, last.h)
 
 
 class Optimizer:
@@ -86,58 +87,39 @@ def drawn(spec: RunSpec, seed: int | None) -> Tensors:
     return {name: w[0] for name, w in initial_weights(spec, [spec.seed if seed is None else seed]).items()}
 
 
-def problem(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs [n, i] and targets [n, k]."""
-    data = DATA[spec.data.name].make(dict(spec.data.params))
-    return data.inputs, LOSSES[spec.loss.name].targets(data.labels, data.classes)
-
-
-def forward(spec: RunSpec, weights: Tensors, rows: np.ndarray) -> list[Layer]:
+def forward(problem: Problem, weights: Tensors) -> list[Layer]:
     """Every layer's inputs, pre-activations and activations, from the data to the outputs."""
-    shape, layers, x = architecture(spec), [], rows
-    for dense, after in zip(shape.dense, shape.after, strict=True):
+    layers, x = [], problem.inputs
+    for dense, after in zip(problem.shape.dense, problem.shape.after, strict=True):
         z = x @ weights[f"{dense.name}.weight"].T + weights[f"{dense.name}.bias"]
-        h = (
-            softmax(z)
-            if after.member.name == SOFTMAX
-            else ACTIVATIONS[after.member.name].value(XP, z, parameters(after, weights))
-        )
+        h = activation(after, weights).value(XP, z)
         layers.append(Layer(dense, after, x, z, h))
         x = h
     return layers
 
 
-def softmax(z: np.ndarray) -> np.ndarray:
-    """e^z over its sum along a row; the largest z is taken off first, so that nothing overflows."""
-    e = np.exp(z - z.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
+def activation(after: Pointwise, weights: Tensors) -> Bound:
+    """An activation's formulas, what it learns (PReLU's slope) as it is now."""
+    return after.bind(*(weights[name] for name in after.tensors))
 
 
-def parameters(after: Pointwise, weights: Tensors) -> dict[str, object]:
-    """An activation's parameters, the learned ones (PReLU's slope) as they are now."""
-    learned = ACTIVATIONS[after.member.name].learned if after.tensors else {}
-    return dict(after.member.params) | {start: weights[f"{after.name}.{name}"] for name, start in learned.items()}
-
-
-def loss_of(spec: RunSpec, last: Layer, targets: np.ndarray) -> float:
+def loss_of(problem: Problem, last: Layer) -> float:
     """The mean loss over all rows."""
-    loss = LOSSES[spec.loss.name]
-    return float(loss.elements(XP, last.z, last.h, targets, dict(spec.loss.params)).sum() * loss.scale(*targets.shape))
+    return float(problem.losses(XP, last.z, last.h))
 
 
-def backward(spec: RunSpec, weights: Tensors, layers: list[Layer], targets: np.ndarray) -> Tensors:
+def backward(problem: Problem, weights: Tensors, layers: list[Layer]) -> Tensors:
     """The chain rule from the loss back to the first layer: the gradient of every tensor."""
-    loss, last = LOSSES[spec.loss.name], layers[-1]
-    d = loss.gradient(XP, last.z, last.h, targets, dict(spec.loss.params)) * loss.scale(*targets.shape)
+    d = problem.gradient(XP, layers[-1].z, layers[-1].h)  # dL/dz of the outputs
     gradients: Tensors = {}
-    for layer in reversed(layers):
-        if layer is not last or not loss.fused:  # a fused loss gives dL/dz of its output at once, the others dL/dh
-            entry, p = ACTIVATIONS[layer.after.member.name], parameters(layer.after, weights)
-            for name in layer.after.tensors:
-                assert entry.learned_slope is not None
-                gradients[name] = np.array([(d * entry.learned_slope(XP, layer.z, p)).sum()])
-            d = d * entry.slope(XP, layer.z, layer.h, p)  # dL/dz = dL/dh f'(z)
+    for layer, below in zip(reversed(layers), [*reversed(layers[:-1]), None], strict=True):
         gradients[f"{layer.dense.name}.weight"] = d.T @ layer.x  # dL/dW[o, i] = sum over rows of dL/dz[o] x[i]
         gradients[f"{layer.dense.name}.bias"] = d.sum(0)
+        if below is None:
+            break
         d = d @ weights[f"{layer.dense.name}.weight"]  # dL/dx, which is dL/dh of the layer before
+        f = activation(below.after, weights)
+        for name in below.after.tensors:
+            gradients[name] = np.array([(d * f.learned_slope(XP, below.z)).sum()])
+        d = d * f.slope(XP, below.z, below.h)  # dL/dz = dL/dh f'(z)
     return gradients

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 
-from nnspec.catalog.maths import Maths
+from nnspec.catalog.maths import Maths, softmax
 
 
 class TorchMaths:
@@ -37,6 +37,11 @@ class TorchMaths:
     def sum(z: torch.Tensor, axis: int) -> torch.Tensor:
         """The sum along an axis, which stays with length 1."""
         return z.sum(axis, keepdim=True)
+
+    def softmax(self, z: torch.Tensor) -> torch.Tensor:
+        """See ``catalog.maths.softmax``. ``torch.softmax`` rounds differently at the end of a row of networks that does
+        not fill whole vector registers."""
+        return softmax(cast(Maths, self), z)
 
 
 XP = cast(Maths, TorchMaths())  # mypy takes torch's functions for methods, which they are not: they bind no instance

@@ -33,6 +33,15 @@ def test_bounds_solve_the_score_equation(trials: int, share: float, confidence: 
         assert (p - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / trials, abs=1e-14)
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+def test_bounds_are_statsmodels(confidence: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    successes, trials = np.meshgrid(np.arange(60), np.arange(60, 400, 37))
+    expected = proportion_confint(successes, trials, 1 - confidence, method="wilson")
+    np.testing.assert_allclose(wilson_interval(successes, trials, confidence), expected, rtol=0, atol=1e-15)
+
+
 def test_arrays_and_edges() -> None:
     low, high = wilson_interval(np.array([0, 5, 10]), 10)
     assert low.shape == high.shape == (3,)

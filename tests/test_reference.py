@@ -13,6 +13,7 @@ from nnspec import catalog, reference
 from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, LOSSES
 from nnspec.initial import initial_weights
+from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -49,7 +50,8 @@ TORCH_OPTIMIZERS: dict[str, Any] = {
 
 def textbook_loop(spec: RunSpec, seed: int, steps: int) -> tuple[list[float], dict[str, np.ndarray], np.ndarray]:
     net = build(spec, seed)
-    inputs, targets = (torch.from_numpy(part) for part in reference.problem(spec))
+    problem = Problem.of(spec)
+    inputs, targets = torch.from_numpy(problem.inputs), torch.from_numpy(problem.targets)
     h = dict(spec.optimizer.params)
     optimizer = TORCH_OPTIMIZERS[spec.optimizer.name](net.parameters(), **h)
     losses = []
@@ -144,9 +146,9 @@ def test_gradients_are_differences_of_the_loss(spec_of: SpecOf) -> None:
         init=off_the_kinks,
         dtype="float64",
     )
-    rows, targets = reference.problem(spec)
+    problem = Problem.of(spec)
     weights = reference.drawn(spec, 1)
-    gradients = reference.backward(spec, weights, reference.forward(spec, weights, rows), targets)
+    gradients = reference.backward(problem, weights, reference.forward(problem, weights))
     assert gradients.keys() == weights.keys()
     for name, gradient in gradients.items():
         for index in np.ndindex(gradient.shape):
@@ -154,7 +156,7 @@ def test_gradients_are_differences_of_the_loss(spec_of: SpecOf) -> None:
             for step in (1e-5, -1e-5):
                 moved = {k: w.copy() for k, w in weights.items()}
                 moved[name][index] += step
-                sides.append(reference.loss_of(spec, reference.forward(spec, moved, rows)[-1], targets))
+                sides.append(reference.loss_of(problem, reference.forward(problem, moved)[-1]))
             # central differences: the step squared (1e-10) times third derivatives of some tens
             assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-8)
 

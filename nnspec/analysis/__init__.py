@@ -6,7 +6,6 @@ from __future__ import annotations
 from nnspec.analysis.differences import Difference as Difference
 from nnspec.analysis.differences import independent_difference as independent_difference
 from nnspec.analysis.differences import paired_difference as paired_difference
-from nnspec.analysis.differences import sign_flip_p as sign_flip_p
 from nnspec.analysis.levels import AnalysisError as AnalysisError
 from nnspec.analysis.levels import axes_of as axes_of
 from nnspec.analysis.levels import widest as widest

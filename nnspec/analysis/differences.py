@@ -52,12 +52,6 @@ def paired_difference(a: ArrayLike, b: ArrayLike, sizes: ArrayLike = 1, confiden
     return Difference(_paired_low(d, m, more, error), -_paired_low(-d, m, less, error), _two_sided(more(0), less(0)))
 
 
-def sign_flip_p(differences: ArrayLike) -> float:
-    """Two-sided p-value of the sum of whole ``differences`` [s], each sign equally likely if levels do not matter."""
-    d = np.asarray(differences, dtype=np.int64)
-    return _two_sided(sign_tail(d)(0), sign_tail(-d)(0))
-
-
 def independent_difference(
     a: ArrayLike, b: ArrayLike, sizes_a: ArrayLike = 1, sizes_b: ArrayLike = 1, confidence: float = 0.95
 ) -> Difference:

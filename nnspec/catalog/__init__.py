@@ -5,7 +5,9 @@ lines serve the NumPy reference, the stacked trainer and the pictures.
 """
 
 from nnspec.catalog.activations import ACTIVATIONS as ACTIVATIONS
+from nnspec.catalog.activations import OUTPUTS as OUTPUTS
 from nnspec.catalog.activations import Activation as Activation
+from nnspec.catalog.activations import Bound as Bound
 from nnspec.catalog.data import DATA as DATA
 from nnspec.catalog.data import DataEntry as DataEntry
 from nnspec.catalog.data import DataSet as DataSet

@@ -1,4 +1,4 @@
-"""Elementwise activations: formula and derivative side by side, for any array library.
+"""Activations: formula and derivative side by side, for any array library.
 
 ``value(xp, z, p)`` is the activation of pre-activations ``z``; ``slope(xp, z, h, p)`` its derivative there, where ``h``
 is the value already computed. ``p`` holds the parameters by name: floats, or arrays that broadcast against ``z`` (one
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnspec.catalog.maths import Array, Maths, NumpyMaths, softplus
-from nnspec.params import Choice, Param, Real, Rule, Value, ordered
+from nnspec.params import Choice, Param, Real, Rule, ordered
 from nnspec.registry import Registry
 
 P = Mapping[str, Any]
@@ -32,13 +32,21 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.673263242354377284
 
 
 @dataclass(frozen=True)
-class Activation:
-    """One elementwise activation.
+class Learned:
+    """What trains with the weights: ``tensor`` of shape [1] in torch's module, at first the parameter ``start``, as
+    which the formulas read it; ``slope`` is the derivative of the value with respect to it."""
 
-    ``module`` is its class in ``torch.nn`` (or in ``nnspec.builder`` where torch has none). ``learned`` names the one
-    tensor of shape [1] that trains with the weights and the parameter that it starts from; ``learned_slope`` is the
-    derivative of the value with respect to it. ``gain`` is what ``torch.nn.init.calculate_gain`` gives, where it
-    knows the activation.
+    tensor: str
+    start: str
+    slope: Formula
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation, elementwise unless it says otherwise.
+
+    ``module`` is its class in ``torch.nn`` (or in ``nnspec.builder`` where torch has none). ``gain`` is what
+    ``torch.nn.init.calculate_gain`` gives, where it knows the activation.
     """
 
     name: str
@@ -48,13 +56,21 @@ class Activation:
     slope: Slope
     params: tuple[Param, ...] = ()
     gain: Callable[[P], float] | None = None
-    learned: Mapping[str, str] = field(default_factory=dict)
-    learned_slope: Formula | None = None
+    learned: Learned | None = None
     trainable: bool = True
+    elementwise: bool = True
     span: tuple[float, float] | None = (
         None  # between which its values lie; None: not bounded on both sides, or not looked up
     )
     rules: tuple[Rule, ...] = ()
+
+    def bind(self, given: P, learned: Array | None = None) -> Bound:
+        """The formulas with the parameters ``given``, those left out at their defaults; ``learned`` is what training
+        has made of the learned one, an array that broadcasts against the pre-activations."""
+        params = {param.name: given.get(param.name, param.default) for param in self.params}
+        if self.learned and learned is not None:
+            params[self.learned.start] = learned
+        return Bound(self, params)
 
     def gain_for(self, p: P) -> float:
         """The factor that keeps the second moment of standard normal pre-activations from layer to layer.
@@ -72,6 +88,27 @@ class Activation:
         most = float(np.abs(values).max()) or 1.0  # squares of values near the largest float would overflow
         moment = float(np.sum(density * (values / most) ** 2) * step)
         return 1 / math.sqrt(moment) / most if moment > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An activation with the parameters that its formulas read."""
+
+    entry: Activation
+    params: Mapping[str, Any]
+
+    def value(self, xp: Maths, z: Array) -> Array:
+        """The activation of pre-activations ``z``."""
+        return self.entry.value(xp, z, self.params)
+
+    def slope(self, xp: Maths, z: Array, h: Array) -> Array:
+        """Its derivative with respect to ``z``, where ``h`` is the value."""
+        return self.entry.slope(xp, z, h, self.params)
+
+    def learned_slope(self, xp: Maths, z: Array) -> Array:
+        """Its derivative with respect to what it learns."""
+        assert self.entry.learned
+        return self.entry.learned.slope(xp, z, self.params)
 
 
 def _identity(xp: Maths, z: Array, p: P) -> Array:
@@ -178,6 +215,11 @@ def _hardswish_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
 ALPHA = Param("alpha", 1.0, Real(0, open_low=True), "scale of the negative part")
 LAMBD = Param("lambd", 0.5, Real(0), "half width of the flat part")
 
+
+def _no_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
+    raise TypeError("softmax has no elementwise derivative: it goes with losses that give their gradient before it")
+
+
 ACTIVATIONS: Registry[Activation] = Registry(
     "activation",
     (
@@ -216,8 +258,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             **_leaky("init"),
             params=(Param("init", 0.25, Real(), "what the learned slope starts from"),),
             gain=lambda p: math.sqrt(2 / (1 + p["init"] * p["init"])),
-            learned={"weight": "init"},
-            learned_slope=lambda xp, z, p: xp.clip(z, None, 0),
+            learned=Learned("weight", "init", slope=lambda xp, z, p: xp.clip(z, None, 0)),
         ),
         Activation(
             "rrelu",
@@ -394,7 +435,19 @@ ACTIVATIONS: Registry[Activation] = Registry(
     ),
 )
 
-
-def formula_params(entry: Activation, params: Mapping[str, Value]) -> dict[str, Value]:
-    """The parameters that the formulas of ``entry`` read, defaults filled in."""
-    return {param.name: params.get(param.name, param.default) for param in entry.params}
+OUTPUTS: Registry[Activation] = Registry(  # what may lie behind the last layer
+    "output activation",
+    (
+        Activation(
+            "softmax",
+            "e^z over its sum over the outputs, so that they are probabilities of classes",
+            "Softmax",
+            value=lambda xp, z, p: xp.softmax(z),
+            slope=_no_slope,
+            gain=lambda p: 1.0,  # it keeps no variance
+            elementwise=False,
+            span=(0, 1),
+        ),
+        *ACTIVATIONS,
+    ),
+)

@@ -24,12 +24,12 @@ class DataSet:
 
 @dataclass(frozen=True)
 class DataEntry:
-    """One data set; ``make(params)`` gives its rows and ``inputs(params)`` their width without making them."""
+    """One data set; ``make(params)`` gives its rows, ``size(params)`` their number and width without making them."""
 
     name: str
     summary: str
     make: Callable[[Mapping[str, Value]], DataSet]
-    inputs: Callable[[Mapping[str, Value]], int]
+    size: Callable[[Mapping[str, Value]], tuple[int, int]]
     params: tuple[Param, ...] = ()
     rules: tuple[Rule, ...] = ()
 
@@ -50,7 +50,7 @@ def _gate(name: str, summary: str, label: Callable[[np.ndarray], Any]) -> DataEn
         name,
         summary,
         make=lambda p: truth_table(2, str(p["encoding"]), label),
-        inputs=lambda p: 2,
+        size=lambda p: (4, 2),
         params=(ENCODING,),
     )
 
@@ -71,7 +71,7 @@ DATA: Registry[DataEntry] = Registry(
             "parity",
             "1 where the number of true inputs is odd: XOR of any width",
             make=lambda p: truth_table(int(str(p["bits"])), str(p["encoding"]), lambda r: r.sum(1) % 2),
-            inputs=lambda p: int(str(p["bits"])),
+            size=lambda p: (2 ** int(str(p["bits"])), int(str(p["bits"]))),
             params=(BITS, ENCODING),
         ),
     ),

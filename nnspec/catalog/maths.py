@@ -32,6 +32,7 @@ class Maths(Protocol):
     def max(self, z: Array, axis: int) -> Array: ...
     def sum(self, z: Array, axis: int) -> Array: ...
     def log(self, z: Array) -> Array: ...
+    def softmax(self, z: Array) -> Array: ...
 
 
 class NumpyMaths:
@@ -68,6 +69,10 @@ class NumpyMaths:
     def sum(z: np.ndarray, axis: int) -> np.ndarray:
         """The sum along an axis, which stays with length 1."""
         return z.sum(axis, keepdims=True)
+
+    def softmax(self, z: np.ndarray) -> np.ndarray:
+        """See ``softmax``."""
+        return softmax(self, z)
 
 
 class InPlace:
@@ -134,3 +139,9 @@ class NumpyTensor(InPlace, np.ndarray):
 def softplus(xp: Maths, z: Array) -> Array:
     """log(1 + e^z), without overflow: the exponent is never positive."""
     return xp.log1p(xp.exp(-xp.abs(z))) + xp.clip(z, 0, None)
+
+
+def softmax(xp: Maths, z: Array) -> Array:
+    """e^z over its sum along axis 1, the classes; the largest z is taken off first, so that nothing overflows."""
+    raised = xp.exp(z - xp.max(z, 1))
+    return raised / xp.sum(raised, 1)

@@ -13,12 +13,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from nnspec.architecture import SOFTMAX, architecture
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, Loss
-from nnspec.catalog.activations import formula_params
+from nnspec.catalog import Bound, Loss
 from nnspec.catalog.maths import NumpyMaths
-from nnspec.diagnostics.problem import slopes
-from nnspec.specs import Member, RunSpec
+from nnspec.diagnostics.activations import slopes
+from nnspec.problem import Problem
+from nnspec.specs import Member, RunSpec, Solved
 
 FAR = 1e6  # pre-activations beyond this are as good as infinite: no output within float's reach changes any more
 ROWS = 4096  # rows a program looks at: what is impossible on some of the rows is impossible on all
@@ -47,15 +46,15 @@ def model_margin(spec: RunSpec) -> float:
 
 @lru_cache(maxsize=1024)
 def _model_margin(model: Member, activation: Member, loss: Member, data: Member, tolerance: float) -> float:
-    spec = RunSpec(model, activation, ANY, ANY, loss, data)
-    needed = bounds(LOSSES[loss.name], architecture(spec).output, data, tolerance)
+    problem = Problem.of(RunSpec(model, activation, ANY, ANY, loss, data, solved=Solved(tolerance)))
+    needed = bounds(problem)
     if needed is None:
         return FREE
     if not np.isfinite(needed.width).all():
         return IMPOSSIBLE
-    if not all(slopes(after.member).linear for after in architecture(spec).hidden):
+    if not all(slopes(after.member).linear for after in problem.shape.hidden):
         return FREE
-    return margin(DATA[data.name].make(dict(data.params)).inputs, needed)
+    return margin(problem.inputs, needed)
 
 
 def margin(features: np.ndarray, needed: Bounds) -> float:
@@ -79,23 +78,17 @@ def margin(features: np.ndarray, needed: Bounds) -> float:
     return float(found.x[-1]) if found.status == 0 else FREE
 
 
-@lru_cache(maxsize=1024)
-def _targets(loss: str, data: Member) -> np.ndarray:
-    made = DATA[data.name].make(dict(data.params))
-    return LOSSES[loss].targets(made.labels, made.classes)
-
-
-def bounds(loss: Loss, output: Member, data: Member, tolerance: float) -> Bounds | None:
+def bounds(problem: Problem) -> Bounds | None:
     """What the output's pre-activations must be for every row to be right; None if that is no set of linear bounds.
 
     A row that no pre-activation makes right has infinite ``width``.
     """
-    targets = _targets(loss.name, data)
-    if output.name == SOFTMAX:
+    targets, output, tolerance = problem.targets, problem.output, problem.tolerance
+    if not output.entry.elementwise:
         return _softmax_bounds(targets, tolerance)
     if not _is_monotone(output):
         return None
-    spans = {y: _span(loss, output, y, tolerance) for y in np.unique(targets)}
+    spans = {y: _span(problem.loss, output, y, tolerance) for y in np.unique(targets)}
     low, high = np.array([[spans[y] for y in row] for row in targets]).transpose(2, 0, 1)
     width = np.where(low < high, np.minimum(1.0, (high - low) / 2), np.inf)
     eye = np.eye(targets.shape[1])
@@ -114,27 +107,22 @@ def _softmax_bounds(targets: np.ndarray, tolerance: float) -> Bounds:
     return Bounds(directions, np.where(mine, gap, -np.inf), np.ones(mine.shape))
 
 
-def _value(output: Member, z: np.ndarray) -> np.ndarray:
-    entry = ACTIVATIONS[output.name]
-    return entry.value(XP, z, formula_params(entry, dict(output.params)))
-
-
-def _is_monotone(output: Member) -> bool:
+def _is_monotone(output: Bound) -> bool:
     """Whether the activation never falls, on a grid from -FAR to FAR that is dense around 0."""
     half = np.concatenate([np.linspace(0, 10, 2001), np.geomspace(10, FAR, 500)[1:]])
-    return bool((np.diff(_value(output, np.concatenate([-half[:0:-1], half]))) >= 0).all())
+    return bool((np.diff(output.value(XP, np.concatenate([-half[:0:-1], half]))) >= 0).all())
 
 
-def _span(loss: Loss, output: Member, target: float, tolerance: float) -> tuple[float, float]:
+def _span(loss: Loss, output: Bound, target: float, tolerance: float) -> tuple[float, float]:
     """The open interval of pre-activations whose output is within the tolerance of ``target``; (0, 0) if there is
     none."""
 
     def right(z: float) -> bool:
-        p = _value(output, np.array([[z]]))
+        p = output.value(XP, np.array([[z]]))
         return bool(loss.distance(XP, p, np.array([[target]]))[0, 0] < tolerance)
 
     def below(z: float) -> bool:
-        return bool(_value(output, np.array([z]))[0] < target)
+        return bool(output.value(XP, np.array([z]))[0] < target)
 
     middle = _edge(-FAR, FAR, below)
     if not right(middle):

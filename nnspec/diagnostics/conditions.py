@@ -14,12 +14,12 @@ import torch
 
 from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin
 from nnspec.diagnostics.curvature import extremes
-from nnspec.diagnostics.gradients import flatten, forward
+from nnspec.diagnostics.gradients import flatten, forward, padded, stacked
 from nnspec.diagnostics.group import Group
 from nnspec.diagnostics.probes import Probes, probe
-from nnspec.diagnostics.problem import Problem, padded, problem
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.diagnostics.trend import trend
+from nnspec.problem import Problem
 
 INSEPARABLE = 1e-6  # a margin that a linear program cannot tell from 0
 DEAR = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that only some networks need
@@ -43,7 +43,7 @@ class Case:
 
 def open_case(group: Group, limits: Thresholds) -> Case:
     """The case of a group with everything cheap measured, at the end of training and at its start."""
-    function = problem(group.spec)
+    function = stacked(group.spec)
     final, initial = flatten(function.shape, group.final), flatten(function.shape, group.initial)
     ends, starts = probe(function, final, limits), probe(function, initial, limits)
     numbers = {name: values.copy() for name, values in ends.numbers.items()}
@@ -100,10 +100,10 @@ def separations(case: Case, which: np.ndarray) -> np.ndarray:
 
     One linear program for each different set of weights: copies usually come from a constant, so that there is one.
     """
-    spec, function = case.group.spec, case.function
-    needed = bounds(function.loss, function.shape.output, spec.data, spec.solved.tolerance)
-    if needed is None or not len(which):
+    needed = bounds(Problem.of(case.group.spec)) if len(which) else None
+    if needed is None:
         return np.full(len(which), FREE)
+    function = case.function
     different, where = np.unique(case.final[which].numpy(), axis=0, return_inverse=True)
     hidden = forward(function, padded(function, torch.from_numpy(different))).h[-2].numpy()
     return np.array([margin(h, needed) for h in hidden[: len(different)]])[where.ravel()]

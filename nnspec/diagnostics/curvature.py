@@ -14,19 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnspec.catalog import ACTIVATIONS
 from nnspec.diagnostics.gradients import (
     Backward,
     Forward,
     Layer,
     backward,
-    formula_values,
     forward,
+    lanes,
     output_gradient,
+    padded,
     unflatten,
 )
-from nnspec.diagnostics.problem import Problem, lanes, padded
 from nnspec.diagnostics.room import ROOM
+from nnspec.problem import Problem
 from nnspec.torch_maths import XP
 
 Tensor = torch.Tensor
@@ -151,19 +151,14 @@ class Curvature:
         return rz, rx
 
     def _activation_move(self, number: int, rz: Tensor, move: Layer) -> Tensor:
-        slope, learned = self.run.slopes[number], self._learned_slope(number)
-        assert slope is not None
-        h = slope.unsqueeze(1) * rz
-        if learned is None:
-            return h
-        (value,) = move.learned.values()
-        return h + learned.unsqueeze(1) * value.unsqueeze(-1)
+        h, learned = self.run.slopes[number].unsqueeze(1) * rz, self._learned_slope(number)
+        return h if learned is None or move.learned is None else h + learned.unsqueeze(1) * move.learned
 
     def _against(self, moves: list[Layer], rz: list[Tensor], rx: list[Tensor | None]) -> list[Layer]:
         """How the gradients of all weights move, layer by layer."""
         change = (self.output_bend.unsqueeze(1) @ rz[-1].unsqueeze(-1)).squeeze(-1)
         found: list[Layer] = []
-        learned: dict[str, Tensor] = {}
+        learned: Tensor | None = None
         for number in range(len(moves) - 1, -1, -1):
             dz, before = self.back.dz[number].unsqueeze(1), rx[number]
             matrix = change.mT @ self._inputs(number)
@@ -175,33 +170,27 @@ class Curvature:
                 change, learned = self._below(number - 1, rdh, rz[number - 1], moves[number - 1])
         return found
 
-    def _below(self, number: int, rdh: Tensor, rz: Tensor, move: Layer) -> tuple[Tensor, dict[str, Tensor]]:
+    def _below(self, number: int, rdh: Tensor, rz: Tensor, move: Layer) -> tuple[Tensor, Tensor | None]:
         """How the gradient behind activation ``number`` moves its own pre-activations' and its learned parameter's."""
         slope, bend = self.run.slopes[number], self.bends[number]
-        assert slope is not None
         dh = (self.back.dz[number + 1] @ self.run.layers[number + 1].matrix).unsqueeze(1)
         change = rdh * slope.unsqueeze(1) + dh * bend.zz.unsqueeze(1) * rz
         learned = self._learned_slope(number)
-        if learned is None or bend.za is None or bend.aa is None:
-            return change, {}
-        ((name, value),) = move.learned.items()
-        value = value.unsqueeze(-1)
+        value = move.learned
+        if learned is None or value is None or bend.za is None or bend.aa is None:
+            return change, None
         own = rdh * learned.unsqueeze(1) + dh * (bend.za.unsqueeze(1) * rz + bend.aa.unsqueeze(1) * value)
-        return change + dh * bend.za.unsqueeze(1) * value, {name: own.sum((2, 3)).unsqueeze(-1)}
+        return change + dh * bend.za.unsqueeze(1) * value, own.sum((2, 3), keepdim=True)
 
     def _bend(self, number: int) -> Bend:
         after, layer, slope = self.problem.shape.after[number], self.run.layers[number], self.run.slopes[number]
-        assert slope is not None
-        entry, params = ACTIVATIONS[after.member.name], formula_values(after, {})
         z, h, learned = self.run.z[number], self.run.h[number], self._learned_slope(number)
-        if learned is None:
-            by_z, by_h = _derivatives(lambda z, h: entry.slope(XP, z, h, params), z, h)
+        if learned is None or layer.learned is None:
+            by_z, by_h = _derivatives(lambda z, h: after.bind().slope(XP, z, h), z, h)
             return Bend(by_z + by_h * slope)
-        ((name, value),) = layer.learned.items()
-        a, formula = value.unsqueeze(-1).expand_as(z), entry.learned_slope
-        assert formula is not None
-        by_z, by_h, by_a = _derivatives(lambda z, h, a: entry.slope(XP, z, h, params | {name: a}), z, h, a)
-        (twice,) = _derivatives(lambda a: formula(XP, z, params | {name: a}), a)
+        a = layer.learned.expand_as(z)
+        by_z, by_h, by_a = _derivatives(lambda z, h, a: after.bind(a).slope(XP, z, h), z, h, a)
+        (twice,) = _derivatives(lambda a: after.bind(a).learned_slope(XP, z), a)
         return Bend(by_z + by_h * slope, by_a + by_h * learned, twice)
 
     def _output_bend(self) -> Tensor:
@@ -213,11 +202,10 @@ class Curvature:
         return torch.stack(columns, dim=2)
 
     def _learned_slope(self, number: int) -> Tensor | None:
-        after, layer = self.problem.shape.after[number], self.run.layers[number]
-        formula = ACTIVATIONS[after.member.name].learned_slope
-        if formula is None or not layer.learned:
+        layer = self.run.layers[number]
+        if layer.learned is None:
             return None
-        return formula(XP, self.run.z[number], formula_values(after, layer.learned))
+        return self.problem.shape.after[number].bind(layer.learned).learned_slope(XP, self.run.z[number])
 
 
 def _derivatives(formula: Callable[..., Tensor], *places: Tensor) -> list[Tensor]:
@@ -233,14 +221,8 @@ def _derivatives(formula: Callable[..., Tensor], *places: Tensor) -> list[Tensor
 
 def _grouped(layer: Layer, networks: int, count: int) -> Layer:
     """Tensors [m q, ...] as [m, q, ...]."""
-    matrix, bias, *learned = (
-        t.reshape(networks, count, *t.shape[1:]) for t in (layer.matrix, layer.bias, *layer.learned.values())
-    )
-    return Layer(matrix, bias, dict(zip(layer.learned, learned, strict=True)))
+    return Layer(*(part.reshape(networks, count, *part.shape[1:]) for part in layer.parts()))
 
 
 def _flat(layers: list[Layer]) -> Tensor:
-    parts = []
-    for layer in layers:
-        parts += [layer.matrix.flatten(2), layer.bias, *layer.learned.values()]
-    return torch.cat(parts, dim=2)
+    return torch.cat([part.flatten(2) for layer in layers for part in layer.parts()], dim=2)

@@ -1,23 +1,23 @@
 """Forward and backward pass of a stack of networks, written out by hand, so that everything on the way can be looked
 at.
 
-Axes: m networks, n rows, i fan-in, o fan-out, k outputs; networks first. All float64. ``torch.func`` differentiates
-``gradient`` once more for the Hessian, so no operation here is in place.
+Axes: m networks, n rows, i fan-in, o fan-out, k outputs; networks first. All float64. Autograd differentiates
+``output_gradient`` once more for the Hessian, so no operation here is in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from nnspec.architecture import SOFTMAX, Architecture, Pointwise
-from nnspec.catalog import ACTIVATIONS
-from nnspec.catalog.activations import formula_params
-from nnspec.diagnostics.problem import Problem
+from nnspec.architecture import Architecture
+from nnspec.diagnostics import room
+from nnspec.problem import Problem
+from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
 
 Tensor = torch.Tensor
@@ -25,22 +25,26 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer's weights [m, o, i] and bias [m, o], and the values [m, 1] of what its activation learns."""
+    """One layer's weights [m, o, i] and bias [m, o], and what its activation learns, [m, 1, 1], or None."""
 
     matrix: Tensor
     bias: Tensor
-    learned: dict[str, Tensor]
+    learned: Tensor | None = None
+
+    def parts(self) -> list[Tensor]:
+        """Its tensors in state-dict order."""
+        return [self.matrix, self.bias] + ([] if self.learned is None else [self.learned])
 
 
 @dataclass(frozen=True)
 class Forward:
-    """Pre-activations, activations and slopes [m, n, o] of every layer, the last being the output (slope None for
-    softmax)."""
+    """Pre-activations and activations [m, n, o] of every layer, the last being the output, and the slopes [m, n, o]
+    that a gradient passes through: those of the hidden layers, and the output's unless the loss is fused."""
 
     layers: list[Layer]
     z: list[Tensor]
     h: list[Tensor]
-    slopes: list[Tensor | None]
+    slopes: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Backward:
 
     dz: list[Tensor]
     layers: list[Layer]
+
+
+def stacked(spec: RunSpec) -> Problem:
+    """The problem of a checked spec's networks, as the passes here take it."""
+    return Problem.of(spec).stacked(torch.from_numpy)
 
 
 def flatten(shape: Architecture, weights: Mapping[str, np.ndarray]) -> Tensor:
@@ -65,107 +74,112 @@ def unflatten(shape: Architecture, flat: Tensor) -> list[Layer]:
     layers = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
         matrix = parts[f"{dense.name}.weight"].reshape(-1, dense.fan_out, dense.fan_in)
-        learned = {_parameter(after, name): parts[name] for name in after.tensors}
-        layers.append(Layer(matrix, parts[f"{dense.name}.bias"], learned))
+        learned = [parts[name].unsqueeze(-1) for name in after.tensors]
+        layers.append(Layer(matrix, parts[f"{dense.name}.bias"], *learned))
     return layers
+
+
+def flat_of(layers: Sequence[Layer]) -> Tensor:
+    """The inverse of ``unflatten``."""
+    return torch.cat([part.flatten(1) for layer in layers for part in layer.parts()], dim=1)
+
+
+def lanes(problem: Problem) -> int:
+    """See ``room.lanes``."""
+    return room.lanes(len(problem.inputs), problem.shape.parameters)
+
+
+def padded(problem: Problem, flat: Tensor) -> Tensor:
+    """Weights [m, P] with copies of the first network added to fill whole lanes."""
+    spare = -len(flat) % lanes(problem)
+    return torch.cat([flat, flat[:1].expand(spare, -1)]) if spare else flat
 
 
 def forward(problem: Problem, flat: Tensor) -> Forward:
     """Every layer of the networks with weights [m, P]."""
     layers = unflatten(problem.shape, flat)
-    x = problem.inputs.expand(len(flat), -1, -1)
     done = Forward(layers, [], [], [])
-    for layer, after in zip(layers, problem.shape.after, strict=True):
+    x = problem.inputs.expand(len(flat), -1, -1)
+    for number, layer in enumerate(layers):
         z = x @ layer.matrix.mT + layer.bias.unsqueeze(1)
-        x, slope = _activate(after, layer.learned, z)
         done.z.append(z)
-        done.h.append(x)
-        done.slopes.append(slope)
+        if number < len(problem.shape.hidden):
+            activation = problem.shape.after[number].bind(layer.learned)
+            x = activation.value(XP, z)
+            done.h.append(x)
+            done.slopes.append(activation.slope(XP, z, x))
+    z, p = _outputs(problem, done.z[-1])
+    done.h.append(p.permute(2, 0, 1))
+    if not problem.loss.fused:
+        done.slopes.append(problem.output.slope(XP, z, p).permute(2, 0, 1))
     return done
+
+
+def passes(problem: Problem, weights: Mapping[str, np.ndarray], most: int = room.ROOM) -> Iterator[Forward]:
+    """``forward`` of networks with tensors [m, ...], as many at a time as need arrays of at most ``most`` numbers."""
+    together = max(1, most // max(len(problem.inputs) * problem.width, problem.shape.parameters))
+    for start in range(0, len(next(iter(weights.values()))), together):
+        some = {name: tensor[start : start + together] for name, tensor in weights.items()}
+        yield forward(problem, flatten(problem.shape, some))
+
+
+def outputs(problem: Problem, weights: Mapping[str, np.ndarray], inputs: np.ndarray | None = None) -> np.ndarray:
+    """The outputs [m, n, k] of networks with tensors [m, ...], for the problem's rows or other ``inputs`` [n, i]."""
+    if inputs is not None:
+        problem = replace(problem, inputs=torch.from_numpy(inputs))
+    with undisturbed():
+        return np.concatenate([run.h[-1].numpy() for run in passes(problem, weights)])
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """One thread, so that sums have one order; no inference mode, whose tensors cannot be differentiated.
+
+    Numbers near the largest float may overflow: what is not finite in the end is no number of the diagnosis.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode(False), torch.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def backward(problem: Problem, run: Forward) -> Backward:
     """The gradient of each network's own loss."""
     dz = [output_gradient(problem, run.z[-1])]
     grads: list[Layer] = []
-    learned: dict[str, Tensor] = {}
+    learned: list[Tensor] = []
     for number in range(len(run.layers) - 1, -1, -1):
         x = problem.inputs.expand(len(dz[0]), -1, -1) if number == 0 else run.h[number - 1]
-        grads.insert(0, Layer(dz[0].mT @ x, dz[0].sum(1), learned))
+        grads.insert(0, Layer(dz[0].mT @ x, dz[0].sum(1), *learned))
         if number:
-            dh, slope = dz[0] @ run.layers[number].matrix, run.slopes[number - 1]
-            assert slope is not None  # only outputs have softmax
-            learned = _learned_gradient(problem.shape.after[number - 1], run, number - 1, dh)
-            dz.insert(0, dh * slope)
+            dh, below = dz[0] @ run.layers[number].matrix, run.layers[number - 1]
+            learned = []
+            if below.learned is not None:
+                slope = problem.shape.after[number - 1].bind(below.learned).learned_slope(XP, run.z[number - 1])
+                learned = [(dh * slope).sum((1, 2), keepdim=True)]
+            dz.insert(0, dh * run.slopes[number - 1])
     return Backward(dz, grads)
-
-
-def gradient(problem: Problem, flat: Tensor) -> Tensor:
-    """The gradient [m, P] of each network's loss with respect to its weights [m, P]."""
-    return _flat(backward(problem, forward(problem, flat)).layers)
 
 
 def losses(problem: Problem, run: Forward) -> Tensor:
     """The loss of each network, [m]."""
-    z, p, y = _output(problem, run)
-    scale = problem.loss.scale(*problem.targets.shape)
-    return problem.loss.elements(XP, z, p, y, problem.loss_params).sum((0, 1)) * scale
+    return problem.losses(XP, *_outputs(problem, run.z[-1]))
 
 
 def distances(problem: Problem, run: Forward) -> Tensor:
     """How far each network's worst output is from its target, row by row: [m, n]."""
-    _, p, y = _output(problem, run)
-    return problem.loss.distance(XP, p, y).amax(1).T
-
-
-def _output(problem: Problem, run: Forward) -> tuple[Tensor, Tensor, Tensor]:
-    """Output pre-activations, outputs and targets with the axes of a loss's formulas: [n, k, m]."""
-    return run.z[-1].permute(1, 2, 0), run.h[-1].permute(1, 2, 0), problem.targets.unsqueeze(-1)
+    return problem.distances(XP, run.h[-1].permute(1, 2, 0)).amax(1).T
 
 
 def output_gradient(problem: Problem, z: Tensor) -> Tensor:
     """The gradient of each network's loss with respect to its output's pre-activations, both [m, n, k]."""
-    loss, after = problem.loss, problem.shape.after[-1]
-    p, slope = _activate(after, {}, z)
-    axes = (1, 2, 0)  # a loss's formulas want [n, k, m]
-    dz = loss.gradient(XP, z.permute(axes), p.permute(axes), problem.targets.unsqueeze(-1), problem.loss_params)
-    dz = dz.permute(2, 0, 1) * loss.scale(*problem.targets.shape)
-    return dz if loss.fused or slope is None else dz * slope
+    return problem.gradient(XP, *_outputs(problem, z)).permute(2, 0, 1)
 
 
-def _activate(after: Pointwise, learned: Mapping[str, Tensor], z: Tensor) -> tuple[Tensor, Tensor | None]:
-    if after.member.name == SOFTMAX:
-        raised = XP.exp(z - XP.max(z, -1))
-        return raised / XP.sum(raised, -1), None
-    entry, params = ACTIVATIONS[after.member.name], formula_values(after, learned)
-    h = entry.value(XP, z, params)
-    return h, entry.slope(XP, z, h, params)
-
-
-def formula_values(after: Pointwise, learned: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The parameters that the formulas read; what is learned is one value a network, [m, 1, 1]."""
-    entry = ACTIVATIONS[after.member.name]
-    return {
-        **formula_params(entry, dict(after.member.params)),
-        **{name: value.unsqueeze(-1) for name, value in learned.items()},
-    }
-
-
-def _parameter(after: Pointwise, tensor: str) -> str:
-    """The formula's name for a learned tensor."""
-    return ACTIVATIONS[after.member.name].learned[tensor.rsplit(".", 1)[-1]]
-
-
-def _learned_gradient(after: Pointwise, run: Forward, number: int, dh: Tensor) -> dict[str, Tensor]:
-    entry, layer = ACTIVATIONS[after.member.name], run.layers[number]
-    if entry.learned_slope is None:
-        return {}
-    share = dh * entry.learned_slope(XP, run.z[number], formula_values(after, layer.learned))
-    return {name: share.sum((1, 2)).unsqueeze(-1) for name in layer.learned}
-
-
-def _flat(layers: list[Layer]) -> Tensor:
-    parts = []
-    for layer in layers:
-        parts += [layer.matrix.flatten(1), layer.bias, *layer.learned.values()]
-    return torch.cat(parts, dim=1)
+def _outputs(problem: Problem, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Pre-activations [m, n, k] of the output with the axes of a problem's formulas, [n, k, m], and the outputs."""
+    turned = z.permute(1, 2, 0)
+    return turned, problem.output.value(XP, turned)

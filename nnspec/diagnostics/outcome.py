@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
-import torch
 
 from nnspec.diagnostics import conditions
+from nnspec.diagnostics.gradients import undisturbed
 from nnspec.diagnostics.group import Diagnosis, Group
 from nnspec.diagnostics.thresholds import THRESHOLDS, Thresholds
 
@@ -35,7 +32,7 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
     It draws nothing from a global generator and leaves torch's settings as they were. No network's result depends
     on the others'.
     """
-    with _undisturbed():
+    with undisturbed():
         case = conditions.open_case(group, thresholds)
         verdict = np.full(len(group.right), STUCK, dtype=object)
         which = np.arange(len(verdict))
@@ -47,18 +44,3 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
     plateau = np.where(verdict == conditions.local_minimum.__name__, group.loss[:, -1].astype(np.float64), np.nan)
     numbers = case.numbers | {"plateau_loss": plateau}
     return Diagnosis(verdict, {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()})
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """One thread, so that sums have one order; no inference mode, whose tensors cannot be differentiated.
-
-    Numbers near the largest float may overflow: what is not finite in the end is no number of the diagnosis.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode(False), torch.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            yield
-    finally:
-        torch.set_num_threads(threads)

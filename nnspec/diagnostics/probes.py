@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnspec.diagnostics.gradients import Backward, Forward, backward, distances, forward, losses
-from nnspec.diagnostics.problem import Problem, padded
+from nnspec.diagnostics.gradients import Backward, Forward, backward, distances, flat_of, forward, losses, padded
 from nnspec.diagnostics.symmetry import distinct
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.diagnostics.units import off, passage, saturation
+from nnspec.problem import Problem
 
 Tensor = torch.Tensor
 
@@ -48,7 +48,7 @@ def _probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> dict[str, Tens
     unsolved = unsolved_rows(problem, run)
     closed = off(problem, run, unsolved)
     units = distinct(problem.shape, run.layers, bounds.copies)
-    size = _norm(back)
+    size = torch.linalg.vector_norm(flat_of(back.layers), dim=1)
     return {
         "dead_units": closed.dead_units,
         "dead_rows": closed.dead_rows,
@@ -70,12 +70,6 @@ def unsolved_rows(problem: Problem, run: Forward) -> Tensor:
     network which the trainer found unsolved has none."""
     distance = distances(problem, run)
     return (distance >= problem.tolerance) | (distance == distance.amax(1, keepdim=True))
-
-
-def _norm(back: Backward) -> Tensor:
-    """The L2 norm of the whole gradient, [m]."""
-    parts = [part.flatten(1) for layer in back.layers for part in (layer.matrix, layer.bias, *layer.learned.values())]
-    return torch.linalg.vector_norm(torch.cat(parts, dim=1), dim=1)
 
 
 def _root_mean_square(values: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from nnspec.architecture import Architecture
+from nnspec.diagnostics.activations import is_odd
 from nnspec.diagnostics.gradients import Layer
-from nnspec.diagnostics.problem import is_odd
 
 Tensor = torch.Tensor
 

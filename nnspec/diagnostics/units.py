@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.gradients import Forward
-from nnspec.diagnostics.problem import Problem, slopes
+from nnspec.problem import Problem
 
 Tensor = torch.Tensor
 
@@ -34,10 +35,8 @@ def off(problem: Problem, run: Forward, unsolved: Tensor) -> Off:
     networks, rows = unsolved.shape
     units = torch.zeros(networks, dtype=torch.float64)
     dark = torch.zeros(networks, rows, dtype=torch.bool)
-    for number, after in enumerate(problem.shape.after):
-        slope = run.slopes[number]
-        is_output = number == len(problem.shape.hidden)
-        if slope is None or (is_output and problem.loss.fused) or not slopes(after.member).dies:
+    for slope, after in zip(run.slopes, problem.shape.after, strict=False):
+        if not slopes(after.member).dies:
             continue
         closed = slope == 0
         units += closed.all(1).sum(1)
@@ -50,7 +49,6 @@ def saturation(problem: Problem, run: Forward, flat: float) -> Tensor:
     saturated hidden layer: [m], NaN without hidden layers. A unit that is off is counted as off, not here."""
     shares = []
     for slope, after in zip(run.slopes, problem.shape.hidden, strict=False):
-        assert slope is not None  # only outputs have softmax
         facts = slopes(after.member)
         closed = slope.abs() < flat * facts.largest
         shares.append((closed & (slope != 0) if facts.dies else closed).to(torch.float64).mean((1, 2)))
@@ -62,6 +60,5 @@ def passage(problem: Problem, run: Forward, unsolved: Tensor) -> Tensor:
     right yet: the product over the layers of their units' largest derivative. [m], 1 without hidden layers."""
     product = torch.ones(unsolved.shape, dtype=torch.float64)
     for slope in run.slopes[: len(problem.shape.hidden)]:
-        assert slope is not None
         product = product * slope.abs().amax(2)
     return torch.where(unsolved, product, 0.0).amax(1)

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from nnspec.catalog import DATA, LOSSES
 from nnspec.diagnostics import VERDICTS
+from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.cell import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
@@ -170,5 +170,4 @@ def most_common(verdict: np.ndarray) -> str:
 @lru_cache(maxsize=256)
 def data_record(data: Member, loss: str) -> DatasetInfo:
     """The data set as the tracker shows it, with the targets that the loss makes of its labels."""
-    rows = DATA[data.name].make(dict(data.params))
-    return dataset_info(data.name, rows.inputs, LOSSES[loss].targets(rows.labels, rows.classes))
+    return dataset_info(data.name, *rows_of(data, loss))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnspec.architecture import architecture
-from nnspec.catalog import DATA, LOSSES
+from nnspec.problem import rows_of
 from nnspec.results.cell import WILSON, Interval, Results, result_lines, verdict_text
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
@@ -115,18 +115,16 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
 
 def outputs_table(result: Results) -> str:
     """Inputs, targets and outputs (medians over replicates) of the first rows."""
-    data = DATA[result.spec.data.name].make(dict(result.spec.data.params))
-    targets = LOSSES[result.spec.loss.name].targets(data.labels, data.classes)
+    inputs, targets = rows_of(result.spec.data, result.spec.loss.name)
     outputs = np.median(result.outputs, axis=0)
     head = ("inputs", "target", "output" if len(result.seeds) == 1 else "output (median)")
     rows = [head] + [
         (" ".join(f"{v:g}" for v in x), " ".join(f"{v:g}" for v in y), " ".join(f"{v:.3f}" for v in p))
-        for x, y, p in list(zip(data.inputs, targets, outputs, strict=True))[:ROWS]
+        for x, y, p in list(zip(inputs, targets, outputs, strict=True))[:ROWS]
     ]
-    hidden = len(data.inputs) - ROWS
-    return "\n".join(
-        [table_text(None, rows, left=3)] + ([f"... and {count(hidden, 'row')} more"] if hidden > 0 else [])
-    )
+    table = table_text(None, rows, left=3)
+    hidden = len(inputs) - ROWS
+    return f"{table}\n... and {count(hidden, 'row')} more" if hidden > 0 else table
 
 
 def timings_text(seconds: Mapping[str, float], updaters: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.report.collecting import Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
-from nnspec.report.showing import activation_curves, surface, unit_lines
+from nnspec.report.showing import activation_curves, surfaces, unit_lines
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
@@ -121,7 +121,7 @@ def material_of(
         table[[*axes, *(name for name in MEASURED if name in table.columns)]],
         axes,
         collector.curves(),
-        [surface(one) for one in shown],
+        [drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         [line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
         activation_curves(one_each, MOST_ACTIVATIONS),
         one_each[0].solved.tolerance,

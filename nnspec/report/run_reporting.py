@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
-from nnspec.architecture import architecture
+from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
-from nnspec.reference import backward, forward, problem
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import Shown, activation_curves, on_the_plane, plane_data, surface
+from nnspec.report.showing import activation_curves, on_the_plane, plane_data, surfaces
 from nnspec.results.cell import Results
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
@@ -80,11 +80,6 @@ def moments(result: Results) -> dict[int, Weights]:
     }
 
 
-def of_replicate(weights: Weights, replicate: int) -> dict[str, np.ndarray]:
-    """One network's weights in double precision."""
-    return {name: tensor[replicate].astype(np.float64) for name, tensor in weights.items()}
-
-
 def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     """The output over the plane at up to ``MOST_SURFACES`` moments: of the only network, else of a typical solved and
     failed one."""
@@ -102,35 +97,37 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     found = []
     for word, row in chosen:
         name = f"{word}, seed {int(cell.result.seeds[row])}, " if len(cell.result.seeds) > 1 else ""
-        shown = Shown(name, cell.spec, [of_replicate(over_time[step], row) for step in steps])
-        found += [surface(shown, number, f"{name}epoch {step}") for number, step in enumerate(steps)]
+        networks = [{key: tensor[row] for key, tensor in over_time[step].items()} for step in steps]
+        found += surfaces(cell.spec, networks, [f"{name}epoch {step}" for step in steps])
     return found
 
 
 def gradient_norms(result: Results) -> dict[str, np.ndarray]:
     """Layer -> [r, t] the norm of its weights' gradient at each of the ``moments``."""
-    over_time = moments(result)
-    rows, targets = problem(result.spec)
-    names = [dense.name for dense in architecture(result.spec).dense]
-    norms = {name: np.zeros((min(MOST_REPLICATES, len(result.seeds)), len(over_time))) for name in names}
-    with np.errstate(all="ignore"):
-        for t, weights in enumerate(over_time.values()):
-            for r in range(len(norms[names[0]])):
-                one = of_replicate(weights, r)
-                gradients = backward(result.spec, one, forward(result.spec, one, rows), targets)
-                for name in names:
-                    norms[name][r, t] = np.linalg.norm(gradients[f"{name}.weight"])
-    return norms
+    problem = stacked(result.spec)
+    found: dict[str, list[np.ndarray]] = {dense.name: [] for dense in problem.shape.dense}
+    with undisturbed():
+        for weights in moments(result).values():
+            parts = [
+                [torch.linalg.vector_norm(layer.matrix, dim=(1, 2)) for layer in backward(problem, run).layers]
+                for run in passes(problem, _first(weights))
+            ]
+            for norms, of_layer in zip(found.values(), zip(*parts, strict=True), strict=True):
+                norms.append(torch.cat(of_layer).numpy())
+    return {name: np.stack(norms, axis=1) for name, norms in found.items()}
 
 
 def histograms(result: Results) -> dict[str, dict[str, np.ndarray]]:
     """Layer -> 'start' and 'end' -> what its units gave for the rows, over up to ``MOST_REPLICATES`` replicates."""
-    rows, _ = problem(result.spec)
-    found: dict[str, dict[str, np.ndarray]] = {}
-    replicates = range(min(MOST_REPLICATES, len(result.seeds)))
-    with np.errstate(all="ignore"):
+    problem = stacked(result.spec)
+    found: dict[str, dict[str, np.ndarray]] = {after.name: {} for after in problem.shape.after}
+    with undisturbed():
         for moment, weights in (("start", result.initial), ("end", result.final)):
-            runs = [forward(result.spec, of_replicate(weights, r), rows) for r in replicates]
-            for number, layer in enumerate(runs[0]):
-                found.setdefault(layer.after.name, {})[moment] = np.concatenate([run[number].h.ravel() for run in runs])
+            parts = [[h.flatten() for h in run.h] for run in passes(problem, _first(weights))]
+            for values, of_layer in zip(found.values(), zip(*parts, strict=True), strict=True):
+                values[moment] = torch.cat(of_layer).numpy()
     return found
+
+
+def _first(weights: Weights) -> Weights:
+    return {name: tensor[:MOST_REPLICATES] for name, tensor in weights.items()}

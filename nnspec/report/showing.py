@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.architecture import architecture
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES
-from nnspec.catalog.activations import formula_params
+from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
-from nnspec.reference import forward
+from nnspec.diagnostics.gradients import outputs, stacked
+from nnspec.problem import rows_of
 from nnspec.specs import Member, RunSpec
 
 if TYPE_CHECKING:
@@ -41,24 +41,25 @@ def on_the_plane(spec: RunSpec) -> bool:
 
 def plane_data(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     """The rows [n, 2] and their targets [n] as 0 and 1, whatever the loss calls them."""
-    data = DATA[spec.data.name].make(dict(spec.data.params))
-    return data.inputs, (data.labels > 0).astype(float)
+    inputs, targets = rows_of(spec.data, spec.loss.name)
+    return inputs, (targets[:, -1] > 0).astype(float)
 
 
-def surface(shown: Shown, moment: int = -1, label: str = "") -> dict[str, Any]:
-    """The output over the plane at one moment, as ``analysis.surfaces_info`` reads it: towards class 1, 0 to 1 on
-    target."""
-    points, targets = plane_data(shown.spec)
+def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The outputs of networks (or of one at several moments) over the plane, as ``analysis.surfaces_info`` reads them:
+    towards class 1, 0 to 1 on target; that of a network that diverged is not finite."""
+    points, targets = plane_data(spec)
     low, high = points.min(axis=0), points.max(axis=0)
     half = (high - low) / 2
     xs, ys = (np.linspace(low[i] - half[i], high[i] + half[i], GRID) for i in range(2))
-    rows = np.stack([axis.ravel() for axis in np.meshgrid(xs, ys)], axis=1)
-    weights = {name: np.asarray(tensor, dtype=np.float64) for name, tensor in shown.moments[moment].items()}
-    with np.errstate(all="ignore"):  # a network that diverged has no output to draw, and that is what is shown
-        outputs = forward(shown.spec, weights, rows)[-1].h[:, -1]
-    off = LOSSES[shown.spec.loss.name].off
-    p = ((outputs - off) / (1 - off)).reshape(GRID, GRID)
-    return {"label": label or shown.label, "xs": xs, "ys": ys, "p": p, "points": points, "targets": targets}
+    problem = stacked(spec)
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(xs, ys)], axis=1)
+    together = {name: np.stack([weights[name] for weights in networks]) for name in problem.shape.tensors()}
+    off = problem.loss.off
+    with np.errstate(invalid="ignore"):
+        p = (outputs(problem, together, grid)[..., -1] - off) / (1 - off)
+    plane = {"xs": xs, "ys": ys, "points": points, "targets": targets}
+    return [{"label": label, "p": one.reshape(GRID, GRID), **plane} for label, one in zip(labels, p, strict=True)]
 
 
 def unit_lines(shown: Shown) -> UnitLines | None:
@@ -84,16 +85,12 @@ def activation_curves(specs: Iterable[RunSpec], most: int) -> list[ActivationCur
     x = np.linspace(-REACH, REACH, 161)
     curves = []
     for member in members[:most]:
-        entry, params = ACTIVATIONS[member.name], _parameters(member)
+        activation = ACTIVATIONS[member.name].bind(dict(member.params))
         with np.errstate(over="ignore", invalid="ignore"):  # with parameters near the largest float
-            value = entry.value(XP, x, params)
-            slope = np.broadcast_to(entry.slope(XP, x, value, params), x.shape)
+            value = activation.value(XP, x)
+            slope = np.broadcast_to(activation.slope(XP, x, value), x.shape)
         curves.append(activation_info(x, value, slope, _title(member, names.count(member.name) > 1)))
     return curves
-
-
-def _parameters(member: Member) -> Mapping[str, Any]:
-    return formula_params(ACTIVATIONS[member.name], dict(member.params))
 
 
 def _title(member: Member, several: bool) -> str:

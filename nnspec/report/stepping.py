@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from nnspec.report.collecting import evenly
-from nnspec.report.showing import Shown, on_the_plane, surface
+from nnspec.report.showing import on_the_plane, surfaces
 from nnspec.results.events import TrainedCell
 from nnspec.tracking.artifacts import Files
 
@@ -34,22 +34,21 @@ def snapshot_images(cell: TrainedCell, timestamp: int) -> Mapping[str, bytes]:
     result = cell.result
     over_time = {0: result.initial, **result.snapshots, int(result.steps[-1]): result.final}
     steps = [sorted(over_time)[i] for i in evenly(len(over_time), MOST_STEPS)]
-    shown = Shown("", cell.spec, [{name: tensor[0] for name, tensor in over_time[step].items()} for step in steps])
+    first = [{name: tensor[0] for name, tensor in over_time[step].items()} for step in steps]
 
     @cache
-    def surfaces() -> list[Surface]:
+    def infos() -> list[Surface]:
         from nnspec.analysis.plane_figures import surfaces_info
 
         labels = [f"epoch {step}, seed {int(result.seeds[0])}" for step in steps]
-        found = [surface(shown, number, label) for number, label in enumerate(labels)]
-        return surfaces_info(found, cell.spec.solved.tolerance)
+        return surfaces_info(surfaces(cell.spec, first, labels), cell.spec.solved.tolerance)
 
     @lru_cache(maxsize=1)  # a picture has two names, one after the other
     def picture(number: int) -> bytes:
         from nnspec.analysis.draw import png
         from nnspec.analysis.plane_figures import plot_surfaces
 
-        return png(plot_surfaces([surfaces()[number]], ""), DPI)
+        return png(plot_surfaces([infos()[number]], ""), DPI)
 
     files: dict[str, Callable[[], bytes]] = {}
     for number, step in enumerate(steps):

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nnspec.catalog import DATA, LOSSES
 from nnspec.results.cell import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.network_last import Problem
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import MOST, PAYS, Stretch, row_of, stretches, why_eager
 from nnspec.training.state import ChunkState
@@ -74,7 +72,7 @@ def train_chunk(
     reports of progress.
     """
     with one_thread(), torch.inference_mode():
-        state = ChunkState(specs, chunk, problem(specs[chunk.shares[0].cell]))
+        state = ChunkState(specs, chunk)
         train = state.spec.train
         updater = _updater(state, chunk, pays, compiler)
         due = time.perf_counter() + pulse
@@ -98,7 +96,7 @@ def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | N
     is about how long it may try."""
     begun = time.perf_counter()
     with one_thread(), torch.inference_mode():
-        state = ChunkState(specs, chunk, problem(specs[chunk.shares[0].cell], rows))
+        state = ChunkState(specs, chunk, rows)
         eager, made = Eager(state, "a probe"), 1
         eager.advance(Stretch(0, 1, 1))
         started = time.perf_counter()
@@ -137,18 +135,4 @@ def _result(state: ChunkState, why: str) -> Results:
         final=state.weights_of(final),
         snapshots={step: state.weights_of(state.snapshots.pop(step)) for step in sorted(state.snapshots)},
         why_eager=why,
-    )
-
-
-def problem(spec: RunSpec, rows: int | None = None) -> Problem:
-    """The data, targets and loss of a spec as tensors of its precision; the first ``rows`` of them."""
-    kind = getattr(torch, spec.dtype)
-    data = DATA[spec.data.name].make(dict(spec.data.params))
-    loss = LOSSES[spec.loss.name]
-    targets = loss.targets(data.labels, data.classes)
-    return Problem(
-        torch.from_numpy(data.inputs[:rows]).to(kind),
-        torch.from_numpy(targets[:rows]).to(kind),
-        loss,
-        dict(spec.loss.params),
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import torch
 
-from nnspec.architecture import Architecture
+from nnspec.problem import Problem
 from nnspec.training.layout import padded
-from nnspec.training.network_last import XP, Output, Problem, Tensor
+from nnspec.training.network_last import XP, Output, Tensor
 from nnspec.training.stacking import Block, Segment, blocks
 
 
@@ -25,9 +25,10 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 
 class WideLayer:
-    """One layer of every network: weights [M, i + 1, o], inputs [M, n, i + 1] of which the last is 1."""
+    """One layer of every network: weights [M, i + 1, o], inputs [M, n, i + 1] of which the last is 1; and the
+    activations behind it, with what they learn [M, 1]."""
 
-    def __init__(self, block: Block, weights: Tensor, grads: Tensor, rows: int):
+    def __init__(self, block: Block, weights: Tensor, grads: Tensor, rows: int, segments: list[Segment]):
         networks = len(weights)
         inside = slice(block.start, block.stop)
         cube = (networks, block.fan_in + 1, block.fan_out)
@@ -35,6 +36,9 @@ class WideLayer:
         self.x = weights.new_ones(networks, rows, block.fan_in + 1)
         self.lanes = weights.new_zeros(networks, padded(rows * block.fan_out))  # what an activation is evaluated on
         self.z = self.lanes[:, : rows * block.fan_out].view(networks, rows, block.fan_out)
+        learned = slice(block.stop, block.stop + len(block.learned))
+        self.learned_grad = grads[:, learned] if block.learned else None
+        self.parts = [(s.here, s.bind(weights[:, learned] if block.learned else None, spread=True)) for s in segments]
 
     def forward(self) -> Tensor:
         """Pre-activations [M, n, o] of the inputs in ``x``."""
@@ -50,25 +54,28 @@ class WideLayer:
 class NetworkFirst:
     """All networks of a chunk with the network axis first; the interface is that of ``NetworkLast``."""
 
-    def __init__(self, shape: Architecture, weights: Tensor, segments: list[Segment], problem: Problem):
+    def __init__(self, problem: Problem, weights: Tensor, segments: list[Segment]):
         self.parameters, self.networks = weights.shape
         self.weights = weights.new_zeros(self.networks, padded(self.parameters))
         self.weights[:, : self.parameters] = weights.t()
         self.grads = torch.zeros_like(self.weights)
-        self.segments, self.blocks = segments, blocks(shape)
-        self.layers = [WideLayer(block, self.weights, self.grads, len(problem.inputs)) for block in self.blocks]
+        rows, outputs, _ = problem.targets.shape
+        hidden = [segments] * len(problem.shape.hidden)
+        self.layers = [
+            WideLayer(block, self.weights, self.grads, rows, behind)
+            for block, behind in zip(blocks(problem.shape), [*hidden, []], strict=True)
+        ]
         self.layers[0].x[..., :-1] = problem.inputs
-        self.output = Output(shape, problem)
-        self.outputs = weights.new_zeros(*problem.targets.shape, padded(self.networks))
+        self.output = Output(problem)
+        self.outputs = weights.new_zeros(rows, outputs, padded(self.networks))
 
     def forward(self) -> None:
         """Outputs of the present weights, kept for the calls below."""
         for layer, above in zip(self.layers, self.layers[1:], strict=False):
             layer.forward()
             values = torch.empty_like(layer.lanes)
-            for segment in self.segments:
-                here = slice(segment.start, segment.stop)
-                values[here] = segment.entry.value(XP, layer.lanes[here], self._params(segment, layer))
+            for here, activation in layer.parts:
+                values[here] = activation.value(XP, layer.lanes[here])
             above.x[..., :-1] = values[:, : layer.z[0].numel()].view_as(layer.z)
         self.outputs[..., : self.networks] = self.layers[-1].forward().permute(1, 2, 0)
         self.output.forward(self.outputs)
@@ -90,25 +97,12 @@ class NetworkFirst:
         spread[:, :used] = dh.reshape(self.networks, used)
         values = torch.zeros_like(layer.lanes)
         values[:, :used] = above.x[..., :-1].reshape(self.networks, used)
-        for segment in self.segments:
-            here = slice(segment.start, segment.stop)
-            params, z = self._params(segment, layer), layer.lanes[here]
-            if self.blocks[number].learned and segment.entry.learned_slope is not None:
-                share = spread[here] * segment.entry.learned_slope(XP, z, params)
-                self.grads[here, self.blocks[number].stop] = share.sum(1)
-            spread[here] *= segment.entry.slope(XP, z, values[here], params)
+        for here, activation in layer.parts:
+            z = layer.lanes[here]
+            if layer.learned_grad is not None:
+                layer.learned_grad[here] = (spread[here] * activation.learned_slope(XP, z)).sum(1, keepdim=True)
+            spread[here] *= activation.slope(XP, z, values[here])
         return spread[:, :used].view_as(layer.z)
-
-    def _params(self, segment: Segment, layer: WideLayer) -> dict[str, object]:
-        here = slice(segment.start, segment.stop)
-        params = {
-            name: value[:, None] if isinstance(value, Tensor) else value for name, value in segment.params.items()
-        }
-        block = self.blocks[self.layers.index(layer)]
-        if block.learned:
-            (name,) = segment.entry.learned.values()
-            params[name] = self.weights[here, block.stop : block.stop + 1]
-        return params
 
     def norms(self) -> list[Tensor]:
         """The L2 norm of each layer's weight matrix, [M] a layer."""

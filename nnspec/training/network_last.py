@@ -7,28 +7,27 @@ are loops over its shorter side: at these widths each pass is one vector operati
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import cast
 
 import torch
 
-from nnspec.architecture import SOFTMAX, Architecture
-from nnspec.catalog import ACTIVATIONS, Loss
 from nnspec.catalog.maths import Maths
+from nnspec.problem import Problem
 from nnspec.torch_maths import TorchMaths
 from nnspec.training.stacking import Segment, blocks
 
-XP: Maths = TorchMaths()  # type: ignore[assignment]  # torch's functions have more parameters
 Tensor = torch.Tensor
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What the networks of a stack are trained on: inputs [n, i], targets [n, k], and the loss with its parameters."""
+class StackMaths(TorchMaths):
+    """The namespace of formulas on whole lanes of networks, where torch's own softmax may be had, in one pass."""
 
-    inputs: Tensor
-    targets: Tensor
-    loss: Loss
-    loss_params: dict[str, object]
+    def softmax(self, z: Tensor) -> Tensor:
+        """See ``catalog.maths.softmax``."""
+        return torch.softmax(z, 1)
+
+
+XP = cast(Maths, StackMaths())
 
 
 class Linear:
@@ -109,93 +108,73 @@ class Hidden:
     """The hidden activations behind one layer: each segment of networks has its own formula."""
 
     def __init__(self, segments: list[Segment], learned: tuple[Tensor, Tensor] | None, like: Tensor):
-        self.segments = segments
-        self.learned: Tensor | None = learned[0] if learned else None
+        self.parts = [(segment.here, segment.bind(learned[0] if learned else None)) for segment in segments]
         self.learned_grad: Tensor | None = learned[1] if learned else None
         self.h, self.dh = torch.empty_like(like), torch.empty_like(like)
 
     def forward(self, z: Tensor) -> Tensor:
         """Activations h [n, o, M] of z."""
-        if len(self.segments) == 1:  # no need to gather slices
-            self.h = self.segments[0].entry.value(XP, z, self._params(self.segments[0]))
+        if len(self.parts) == 1:  # no need to gather slices
+            self.h = self.parts[0][1].value(XP, z)
             return self.h
-        for segment in self.segments:
-            here = slice(segment.start, segment.stop)
-            self.h[..., here] = segment.entry.value(XP, z[..., here], self._params(segment))
+        for here, activation in self.parts:
+            self.h[..., here] = activation.value(XP, z[..., here])
         return self.h
 
     def backward(self, z: Tensor) -> Tensor:
         """The gradient of z from that of h (``dh``), in place."""
-        for segment in self.segments:
-            here = slice(segment.start, segment.stop)
-            params = self._params(segment)
-            if self.learned_grad is not None and segment.entry.learned_slope is not None:
-                share = self.dh[..., here] * segment.entry.learned_slope(XP, z[..., here], params)
+        for here, activation in self.parts:
+            if self.learned_grad is not None:
+                share = self.dh[..., here] * activation.learned_slope(XP, z[..., here])
                 torch.sum(share.flatten(0, 1), 0, out=self.learned_grad[here])
-            self.dh[..., here].mul_(segment.entry.slope(XP, z[..., here], self.h[..., here], params))
+            self.dh[..., here].mul_(activation.slope(XP, z[..., here], self.h[..., here]))
         return self.dh
-
-    def _params(self, segment: Segment) -> dict[str, object]:
-        if self.learned is None:
-            return segment.params
-        (name,) = segment.entry.learned.values()
-        return segment.params | {name: self.learned[segment.start : segment.stop]}
 
 
 class Output:
     """The output activation and the loss behind it."""
 
-    def __init__(self, shape: Architecture, problem: Problem):
-        self.problem, self.name = problem, shape.output.name
-        self.entry = None if self.name == SOFTMAX else ACTIVATIONS[self.name]
-        self.params = dict(shape.output.params)
-        self.y = problem.targets.unsqueeze(-1)
-        self.scale = problem.loss.scale(*problem.targets.shape)
-        self.z = self.p = self.y
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        self.z = self.p = problem.targets
 
     def forward(self, z: Tensor) -> Tensor:
         """Outputs p [n, k, M] of pre-activations z."""
-        self.z = z
-        self.p = torch.softmax(z, 1) if self.entry is None else self.entry.value(XP, z, self.params)
+        self.z, self.p = z, self.problem.output.value(XP, z)
         return self.p
 
     def losses(self) -> Tensor:
         """The loss of each network, [M]."""
-        loss = self.problem.loss
-        return loss.elements(XP, self.z, self.p, self.y, self.problem.loss_params).sum((0, 1)) * self.scale
+        return self.problem.losses(XP, self.z, self.p)
 
     def distances(self) -> Tensor:
         """How far each output is from its target, [n, k, M]."""
-        return self.problem.loss.distance(XP, self.p, self.y)
+        return self.problem.distances(XP, self.p)
 
     def backward(self) -> Tensor:
         """The gradient of the loss with respect to z, [n, k, M]."""
-        loss = self.problem.loss
-        gradient = loss.gradient(XP, self.z, self.p, self.y, self.problem.loss_params)
-        if not loss.fused and self.entry is not None:
-            gradient = gradient * self.entry.slope(XP, self.z, self.p, self.params)
-        return gradient * self.scale
+        return self.problem.gradient(XP, self.z, self.p)
 
 
 class NetworkLast:
     """All networks of a chunk: ``weights`` and ``grads`` [P, M]."""
 
-    def __init__(self, shape: Architecture, weights: Tensor, segments: list[Segment], problem: Problem):
+    def __init__(self, problem: Problem, weights: Tensor, segments: list[Segment]):
         self.weights, self.grads = weights, torch.zeros_like(weights)
         self.layers: list[Linear] = []
         self.hidden: list[Hidden] = []
         networks = weights.shape[1]
-        for number, block in enumerate(blocks(shape)):
+        for number, block in enumerate(blocks(problem.shape)):
             rows = slice(block.start, block.stop)
             cube, grad = (flat[rows].view(block.fan_in + 1, block.fan_out, networks) for flat in (weights, self.grads))
             first = number == 0
             self.layers.append(
                 InputLinear(cube, grad, problem.inputs) if first else Linear(cube, grad, len(problem.inputs))
             )
-            if number < len(shape.hidden):
+            if number < len(problem.shape.hidden):
                 learned = (weights[block.stop], self.grads[block.stop]) if block.learned else None
                 self.hidden.append(Hidden(segments, learned, self.layers[-1].z))
-        self.output = Output(shape, problem)
+        self.output = Output(problem)
 
     def forward(self) -> None:
         """Outputs of the present weights, kept for the calls below."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nnspec.architecture import Architecture, architecture, at_defaults
-from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation
+from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation, Bound
 from nnspec.initial import Weights, initial_weights
 from nnspec.specs import Member, RunSpec
 from nnspec.training.layout import is_wide, padded
@@ -34,6 +34,19 @@ class Segment:
     start: int
     stop: int
     params: dict[str, object]
+
+    @property
+    def here(self) -> slice:
+        return slice(self.start, self.stop)
+
+    def bind(self, learned: torch.Tensor | None, spread: bool = False) -> Bound:
+        """The activation of these columns, given what those of the whole chunk learn, networks first; ``spread`` says
+        that networks are rows of what it is evaluated on, not columns."""
+        params = {
+            name: value[:, None] if spread and isinstance(value, torch.Tensor) else value
+            for name, value in self.params.items()
+        }
+        return self.entry.bind(params, None if learned is None else learned[self.here])
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import torch
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
 from nnspec.initial import Weights
+from nnspec.problem import Problem
 from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
 from nnspec.training.frozen import Freezer
 from nnspec.training.history import LATE, FirstRight, History, unwritten
 from nnspec.training.network_first import NetworkFirst
-from nnspec.training.network_last import NetworkLast, Problem
+from nnspec.training.network_last import NetworkLast
 from nnspec.training.optimizer import Network, StackedOptimizer
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import logged_steps, row_of
@@ -25,13 +26,13 @@ Tensor = torch.Tensor
 
 
 class ChunkState:
-    """Weights, optimizer, history and frozen networks of one chunk.
+    """Weights, optimizer, history and frozen networks of one chunk, on the data's first ``rows``.
 
     ``network.weights`` [P, M], ``optimizer.state`` (as the weights) and ``first.at`` [M] are changed in place, by
     whatever updater: eagerly by ``look`` and ``update``, or by compiled code.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, problem: Problem):
+    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, rows: int | None = None):
         self.layout = columns(specs, chunk)
         self.spec = self.layout.specs[0]  # of whatever a stack agrees on
         self.shape = architecture(self.spec)
@@ -39,7 +40,8 @@ class ChunkState:
         self.initial = stacked(self.layout)
         self.segments = segments(self.layout, kind)
         network = NetworkFirst if self.layout.wide else NetworkLast
-        self.network: Network = network(self.shape, self.initial.clone(), self.segments, problem)
+        problem = Problem.of(self.spec).stacked(lambda array: torch.from_numpy(array).to(kind), rows)
+        self.network: Network = network(problem, self.initial.clone(), self.segments)
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
         )

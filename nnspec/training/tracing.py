@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.architecture import SOFTMAX, architecture
-from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
+from nnspec.catalog import OPTIMIZERS
+from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, fma, total, tracing
+from nnspec.training.graph import Graph, GraphMaths, Traced, fma, total, tracing
 from nnspec.training.stacking import blocks
 
 XP: Any = GraphMaths()
@@ -45,18 +45,10 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
     Raises:
         Untraceable: if a formula has no form for one network at a time.
     """
-    shape = architecture(spec)
-    if shape.output.name == SOFTMAX:
-        raise Untraceable(SOFTMAX)
-    entry = ACTIVATIONS[spec.activation.name]
-    graph = Graph()
-    data, loss, output = (
-        DATA[spec.data.name].make(dict(spec.data.params)),
-        LOSSES[spec.loss.name],
-        ACTIVATIONS[shape.output.name],
-    )
-    targets = loss.targets(data.labels, data.classes)
-    inputs = np.array([[graph.number(float(np.float32(v))) for v in (*row, 1.0)] for row in data.inputs], dtype=object)
+    problem, graph = Problem.of(spec), Graph()
+    loss, output, targets = problem.loss, problem.output, problem.targets
+    rows = [[graph.number(float(np.float32(v))) for v in (*row, 1.0)] for row in problem.inputs]
+    inputs = np.array(rows, dtype=object)
     layers = [
         np.array(
             [
@@ -65,47 +57,46 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
             ],
             dtype=object,
         )
-        for b in blocks(shape)
+        for b in blocks(problem.shape)
     ]
-    words = {k: v for k, v in spec.activation.params if isinstance(v, str)}
-    params = []  # of the activation behind each layer: what it learns are weights
-    for block in blocks(shape):
-        learned = {name: graph.leaf("weight", block.stop) for name in entry.learned.values() if block.learned}
-        params.append(_Numbers(graph, "param", words | learned))
+    params = {k: v if isinstance(v, str) else graph.leaf("number", ("param", k)) for k, v in spec.activation.params}
+    activations = [  # behind each layer: what they learn are weights
+        problem.shape.after[0].entry.bind(params, graph.leaf("weight", block.stop) if block.learned else None)
+        for block in blocks(problem.shape)
+    ]
     pre, post = [_product(inputs, layers[0], fused[0])], []
-    for number, layer in enumerate(layers[1:]):
-        post.append(_each(lambda z, p=params[number]: entry.value(XP, z, p), pre[-1]))  # type: ignore[misc]
+    for activation, layer in zip(activations, layers[1:], strict=False):
+        post.append(_each(lambda z, activation=activation: activation.value(XP, z), pre[-1]))  # type: ignore[misc]
         pre.append(_linear(post[-1], layer))
 
-    output_params, loss_params = dict(shape.output.params), dict(spec.loss.params)
-    tolerance, scale = graph.leaf("number", ("tolerance",)), loss.scale(*targets.shape)
+    tolerance, scale, loss_params = graph.leaf("number", ("tolerance",)), problem.scale, problem.loss_params
     distances, dz, elements = np.empty_like(pre[-1]), np.empty_like(pre[-1]), np.empty_like(pre[-1])
     for place, z in np.ndenumerate(pre[-1]):
-        p, y = output.value(XP, z, output_params), graph.number(float(np.float32(targets[place])))
+        p, y = output.value(XP, z), graph.number(float(np.float32(targets[place])))
         distances[place] = loss.distance(XP, p, y)
         elements[place] = loss.elements(XP, z, p, y, loss_params)
         gradient = loss.gradient(XP, z, p, y, loss_params)
-        dz[place] = (gradient if loss.fused else gradient * output.slope(XP, z, p, output_params)) * scale
-    rows = [_all(distance < tolerance for distance in row) for row in distances]
+        dz[place] = (gradient if loss.fused else gradient * output.slope(XP, z, p)) * scale
+    right = [_all(distance < tolerance for distance in row) for row in distances]
 
     gradients: list[Traced] = []
     for number in range(len(layers) - 1, 0, -1):
-        z, h, p = pre[number - 1], post[number - 1], params[number - 1]
+        z, h, activation = pre[number - 1], post[number - 1], activations[number - 1]
         own, dh = _back(h, layers[number], dz)
         gradients[:0] = own.ravel()
-        if entry.learned_slope is not None:
-            learned_slope = entry.learned_slope
-            gradients.insert(0, total(dh[place] * learned_slope(XP, z[place], p) for place in np.ndindex(*dh.shape)))
+        if activation.entry.learned:
+            shares = [dh[place] * activation.learned_slope(XP, z[place]) for place in np.ndindex(*dh.shape)]
+            gradients.insert(0, total(shares))
         dz = np.empty_like(dh)
         for place in np.ndindex(*dh.shape):
-            dz[place] = dh[place] * entry.slope(XP, z[place], h[place], p)
+            dz[place] = dh[place] * activation.slope(XP, z[place], h[place])
     gradients[:0] = _product(inputs.T, dz, fused[1]).ravel()
     return Pass(
         gradients,
         list(distances.ravel()),
-        _all(rows),
+        _all(right),
         total(elements.ravel()) * scale,
-        total(row.to(None) for row in rows) / len(rows),
+        total(row.to(None) for row in right) / len(right),
         [total((layer[:-1] * layer[:-1]).ravel()).sqrt() for layer in layers],
     )
 

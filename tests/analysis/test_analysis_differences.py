@@ -9,10 +9,17 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq, minimize_scalar
 
-from nnspec.analysis import Difference, independent_difference, paired_difference, sign_flip_p
+from nnspec.analysis import Difference, independent_difference, paired_difference
 from nnspec.analysis.differences import sign_tail
 
+COUNTS = [(56, 70, 48, 80), (7, 34, 1, 34), (5, 5, 0, 5), (0, 12, 3, 40), (1, 3, 2, 3)]  # solved, networks, of each
 CONFIDENCES = (0.3, 0.5, 0.8, 0.9, 0.9375, 0.95, 0.99, 0.999)
+
+
+def sign_flip_p(differences) -> float:
+    """The p-value where each seed has this difference of networks solved."""
+    d = np.asarray(differences)
+    return paired_difference(np.maximum(d, 0), np.maximum(-d, 0), np.maximum(np.abs(d), 1)).p
 
 
 def agrees(found: Difference, confidence: float) -> bool:
@@ -24,6 +31,27 @@ def agrees(found: Difference, confidence: float) -> bool:
 def test_one_pair_a_seed_is_the_exact_mcnemar_test(only_a, only_b):
     expected = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     assert sign_flip_p(np.repeat([1, -1, 0], [only_a, only_b, 7])) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("both", "only_a", "only_b", "none"), [(59, 6, 16, 80), (3, 0, 5, 1), (10, 4, 4, 2)])
+def test_one_pair_a_seed_is_statsmodels_mcnemar(both, only_a, only_b, none):
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    counts = [both, only_a, only_b, none]
+    found = paired_difference(np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts))
+    assert found.p == pytest.approx(mcnemar([[both, only_a], [only_b, none]], exact=True).pvalue, rel=1e-10)
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+def test_the_score_test_of_no_difference_is_statsmodels(counts):
+    """Of no difference only: its likeliest rates that differ by something solve another cubic than the published."""
+    from statsmodels.stats.proportion import test_proportions_2indep as two_proportions
+
+    x1, n1, x2, n2 = counts
+    with np.errstate(divide="ignore"):  # it reports an infinite ratio besides
+        expected = two_proportions(*counts, method="score", compare="diff", correction=True)
+    found = independent_difference(np.arange(n1) < x1, np.arange(n2) < x2)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +159,7 @@ def test_independent_rates_have_miettinen_and_nurminen_s_interval():
     assert found[:2] == pytest.approx((0.0528, 0.3382), abs=5e-5)
 
 
-@pytest.mark.parametrize("counts", [(56, 70, 48, 80), (7, 34, 1, 34), (5, 5, 0, 5), (0, 12, 3, 40), (1, 3, 2, 3)])
+@pytest.mark.parametrize("counts", COUNTS)
 def test_the_score_interval_is_that_of_a_likelihood_maximised_by_search(counts):
     x1, n1, x2, n2 = counts
 

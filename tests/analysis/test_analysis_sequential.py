@@ -26,6 +26,15 @@ def test_exact_interval_is_scipys(solved, networks):
     assert [float(limit) for limit in exact_interval(solved, networks)] == pytest.approx(list(expected))
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_exact_intervals_of_arrays_are_statsmodels(confidence):
+    from statsmodels.stats.proportion import proportion_confint
+
+    solved, networks = np.meshgrid(np.arange(21), np.arange(20, 400, 37))
+    expected = proportion_confint(solved, networks, 1 - confidence, method="beta")
+    np.testing.assert_allclose(exact_interval(solved, networks, confidence), expected, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.1, 0.5, 0.97])
 def test_the_interval_stays_honest_under_repeated_looks(rate):
     """20,000 cells a rate; a share of 20,000 has a standard error of 0.15%."""

@@ -25,6 +25,24 @@ def test_the_textbook_curve():
     assert survival(PLACEBO, np.ones(21, bool), PLACEBO).median == 8
 
 
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+@pytest.mark.parametrize("ties", [True, False])
+def test_curve_and_median_are_statsmodels(share, ties):
+    """Its interval of the median is Brookmeyer and Crowley's on the same scale, log(-log)."""
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    rng = np.random.default_rng(round(100 * share))
+    times = rng.integers(1, 60, 80).astype(float) if ties else rng.exponential(100, 80)
+    done = rng.random(80) < share
+    ours, theirs = survival(times, done, times), SurvfuncRight(times, done.astype(int))
+    # theirs has the times at which something was solved only
+    place = np.searchsorted(theirs.surv_times, ours.times, side="right")
+    np.testing.assert_allclose(ours.unsolved, np.append(1.0, theirs.surv_prob)[place], rtol=1e-13)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nobody is left
+        medians = theirs.quantile(0.5), *theirs.quantile_ci(0.5, method="cloglog")
+    assert (ours.median, ours.median_low, ours.median_high) == pytest.approx(medians)
+
+
 def test_limits_are_log_log_greenwood():
     """At week 10: Greenwood's variance by hand, 3/(21*18) + 1/(17*16) + 1/(15*14), on the scale of log(-log)."""
     curve = survival(DRUG, np.array(RELAPSED, bool), DRUG)

@@ -57,6 +57,20 @@ def test_design_effect_by_hand():
     assert design_effects(np.zeros(8, int), np.repeat(np.arange(4), 2), solved, 1)[0] == pytest.approx(4 / 3)
 
 
+def test_design_effect_is_statsmodels_variance_with_clusters():
+    """Of a mean, over seeds of unequal numbers of networks, relative to that of as many independent networks."""
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(5)
+    seeds = np.repeat(np.arange(30), rng.integers(1, 9, 30))
+    solved = rng.normal(size=30)[seeds] + rng.normal(size=len(seeds)) > 0
+    fitted = OLS(solved.astype(float), np.ones(len(seeds))).fit(cov_type="cluster", cov_kwds={"groups": seeds})
+    independent = solved.mean() * (1 - solved.mean()) / len(seeds)
+    found = design_effects(np.zeros(len(seeds), int), seeds, solved, 1)
+    assert found[0] == pytest.approx(fitted.cov_params()[0, 0] / independent)
+    assert 1 < found[0] < len(seeds) / 30  # cut at neither bound
+
+
 def test_design_effect_without_correlation_is_near_one():
     rng = np.random.default_rng(0)
     effect = design_effects(np.zeros(4000, int), np.tile(np.arange(500), 8), rng.random(4000) < 0.3, 1)

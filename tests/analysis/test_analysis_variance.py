@@ -44,6 +44,27 @@ def test_shares_and_freedom_add_up(outcomes):
     assert shares(frame, "df") == {"a": 2, "b": 3, "c": 4, "a x b": 6, "a x c": 8, "b x c": 12, "higher orders": 24}
 
 
+@pytest.mark.parametrize("missing", [0, 3])
+def test_squares_are_statsmodels_anova(outcomes, missing):
+    """Of type II, on the rate of each combination, some of them missing or none."""
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    rates = np.random.default_rng(missing).integers(0, 21, (3, 4, 3)) / 20
+    table = by_rates(outcomes, rates)
+    gone = {(0, 1, 2), (2, 3, 0), (1, 0, 1)} if missing else set()
+    table = table[[key not in gone for key in zip(table["a"], table["b"], table["c"], strict=True)]]
+    by_cell = table.groupby(["a", "b", "c"], as_index=False)["solved"].mean()
+    fitted = ols("solved ~ (C(a) + C(b) + C(c)) ** 2", by_cell.astype({"solved": float})).fit()
+    expected = anova_lm(fitted, typ=2).rename(lambda term: term.replace("C(", "").replace(")", "").replace(":", " x "))
+    between = float(((by_cell["solved"] - by_cell["solved"].mean()) ** 2).sum())
+    frame = effects(table, ["a", "b", "c"]).set_index("term")
+    for term in ("a", "b", "c", "a x b", "a x c", "b x c"):
+        assert frame.loc[term, "explained"] * between == pytest.approx(expected.loc[term, "sum_sq"], abs=1e-10)
+        assert frame.loc[term, "df"] == expected.loc[term, "df"]
+    assert frame.loc["higher orders", "df"] == expected.loc["Residual", "df"]
+
+
 def test_a_full_grid_needs_no_least_squares(outcomes):
     """The fast path (means over the grid) and its slow twin (least squares) on the same balanced table."""
     rates = np.random.default_rng(1).integers(0, 21, (3, 4, 2)) / 20

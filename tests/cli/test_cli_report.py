@@ -87,15 +87,16 @@ def test_gradient_norms_against_finite_differences(single):
     """Of the last layer's weights, in the middle of training."""
     import dataclasses
 
-    from nnspec.reference import forward, loss_of, problem
+    from nnspec.problem import Problem
+    from nnspec.reference import forward, loss_of
 
     norms = gradient_norms(single.result)
     assert {name: values.shape for name, values in norms.items()} == {"0": (4, 5), "2": (4, 5)}
-    rows, targets = problem(single.spec)
+    problem = Problem.of(single.spec)
     weights = {name: tensor[2].astype(float) for name, tensor in single.result.snapshots[20].items()}
 
     def loss(changed):
-        return loss_of(single.spec, forward(single.spec, changed, rows)[-1], targets)
+        return loss_of(problem, forward(problem, changed)[-1])
 
     squares = 0.0
     for index in np.ndindex(weights["2.weight"].shape):

@@ -13,11 +13,12 @@ from scipy.integrate import quad
 
 from nnspec.architecture import Pointwise
 from nnspec.builder import _module
-from nnspec.catalog import ACTIVATIONS, Activation
+from nnspec.catalog import ACTIVATIONS, OUTPUTS, Activation
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.params import Boolean, Choice, Real
 from nnspec.specs import Member
 from nnspec.torch_maths import TorchMaths
+from nnspec.training.network_last import XP
 
 # values for each kind of parameter, where it allows them; exact in float32, for torch reads CELU's alpha as one in its
 # backward pass
@@ -59,7 +60,7 @@ CASES = [
 
 
 def module_of(entry: Activation, p: Mapping[str, Any], kind: torch.dtype = torch.float64) -> torch.nn.Module:
-    tensors = tuple(f"1.{name}" for name in entry.learned)
+    tensors = (f"1.{entry.learned.tensor}",) if entry.learned else ()
     return _module(Pointwise("1", Member(entry.name, tuple(sorted(p.items()))), tensors), kind)
 
 
@@ -136,14 +137,13 @@ def test_single_precision_is_near_the_truth(entry: Activation, p: dict[str, Any]
 
 @pytest.mark.parametrize(("entry", "p"), [case for case in CASES if case.values[0].learned])
 def test_learned_slope_is_autograd_s(entry: Activation, p: dict[str, Any]) -> None:
-    (tensor,) = entry.learned
-    module = module_of(entry, p)
+    assert entry.learned
+    module, tensor = module_of(entry, p), entry.learned.tensor
     weights = torch.tensor(np.random.default_rng(1).normal(size=POINTS.shape))
     (weights * module(torch.tensor(POINTS))).sum().backward()
     expected = getattr(module, tensor).grad
-    assert entry.learned_slope is not None
     assert getattr(module, tensor).shape == (1,)
-    ours = (weights.numpy() * entry.learned_slope(NumpyMaths(), POINTS, p)).sum()
+    ours = (weights.numpy() * entry.bind(p).learned_slope(NumpyMaths(), POINTS)).sum()
     np.testing.assert_allclose(ours, expected.item(), rtol=TIGHT)
 
 
@@ -174,5 +174,31 @@ def test_gain_of_a_flat_activation_is_one() -> None:
 def test_every_entry_names_a_module_and_keeps_its_word() -> None:
     for entry in ACTIVATIONS:
         assert callable(module_of(entry, {p.name: p.default for p in entry.params}))
-        assert bool(entry.learned) == (entry.learned_slope is not None)
-        assert set(entry.learned.values()) <= {p.name for p in entry.params}
+        assert entry.learned is None or entry.learned.start in {p.name for p in entry.params}
+
+
+def test_a_bound_activation_has_its_defaults_and_what_it_has_learned() -> None:
+    z = np.array([-2.0, 3.0])
+    assert ACTIVATIONS["leaky_relu"].bind({}).value(NumpyMaths(), z).tolist() == [-0.02, 3.0]
+    learned = ACTIVATIONS["prelu"].bind({"init": 0.25}, np.array([0.5]))
+    assert learned.value(NumpyMaths(), z).tolist() == [-1.0, 3.0]
+    assert learned.slope(NumpyMaths(), z, learned.value(NumpyMaths(), z)).tolist() == [0.5, 1.0]
+    assert learned.learned_slope(NumpyMaths(), z).tolist() == [-2.0, 0.0]
+
+
+@pytest.mark.parametrize("xp", [NumpyMaths(), TorchMaths(), XP], ids=["numpy", "torch", "stack"])
+def test_softmax_is_torch_s_along_the_classes(xp: Any) -> None:
+    """Of [n, k] and of the stacks [n, k, m] that formulas are given; no overflow."""
+    z = np.random.default_rng(0).normal(size=(4, 3, 5)) * 400
+    for some in (z, z[..., 0]):
+        like = np.asarray if isinstance(xp, NumpyMaths) else torch.tensor
+        ours = OUTPUTS["softmax"].bind({}).value(xp, like(some))
+        expected = torch.softmax(torch.tensor(some), 1).numpy()
+        np.testing.assert_allclose(np.asarray(ours), expected, rtol=TIGHT, atol=TIGHT)
+
+
+def test_only_softmax_is_not_elementwise_and_it_has_no_slope() -> None:
+    assert [entry.name for entry in OUTPUTS if not entry.elementwise] == ["softmax"]
+    assert OUTPUTS.names() == ["softmax", *ACTIVATIONS.names()]
+    with pytest.raises(TypeError, match="softmax has no elementwise derivative"):
+        OUTPUTS["softmax"].bind({}).slope(NumpyMaths(), POINTS, POINTS)

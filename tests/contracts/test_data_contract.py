@@ -28,7 +28,7 @@ def test_gate(name: str, encoding: str, false: float) -> None:
     assert data.inputs.tolist() == [list(row) for row in expected]
     assert data.labels.tolist() == [int(GATES[name](a == 1.0, b == 1.0)) for a, b in expected]
     assert (data.inputs.dtype, data.labels.dtype, data.classes) == (np.float64, np.int64, 2)
-    assert DATA[name].inputs({"encoding": encoding}) == 2
+    assert DATA[name].size({"encoding": encoding}) == (4, 2)
 
 
 @pytest.mark.parametrize("bits", [1, 3, 10, 16])
@@ -36,7 +36,7 @@ def test_gate(name: str, encoding: str, false: float) -> None:
 def test_parity(bits: int, encoding: str) -> None:
     entry, params = DATA["parity"], {"bits": bits, "encoding": encoding}
     data = entry.make(params)
-    assert data.inputs.shape == (2**bits, entry.inputs(params))
+    assert data.inputs.shape == entry.size(params) == (2**bits, bits)
     truths = (data.inputs == 1).astype(int)
     assert (truths @ 2 ** np.arange(bits - 1, -1, -1)).tolist() == list(range(2**bits))  # counting order, each row once
     assert data.labels.tolist() == [bin(number).count("1") % 2 for number in range(2**bits)]

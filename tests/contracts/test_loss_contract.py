@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnspec.catalog import ACTIVATIONS, LOSSES, Loss
+from nnspec.catalog import LOSSES, OUTPUTS, Loss
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.torch_maths import TorchMaths
 
@@ -47,7 +47,7 @@ def drawn(loss: Loss, reach: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def outputs(loss: Loss, z: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(z, 1) if loss.one_hot else ACTIVATIONS[loss.output].value(TorchMaths(), z, {})
+    return OUTPUTS[loss.output].bind({}).value(TorchMaths(), z)
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])

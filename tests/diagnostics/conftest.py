@@ -13,6 +13,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import LOSSES
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import Group
+from nnspec.problem import Problem
 from nnspec.results.cell import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk
@@ -25,9 +26,9 @@ def group_of(spec: RunSpec, weights: Weights, loss: Sequence[float] = (0.7, 0.7,
     """One network that ended with ``weights``; whether it is right is computed by the slow reference."""
     final = {name: np.array(weights[name], dtype=np.float64) for name in architecture(spec).tensors()}
     assert {name: tensor.shape for name, tensor in final.items()} == architecture(spec).tensors()
-    rows, targets = reference.problem(spec)
-    outputs = reference.forward(spec, final, rows)[-1].h
-    distance = LOSSES[spec.loss.name].distance(NumpyMaths(), outputs, targets)
+    problem = Problem.of(spec)
+    outputs = reference.forward(problem, final)[-1].h
+    distance = LOSSES[spec.loss.name].distance(NumpyMaths(), outputs, problem.targets)
     stacked = {name: tensor[None] for name, tensor in final.items()}
     steps = np.arange(len(loss)) * spec.train.epochs // (len(loss) - 1)
     right = np.array([(distance < spec.solved.tolerance).all()])

@@ -9,7 +9,7 @@ import pytest
 
 from nnspec.catalog import DATA, LOSSES
 from nnspec.diagnostics.capacity import bounds, margin, model_margin
-from nnspec.specs import Member
+from nnspec.problem import Problem
 
 XOR = DATA["xor"].make({"encoding": "binary"})
 
@@ -35,9 +35,8 @@ def test_the_tolerance_decides(spec_of, tolerance, possible):
     assert (found > 1e-6) is possible
 
 
-def test_a_perceptron_gets_any_three_rows_of_xor_and_never_four():
-    tolerance = 0.4
-    needed = bounds(LOSSES["bce"], Member("sigmoid"), Member("xor", (("encoding", "binary"),)), tolerance)
+def test_a_perceptron_gets_any_three_rows_of_xor_and_never_four(spec_of):
+    needed = bounds(Problem.of(spec_of()))
     for rows in itertools.combinations(range(4), 3):
         kept = list(rows)
         some = type(needed)(needed.directions, needed.least[kept], needed.width[kept])
@@ -45,18 +44,18 @@ def test_a_perceptron_gets_any_three_rows_of_xor_and_never_four():
     assert margin(XOR.inputs, needed) < 0
 
 
-def test_bounds_of_outputs_are_where_the_output_is_at_the_tolerance():
-    data = Member("xor", (("encoding", "binary"),))
-    sigmoid = bounds(LOSSES["bce"], Member("sigmoid"), data, 0.4)
+def test_bounds_of_outputs_are_where_the_output_is_at_the_tolerance(spec_of):
+    sigmoid = bounds(Problem.of(spec_of(solved={"tolerance": 0.4})))
     # z > log(0.6 / 0.4) for target 1 and z < -log(0.6 / 0.4) for target 0; 1e-9: bisection goes on to the last digit
     np.testing.assert_allclose(sigmoid.least[:, 0], [-np.inf, np.log(1.5), np.log(1.5), -np.inf], atol=1e-9)
     np.testing.assert_allclose(sigmoid.least[:, 1], [np.log(1.5), -np.inf, -np.inf, np.log(1.5)], atol=1e-9)
-    straight = bounds(LOSSES["mse"], Member("identity"), data, 0.25)
+    identity = {"name": "mlp", "output": "identity"}
+    straight = bounds(Problem.of(spec_of(model=identity, loss="mse", solved={"tolerance": 0.25})))
     np.testing.assert_allclose(
         straight.least, [[-0.25, -0.25], [0.75, -1.25], [0.75, -1.25], [-0.25, -0.25]], atol=1e-9
     )
     np.testing.assert_allclose(straight.width, 0.25, atol=1e-9)
-    one_sided = bounds(LOSSES["hinge"], Member("identity"), data, 0.4)  # targets -1 and 1; beyond them is right too
+    one_sided = bounds(Problem.of(spec_of(model=identity, loss="hinge")))  # targets -1 and 1; beyond them is right too
     np.testing.assert_allclose(one_sided.least[:, 0], [-np.inf, 0.2, 0.2, -np.inf], atol=1e-9)
 
 

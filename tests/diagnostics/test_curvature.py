@@ -9,18 +9,22 @@ import torch
 
 from nnspec.catalog import ACTIVATIONS, LOSSES
 from nnspec.diagnostics.curvature import Curvature, _eigenvalues, extremes, lanczos
-from nnspec.diagnostics.gradients import flatten, forward, gradient, losses
-from nnspec.diagnostics.problem import problem
+from nnspec.diagnostics.gradients import backward, flat_of, flatten, forward, losses, stacked
 
 TRAINABLE = [entry.name for entry in ACTIVATIONS if entry.trainable]
 
 
 def draw(spec, networks=3, scale=1.0):
     """A problem and random weights, at which no pre-activation is at a kink."""
-    function = problem(spec)
+    function = stacked(spec)
     generator = torch.Generator().manual_seed(0)
     size = function.shape.parameters
     return function, scale * torch.randn(networks, size, dtype=torch.float64, generator=generator)
+
+
+def gradient(function, flat):
+    """By the backward pass, [m, P]."""
+    return flat_of(backward(function, forward(function, flat)).layers)
 
 
 def by_autograd(function, flat):
@@ -72,7 +76,7 @@ def test_a_unit_exactly_at_a_kink_has_the_curvature_of_the_piece_that_training_s
         "2.weight": [[[1.0]]],
         "2.bias": [[0.0]],
     }  # z = 0 at row 00
-    function = problem(spec_of(model={"name": "mlp", "hidden": [1]}))
+    function = stacked(spec_of(model={"name": "mlp", "hidden": [1]}))
     flat = flatten(function.shape, {name: np.array(w) for name, w in weights.items()})
     below = flat.clone()
     below[0, 2] = -1e-9  # the unit's bias: now row 00 is clearly on the side where the slope is 0, as it was at 0

@@ -10,15 +10,14 @@ import torch
 from scipy.stats import binomtest
 
 from nnspec.diagnostics import diagnose
-from nnspec.diagnostics.gradients import flatten, forward
-from nnspec.diagnostics.problem import problem
+from nnspec.diagnostics.gradients import flatten, forward, stacked
 from nnspec.diagnostics.units import off
 from nnspec.initial import initial_weights
 
 
 def started(spec, networks):
     """The function of a spec on one single row, all ones, and its untrained networks."""
-    function = problem(spec)
+    function = stacked(spec)
     row = torch.ones(1, function.shape.inputs, dtype=torch.float64)
     function = replace(function, inputs=row, targets=function.targets[:1])
     return function, forward(function, flatten(function.shape, initial_weights(spec, np.arange(networks))))
@@ -29,8 +28,9 @@ def test_a_perceptron_cannot_beat_three_rows_of_xor(spec_of, train_group):
     spec = spec_of(model="perceptron", replicates=50, init="torch_default")
     group = train_group(spec)
     assert set(diagnose(group).verdict) == {"beyond_capacity"}
-    run = forward(problem(spec), flatten(problem(spec).shape, group.final))
-    right = ((run.h[-1][..., 0] - problem(spec).targets[:, 0]).abs() < 0.5).sum(1)
+    problem = stacked(spec)
+    run = forward(problem, flatten(problem.shape, group.final))
+    right = ((run.h[-1][..., 0] - problem.targets[:, 0, 0]).abs() < 0.5).sum(1)
     assert right.max() <= 3
 
 

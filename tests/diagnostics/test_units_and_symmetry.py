@@ -8,8 +8,8 @@ import torch
 
 from nnspec.catalog import ACTIVATIONS
 from nnspec.diagnostics import diagnose
+from nnspec.diagnostics.activations import is_odd, slopes
 from nnspec.diagnostics.probes import effective_rank
-from nnspec.diagnostics.problem import is_odd, slopes
 from nnspec.diagnostics.symmetry import count_distinct
 from nnspec.specs import Member
 

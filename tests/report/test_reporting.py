@@ -20,7 +20,7 @@ from nnspec.report.drawing import Drawer, Material, ReportError, draw, started
 from nnspec.report.notebook import result_html
 from nnspec.report.reporting import material_of
 from nnspec.report.run_page import typical
-from nnspec.report.showing import Shown, activation_curves, surface, unit_lines
+from nnspec.report.showing import Shown, activation_curves, surfaces, unit_lines
 from nnspec.report.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
 from nnspec.results.table import outcome_rows, sweep_table
 from nnspec.settings import Settings, Sweep, Tracking
@@ -119,7 +119,7 @@ def test_surfaces_are_the_networks_outputs(spec_of, trained_cells, loss):
     """Class 1 of cross-entropy, and -1 to 1 of the hinge as 0 to 1."""
     (cell,) = trained_cells([spec_of(loss=loss, train={"epochs": 30}, dtype="float64")])
     weights = {name: tensor[0] for name, tensor in cell.result.final.items()}
-    found = surface(Shown("", cell.spec, [weights]))
+    (found,) = surfaces(cell.spec, [weights], [""])
     outputs = cell.result.outputs[0, :, -1]
     wanted = (outputs + 1) / 2 if loss == "hinge" else outputs
     at = [(np.abs(found["ys"] - y).argmin(), np.abs(found["xs"] - x).argmin()) for x, y in found["points"]]
