@@ -395,7 +395,7 @@ def test_a_store_that_cannot_be_reached_stops_before_anything_trains(
 
 def swept_without_store(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> Outcome:
     """A sweep whose store begins runs and completes none."""
-    from nnspec.tracking.sql import SqlStore
+    from nnspec.tracking.database.store import SqlStore
 
     def gone(self: Any, *_: Any) -> None:
         raise TrackingError("the store is gone")

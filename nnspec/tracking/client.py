@@ -66,7 +66,7 @@ class ClientStore(Store):
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
             os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
         elif location.kind != "file":
-            from nnspec.tracking.schema import connect
+            from nnspec.tracking.database.schema import connect
 
             connect(location)[
                 0

@@ -37,8 +37,8 @@ def _client(location: Location) -> Store:
 
 
 def _database(location: Location, writer: str) -> Store:
-    from nnspec.tracking.schema import KNOWN_REVISIONS, connect
-    from nnspec.tracking.sql import SqlStore
+    from nnspec.tracking.database.schema import KNOWN_REVISIONS, connect
+    from nnspec.tracking.database.store import SqlStore
 
     engine, revision = connect(location)
     if revision in KNOWN_REVISIONS:

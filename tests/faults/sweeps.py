@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from nnspec.tracking.template import schema_script
+from nnspec.tracking.database.template import schema_script
 
 PRELOAD = [
     "sweeps",
@@ -27,7 +27,7 @@ PRELOAD = [
     "nnspec.cli.run",
     "nnspec.runner",
     "nnspec.report.sweep_result",
-    "nnspec.tracking.sql",
+    "nnspec.tracking.database.store",
     "nnspec.tracking.client",
     "pyarrow.pandas_compat",
     "scipy.special",

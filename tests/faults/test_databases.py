@@ -22,8 +22,8 @@ from sqlalchemy import create_engine, event
 import nnspec
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
+from nnspec.tracking.database.transact import transact
 from nnspec.tracking.records import DatasetInfo, RunStart
-from nnspec.tracking.transact import transact
 
 pytestmark = pytest.mark.slow
 RUN = Path(nnspec.__file__).parents[1] / "run.py"
@@ -172,7 +172,9 @@ def test_a_lock_is_waited_for(store: Any, monkeypatch: pytest.MonkeyPatch) -> No
     holder = create_engine(store.location.absolute).connect()
     rename(holder, run_id, "held")
     waits = []
-    monkeypatch.setattr("nnspec.tracking.transact.sleep", lambda seconds: (waits.append(seconds), holder.rollback()))
+    monkeypatch.setattr(
+        "nnspec.tracking.database.transact.sleep", lambda seconds: (waits.append(seconds), holder.rollback())
+    )
     store.set_status([run_id], "FAILED", 9)
     assert len(waits) == 1
     assert (store.get(run_id).name, store.get(run_id).status) == ("a", "FAILED")

@@ -39,7 +39,7 @@ PRELOAD = (
     "nnspec.cli.run",
     "nnspec.runner",
     "nnspec.tracking.client",
-    "nnspec.tracking.sql",
+    "nnspec.tracking.database.store",
 )
 MEMORY = (
     6 * 2**30

@@ -14,7 +14,7 @@ from pathlib import Path
 import forking
 from platformdirs import user_cache_path
 
-from nnspec.tracking.template import schema_script
+from nnspec.tracking.database.template import schema_script
 
 COMMAND = "nnspec.cli:main"
 HERE = Path(__file__).parent

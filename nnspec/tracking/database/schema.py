@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.errors import TrackingError
 from nnspec.files import open_note
+from nnspec.tracking.database.template import schema_script
 from nnspec.tracking.files import lock
 from nnspec.tracking.locate import Location, refuse, unreachable
-from nnspec.tracking.template import schema_script
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table

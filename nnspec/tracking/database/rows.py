@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, TrackingError
+from nnspec.tracking.database.schema import tables
 from nnspec.tracking.limits import batches, checked_key, clipped, clipped_tags, sanitized
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, RunEnd, RunStart
-from nnspec.tracking.schema import tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nnspec.files import read_bytes
-from nnspec.tracking.template import SCRIPT_BYTES, make_script, schema_script
+from nnspec.tracking.database.template import SCRIPT_BYTES, make_script, schema_script
 
 SCRIPT = "CREATE TABLE a (b);\nCREATE INDEX c ON a (b);\n"
 

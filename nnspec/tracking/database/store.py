@@ -16,15 +16,15 @@ from sqlalchemy import Select, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
+from nnspec.tracking.database.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
+from nnspec.tracking.database.schema import tables
+from nnspec.tracking.database.transact import transact
 from nnspec.tracking.files import artifact_root
 from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
 from nnspec.tracking.remote import download, upload, write_local
-from nnspec.tracking.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
-from nnspec.tracking.schema import tables
 from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
-from nnspec.tracking.transact import transact
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Table

@@ -20,9 +20,9 @@ import servers
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store, sql
+from nnspec.tracking.database.schema import KNOWN_REVISIONS
+from nnspec.tracking.database.transact import transact
 from nnspec.tracking.records import RunEnd, RunStart, Series
-from nnspec.tracking.schema import KNOWN_REVISIONS
-from nnspec.tracking.transact import transact
 
 Make = Callable[..., Any]
 
@@ -48,7 +48,7 @@ assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: imp
 
 def test_four_processes_into_one_new_file(folder: Path) -> None:
     """None of them finds a database there: making the tables and the experiment is part of the race."""
-    environ = {**os.environ, "PYTHONPATH": str(Path(sql.__file__).parents[2])}
+    environ = {**os.environ, "PYTHONPATH": str(Path(sql.__file__).parents[3])}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", WRITE, name], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
@@ -110,7 +110,7 @@ def test_an_unknown_schema_is_left_to_the_client(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_store(Tracking()).close()
-    monkeypatch.setattr("nnspec.tracking.schema.KNOWN_REVISIONS", frozenset({"elder"}))
+    monkeypatch.setattr("nnspec.tracking.database.schema.KNOWN_REVISIONS", frozenset({"elder"}))
     store = open_store(Tracking())
     assert type(store).__name__ == "ClientStore"
     (said,) = capsys.readouterr().err.splitlines()
@@ -149,7 +149,7 @@ def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:
 def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's own waiting is switched off, so that what is seen here is ours: the second try succeeds once the lock is
     gone."""
-    monkeypatch.setattr("nnspec.tracking.schema.BUSY_SECONDS", 0)
+    monkeypatch.setattr("nnspec.tracking.database.schema.BUSY_SECONDS", 0)
     store = open_store(Tracking())
     experiment_id = store.experiment("one")
     lock = sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)
@@ -161,13 +161,13 @@ def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch
             waited.set()
             lock.execute("ROLLBACK")
 
-    monkeypatch.setattr("nnspec.tracking.transact.sleep", release)
+    monkeypatch.setattr("nnspec.tracking.database.transact.sleep", release)
     assert len(store.start([RunStart("a", {}, {})], experiment_id)) == 1
     assert waited.is_set()
 
 
 def test_a_lock_that_stays_is_an_error_in_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.tracking.schema.BUSY_SECONDS", 0)
+    monkeypatch.setattr("nnspec.tracking.database.schema.BUSY_SECONDS", 0)
     store: Any = open_store(Tracking())
     lock = sqlite3.connect("mlflow.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
@@ -223,8 +223,8 @@ def test_artifacts_behind_a_server_need_the_server(folder: Path, location: str) 
 def test_more_runs_than_a_transaction_holds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., RunStart], cell: Any
 ) -> None:
-    monkeypatch.setattr("nnspec.tracking.sql.RUNS_A_TRANSACTION", 3)
-    monkeypatch.setattr("nnspec.tracking.sql.POINTS_A_TRANSACTION", 50)
+    monkeypatch.setattr("nnspec.tracking.database.store.RUNS_A_TRANSACTION", 3)
+    monkeypatch.setattr("nnspec.tracking.database.store.POINTS_A_TRANSACTION", 50)
     store = open_store(Tracking())
     experiment_id = store.experiment("one")
     ids = store.start([started(cell(seed=seed)) for seed in range(8)], experiment_id)
