@@ -94,8 +94,7 @@ def _train(
     bar = None if quiet else console.ProgressBar(training.plan.networks)
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
-    recorder = parent.recorder(training.by_cell, outcome.interval) if parent is not None else None
-    filer = parent.filer(training.shared.backlog) if parent is not None else None
+    filer = parent.filer(training.by_cell, training.shared.backlog, outcome.interval) if parent is not None else None
     try:
         for event in interrupts.each(training):
             if isinstance(event, Advance):
@@ -105,8 +104,8 @@ def _train(
             if isinstance(event, Notice):
                 complain(event.text)
                 continue
-            if filer is not None and recorder is not None:
-                filer.put(recorder.records(event))
+            if filer is not None:
+                filer.put(event)
             if isinstance(event, TrainedCell):
                 _take(event, outcome, keep)
                 if parent is not None:
@@ -118,9 +117,9 @@ def _train(
                 parent.draw(outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
-        if filer is not None and recorder is not None:
+        if filer is not None:
             for stopped in training.stopped():
-                filer.put(recorder.records(stopped))
+                filer.put(stopped)
     finally:
         if bar is not None:
             bar.close()

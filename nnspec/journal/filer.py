@@ -8,19 +8,19 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from nnspec.errors import TrackingError
-from nnspec.journal.recording import CellEnd, CellProgress, CellStarts, Record
+from nnspec.journal.recording import CellEnd, CellProgress, CellStarts, Item, Record, held_bytes, metric_points
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, spool
 from nnspec.tracking.records import Series
 
 UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
-BATCH = 250  # records a transaction
+BATCH = 250  # events a transaction
 ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
 POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
 POINT = 400  # bytes of a point on its way into the store
@@ -28,7 +28,8 @@ POINT = 400  # bytes of a point on its way into the store
 
 @dataclass
 class Filer:
-    """A queue of records, filed as they come: ``put`` hands some over, ``finish`` waits until all are filed or spooled.
+    """A queue of events, whose ``records`` are filed as they come: ``put`` hands one over, ``finish`` waits until all
+    are filed or spooled. Records are made as they are filed, so that what comes quickly is filed together.
 
     ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs,
     which are ``spooled`` in all.
@@ -37,8 +38,9 @@ class Filer:
     store: Store
     experiment: str
     experiment_id: str
+    records: Callable[[Item], Iterable[Record]]
     room: float = ROOM
-    batch: int = BATCH  # records that are filed at a time, at most
+    batch: int = BATCH  # events that are filed at a time, at most
     ids: dict[int, str] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     unfiled: list[Path] = field(default_factory=list)
@@ -47,7 +49,7 @@ class Filer:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self._waiting: deque[tuple[Record | None, int]] = deque()
+        self._waiting: deque[tuple[Item | None, int]] = deque()
         self._held = 0  # bytes of what waits and of what is filed at present
         self._changed = threading.Condition()
         self._crash: BaseException | None = None
@@ -57,16 +59,15 @@ class Filer:
         self._thread = threading.Thread(target=self._work, name="nnspec-filer", daemon=True)
         self._thread.start()
 
-    def put(self, records: Iterable[Record]) -> None:
-        """Hand over records; waits while too much is waiting. One record always finds room."""
-        for record in records:
-            size = held_bytes(record)
-            with self._changed:
-                while self._held and self._held + size > self.room:
-                    self._raise_crash()
-                    self._changed.wait(1)
+    def put(self, item: Item) -> None:
+        """Hand over one event; waits while too much is waiting. One always finds room."""
+        size = held_bytes(item)
+        with self._changed:
+            while self._held and self._held + size > self.room:
                 self._raise_crash()
-                self._enter(record, size)
+                self._changed.wait(1)
+            self._raise_crash()
+            self._enter(item, size)
 
     def finish(self) -> None:
         """Wait until everything handed over is filed, or spooled where the store failed."""
@@ -79,26 +80,22 @@ class Filer:
         """The ids of the runs that have begun and not ended."""
         return [run_id for cell, run_id in self.ids.items() if cell not in self.done]
 
-    def _enter(self, record: Record | None, size: int) -> None:
-        self._waiting.append((record, size))
+    def _enter(self, item: Item | None, size: int) -> None:
+        self._waiting.append((item, size))
         self._held += size
         self._changed.notify_all()
 
-    def _batch(self) -> tuple[list[Record | None], int]:
-        """The next records to file together, and their bytes; a None is the last of all."""
-        batch: list[Record | None] = []
-        held = metric_points = 0
+    def _batch(self) -> tuple[list[Item | None], int]:
+        """The next events to file together, and their bytes; a None is the last of all."""
+        batch: list[Item | None] = []
+        held = points = 0
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            while (
-                self._waiting
-                and len(batch) < self.batch
-                and (not batch or held + POINT * metric_points <= self.room / 2)
-            ):
-                record, size = self._waiting.popleft()
-                batch.append(record)
+            while self._waiting and len(batch) < self.batch and (not batch or held + POINT * points <= self.room / 2):
+                item, size = self._waiting.popleft()
+                batch.append(item)
                 held += size
-                metric_points += points(record.end.history) if isinstance(record, CellEnd) else 0
+                points += metric_points(item)
         return batch, held
 
     def _raise_crash(self) -> None:
@@ -112,7 +109,7 @@ class Filer:
                 batch, held = self._batch()
                 last = batch[-1] is None
                 started = time.perf_counter()
-                self._file([record for record in batch if record is not None])
+                self._file([record for item in batch if item is not None for record in self.records(item)])
                 self.seconds += time.perf_counter() - started
                 del batch
                 with self._changed:
@@ -174,20 +171,6 @@ class Filer:
             ]
             self.unfiled.append(keep(self.experiment, runs))
             self.spooled += len(ends)
-
-
-def points(history: Mapping[str, Series]) -> int:
-    """Points of metrics over steps."""
-    return sum(len(series.steps) for series in history.values())
-
-
-def held_bytes(record: Record) -> int:
-    """About how many bytes are held until a record is filed."""
-    if isinstance(record, CellStarts):
-        return 0
-    if isinstance(record, CellProgress):
-        return 16 * points(record.history)
-    return record.nbytes + 8 * points(record.end.history)
 
 
 def keep(experiment: str, runs: Sequence[Unfiled]) -> Path:

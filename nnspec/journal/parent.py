@@ -104,13 +104,11 @@ class Parent:
         if self.report is not None and not outcome.interrupted:
             self.report.begin(outcome.table())
 
-    def recorder(self, specs: Mapping[int, RunSpec], interval: Interval | None) -> Recorder:
-        """What makes the records of cells below this run."""
-        return Recorder(specs, self.run_id, interval)
-
-    def filer(self, room: float) -> Filer:
-        """What files records where this run is, and in which ``room`` bytes may wait."""
-        return Filer(self.store, self.experiment, self.experiment_id, room)
+    def filer(self, specs: Mapping[int, RunSpec], room: float, interval: Interval | None = None) -> Filer:
+        """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's
+        limits where Wilson's would not be honest."""
+        recorder = Recorder(specs, self.run_id, interval)
+        return Filer(self.store, self.experiment, self.experiment_id, recorder.records, room)
 
     def close(self, outcome: Outcome, say: Say) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""

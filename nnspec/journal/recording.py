@@ -49,15 +49,14 @@ class CellProgress:
 
 @dataclass(frozen=True)
 class CellEnd:
-    """The end record of a cell, whose run id is the store's to say; ``nbytes`` are held by what its artifacts are made
-    from."""
+    """The end record of a cell, whose run id is the store's to say."""
 
     cell: int
     end: RunEnd
-    nbytes: int = 0
 
 
 Record = CellStarts | CellProgress | CellEnd
+Item = TrainingEvent | Stopped  # what records are made of
 
 
 def now() -> int:
@@ -79,7 +78,7 @@ class Recorder:
     def __post_init__(self) -> None:
         process_tags()  # asks git, while there is one process: a fork of several looks as large as all of them
 
-    def records(self, event: TrainingEvent | Stopped) -> Iterator[Record]:
+    def records(self, event: Item) -> Iterator[Record]:
         """The records of an event, in the order in which they are to be filed: of each cell its start first."""
         if isinstance(event, Begun):
             yield from self._starts(event.cells)
@@ -87,7 +86,7 @@ class Recorder:
             yield from (CellProgress(cell, history_series(history)) for cell, history in event.histories)
         elif isinstance(event, Ended):
             yield from self._starts((event.index,))
-            yield CellEnd(event.index, self.end_of(event), held_bytes(event))
+            yield CellEnd(event.index, self.end_of(event))
 
     def _starts(self, cells: Sequence[int]) -> Iterator[CellStarts]:
         new = [cell for cell in cells if cell not in self._begun]
@@ -128,15 +127,20 @@ class Recorder:
         return RunEnd("", status, history_series(result), metrics, tags, files, ended, last)
 
 
-def held_bytes(event: Ended) -> int:
-    """About how many bytes are held until a cell is filed, besides its metrics over steps: its arrays and its files."""
-    if isinstance(event, Failed):
+def held_bytes(event: Item) -> int:
+    """About how many bytes are held until an event is filed: its arrays, its files, its metrics over steps."""
+    if isinstance(event, Live):
+        return sum(history.loss.nbytes * 4 for _, history in event.histories)
+    if not isinstance(event, TrainedCell):
         return 0
-    if isinstance(event, Stopped):
-        return sum(history.nbytes for history in event.histories)
     own = event.result.nbytes
     files = own if event.files is None else sum(map(len, event.files.values()))
-    return OBJECTS + own + files
+    return OBJECTS + own + files + 8 * metric_points(event)
+
+
+def metric_points(event: Item | None) -> int:
+    """At most so many points of metrics are filed of an event."""
+    return len(event.result.steps) * (6 + len(event.result.weight_norm)) if isinstance(event, TrainedCell) else 0
 
 
 def joined_histories(histories: Sequence[Results]) -> bytes:

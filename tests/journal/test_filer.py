@@ -16,8 +16,8 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.journal import filer as filing
-from nnspec.journal.filer import UNFILED, Filer, held_bytes
-from nnspec.journal.recording import FAILURE_TAG, VERDICT_TAG, Recorder, most_common, verdict_metrics
+from nnspec.journal.filer import UNFILED, Filer
+from nnspec.journal.recording import FAILURE_TAG, VERDICT_TAG, Recorder, held_bytes, most_common, verdict_metrics
 from nnspec.results.cell import NEVER
 from nnspec.results.events import Begun, Failed, Live, TrainedCell
 from nnspec.settings import Tracking
@@ -44,16 +44,15 @@ def store(folder: Path) -> Store:
     return open_store(Tracking(uri="sqlite:///mlflow.db"))
 
 
-def filer_on(store: Any, experiment_id: str = "1") -> Filer:
-    """A filer that files record by record, so that calls of the store come in a known order."""
-    return Filer(store, "nnspec-xor", experiment_id, batch=1)
-
-
-def hand_over(filer: Filer, cells: list[TrainedCell], events: list[Any], **more: Any) -> None:
-    """File the records of events about these cells."""
+def filer_on(store: Any, cells: list[TrainedCell], experiment_id: str = "1", batch: int = 1, **more: Any) -> Filer:
+    """A filer that files event by event, so that calls of the store come in a known order."""
     recorder = Recorder({cell.index: cell.spec for cell in cells}, **more)
+    return Filer(store, "nnspec-xor", experiment_id, recorder.records, batch=batch)
+
+
+def hand_over(filer: Filer, events: list[Any]) -> None:
     for event in events:
-        filer.put(recorder.records(event))
+        filer.put(event)
     filer.finish()
 
 
@@ -67,8 +66,8 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = Filer(fake, "nnspec-xor", "1")
-    hand_over(filer, cells, everything(cells))
+    filer = filer_on(fake, cells, batch=250)
+    hand_over(filer, everything(cells))
     assert sorted(filer.ids) == list(range(CELLS))
     assert set(filer.ids.values()) == set(fake.started) == set(fake.ended)
     assert filer.done == set(range(CELLS))
@@ -94,8 +93,8 @@ def test_a_cell_that_never_said_it_began_is_filed_too(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = filer_on(fake)
-    hand_over(filer, cells, [cells[1]])
+    filer = filer_on(fake, cells)
+    hand_over(filer, [cells[1]])
     assert len(fake.started) == len(fake.ended) == 1
 
 
@@ -103,9 +102,9 @@ def test_live_histories_go_to_cells_that_still_train(
     folder: Path, cells: list[TrainedCell], failing_store: Any
 ) -> None:
     fake = failing_store()
-    filer = filer_on(fake)
+    filer = filer_on(fake, cells)
     live = Live(((0, cells[0].result.history()),))
-    hand_over(filer, cells, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
+    hand_over(filer, [Begun((0,)), live, cells[0], live])  # the last comes too late and is dropped
     assert fake.progressed == [filer.ids[0]]
     assert len(fake.ended) == 1
 
@@ -116,8 +115,8 @@ def test_from_whichever_call_the_store_fails_nothing_is_lost_and_nothing_is_twic
 ) -> None:
     experiment_id = store.experiment("nnspec-xor")
     broken = failing_store(fails_at, real=store)
-    filer = filer_on(broken, experiment_id)
-    hand_over(filer, cells, everything(cells))
+    filer = filer_on(broken, cells, experiment_id)
+    hand_over(filer, everything(cells))
     assert "the store is gone" in str(filer.broken)
     filed_before = len(broken.ended)
     assert filed_before == (fails_at - 1) // 2
@@ -163,8 +162,8 @@ def test_spooled_cells_keep_their_parent(
     from nnspec.tracking import RunStart
 
     (parent,) = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"})], experiment_id)
-    filer = filer_on(failing_store(4, real=store), experiment_id)
-    hand_over(filer, cells, everything(cells), parent=parent)
+    filer = filer_on(failing_store(4, real=store), cells, experiment_id, parent=parent)
+    hand_over(filer, everything(cells))
     for path in filer.unfiled:
         file_spool(path, store)
     children = store.find_children(parent)
@@ -173,7 +172,7 @@ def test_spooled_cells_keep_their_parent(
 
 def test_a_store_that_failed_is_asked_no_more(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
     fake = failing_store(3)
-    hand_over(filer_on(fake), cells, everything(cells))
+    hand_over(filer_on(fake, cells), everything(cells))
     assert fake.calls == 3
 
 
@@ -183,7 +182,7 @@ def test_a_programming_error_in_the_thread_is_raised_here(folder: Path, cells: l
             raise ZeroDivisionError("a programming error")
 
     with pytest.raises(ZeroDivisionError, match="a programming error"):
-        hand_over(filer_on(Wrong()), cells, [cells[0]])
+        hand_over(filer_on(Wrong(), cells), [cells[0]])
     assert "nnspec-filer" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -243,8 +242,8 @@ def test_a_full_disk_is_left_for_another(
     filing._temporary.cache_clear()
     no_room(monkeypatch, f"/{place}/")
     experiment_id = store.experiment("nnspec-xor")
-    filer = filer_on(failing_store(3, real=store), experiment_id)
-    hand_over(filer, cells, everything(cells))
+    filer = filer_on(failing_store(3, real=store), cells, experiment_id)
+    hand_over(filer, everything(cells))
     assert filer.spooled == CELLS - 1
     assert {path.absolute().relative_to(folder).parts[0] for path in filer.unfiled} == {place}
     assert list(folder.rglob(".spool-*")) == []
@@ -258,7 +257,7 @@ def test_no_room_anywhere_is_said_plainly(
     folder: Path, cells: list[TrainedCell], failing_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_room(monkeypatch)
-    filer = filer_on(failing_store(1))
+    filer = filer_on(failing_store(1), cells)
     with pytest.raises(
         TrackingError,
         match=(
@@ -266,7 +265,7 @@ def test_no_room_anywhere_is_said_plainly(
             r"and train it again$"
         ),
     ):
-        hand_over(filer, cells, [cells[0]])
+        hand_over(filer, [cells[0]])
     assert list(folder.rglob("*spool-*")) == []
 
 
@@ -275,8 +274,8 @@ def test_no_room_for_a_temporary_file_spools(folder: Path, cells: list[TrainedCe
         def finish(self, ends: Any) -> None:
             raise OSError(28, "No space left on device")
 
-    filer = filer_on(Full())
-    hand_over(filer, cells, [cells[0]])
+    filer = filer_on(Full(), cells)
+    hand_over(filer, [cells[0]])
     assert filer.spooled == 1
     assert "No space left" in str(filer.broken)
 
@@ -293,8 +292,8 @@ def test_a_run_is_spooled_as_it_was_begun(folder: Path, cells: list[TrainedCell]
     for fails_at in (1, 2):
         sent: list[Any] = []
         times = iter(range(1_000, 2_000))
-        filer = filer_on(Seen(fails_at))
-        hand_over(filer, cells, [Begun((0, 1)), cells[0], cells[1]], clock=lambda times=times: next(times))
+        filer = filer_on(Seen(fails_at), cells, clock=lambda times=times: next(times))
+        hand_over(filer, [Begun((0, 1)), cells[0], cells[1]])
         spooled = [run.start for path in filer.unfiled for run in read_spool(path)[1]]
         assert spooled == sent
         assert len(spooled) == 2
@@ -320,15 +319,14 @@ def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
     cells: list[TrainedCell], failing_store: Any
 ) -> None:
     slow = Slow(failing_store())
-    recorder = Recorder({cell.index: cell.spec for cell in cells})
-    records = [list(recorder.records(cell)) for cell in cells]
-    filer = Filer(slow, "nnspec-xor", "1", room=sum(map(held_bytes, records[0])) * 2.5)
+    filer = filer_on(slow, cells, batch=250)
+    filer.room = held_bytes(cells[0]) * 2.5
     handed: list[int] = []
 
     def hand() -> None:
-        for number, of_cell in enumerate(records):
-            filer.put(of_cell)
-            handed.append(number)
+        for cell in cells:
+            filer.put(cell)
+            handed.append(cell.index)
 
     thread = threading.Thread(target=hand)
     thread.start()
@@ -344,15 +342,11 @@ def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
 
 
 def test_the_bytes_of_a_cell_are_those_of_its_arrays_files_and_metrics(cells: list[TrainedCell]) -> None:
-    def held(event: Any) -> int:
-        recorder = Recorder({cell.index: cell.spec for cell in cells})
-        return sum(held_bytes(record) for record in recorder.records(event))
-
     cell = cells[0]
     files = dict(cell_artifacts(cell.result, cell.result.diagnosis))
-    made = held(replace(cell, files=files))
-    assert made - held(replace(cell, files={})) == sum(map(len, files.values()))
-    assert held(Begun((1,))) == held(Failed(1, "why")) == 0
+    made = held_bytes(replace(cell, files=files))
+    assert made - held_bytes(replace(cell, files={})) == sum(map(len, files.values()))
+    assert held_bytes(Begun((1,))) == held_bytes(Failed(1, "why")) == 0
     own = sum(
         array.nbytes for array in (cell.result.loss, cell.result.final["0.weight"], cell.result.initial["0.weight"])
     )
@@ -371,8 +365,9 @@ def test_a_long_history_is_filed_in_pieces(spec_of: SpecOf, trained_cells: Cells
             pieces.extend(len(series.steps) for _, history in items for series in history.values())
             store.progress(items)
 
-    filer = Filer(Watched(), "nnspec-xor", store.experiment("nnspec-xor"), room=1.0)  # type: ignore[arg-type]
-    hand_over(filer, [cell], [cell])
+    filer = filer_on(Watched(), [cell], store.experiment("nnspec-xor"))
+    filer.room = 1.0
+    hand_over(filer, [cell])
     assert len(set(pieces)) == 3  # of 1250 rows of four metrics, and a rest
     with sqlite3.connect("mlflow.db") as connection:
         rows = connection.execute(
