@@ -17,7 +17,7 @@ import numpy as np
 
 from nnspec.check import checked_mapping
 from nnspec.diagnostics import Group, diagnose
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan

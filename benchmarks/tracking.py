@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.settings import Tracking
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import open_store

@@ -14,7 +14,7 @@ from nnspec.check import checked
 from nnspec.errors import NnspecError, TrainingError
 from nnspec.report import console
 from nnspec.report.notebook import result_html
-from nnspec.results.cell import NEVER, Results, result_lines, verdict_text
+from nnspec.results.arrays import NEVER, Results, result_lines, verdict_text
 from nnspec.results.outcome import Outcome
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking

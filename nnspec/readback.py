@@ -10,7 +10,7 @@ import numpy as np
 from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
-from nnspec.results.cell import NEVER, UNKNOWN, Results, by_layer, history_fields
+from nnspec.results.arrays import NEVER, UNKNOWN, Results, by_layer, history_fields
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec

@@ -1,7 +1,7 @@
 """The measured condition of each verdict, for the networks to which none before it applies.
 
 A condition gets the case and the indices ``which`` [w] of those networks, and says for each whether it holds, [w] bool.
-What it measures on the way it adds to the case's numbers, so that the dear measurements are made only where they
+What it measures on the way it adds to the case's numbers, so that the costly measurements are made only where they
 decide.
 """
 
@@ -22,7 +22,7 @@ from nnspec.diagnostics.trend import trend
 from nnspec.problem import Problem
 
 INSEPARABLE = 1e-6  # a margin that a linear program cannot tell from 0
-DEAR = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that only some networks need
+COSTLY = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that only some networks need
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     numbers = {name: values.copy() for name, values in ends.numbers.items()}
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
     numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
-    numbers |= {name: np.full(len(final), np.nan) for name in DEAR}
+    numbers |= {name: np.full(len(final), np.nan) for name in COSTLY}
     return Case(
         group, limits, function, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers
     )

@@ -15,7 +15,7 @@ from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Budget, Use, allowance, budget, kinds, shared_out
 from nnspec.execute.engine import Carry, Training, numbered
-from nnspec.results.cell import Results, concatenate
+from nnspec.results.arrays import Results, concatenate
 from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec

@@ -15,7 +15,7 @@ from nnspec.specs import RunSpec, Train
 from nnspec.training.layout import LANE, is_wide
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
-from nnspec.training.spans import MOST, logged_rows, stretches
+from nnspec.training.spans import MOST, logged_rows, spans
 
 PATIENCE = 0.4  # seconds of all trials together
 STACKS = 4  # that are tried; the others are as the largest, by their size
@@ -90,7 +90,7 @@ def eager_seconds(train: Train, update: float) -> float:
 def compiled_seconds(train: Train, update: float) -> float:
     """Seconds of a network's training by compiled code, whose first updates are made both ways."""
     fast = max(update / FASTER, min(update, QUICKEST))
-    both = next(stretches(train, MOST))
+    both = next(spans(train, MOST))
     return update * both.updates + fast * (train.epochs + LOOK * logged_rows(train))
 
 

@@ -13,7 +13,7 @@ from nnspec.execute.budget import Budget, Use, shared_out
 from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.pool import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
 from nnspec.execute.worker import after_training
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec

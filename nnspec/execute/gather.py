@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nnspec.execute.judge import Judged
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import Member, RunSpec
 from nnspec.training.plan import Chunk
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from nnspec.processes import held_back, leave_signals_to_the_parent
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import Progress, train_chunk
 from nnspec.training.plan import Chunk

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nnspec.execute.gather import Gatherer
 from nnspec.execute.judge import Judged, judge
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import cell_artifacts
 from nnspec.training.memory import makes_files

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnspec.errors import TrackingError
 from nnspec.journal.filer import places
-from nnspec.results.cell import NEVER
+from nnspec.results.arrays import NEVER
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool, read_results

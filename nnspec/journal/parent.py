@@ -15,7 +15,7 @@ from nnspec.journal.recording import Recorder, now
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
 from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
-from nnspec.results.cell import Interval
+from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.outcome import Outcome
 from nnspec.results.table import axis_column

@@ -18,7 +18,7 @@ import numpy as np
 from nnspec.diagnostics import VERDICTS
 from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
-from nnspec.results.cell import Interval, Results, concatenate
+from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.report.showing import Shown, on_the_plane
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import varied
 from nnspec.specs import RunSpec

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnspec.architecture import architecture
 from nnspec.problem import rows_of
-from nnspec.results.cell import WILSON, Interval, Results, result_lines, verdict_text
+from nnspec.results.arrays import WILSON, Interval, Results, result_lines, verdict_text
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from nnspec.report.console import count
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.table import varied
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 
 if TYPE_CHECKING:
     import pandas as pd

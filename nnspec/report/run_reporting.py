@@ -15,7 +15,7 @@ from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
 from nnspec.report.showing import activation_curves, on_the_plane, plane_data, surfaces
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.results.cell import Interval
+from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import sweep_table
 from nnspec.specs import RunSpec

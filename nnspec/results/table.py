@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import MEMBERS, RunSpec
 
 if TYPE_CHECKING:

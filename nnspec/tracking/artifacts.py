@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.results.cell import NEVER, Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.parquet import GROUP, parquet_file, parquet_groups
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from nnspec.intervals import wilson_interval
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, Series
 

@@ -174,9 +174,9 @@ class ClientStore(Store):
         self._write_artifacts(end.run_id, end.artifacts)
         self._log(end.run_id, self._fresh(end.run_id, end.all_history(), end.end_time), tags=clipped_tags(end.tags))
         self._call(lambda: self._client.set_terminated(end.run_id, end.status, end.end_time))
-        twins = self._doubtful.pop(end.run_id, None)
-        if twins is not None:
-            for run in self._call(twins):  # not self.delete: a thread of the pool must not wait for the pool
+        duplicates = self._doubtful.pop(end.run_id, None)
+        if duplicates is not None:
+            for run in self._call(duplicates):  # not self.delete: a thread of the pool must not wait for the pool
                 if run.info.run_id != end.run_id:
                     self._call(lambda run_id=run.info.run_id: self._client.delete_run(run_id))  # type: ignore[misc]
 

@@ -204,7 +204,7 @@ class _Filing:
 
     def _alike(self, number: int, run: Unfiled) -> list[FoundRun]:
         """Of a run that is no sweep's cell: what earlier tries began, what began before it was spooled, and its
-        twins."""
+        duplicates."""
         found = {one.run_id: one for one in self._tries[str(number)]}
         key = FINGERPRINT_TAG if FINGERPRINT_TAG in run.start.tags else SWEEP_TAG
         if key in run.start.tags:

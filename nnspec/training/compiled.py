@@ -19,7 +19,7 @@ from nnspec.training.history import LATE, Block
 from nnspec.training.llvm import CompiledStep, Slot, build
 from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import segment_key, stack_key
-from nnspec.training.spans import Stretch, row_of
+from nnspec.training.spans import Span, row_of
 from nnspec.training.stacking import Segment
 from nnspec.training.state import ChunkState
 from nnspec.training.tracing import Pass, trace_pass, trace_update
@@ -72,13 +72,13 @@ class Trial:
     compiler: Compiler
     why_eager: str = "training ended while compiled code was on trial"
 
-    def advance(self, stretch: Stretch) -> Updater:
-        """The updates of a stretch, eagerly; where networks become non-finite, the next stretch is the trial."""
-        state, row = self.state, row_of(self.state.spec.train, stretch.step)
+    def advance(self, span: Span) -> Updater:
+        """The updates of a span, eagerly; where networks become non-finite, the next span is the trial."""
+        state, row = self.state, row_of(self.state.spec.train, span.step)
         before = [tensor.clone() for tensor in _changed(state)]
-        expected = _changed(state) + ([] if row is None else _looked(state, row, stretch))
-        Eager(state, self.why_eager).advance(stretch)
-        whole = replace(stretch, looks=1, count=stretch.updates)
+        expected = _changed(state) + ([] if row is None else _looked(state, row, span))
+        Eager(state, self.why_eager).advance(span)
+        whole = replace(span, looks=1, count=span.updates)
         for products in PRODUCTS:
             try:
                 steps = [self.compiler.step(_spec(state, s), state.optimizer, products) for s in state.segments]
@@ -101,11 +101,11 @@ class Compiled:
     steps: Sequence[CompiledStep]
     why_eager: str = ""
 
-    def advance(self, stretch: Stretch) -> Updater:
-        """All looks and updates of a stretch."""
-        state, row = self.state, row_of(self.state.spec.train, stretch.step)
-        state.snapshot(stretch.step)
-        at = _run(state, self.steps, stretch, _changed(state), _looked(state, row, stretch))
+    def advance(self, span: Span) -> Updater:
+        """All looks and updates of a span."""
+        state, row = self.state, row_of(self.state.spec.train, span.step)
+        state.snapshot(span.step)
+        at = _run(state, self.steps, span, _changed(state), _looked(state, row, span))
         if _nonfinite(at):
             state.freeze(at)
         return self
@@ -116,12 +116,12 @@ def _changed(state: ChunkState) -> list[Tensor]:
     return [state.first.at, state.network.weights, *state.optimizer.state]
 
 
-def _looked(state: ChunkState, row: int | None, stretch: Stretch) -> list[Tensor]:
-    """Where the first look of a stretch writes: row ``row`` of the history, or memory of its own. The rows of the other
+def _looked(state: ChunkState, row: int | None, span: Span) -> list[Tensor]:
+    """Where the first look of a span writes: row ``row`` of the history, or memory of its own. The rows of the other
     looks lie behind it."""
     history = state.history
     if row is not None:
-        return history.block.row(history.place(row, stretch.looks))
+        return history.block.row(history.place(row, span.looks))
     return Block.empty(1, history.block.norms.shape[1], state.layout.width, history.block.loss.dtype).row(0)
 
 
@@ -140,14 +140,14 @@ def _spec(state: ChunkState, segment: Segment) -> RunSpec:
 
 
 def _run(
-    state: ChunkState, steps: Sequence[CompiledStep], stretch: Stretch, changed: list[Tensor], looked: list[Tensor]
+    state: ChunkState, steps: Sequence[CompiledStep], span: Span, changed: list[Tensor], looked: list[Tensor]
 ) -> Tensor:
-    """Make the updates of a stretch on ``changed``, in place, and write what each look sees from ``looked`` on. When
+    """Make the updates of a span on ``changed``, in place, and write what each look sees from ``looked`` on. When
     networks became non-finite [M], or ``LATE``: their weights are those that they had then, their state is to be set
     anew."""
     right, *stored = changed
     nonfinite = torch.empty_like(right)
-    coefficients, offset = state.optimizer.ahead(stretch.step + 1, stretch.updates)
+    coefficients, offset = state.optimizer.ahead(span.step + 1, span.updates)
     stride = next((rows.shape[1] for rows in coefficients.values()), 0)
     moves = int(state.optimizer.which is not None)
 
@@ -178,7 +178,7 @@ def _run(
     for step, segment in zip(steps, state.segments, strict=True):
         table = np.array([place(slot, segment) for slot in step.slots], np.int64)
         where = (segment.start, segment.stop, state.layout.width)
-        step.call(*where, stride, moves, stretch.looks, stretch.count, stretch.step, table.ctypes.data)
+        step.call(*where, stride, moves, span.looks, span.count, span.step, table.ctypes.data)
     return nonfinite
 
 

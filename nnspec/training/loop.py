@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nnspec.results.cell import NEVER, Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk
-from nnspec.training.spans import MOST, PAYS, Stretch, row_of, stretches, why_eager
+from nnspec.training.spans import MOST, PAYS, Span, row_of, spans, why_eager
 from nnspec.training.state import ChunkState
 from nnspec.training.updater import Eager, Updater
 
@@ -76,10 +76,10 @@ def train_chunk(
         train = state.spec.train
         updater = _updater(state, chunk, pays, compiler)
         due = time.perf_counter() + pulse
-        for stretch in stretches(train, 0 if isinstance(updater, Eager) else MOST):
+        for span in spans(train, 0 if isinstance(updater, Eager) else MOST):
             why = updater.why_eager  # of the one that makes the last updates
-            updater = updater.advance(stretch)
-            if row_of(train, stretch.step) is not None and time.perf_counter() > due:
+            updater = updater.advance(span)
+            if row_of(train, span.step) is not None and time.perf_counter() > due:
                 begun = time.perf_counter()
                 yield Progress(state.rows())
                 now = time.perf_counter()
@@ -98,10 +98,10 @@ def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | N
     with one_thread(), torch.inference_mode():
         state = ChunkState(specs, chunk, rows)
         eager, made = Eager(state, "a probe"), 1
-        eager.advance(Stretch(0, 1, 1))
+        eager.advance(Span(0, 1, 1))
         started = time.perf_counter()
         while made == 1 or time.perf_counter() - begun < patience:
-            eager.advance(Stretch(made, 1, 1))
+            eager.advance(Span(made, 1, 1))
             made += 1
         return started - begun, (time.perf_counter() - started) / (made - 1)
 

@@ -11,14 +11,14 @@ from nnspec.architecture import architecture, rows
 from nnspec.specs import RunSpec, Train
 from nnspec.training.layout import is_wide
 
-MOST = 256  # updates in one stretch; a block of the history has as many rows (see ``memory.BLOCK``)
+MOST = 256  # updates in one span; a block of the history has as many rows (see ``memory.BLOCK``)
 LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
 # updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
 PAYS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Span:
     """Updates in a row: ``looks`` times a look at the networks and ``count`` updates, after ``step`` of them."""
 
     step: int
@@ -61,10 +61,10 @@ def row_of(train: Train, step: int) -> int | None:
     return None if step % train.log_every else step // train.log_every
 
 
-def stretches(train: Train, most: int) -> Iterator[Stretch]:
+def spans(train: Train, most: int) -> Iterator[Span]:
     """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a
     row or a snapshot but to look at the networks, and the first is short: it is trained twice."""
-    current: Stretch | None = None
+    current: Span | None = None
     for start, stop in _marks(train):
         for step in range(start, stop, most or stop - start):
             count = min(most or stop - start, stop - step)
@@ -75,7 +75,7 @@ def stretches(train: Train, most: int) -> Iterator[Stretch]:
                 continue
             if current:
                 yield current
-            current = Stretch(step, 1, count)
+            current = Span(step, 1, count)
     if current:
         yield current
 

@@ -11,7 +11,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
 from nnspec.initial import Weights
 from nnspec.problem import Problem
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.frozen import Freezer
 from nnspec.training.history import LATE, FirstRight, History, unwritten

@@ -36,10 +36,10 @@ class Pass:
 
 
 @tracing()
-def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
+def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
     """One pass of one network of ``spec``.
 
-    ``fused`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one
+    ``multiply_adds`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one
     rounding: its library decides by their shape.
 
     Raises:
@@ -64,7 +64,7 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         problem.shape.after[0].entry.bind(params, graph.leaf("weight", block.stop) if block.learned else None)
         for block in blocks(problem.shape)
     ]
-    pre, post = [_product(inputs, layers[0], fused[0])], []
+    pre, post = [_product(inputs, layers[0], multiply_adds[0])], []
     for activation, layer in zip(activations, layers[1:], strict=False):
         post.append(_each(lambda z, activation=activation: activation.value(XP, z), pre[-1]))  # type: ignore[misc]
         pre.append(_linear(post[-1], layer))
@@ -90,7 +90,7 @@ def trace_pass(spec: RunSpec, fused: tuple[bool, bool]) -> Pass:
         dz = np.empty_like(dh)
         for place in np.ndindex(*dh.shape):
             dz[place] = dh[place] * activation.slope(XP, z[place], h[place])
-    gradients[:0] = _product(inputs.T, dz, fused[1]).ravel()
+    gradients[:0] = _product(inputs.T, dz, multiply_adds[1]).ravel()
     return Pass(
         gradients,
         list(distances.ravel()),
@@ -152,13 +152,13 @@ def _all(conditions: Any) -> Traced:
     return first
 
 
-def _product(left: np.ndarray, right: np.ndarray, fused: bool) -> np.ndarray:
+def _product(left: np.ndarray, right: np.ndarray, multiply_add: bool) -> np.ndarray:
     """A matrix product as torch's library makes it: term after term."""
     results = left[:, :1] * right[:1]
     for k in range(1, len(right)):
         for row, column in np.ndindex(*results.shape):
             one, two, so_far = left[row, k], right[k, column], results[row, column]
-            results[row, column] = fma(one, two, so_far) if fused else so_far + one * two
+            results[row, column] = fma(one, two, so_far) if multiply_add else so_far + one * two
     return results
 
 

@@ -1,4 +1,4 @@
-"""What makes the updates of a chunk: an updater makes a stretch of them and says which updater makes the next.
+"""What makes the updates of a chunk: an updater makes a span of them and says which updater makes the next.
 
 There are three: ``Eager`` here, and in ``compiled`` the ``Trial`` that decides between it and ``Compiled``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nnspec.training.spans import Stretch
+from nnspec.training.spans import Span
 from nnspec.training.state import ChunkState
 
 
@@ -19,8 +19,8 @@ class Updater(Protocol):
     def why_eager(self) -> str:
         """Why updates are not left to compiled code; empty if they are."""
 
-    def advance(self, stretch: Stretch) -> Updater:
-        """Make the updates of a stretch and write its rows of the history; the updater of the next stretch."""
+    def advance(self, span: Span) -> Updater:
+        """Make the updates of a span and write its rows of the history; the updater of the next span."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Eager:
     state: ChunkState
     why_eager: str
 
-    def advance(self, stretch: Stretch) -> Updater:
-        for step in range(stretch.step, stretch.step + stretch.updates):
+    def advance(self, span: Span) -> Updater:
+        for step in range(span.step, span.step + span.updates):
             self.state.look(step)
             self.state.update(step + 1)
         return self

@@ -14,7 +14,7 @@ from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
 from nnspec.report.run_page import own_lines, run_report, table_of, typical
 from nnspec.report.sweep_page import sweep_report
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 
 AXES = ["activation.name", "optimizer.lr"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nnspec.cli.filed import opened
+from nnspec.problem import Problem
 from nnspec.readback import read_cell
-from nnspec.reference import forward, problem
+from nnspec.reference import forward, loss_of
 from nnspec.report.run_reporting import gradient_norms, histograms, surfaces_over_time
 
 SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
@@ -62,9 +63,9 @@ def single(filed):
 @pytest.fixture(scope="module")
 def outputs(single):
     """[r, n] what the networks' final weights give for the rows, by the slow reference."""
-    rows, _ = problem(single.spec)
+    problem = Problem.of(single.spec)
     weights = [{name: w[r].astype(float) for name, w in single.result.final.items()} for r in range(4)]
-    return np.stack([forward(single.spec, one, rows)[-1].h[:, 0] for one in weights])
+    return np.stack([forward(problem, one)[-1].h[:, 0] for one in weights])
 
 
 def test_surfaces_over_time_end_with_the_networks_outputs(single, outputs):
@@ -86,9 +87,6 @@ def test_surfaces_over_time_end_with_the_networks_outputs(single, outputs):
 def test_gradient_norms_against_finite_differences(single):
     """Of the last layer's weights, in the middle of training."""
     import dataclasses
-
-    from nnspec.problem import Problem
-    from nnspec.reference import forward, loss_of
 
     norms = gradient_norms(single.result)
     assert {name: values.shape for name, values in norms.items()} == {"0": (4, 5), "2": (4, 5)}

@@ -14,7 +14,7 @@ from nnspec.catalog import LOSSES
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import Group
 from nnspec.problem import Problem
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan

@@ -13,7 +13,7 @@ import pytest
 
 from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.judge import Judged, judge
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk

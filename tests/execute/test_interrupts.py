@@ -18,7 +18,7 @@ from nnspec.execute.interrupts import Interrupts
 from nnspec.execute.pool import Advanced, Event, Extra, Finished
 from nnspec.journal.recording import joined_histories, longest
 from nnspec.processes import Requests
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.specs import RunSpec

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nnspec.execute.pool import Event, Extra, Finished, Lost, Stuck, train_chunks
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk, Share
 

@@ -18,7 +18,7 @@ from nnspec.errors import TrackingError
 from nnspec.journal import filer as filing
 from nnspec.journal.filer import UNFILED, Filer
 from nnspec.journal.recording import FAILURE_TAG, VERDICT_TAG, Recorder, held_bytes, most_common, verdict_metrics
-from nnspec.results.cell import NEVER
+from nnspec.results.arrays import NEVER
 from nnspec.results.events import Begun, Failed, Live, TrainedCell
 from nnspec.settings import Tracking
 from nnspec.specs import RunSpec

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.results.cell import Results, concatenate
+from nnspec.results.arrays import Results, concatenate
 from nnspec.specs import RunSpec
 
 NETWORKS, STEPS, ROWS, OUTPUTS = 5, 4, 3, 2

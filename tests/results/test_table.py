@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnspec.results.cell import NEVER
+from nnspec.results.arrays import NEVER
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
 from nnspec.specs import RunSpec

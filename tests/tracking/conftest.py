@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import servers
 
-from nnspec.results.cell import NEVER, Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import Member, RunSpec, Train
 from nnspec.tracking.artifacts import cell_artifacts
 from nnspec.tracking.cell_records import dataset_info, final_metrics, history_series, run_name

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load
 
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import cell_artifacts, weights_file
 from nnspec.yaml_text import yaml_value

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.artifacts import weights_file

@@ -13,7 +13,7 @@ import pytest
 import servers
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.records import RunEnd, RunStart, Series

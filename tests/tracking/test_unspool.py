@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nnspec.errors import TrackingError
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.provenance import process_id

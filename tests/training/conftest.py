@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nnspec.execute.pool import Finished, train_chunks
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk
 from nnspec.training.memory import Room

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nnspec.catalog import ACTIVATIONS, OPTIMIZERS
-from nnspec.results.cell import NEVER
+from nnspec.results.arrays import NEVER
 from nnspec.specs import RunSpec, Train
 from nnspec.training import llvm as machine
 from nnspec.training import tracing as traced
@@ -23,7 +23,7 @@ from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, total
 from nnspec.training.llvm import CompiledStep
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
-from nnspec.training.spans import stretches
+from nnspec.training.spans import spans
 from nnspec.training.tracing import Pass
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
@@ -295,7 +295,7 @@ def test_stretches_make_every_update_once_and_look_where_the_history_does(
 ) -> None:
     rows = [*range(0, epochs, every), epochs]
     kept = range(0, epochs, snapshots) if snapshots else ()
-    found = list(stretches(Train(epochs, every, snapshots), most))
+    found = list(spans(Train(epochs, every, snapshots), most))
     assert [step for s in found for step in range(s.step, s.step + s.updates)] == list(range(epochs))
     looks = [s.step + look * s.count for s in found for look in range(s.looks)]
     assert set(rows[:-1]) | set(kept) <= set(looks)

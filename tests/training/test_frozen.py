@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.results.cell import NEVER, Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec, Train
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan

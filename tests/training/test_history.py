@@ -13,7 +13,7 @@ import torch
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.catalog import DATA, LOSSES
-from nnspec.results.cell import NEVER, Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec, Train
 from nnspec.training.loop import Progress, train_chunk
 from nnspec.training.plan import plan

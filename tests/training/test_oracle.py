@@ -1,4 +1,4 @@
-"""Stacked training against its slow twins: the built module in a textbook loop, and the NumPy reference."""
+"""Stacked training against two slow oracles: the built module in a textbook loop, and the NumPy reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from nnspec import reference
 from nnspec.builder import build
 from nnspec.catalog import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Plan, plan

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnspec.catalog import LOSSES, OPTIMIZERS
-from nnspec.results.cell import Results
+from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide
 from nnspec.training.memory import (

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 import servers
 
+import nnspec
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
-from nnspec.tracking import open_store, sql
+from nnspec.tracking import open_store
 from nnspec.tracking.database.schema import KNOWN_REVISIONS
 from nnspec.tracking.database.transact import transact
 from nnspec.tracking.records import RunEnd, RunStart, Series
@@ -48,7 +49,7 @@ assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: imp
 
 def test_four_processes_into_one_new_file(folder: Path) -> None:
     """None of them finds a database there: making the tables and the experiment is part of the race."""
-    environ = {**os.environ, "PYTHONPATH": str(Path(sql.__file__).parents[3])}
+    environ = {**os.environ, "PYTHONPATH": str(Path(nnspec.__file__).parents[1])}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", WRITE, name], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
