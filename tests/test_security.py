@@ -289,7 +289,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         got.extend(cells)
         return SimpleNamespace(exit_status=0, objective=None)
 
-    monkeypatch.setattr("nnspec.runner", run)
+    monkeypatch.setattr("nnspec.runner.run", run)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "a/b/c").mkdir(parents=True)

@@ -39,8 +39,8 @@ class Pass:
 def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
     """One pass of one network of ``spec``.
 
-    ``multiply_adds`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in one
-    rounding: its library decides by their shape.
+    ``multiply_adds`` says whether torch's matrix products of the first layer, forward and backward, multiply and add in
+    one rounding: its library decides by their shape.
 
     Raises:
         Untraceable: if a formula has no form for one network at a time.

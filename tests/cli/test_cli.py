@@ -32,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
         got.append({"cells": cells, "settings": settings, **rest})
         return SimpleNamespace(exit_status=0, objective=0.25)
 
-    monkeypatch.setattr("nnspec.runner", run)
+    monkeypatch.setattr("nnspec.runner.run", run)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.chdir(tmp_path)
     return got
@@ -46,7 +46,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, calls: list) -> Callable[[BaseExcep
         def run(*args: Any, **rest: Any) -> None:
             raise error
 
-        monkeypatch.setattr("nnspec.runner", run)
+        monkeypatch.setattr("nnspec.runner.run", run)
 
     return fail
 
@@ -105,10 +105,10 @@ def test_configs_of_ones_own(calls: list, tmp_path: Path) -> None:
 
 
 def test_exit_status_is_the_runners(calls: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.runner", lambda *a, **k: SimpleNamespace(exit_status=1, objective=None))
+    monkeypatch.setattr("nnspec.runner.run", lambda *a, **k: SimpleNamespace(exit_status=1, objective=None))
     assert main(["run"]) == 1
     assert main(["run", "-m", "seed=1,2"]) == 1
-    monkeypatch.setattr("nnspec.runner", lambda *a, **k: SimpleNamespace(exit_status=130, objective=None))
+    monkeypatch.setattr("nnspec.runner.run", lambda *a, **k: SimpleNamespace(exit_status=130, objective=None))
     assert main(["run", "-m", "seed=1,2"]) == 130
 
 

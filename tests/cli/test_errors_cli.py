@@ -71,7 +71,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         got.extend(cells)
         return SimpleNamespace(exit_status=0, objective=None)
 
-    monkeypatch.setattr("nnspec.runner", run)
+    monkeypatch.setattr("nnspec.runner.run", run)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.chdir(tmp_path)
     return got
