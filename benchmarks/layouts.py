@@ -2,7 +2,8 @@
 
     python benchmarks/layouts.py [--depth 2] [--networks 256]
 
-Prints for each width the time of a training step in both layouts and their ratio. ``fused.layout.WIDE`` is set from it.
+Prints for each width the time of a training step in both layouts and their ratio. ``training.layout.WIDE`` is set from
+it.
 """
 
 from __future__ import annotations

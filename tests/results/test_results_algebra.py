@@ -76,7 +76,7 @@ def test_every_field_has_axes_and_is_cut_along_them(result: Results) -> None:
         field = name.split("/")[1]
         if field == "steps":
             assert array.tolist() == [0, 10]
-        elif field != "spec":
+        elif field not in ("spec", "why_eager"):
             assert len(array) == 2, name
     assert part.loss.shape == part.right.shape == part.weight_norm["2"].shape == (2, 2)
     assert part.outputs.shape == (2, ROWS, OUTPUTS)

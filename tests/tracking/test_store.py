@@ -68,8 +68,8 @@ def both(
 ) -> Iterator[dict[str, Filed]]:
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        for name in WRITERS:
-            patch.setattr(f"nnspec.tracking.{name}.now_ms", lambda: 1_500)
+        for module in ("nnspec.tracking.database.store", "nnspec.tracking.client"):
+            patch.setattr(f"{module}.now_ms", lambda: 1_500)
         for name in WRITERS:
             folder = tmp_path_factory.mktemp(name)
             patch.chdir(folder)  # where the artifacts go that have no file of a database to lie beside
