@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -377,18 +376,15 @@ def test_layout_without_axes_is_one_row() -> None:
     assert layout([], Sweep()) == ([()], [])
 
 
-def test_ten_thousand_cells_expand_in_seconds(own: Composer) -> None:
-    """Expansion and checking; the bound is loose for busy machines, benchmarks/ has the figure (0.07 ms a cell)."""
+def test_ten_thousand_cells_are_as_many_specs(own: Composer) -> None:
+    """How long they take to expand is for ``benchmarks/sweep.py`` to say."""
     axes = [
         "activation=relu,gelu,tanh,sigmoid,leaky_relu",
         "init=kaiming_uniform,xavier_uniform,zeros,orthogonal",
         "seed=range(0,500)",
     ]
-    start = time.perf_counter()
     got, _ = plan(axes, own)
-    spent = time.perf_counter() - start
     assert len({cell.spec for cell in got.cells}) == 10_000
-    assert spent < 5
 
 
 def test_who_watches_an_expansion_is_told_how_many_cells_there_are_before_the_first_is_made() -> None:
