@@ -1,1 +1,1 @@
-"""A sweep's book: open it, take events, file them, resume, promote. Knows no training."""
+"""A sweep's book: open it, take events, file them, resume. Knows no training."""
