@@ -59,9 +59,8 @@ class TrainResult:
     def __repr__(self) -> str:
         from nnspec.analysis import solve_rates
 
-        rate = solve_rates(self.table, ()).iloc[
-            0
-        ]  # cells may share seeds: then they count for less than as many networks
+        # cells may share seeds: then they count for less than as many networks
+        rate = solve_rates(self.table, ()).iloc[0]
         solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
         cells = (
             console.summary(self.results[0].spec)

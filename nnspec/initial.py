@@ -23,9 +23,8 @@ from nnspec.specs import Member, RunSpec
 Weights = dict[str, np.ndarray]  # state_dict name -> [m, ...]
 
 
-@np.errstate(
-    over="ignore", invalid="ignore"
-)  # weights too large for the dtype are infinite, and the network has diverged
+# weights too large for the dtype are infinite, and the network has diverged
+@np.errstate(over="ignore", invalid="ignore")
 def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
     """Weights of the networks of a checked ``spec`` with these seeds, [m, ...] each, in the spec's precision.
 

@@ -88,10 +88,8 @@ def looks(precision: float, confidence: float = 0.95, least: int = LEAST, most: 
 def error_bound(plan: Looks, rates: np.ndarray = RATES) -> float:
     """The largest chance over ``rates`` that training stops with an interval that misses the rate, bounded from
     above."""
-    total, going = (
-        np.zeros_like(rates),
-        np.ones_like(rates),
-    )  # going: a bound of the chance that no look has stopped yet
+    # going: a bound of the chance that no look has stopped yet
+    total, going = (np.zeros_like(rates), np.ones_like(rates))
     for size in plan.sizes:
         stop = size if size == plan.sizes[-1] else _stopping(plan, size)
         total += np.minimum(_miss(plan, size, stop, rates) + _miss(plan, size, stop, 1 - rates), going)

@@ -45,9 +45,8 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
         raise AnalysisError("effects needs an axis of at least 2 levels, but none varies; vary one in the sweep")
     rates, within, freedom = _rates(table, groups)
     if np.ptp(rates) == 0:
-        rates = np.zeros_like(
-            rates
-        )  # the mean of equal numbers may differ from them in the last bit, and must not here
+        # the mean of equal numbers may differ from them in the last bit, and must not here
+        rates = np.zeros_like(rates)
     squares, degrees = _squares(groups, kept, rates)
     between = float(((rates - rates.mean()) ** 2).sum())
     squares["higher orders"], degrees["higher orders"] = (

@@ -35,12 +35,8 @@ from nnspec.errors import Fault, SpecError, nearest
 from nnspec.specs import text
 
 OPEN = ("mode", "verbose", "searchpath")  # a search path may name folders only, see ``loader``
-HYDRAS = (
-    "overrides",
-    "runtime",
-    "job.override_dirname",
-    "job.config_name",
-)  # Hydra writes them over when all else is composed
+# Hydra writes them over when all else is composed
+HYDRAS = ("overrides", "runtime", "job.override_dirname", "job.config_name")
 LOGGING = ("job_logging", "hydra_logging")
 PLUGINS = {"launcher": Launcher, "sweeper": Sweeper}
 NAME = "nnspec"  # of the application
@@ -100,9 +96,8 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
 def typed_keys(overrides: Iterable[str]) -> tuple[str, ...]:
     """The keys and groups of those overrides that may concern Hydra's own node or the file ``sweep.csv``."""
-    lines = [
-        line for line in overrides if "hydra" in line or CSV in line
-    ]  # the others are not parsed: it takes milliseconds each
+    # the others are not parsed: it takes milliseconds each
+    lines = [line for line in overrides if "hydra" in line or CSV in line]
     return tuple(override.key_or_group for override in OverridesParser.create().parse_overrides(lines))
 
 

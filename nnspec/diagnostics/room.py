@@ -10,11 +10,8 @@ from nnspec.specs import RunSpec
 ROOM = 250_000  # numbers that an intermediate array may hold, where it can hold fewer: two megabytes stay in the cache
 ARRAYS = 12  # of that size that live at once
 MANY = 4096  # weights from which networks are let off: see ``lanes``
-WEIGHTS, PROBED, UNITS = (
-    16,
-    6,
-    12,
-)  # numbers at a time for each weight, with a Hessian and without; for each row of each unit
+# numbers at a time for each weight, with a Hessian and without; for each row of each unit
+WEIGHTS, PROBED, UNITS = (16, 6, 12)
 
 
 def lanes(count: int, parameters: int) -> int:

@@ -11,9 +11,8 @@ from nnspec.execute.pool import Event, Extra, Finished, Lost, chunk_events
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk
 
-Launch = Callable[
-    ["ShardTask", int], Sequence[Any]
-]  # starts so many jobs of the task; their Hydra JobReturns, in order
+# starts so many jobs of the task; their Hydra JobReturns, in order
+Launch = Callable[["ShardTask", int], Sequence[Any]]
 
 
 @dataclass(frozen=True)

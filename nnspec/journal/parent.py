@@ -45,9 +45,8 @@ class Parent:
     start: RunStart | None  # of the sweep; None for a single cell
     run_id: str | None = None
     earlier: Earlier = field(default_factory=Earlier)
-    taken: dict[int, dict[str, np.ndarray]] = field(
-        default_factory=dict
-    )  # outcomes of the cells that are finished already
+    # outcomes of the cells that are finished already
+    taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     report: SweepReport | None = None
 
     @classmethod

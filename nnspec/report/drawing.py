@@ -70,9 +70,8 @@ class Drawer:
         )
         with held_back():
             self._process.start()
-        Finalize(
-            self, self._process.kill, exitpriority=0
-        )  # Python would wait for it as it ends, and it for what to draw
+        # Python would wait for it as it ends, and it for what to draw
+        Finalize(self, self._process.kill, exitpriority=0)
         there.close()
         self.asked = False
 

@@ -31,9 +31,8 @@ class Outcome:
     failed: dict[int, str] = field(default_factory=dict)
     cells: dict[int, TrainedCell] = field(default_factory=dict)
     run_ids: dict[int, str] = field(default_factory=dict)
-    unended: list[str] = field(
-        default_factory=list
-    )  # runs that have begun in the store and whose end is neither filed nor spooled
+    # runs that have begun in the store and whose end is neither filed nor spooled
+    unended: list[str] = field(default_factory=list)
     parent: str | None = None
     interrupted: bool = False
     unfiled: bool = False

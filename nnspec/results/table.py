@@ -13,15 +13,8 @@ from nnspec.specs import MEMBERS, RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOME = (
-    "seed",
-    "final_loss",
-    "final_accuracy",
-    "solved",
-    "solved_at",
-    "verdict",
-    "epochs",
-)  # the numbers of the diagnosis follow
+# the numbers of the diagnosis follow
+OUTCOME = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")
 
 
 def axis_column(axis: str) -> str:

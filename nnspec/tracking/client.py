@@ -73,9 +73,8 @@ class ClientStore(Store):
             ].dispose()  # makes the tables once, where MLflow lets two processes trip over each other
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(
-            logging.CRITICAL
-        )  # its tracebacks; we raise them as one line
+        # its tracebacks; we raise them as one line
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         self.location = location
         self._patience = patience or Patience(location)
         self._client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))

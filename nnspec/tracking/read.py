@@ -128,10 +128,8 @@ def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
     import pandas as pd
 
     keys = dict.fromkeys(key for facts, _ in cells for key in facts.params)
-    measured = {
-        "run_id",
-        *(str(name) for _, frame in cells for name in frame),
-    }  # a param of such a name says nothing more
+    # a param of such a name says nothing more
+    measured = {"run_id", *(str(name) for _, frame in cells for name in frame)}
     axes = [key for key in keys if len({facts.params.get(key) for facts, _ in cells}) > 1 and key not in measured]
     frames = []
     for facts, frame in cells:

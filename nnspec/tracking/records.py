@@ -16,10 +16,8 @@ PROCESS_TAG = "nnspec.process"
 SPOOL_TAG, ITEM_TAG = "nnspec.spool_id", "nnspec.spool_item"  # the spooled folder that a run came from, its place there
 # With name and start time these tags tell a run from every other: how one is found whose creation went unanswered.
 IDENTITY_TAGS = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, PROCESS_TAG, SPOOL_TAG, ITEM_TAG)
-EXPERIMENT_KIND = (
-    "mlflow.experimentKind",
-    "custom_model_development",
-)  # tag of an experiment: the UI then shows runs, not traces
+# tag of an experiment: the UI then shows runs, not traces
+EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
 

@@ -46,9 +46,8 @@ def _whole(low: int, high: int, nulls: bool = False) -> Callable[[pa.ChunkedArra
         if pa.types.is_null(column.type):
             return pd.array([None] * len(column), dtype="Int64")
         if nulls and pa.types.is_floating(column.type):  # what other programs make of whole numbers with nulls
-            column = pa.chunked_array([pa.array(column.to_pandas(), from_pandas=True)]).cast(
-                pa.int64()
-            )  # an error unless they are whole
+            # an error unless they are whole
+            column = pa.chunked_array([pa.array(column.to_pandas(), from_pandas=True)]).cast(pa.int64())
         if not pa.types.is_integer(column.type):
             return None
         if column.null_count < len(column):

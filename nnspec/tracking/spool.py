@@ -31,14 +31,8 @@ MANIFEST = "spool.json"
 FILED = "filed"
 FORMAT = 1
 _SUFFIXES = frozenset({".safetensors", ".parquet", ".yaml", ".json", ".csv", ".txt", ".md", ".html", ".svg", ".png"})
-_NOT_OURS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-)  # what the reading of a foreign file may end in
+# what the reading of a foreign file may end in
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 _MAGIC = {".parquet": b"PAR1", ".png": b"\x89PNG"}
 
 
@@ -72,9 +66,8 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
         making.replace(target)
     except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
-        why = (
-            error if isinstance(error, OSError) else error.__cause__
-        )  # which write_files raises as an error of its own
+        # which write_files raises as an error of its own
+        why = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(why, OSError):
             raise
         fault = Fault(
@@ -109,9 +102,8 @@ def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:
         for field in fields(RunEnd)
         if field.name not in ("history", "artifacts")
     }
-    end["metrics"] = {
-        key: float(value).hex() for key, value in run.end.metrics.items()
-    }  # JSON has no NaN and no exact floats
+    # JSON has no NaN and no exact floats
+    end["metrics"] = {key: float(value).hex() for key, value in run.end.metrics.items()}
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     return {"start": asdict(run.start), "end": {**end, "tags": dict(run.end.tags)}, "begun": run.begun, "files": sums}
 

@@ -1,6 +1,6 @@
 """Many updates of a chunk at once by compiled code, with the eager trainer's results to the last bit.
 
-The eager trainer passes over memory some forty times an update; a compiled step (see ``machine``) does so once in many
+The eager trainer passes over memory some forty times an update; a compiled step (see ``llvm``) does so once in many
 updates. It is not trusted: the first updates of every chunk are made both ways, and only where all bits agree are the
 others left to it. Where they do not, or a formula has no compiled form, the eager trainer goes on alone.
 """

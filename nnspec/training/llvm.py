@@ -307,9 +307,8 @@ class _Writer:
             self.functions,
             [*traced.distances, traced.right, *traced.gradients],
         )
-        gaps = [
-            make.fsub(code.value(distance), code.value(distance)) for distance in traced.distances
-        ]  # 0, or not a number
+        # 0, or not a number
+        gaps = [make.fsub(code.value(distance), code.value(distance)) for distance in traced.distances]
         worst = functools.reduce(make.fadd, gaps)
         nobody = ir.Constant(INTS, ir.Undefined)
         now = make.shuffle_vector(make.insert_element(nobody, step, I32(0)), nobody, integer(0))

@@ -22,10 +22,8 @@ WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, prod
 COMPILED = 2
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
-PROBES, ENDS = (
-    9,
-    6,
-)  # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
+# numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
+PROBES, ENDS = (9, 6)
 TEXTS = 17  # bytes of a verdict and of what tells a row from others, in a row of a file
 CELL_FILES = 8_000  # bytes of a cell's files besides its numbers
 LARGE_CELL = 2_000_000  # bytes of a cell's results beyond which its files are made one by one
@@ -135,9 +133,8 @@ def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
     """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
     report of the history so far on its way, and of the time after."""
     columns = networks if is_wide(spec) else padded(networks)
-    twice = (
-        item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0
-    )  # see ``wide.product``
+    # see ``network_first.product``
+    twice = item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
     training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
     return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))

@@ -1,8 +1,9 @@
 """Forward and backward pass of wide networks: the network axis first in memory, layers as batched matrix products.
 
-Axes: M networks, n rows, i fan-in, o fan-out. The same rows of weights as in ``network``, transposed: [M, P]. Where an
+Axes: M networks, n rows, i fan-in, o fan-out. The same rows of weights as in ``network_last``, transposed: [M, P].
+Where an
 operation is elementwise, each network's numbers fill whole lanes, so that none falls into the scalar tail of a vector
-loop and a network is the same alone and in any crowd; outputs and losses are handed to ``network.Output`` with the
+loop and a network is the same alone and in any crowd; outputs and losses are handed to ``network_last.Output`` with the
 network axis last.
 """
 

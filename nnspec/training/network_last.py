@@ -1,6 +1,7 @@
 """Forward and hand-written backward pass of many small networks, the network axis last in memory.
 
-Axes: n rows, i fan-in, o fan-out, M networks (padded to whole lanes, see ``params``). Every operation runs along M, so
+Axes: n rows, i fan-in, o fan-out, M networks (padded to whole lanes, see ``stacking``). Every operation runs along M,
+so
 that a network's numbers do not depend on its neighbours, and reads and writes buffers made once. Products over a layer
 are loops over its shorter side: at these widths each pass is one vector operation over all networks.
 """

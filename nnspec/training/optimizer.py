@@ -33,9 +33,8 @@ class StackedOptimizer:
         self.distinct, self.which = _distinct(h)
         found = self._computed(1, 1)
         self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
-        self.moving = frozenset(found) - frozenset(
-            self.lasting
-        )  # names of coefficients that differ from update to update
+        # names of coefficients that differ from update to update
+        self.moving = frozenset(found) - frozenset(self.lasting)
         self.block: list[dict[str, Tensor]] = []
         self.block_begin = 0  # the first update of the block
         self.table: dict[str, Tensor] = {}

@@ -19,7 +19,8 @@ from nnspec.training.layout import LANE, is_wide, padded
 from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
-LEAST = 2  # wide networks that train at a time where there is room: one alone takes as long, see ``wide.product``
+# wide networks that train at a time where there is room: one alone takes as long, see ``network_first.product``
+LEAST = 2
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 
 

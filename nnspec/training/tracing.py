@@ -1,8 +1,8 @@
-"""The training step of a stack as graphs: the passes of ``network.NetworkLast`` and an optimizer's rule, operation by
-operation.
+"""The training step of a stack as graphs: the passes of ``network_last.NetworkLast`` and an optimizer's rule, operation
+by operation.
 
 Leaves: ``weight`` and ``gradient`` by row, ``state`` by slot, and ``number`` rows of one value a network by key, which
-``machine.CompiledStep`` lists.
+``llvm.CompiledStep`` lists.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _product(left: np.ndarray, right: np.ndarray, multiply_add: bool) -> np.ndar
 
 
 def _linear(x: np.ndarray, layer: np.ndarray) -> np.ndarray:
-    """``network.Linear.forward``."""
+    """``network_last.Linear.forward``."""
     matrix, bias = layer[:-1], layer[-1]
     fan_in, fan_out = matrix.shape
     z = np.empty((len(x), fan_out), dtype=object)
@@ -178,7 +178,7 @@ def _linear(x: np.ndarray, layer: np.ndarray) -> np.ndarray:
 
 
 def _back(x: np.ndarray, layer: np.ndarray, dz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``network.Linear.backward``: the gradients of the layer and of its inputs."""
+    """``network_last.Linear.backward``: the gradients of the layer and of its inputs."""
     matrix = layer[:-1]
     fan_in, fan_out = matrix.shape
     gradients, dx = np.empty_like(layer), np.empty_like(x)

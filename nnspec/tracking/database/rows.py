@@ -230,9 +230,8 @@ def _insert(connection: Connection, table: Table, columns: Columns) -> None:
     width, rows = len(columns), len(columns[0])
     values: list[Any] = [None] * (width * rows)
     for place, column in enumerate(columns):
-        values[place::width] = (
-            map(int, column) if isinstance(column[0], bool) else column
-        )  # the driver is slow to adapt a bool
+        # the driver is slow to adapt a bool
+        values[place::width] = map(int, column) if isinstance(column[0], bool) else column
     together = VALUES_A_STATEMENT // width
     whole = rows - rows % together
     if whole:

@@ -28,11 +28,8 @@ _LOCKS = {
     "mysql": "SELECT GET_LOCK(CONCAT('nnspec-', MD5(DATABASE())), 600)",
 }
 CONNECT_SECONDS = 4
-_PACKAGES = {
-    "psycopg": "'psycopg[binary]'",
-    "psycopg2": "psycopg2-binary",
-    "mysqldb": "mysqlclient",
-}  # others are named as their driver
+# others are named as their driver
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}
 
 
 class Tables(NamedTuple):

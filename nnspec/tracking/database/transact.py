@@ -19,11 +19,8 @@ DOWN_SECONDS = 60.0  # how long a database server may take to come back
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 # SQLSTATEs and MySQL codes of a deadlock or a lost race: nothing was written and the same again will do.
 _AGAIN = ("40001", "40P01", "55P03")
-_MYSQL_AGAIN = (
-    1205,
-    1213,
-    1305,
-)  # the last: a deadlock has taken the savepoint with it that SQLAlchemy would go back to
+# the last: a deadlock has taken the savepoint with it that SQLAlchemy would go back to
+_MYSQL_AGAIN = (1205, 1213, 1305)
 
 T = TypeVar("T")
 
