@@ -44,10 +44,10 @@ class Results:
     is a mapping has arrays of these axes; those of weights by their name in the ``state_dict``, with the tensor's own
     axes behind. ``kind`` is NumPy's letter for the kind of numbers in a history.
 
-    Fields with a default are known once networks have trained: before that, and where a store has none, they are None
-    or empty. ``steps`` counts updates made when a row of the history was written: 0 is the untrained network;
-    ``solved_at`` those made when every row was first right. A network whose outputs became non-finite is frozen there:
-    ``nonfinite_at`` has the update count, else ``NEVER``.
+    Fields with a default are known once networks have trained, those of the test part where there is one: before
+    that, and where a store has none, they are None or empty. ``steps`` counts updates made when a row of the history
+    was written: 0 is the untrained network; ``solved_at`` those made when every row was first right. A network whose
+    outputs became non-finite is frozen there: ``nonfinite_at`` has the update count, else ``NEVER``.
     """
 
     spec: RunSpec
@@ -56,7 +56,9 @@ class Results:
     loss: np.ndarray = field(metadata=HISTORY)
     accuracy: np.ndarray = field(metadata=HISTORY)  # the share of rows within the tolerance
     weight_norm: dict[str, np.ndarray] = field(metadata=HISTORY)  # by layer, the L2 norm of its weight matrix
-    right: np.ndarray = field(metadata=FLAGS)  # bool, every row within the tolerance
+    right: np.ndarray = field(metadata=FLAGS)  # bool, what the spec calls solved
+    test_loss: np.ndarray = field(default=UNKNOWN, metadata=HISTORY)  # of the test part, where there is one
+    test_accuracy: np.ndarray = field(default=UNKNOWN, metadata=HISTORY)
     outputs: np.ndarray = field(default=UNKNOWN, metadata=OUTPUTS)  # at the end
     solved_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64, NEVER if not solved at the end
     nonfinite_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64
@@ -78,8 +80,18 @@ class Results:
         return self.accuracy[:, -1]
 
     @property
+    def final_test_loss(self) -> np.ndarray | None:
+        """[network] the loss on the test part after the last update; None where there is no test part."""
+        return None if self.test_loss is None else self.test_loss[:, -1]
+
+    @property
+    def final_test_accuracy(self) -> np.ndarray | None:
+        """[network] the share of the test part's rows that are right after the last update, or None."""
+        return None if self.test_accuracy is None else self.test_accuracy[:, -1]
+
+    @property
     def solved(self) -> np.ndarray:
-        """[network] bool: every row is right after the last update."""
+        """[network] bool: solved, by the spec's measure, after the last update."""
         return self.right[:, -1]
 
     @property
@@ -115,6 +127,7 @@ class Results:
     def history(self) -> Results:
         """What is known while networks train, without what only the end tells."""
         known = [each.name for each in fields(self) if each.default is MISSING and each.default_factory is MISSING]
+        known += [each.name for each in history_fields() if each.name not in known]
         return Results(**{name: getattr(self, name) for name in known})
 
     def room(self, networks: int) -> Results:

@@ -31,6 +31,8 @@ def result(spec_of: Callable[..., RunSpec]) -> Results:
         accuracy=rng.random((NETWORKS, STEPS)),
         weight_norm={"0": rng.random((NETWORKS, STEPS)), "2": rng.random((NETWORKS, STEPS))},
         right=rng.random((NETWORKS, STEPS)) < 0.5,
+        test_loss=rng.random((NETWORKS, STEPS)),
+        test_accuracy=rng.random((NETWORKS, STEPS)),
         outputs=rng.random((NETWORKS, ROWS, OUTPUTS)),
         solved_at=np.arange(NETWORKS),
         nonfinite_at=-np.arange(NETWORKS),
