@@ -22,6 +22,7 @@ LIBRARY = (
     "erf",
     "sin",
     "cos",
+    "log",
     "sqrt",
 )  # functions that are called on whole rows, not written out
 
