@@ -1,0 +1,242 @@
+"""The nodes of a graph as LLVM's instructions on vectors, of any number of lanes, in single or double precision.
+
+What a lane stands for is the caller's matter: the instructions never mix lanes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from llvmlite import ir
+
+from nnspec.training.graph import LIBRARY, Node, Traced, Untraceable, reachable
+
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+POINTER = ir.PointerType()
+
+_BINARY = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv", "and": "and_"}
+_INTRINSICS = {"fma": "llvm.fma", "root": "llvm.sqrt", "abs": "llvm.fabs"}
+# what torch itself calls: Intel's vector mathematics on whole arrays, SLEEF on registers of so many numbers
+FUNCTIONS = {
+    "exp": "vm{intel}Exp",
+    "tanh": "vm{intel}Tanh",
+    "erf": "vm{intel}Erf",
+    "sin": "vm{intel}Sin",
+    "cos": "vm{intel}Cos",
+    "sqrt": "vm{intel}Sqrt",
+    "expm1": "Sleef_expm1{sleef}_u10",
+    "log1p": "Sleef_log1p{sleef}_u10",
+}
+EXP_OF_SIGMOID = "Sleef_exp{sleef}_u10"  # in double precision; in single precision it is written out below
+_REGISTER_BITS = {"AVX512": 512, "AVX2": 256}  # by what torch's kernels are made for
+_ARRAY_MODE = 0x2 | 0x140000 | 0x100  # high accuracy, denormal numbers kept, errors ignored
+LOG2_E, LN_2_HIGH, LN_2_LOW, EXP_REACH = 1.4426950408889634, 0.693145751953125, 1.428606765330187e-06, 104.0
+EXP_SERIES = (
+    0.000198527617612853646,
+    0.00139304355252534151,
+    0.00833336077630519867,
+    0.0416664853692054749,
+    0.1666666716337204,
+    0.5,
+)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Vectors of so many numbers of a type, "float32" or "float64"."""
+
+    dtype: str
+    count: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of a number."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def scalar(self) -> ir.Type:
+        return ir.FloatType() if self.dtype == "float32" else ir.DoubleType()
+
+    @property
+    def vector(self) -> ir.VectorType:
+        return ir.VectorType(self.scalar, self.count)
+
+    def integers(self, kind: ir.IntType = I32) -> ir.VectorType:
+        """A vector of as many whole numbers."""
+        return ir.VectorType(kind, self.count)
+
+    def constant(self, value: float) -> ir.Constant:
+        """A number in every lane, rounded to the type."""
+        return ir.Constant(self.vector, [self.scalar(float(np.dtype(self.dtype).type(value)))] * self.count)
+
+    def integer(self, value: int) -> ir.Constant:
+        """A whole number in every lane."""
+        return ir.Constant(self.integers(), [I32(value)] * self.count)
+
+
+@lru_cache
+def _library_function(symbol: str) -> ir.Constant:
+    """Where a function of torch's library is.
+
+    Raises:
+        Untraceable: if the library has it not.
+    """
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        found = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
+    except (OSError, AttributeError) as error:
+        raise Untraceable(f"torch has no {symbol}") from error
+    return I64(found)
+
+
+class Code:
+    """The nodes of one graph as instructions where ``make`` stands, each once: the operations become instructions, the
+    graph's leaves what ``leaves`` gives for their keys. ``functions`` are the names of torch's functions.
+    """
+
+    def __init__(
+        self,
+        make: ir.IRBuilder,
+        lanes: Lanes,
+        leaves: Mapping[str, Callable[[Any], ir.Value]],
+        functions: Mapping[str, str],
+        results: Iterable[Traced],
+    ):
+        self.make, self.lanes, self.leaves, self.functions = make, lanes, leaves, functions
+        self.values: dict[Node, ir.Value] = {}
+        # a library function is called once for all that can be ready together
+        self.calls: dict[tuple[str, int], list[Node]] = {}
+        for node in reachable(results):
+            if node.op in LIBRARY:
+                self.calls.setdefault((node.op, node.level), []).append(node)
+
+    def value(self, traced: Traced) -> ir.Value:
+        """The value of a node, its operands first; without recursion, for chains are long."""
+        pending = [traced.node]
+        while pending:
+            node = pending[-1]
+            together = self.calls[node.op, node.level] if node.op in LIBRARY else [node]
+            missing = [
+                arg for each in together for arg in each.args if isinstance(arg, Node) and arg not in self.values
+            ]
+            if missing:
+                pending.extend(missing)
+                continue
+            pending.pop()
+            if node in self.values:
+                continue
+            if node.op in LIBRARY:
+                results = self._call(node.op, [self.values[each.args[0]] for each in together])
+                self.values.update(zip(together, results, strict=True))
+            else:
+                args = [self.values[arg] if isinstance(arg, Node) else arg for arg in node.args]
+                self.values[node] = self._instruction(node.op, args)
+        return self.values[traced.node]
+
+    def _instruction(self, op: str, args: list[Any]) -> ir.Value:
+        make = self.make
+        if op == "number":
+            return self.leaves[op](*args) if isinstance(args[0], tuple) else self.lanes.constant(float.fromhex(args[0]))
+        if op in self.leaves:
+            return self.leaves[op](*args)
+        if op in _BINARY:
+            return getattr(make, _BINARY[op])(*args)
+        if op in (">", ">=", "<"):
+            return make.fcmp_ordered(op, *args)
+        if op in _INTRINSICS:
+            return self._intrinsic(_INTRINSICS[op], *args)
+        return getattr(self, f"_{op}")(*args)
+
+    def _intrinsic(self, name: str, *args: ir.Value) -> ir.Value:
+        module, vector = self.make.module, self.lanes.vector
+        full = f"{name}.v{self.lanes.count}f{8 * self.lanes.bytes}"
+        function = module.globals.get(full) or ir.Function(module, ir.FunctionType(vector, [vector] * len(args)), full)
+        return self.make.call(function, args)
+
+    def _where(self, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
+        return self.make.select(condition, yes, no)
+
+    def _neg(self, z: ir.Value) -> ir.Value:
+        return self.make.fneg(z)
+
+    def _sigmoid(self, z: ir.Value) -> ir.Value:
+        one = self.lanes.constant(1.0)
+        return self.make.fdiv(one, self.make.fadd(one, self._exp(self.make.fsub(self.lanes.constant(0.0), z))))
+
+    def _exp(self, z: ir.Value) -> ir.Value:
+        """e^z as in torch's sigmoid, which is SLEEF's of one unit in the last place."""
+        return self._exp_single(z) if self.lanes.dtype == "float32" else self._in_registers(EXP_OF_SIGMOID, z)
+
+    def _exp_single(self, z: ir.Value) -> ir.Value:
+        """SLEEF's expf: e^z = 2^q e^s with |s| <= ln 2 / 2."""
+        make, constant, integer = self.make, self.lanes.constant, self.lanes.integer
+        q = self._intrinsic("llvm.rint", make.fmul(z, constant(LOG2_E)))
+        s = self._intrinsic("llvm.fma", q, constant(-LN_2_HIGH), z)
+        s = self._intrinsic("llvm.fma", q, constant(-LN_2_LOW), s)
+        series = constant(EXP_SERIES[0])
+        for coefficient in EXP_SERIES[1:]:
+            series = self._intrinsic("llvm.fma", series, s, constant(coefficient))
+        result = make.fadd(constant(1.0), self._intrinsic("llvm.fma", make.fmul(s, s), series, s))
+        # 2^q in two factors, for one exponent may not hold it; what lies outside is replaced below
+        inside = make.fcmp_ordered("<=", self._intrinsic("llvm.fabs", z), constant(EXP_REACH))
+        whole = make.fptosi(make.select(inside, q, constant(0.0)), self.lanes.integers())
+        half = make.ashr(whole, integer(1))
+        for power in (half, make.sub(whole, half)):
+            factor = make.bitcast(make.shl(make.add(power, integer(127)), integer(23)), self.lanes.vector)
+            result = make.fmul(result, factor)
+        result = make.select(make.fcmp_ordered("<", z, constant(-EXP_REACH)), constant(0.0), result)
+        return make.select(make.fcmp_ordered(">", z, constant(EXP_REACH)), constant(float("inf")), result)
+
+    def _call(self, name: str, args: Sequence[ir.Value]) -> list[ir.Value]:
+        """A function of torch's library on each of these vectors."""
+        symbol = self.functions[name]
+        if "{sleef}" in symbol:
+            return [self._in_registers(symbol, arg) for arg in args]
+        make, vector, count = self.make, self.lanes.vector, self.lanes.count * len(args)
+        place = _library_function(symbol.format(intel="s" if self.lanes.dtype == "float32" else "d"))
+        function = make.inttoptr(place, ir.FunctionType(ir.VoidType(), [I32, POINTER, POINTER, I64]).as_pointer())
+        with make.goto_entry_block():
+            room = [make.alloca(vector, len(args)) for _ in range(2)]
+        for number, arg in enumerate(args):
+            make.store(arg, make.gep(room[0], [I64(number)]))
+        make.call(function, [I32(count), *(make.bitcast(part, POINTER) for part in room), I64(_ARRAY_MODE)])
+        return [make.load(make.gep(room[1], [I64(number)])) for number in range(len(args))]
+
+    def _in_registers(self, symbol: str, arg: ir.Value) -> ir.Value:
+        """A function that takes as many numbers as a register holds: a call for each register that a vector fills."""
+        make, capability = self.make, torch.backends.cpu.get_cpu_capability()
+        if capability not in _REGISTER_BITS:
+            raise Untraceable("this processor has not the registers of AVX2")
+        size = _REGISTER_BITS[capability] // (8 * self.lanes.bytes)
+        if self.lanes.count % size:
+            raise Untraceable(f"vectors of {self.lanes.count} numbers do not fill this processor's registers")
+        register = ir.VectorType(self.lanes.scalar, size)
+        place = _library_function(symbol.format(sleef=f"{'f' if self.lanes.dtype == 'float32' else 'd'}{size}"))
+        function = make.inttoptr(place, ir.FunctionType(register, [register]).as_pointer())
+        result = arg
+        for start in range(0, self.lanes.count, size):
+            part = make.call(function, [make.shuffle_vector(arg, arg, _numbered(start, size))])
+            result = self._put(part, result, start, size)
+        return result
+
+    def _put(self, part: ir.Value, whole: ir.Value, start: int, size: int) -> ir.Value:
+        """A vector whose lanes from ``start`` on are those of ``part``."""
+        if size == self.lanes.count:
+            return part
+        wide = self.make.shuffle_vector(part, part, _numbered(0, self.lanes.count))
+        places = [self.lanes.count + n - start if start <= n < start + size else n for n in range(self.lanes.count)]
+        return self.make.shuffle_vector(
+            whole, wide, ir.Constant(ir.VectorType(I32, len(places)), list(map(I32, places)))
+        )
+
+
+def _numbered(start: int, count: int) -> ir.Constant:
+    """The numbers of so many lanes, from ``start`` on."""
+    return ir.Constant(ir.VectorType(I32, count), [I32(start + number) for number in range(count)])
