@@ -297,9 +297,7 @@ class KernelWriter:
         fan_in, fan_out = layer.fan_in + 1, layer.fan_out
         dz = self._array(f"dz{number}")
         x = (self._array(f"x{number}"), number == 0, fan_in if number == 0 else rows)
-        self._product(
-            self._weights(number, "gradients"), (fan_out, fan_in, rows), (dz, True, rows), x, beta
-        )
+        self._product(self._weights(number, "gradients"), (fan_out, fan_in, rows), (dz, True, rows), x, beta)
         if number:
             zero = self._constant(self.lanes.scalar(0))
             below, sizes = self._array(f"dz{number - 1}"), (rows, layer.fan_in, fan_out)
@@ -321,7 +319,9 @@ class KernelWriter:
             value, slope = activation.value(SCALAR, z), activation.slope(SCALAR, z, h)
             return value, slope, activation.learned_slope(SCALAR, z) if layer.learned else None
 
-    def _instructions(self, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Sequence[Traced]) -> list[ir.Value]:
+    def _instructions(
+        self, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Sequence[Traced]
+    ) -> list[ir.Value]:
         """The values of these graphs."""
         code = Code(self.make, self.lanes, {"number": self._number, **leaves}, FUNCTIONS, results)
         return [code.value(result) for result in results]
@@ -446,10 +446,13 @@ class KernelWriter:
         """``step(table, number)``: update ``number`` of a call, from 0, by the optimizer's rule."""
         with self._body(self.step) as (update,):
             factor = self._clipping() if self.shape.clip else None
-            places = {key: self.make.add(self.make.mul(update, I64(len(self.moving))), I64(place))
-                      for place, key in enumerate(self.moving)}
+            places = {
+                key: self.make.add(self.make.mul(update, I64(len(self.moving))), I64(place))
+                for place, key in enumerate(self.moving)
+            }
             rooms = [self.given[name] for name in ("weights", *(f"state{n}" for n in range(self.slots)))]
             with self._loop(0, self.padded, self.lanes.count) as place:
+
                 def gradient(_: Any) -> ir.Value:
                     plain = self._vector(self.given["gradients"], place)
                     return plain if factor is None else self.make.fmul(plain, factor)
@@ -459,7 +462,9 @@ class KernelWriter:
                     "gradient": gradient,
                     "state": lambda slot: self._vector(rooms[1 + slot], place),
                     "number": lambda key: (
-                        self._splat(self._read(self.given["moving"], places[key])) if key in places else self._number(key)
+                        self._splat(self._read(self.given["moving"], places[key]))
+                        if key in places
+                        else self._number(key)
                     ),
                 }
                 for room, value in zip(rooms, self._instructions(leaves, self.formulas.update), strict=True):
@@ -523,7 +528,9 @@ class KernelWriter:
                 update = make.add(make.mul(look, count), number)
                 made = make.add(step, update)
                 self._clear()
-                begin, size = (self._read(given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1))
+                begin, size = (
+                    self._read(given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1)
+                )
                 scale = self._read(given["scales"], update)
                 fresh = self._fresh(update)
                 with self._blocks(self._place(given["order"], begin, I32), size) as (first, some, rows):

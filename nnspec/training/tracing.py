@@ -33,6 +33,7 @@ class Pass:
     loss: Traced
     accuracy: Traced
     norms: list[Traced]
+    dtype: str = "float32"
 
 
 @tracing()
@@ -46,8 +47,8 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
         Untraceable: if a formula has no form for one network at a time.
     """
     problem, graph = Problem.of(spec), Graph()
-    loss, output, targets = problem.loss, problem.output, problem.targets
-    rows = [[graph.number(float(np.float32(v))) for v in (*row, 1.0)] for row in problem.inputs]
+    loss, output, targets = problem.loss, problem.output, problem.targets.astype(spec.dtype)
+    rows = [[graph.number(v) for v in (*row, 1.0)] for row in problem.inputs.astype(spec.dtype)]
     inputs = np.array(rows, dtype=object)
     layers = [
         np.array(
@@ -72,7 +73,7 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
     tolerance, scale, loss_params = graph.leaf("number", ("tolerance",)), problem.scale, problem.loss_params
     distances, dz, elements = np.empty_like(pre[-1]), np.empty_like(pre[-1]), np.empty_like(pre[-1])
     for place, z in np.ndenumerate(pre[-1]):
-        p, y = output.value(XP, z), graph.number(float(np.float32(targets[place])))
+        p, y = output.value(XP, z), graph.number(targets[place])
         distances[place] = loss.distance(XP, p, y)
         elements[place] = loss.elements(XP, z, p, y, loss_params)
         gradient = loss.gradient(XP, z, p, y, loss_params)
@@ -98,6 +99,7 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
         total(elements.ravel()) * scale,
         total(row.to(None) for row in right) / len(right),
         [total((layer[:-1] * layer[:-1]).ravel()).sqrt() for layer in layers],
+        spec.dtype,
     )
 
 

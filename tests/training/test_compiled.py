@@ -193,7 +193,7 @@ def test_a_formula_that_has_no_compiled_form_trains_eagerly(
 
 
 def test_a_function_that_this_torch_has_not_trains_eagerly(spec_of: SpecOf, both: Both) -> None:
-    build = partial(machine.build, functions={**machine.FUNCTIONS, "tanh": "vmsTanhOfAnotherVersion"})
+    build = partial(machine.build, functions={**machine.FUNCTIONS, "tanh": "vm{intel}TanhOfAnotherVersion"})
     reasons = both([spec_of(activation="tanh", train=TRAIN)], compiler=Compiler(build))
     assert reasons == {"no compiled form: torch has no vmsTanhOfAnotherVersion"}
 
