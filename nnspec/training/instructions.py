@@ -85,10 +85,10 @@ class Lanes:
 
 def target() -> Any:
     """This processor as LLVM knows it; every engine wants one of its own, which goes with it."""
-    llvm.initialize_nativetarget()
+    llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().createtarget_machine(
+    return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=2
     )
 
