@@ -1,4 +1,4 @@
-"""From the columns of a file to a data set: inputs are numbers; a target is classes, numbers, or as the loss wants it."""
+"""From the columns of a file to a data set: inputs are numbers; a target is classes, numbers, or both."""
 
 from __future__ import annotations
 
