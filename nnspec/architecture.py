@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound
+from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound, Size
+from nnspec.catalog.data import test_rows as _test_rows
 from nnspec.catalog.maths import Array
 from nnspec.specs import Member, RunSpec
 
@@ -86,10 +87,9 @@ def architecture(spec: RunSpec) -> Architecture:
 
 @lru_cache(maxsize=4096)
 def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
-    _, inputs = DATA[data.name].size(dict(data.params))
-    classes = 2
-    entry = MODELS[model.name]
-    widths = (inputs, *entry.hidden(dict(model.params)), LOSSES[loss].columns(classes))
+    held, entry = size(data), MODELS[model.name]
+    outputs = LOSSES[loss].columns(held.classes, held.targets)
+    widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned
     after = [
@@ -101,9 +101,24 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     return Architecture(dense, tuple(after))
 
 
+@lru_cache(maxsize=4096)
+def size(data: Member) -> Size:
+    """How much a data set holds, training and test part together.
+
+    Raises:
+        SpecError: it is a file that cannot be read.
+    """
+    return DATA[data.name].size(dict(data.params))
+
+
 def rows(data: Member) -> int:
-    """Rows of a data set."""
-    return DATA[data.name].size(dict(data.params))[0]
+    """Rows of a data set's training part."""
+    return size(data).rows - test_rows(data)
+
+
+def test_rows(data: Member) -> int:
+    """Rows of a data set's test part; 0 where it has none."""
+    return _test_rows(dict(data.params), size(data).rows)
 
 
 def at_defaults(name: str) -> Member:

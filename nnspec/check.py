@@ -1,7 +1,7 @@
 """Everything that must hold before anything trains: each member's parameters and the rules across fields.
 
 All faults of a spec are reported at once. A checked spec is canonical: parameters complete and of one type, both
-activations said, the digest of a weights file filled in.
+activations said, the digests of a weights file and of a file of data filled in.
 """
 
 from __future__ import annotations
@@ -11,8 +11,21 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.architecture import architecture, at_defaults
-from nnspec.catalog import ACTIVATIONS, AUTO, INITS, LOSSES, MODELS, OUTPUTS, REGISTRIES, STAND_INS
+from nnspec.architecture import architecture, at_defaults, size, test_rows
+from nnspec.catalog import (
+    ACTIVATIONS,
+    AUTO,
+    DATA,
+    INITS,
+    LOSSES,
+    MODELS,
+    OUTPUTS,
+    REGISTRIES,
+    STAND_INS,
+    Loss,
+    Size,
+)
+from nnspec.catalog.data import class_faults
 from nnspec.catalog.inits import BIAS_SAME, bias_param
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
@@ -67,7 +80,7 @@ def archived_spec(mapping: Mapping[str, object]) -> RunSpec:
 def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
     """The canonical form of ``spec`` and every fault found; the form is meaningless where there are faults.
 
-    ``files`` says whether to look into a weights file that it names."""
+    ``files`` says whether to look into the files of weights and of data that it names."""
     faults: list[Fault] = []
     canonical: dict[str, Member] = {}
     for group in MEMBERS:
@@ -85,6 +98,10 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         resolved, found_activations = _with_activations(resolved)
         faults.extend(found_activations)
     broken = {fault.where.split(".")[0] for fault in faults}
+    if not {"data", "loss"} & (unnamed | broken) and (files or DATA[resolved.data.name].digest is None):
+        resolved, found_data = _with_data(resolved)
+        faults.extend(found_data)
+        broken |= {"data" for _ in found_data}
     if "init" not in unnamed:
         faults.extend(_bias_faults(resolved.init))
         if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
@@ -251,6 +268,46 @@ def _between_faults(activation: Member) -> list[Fault]:
         rule = "must have a derivative that is not 0 everywhere, for every optimizer here follows the gradient"
         return [Fault("activation.name", rule, f"'{activation.name}'", "try activation=sigmoid, its smooth form")]
     return []
+
+
+def _with_data(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
+    """The spec with the digest of its file of data, and what is wrong with that file, or between the data and the
+    loss."""
+    data, entry = spec.data, DATA[spec.data.name]
+    try:
+        if entry.digest is not None:
+            data = data.with_params(digest=entry.digest(dict(data.params)))
+        held = size(data)
+    except SpecError as error:
+        return spec, list(error.faults)
+    return replace(spec, data=data), list(_fit_faults(data, held, LOSSES[spec.loss.name]))
+
+
+def _fit_faults(data: Member, held: Size, loss: Loss) -> Iterator[Fault]:
+    """What is wrong between data and a loss."""
+    value, note = f"loss={loss.name}", f" ({held.note})" if held.note else ""
+    if loss.numbers and held.targets:
+        if held.rows - test_rows(data) < 1:
+            yield Fault("data.test_fraction", "must leave a row for the training", f"{held.rows} row", "try 0")
+        return
+    if not held.classes:
+        rule = (
+            f"must be {_names(loss.numbers for loss in LOSSES)} with data={data.name}, whose target is a number{note}"
+        )
+        yield Fault("loss.name", rule, value, "try loss=mse model.output=identity")
+    elif held.classes == 1:
+        yield Fault("data.target", "must have two classes or more", "one", "choose another column, or add rows")
+    elif held.classes > 2 and not loss.one_hot:
+        rule = (
+            f"must be {_names(loss.one_hot for loss in LOSSES)} with data={data.name} of {held.classes} classes{note}"
+        )
+        yield Fault("loss.name", rule, value, "try loss=cross_entropy")
+    else:
+        yield from class_faults(dict(data.params), held.counts)
+
+
+def _names(chosen: Iterable[bool]) -> str:
+    return " or ".join(name for name, wanted in zip(LOSSES.names(), chosen, strict=True) if wanted)
 
 
 def _seed_faults(spec: RunSpec) -> Iterator[Fault]:

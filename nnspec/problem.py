@@ -12,19 +12,36 @@ import numpy as np
 
 from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import DATA, LOSSES, Bound, Loss
+from nnspec.catalog.data import Parts, parts
 from nnspec.catalog.maths import Array, Maths
 from nnspec.specs import Member, RunSpec
 
 
-def rows_of(data: Member, loss: str) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs [n, i] and targets [n, k], float64, of a data set as a loss wants them."""
-    rows = DATA[data.name].make(dict(data.params))
-    return rows.inputs, LOSSES[loss].targets(rows.labels, rows.classes)
+def rows_of(data: Member, loss: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs [n, i] and targets [n, k], float64, of a data set's training part as a loss wants them."""
+    found = parts_of(data, loss, seed)
+    return found.inputs, found.targets
+
+
+def parts_of(data: Member, loss: str, seed: int = 0) -> Parts:
+    """Training and test part of a data set as a loss wants them; ``seed`` is the network's, for
+    ``data.split=per_network``.
+
+    Raises:
+        SpecError: a file that cannot be read, or is another one than when the spec was checked.
+    """
+    params, entry = dict(data.params), LOSSES[loss]
+    made = DATA[data.name].make(params)
+    targets = entry.targets(made.labels, made.classes, made.targets)
+    numeric = entry.numbers and made.targets is not None
+    return parts(params, made.inputs, targets, None if numeric else made.labels, made.classes, seed)
 
 
 @dataclass(frozen=True)
 class Problem:
     """Rows, targets, and what lies between and behind them.
+
+    The test part, on which nothing is trained, has t rows: none unless the spec asks for some.
 
     Axes: n rows, i inputs, k outputs. Of the outputs, pre-activations z and values p have the axes [n, k], or for the
     networks of a stack [n, k, m]; the targets broadcast against them, see ``stacked``.
@@ -36,17 +53,30 @@ class Problem:
     loss: Loss
     loss_params: Mapping[str, Any]
     tolerance: float  # an output is right if its distance is below
+    test_inputs: Array  # [t, i]
+    test_targets: Array  # [t, k] float64, or [t, k, 1]
 
     @classmethod
-    def of(cls, spec: RunSpec) -> Problem:
-        """The problem of a checked spec, in NumPy arrays."""
-        inputs, targets = rows_of(spec.data, spec.loss.name)
+    def of(cls, spec: RunSpec, seed: int | None = None) -> Problem:
+        """The problem of a checked spec, in NumPy arrays.
+
+        ``seed`` is that of the network, each of which has rows of its own with ``data.split=per_network``; None takes
+        the spec's first network's, for those who need one split for all, or the shapes only.
+        """
+        found = parts_of(spec.data, spec.loss.name, spec.seed if seed is None else seed)
         loss, params = LOSSES[spec.loss.name], dict(spec.loss.params)
-        return cls(architecture(spec), inputs, targets, loss, params, spec.solved.tolerance)
+        test = {"test_inputs": found.test_inputs, "test_targets": found.test_targets}
+        return cls(architecture(spec), found.inputs, found.targets, loss, params, spec.solved.tolerance, **test)
 
     def stacked(self, convert: Callable[[np.ndarray], Array], rows: int | None = None) -> Problem:
-        """The same for many networks, the first ``rows`` of it, in the arrays of another library."""
-        return replace(self, inputs=convert(self.inputs[:rows]), targets=convert(self.targets[:rows, :, None]))
+        """The same for many networks, the first ``rows`` of each part, in the arrays of another library."""
+        return replace(
+            self,
+            inputs=convert(self.inputs[:rows]),
+            targets=convert(self.targets[:rows, :, None]),
+            test_inputs=convert(self.test_inputs[:rows]),
+            test_targets=convert(self.test_targets[:rows, :, None]),
+        )
 
     @property
     def width(self) -> int:

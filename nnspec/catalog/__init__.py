@@ -11,6 +11,7 @@ from nnspec.catalog.activations import Bound as Bound
 from nnspec.catalog.data import DATA as DATA
 from nnspec.catalog.data import DataEntry as DataEntry
 from nnspec.catalog.data import DataSet as DataSet
+from nnspec.catalog.data import Size as Size
 from nnspec.catalog.inits import INITS as INITS
 from nnspec.catalog.inits import Init as Init
 from nnspec.catalog.losses import LOSSES as LOSSES

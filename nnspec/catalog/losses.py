@@ -32,7 +32,7 @@ class Loss:
     ``outputs`` are the output activations that make sense with it (None: any elementwise one), ``output`` the one it
     takes unless said. A loss that is ``fused`` gives its gradient with respect to the pre-activation of its own output
     (p - y: no cancellation, no overflow); the others with respect to the output. ``one_hot`` losses have one output a
-    class, the others one output.
+    class; those of ``numbers`` have one output for each number to be learnt, if there are any; the others one output.
     """
 
     name: str
@@ -44,17 +44,28 @@ class Loss:
     params: tuple[Param, ...] = ()
     fused: bool = False
     one_hot: bool = False
+    numbers: bool = False
     off: float = 0.0  # the target of class 0; class 1 has 1
     distance: Callable[[Maths, Array, Array], Array] = _distance
     module: str = ""
     rules: tuple[Rule, ...] = ()
 
-    def columns(self, classes: int) -> int:
-        """Number of outputs for data with this many classes."""
-        return classes if self.one_hot else 1
+    def columns(self, classes: int, numbers: int = 0) -> int:
+        """Number of outputs for data with this many classes and numbers to be learnt."""
+        if self.one_hot:
+            return classes
+        return numbers if self.numbers and numbers else 1
 
-    def targets(self, labels: np.ndarray, classes: int) -> np.ndarray:
-        """Targets [n, k] float64 of labels [n]."""
+    def targets(self, labels: np.ndarray | None, classes: int, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Targets [n, k] float64: ``numbers`` [n, k] for a loss that learns numbers, else made of ``labels`` [n].
+
+        Raises:
+            ValueError: the data have neither, which ``check`` refuses.
+        """
+        if self.numbers and numbers is not None:
+            return numbers
+        if labels is None:
+            raise ValueError(f"loss={self.name} needs classes, but the data have none")
         if self.one_hot:
             return np.eye(classes)[labels]
         return np.where(labels[:, None] > 0, 1.0, self.off)
@@ -77,6 +88,15 @@ def _bce(xp: Maths, z: Array, p: Array, y: Array, q: P) -> Array:
 def _hinge_distance(xp: Maths, p: Array, y: Array) -> Array:
     gap = 1 - y * p
     return gap * xp.mask(gap > 0, gap) / 2
+
+
+def _class_distance(xp: Maths, p: Array, y: Array) -> Array:
+    """[n, 1, ...]: (1 + max_j(p_j - 2 y_j) - sum_j p_j y_j) / 2 for y of one class, p probabilities.
+
+    That is half of 1 less the lead of the right class over the best of the others: below 1/2 exactly where the right
+    class has the largest output, and |p - y| where there are two classes.
+    """
+    return (1 + xp.max(p - 2 * y, 1) - xp.sum(p * y, 1)) / 2
 
 
 def _huber(xp: Maths, z: Array, p: Array, y: Array, q: P) -> Array:
@@ -103,6 +123,7 @@ LOSSES: Registry[Loss] = Registry(
             output="sigmoid",
             elements=lambda xp, z, p, y, q: (p - y) * (p - y),
             gradient=lambda xp, z, p, y, q: 2 * (p - y),
+            numbers=True,
             module="MSELoss",
         ),
         Loss(
@@ -114,6 +135,7 @@ LOSSES: Registry[Loss] = Registry(
             gradient=lambda xp, z, p, y, q: p - y,
             fused=True,
             one_hot=True,
+            distance=_class_distance,
             module="CrossEntropyLoss",
         ),
         Loss(
@@ -136,6 +158,7 @@ LOSSES: Registry[Loss] = Registry(
             elements=_huber,
             gradient=lambda xp, z, p, y, q: xp.clip(p - y, -q["delta"], q["delta"]),
             params=(Param("delta", 1.0, Real(0, open_low=True), "error from which the loss is linear"),),
+            numbers=True,
             module="HuberLoss",
         ),
     ),
