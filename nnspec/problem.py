@@ -13,6 +13,7 @@ import numpy as np
 from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import DATA, LOSSES, Bound, Loss
 from nnspec.catalog.maths import Array, Maths
+from nnspec.duration import tolerance
 from nnspec.specs import Member, RunSpec
 
 
@@ -42,7 +43,7 @@ class Problem:
         """The problem of a checked spec, in NumPy arrays."""
         inputs, targets = rows_of(spec.data, spec.loss.name)
         loss, params = LOSSES[spec.loss.name], dict(spec.loss.params)
-        return cls(architecture(spec), inputs, targets, loss, params, spec.solved.tolerance)
+        return cls(architecture(spec), inputs, targets, loss, params, tolerance(spec))
 
     def stacked(self, convert: Callable[[np.ndarray], Array], rows: int | None = None) -> Problem:
         """The same for many networks, the first ``rows`` of it, in the arrays of another library."""
