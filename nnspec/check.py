@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
+from nnspec import duration
 from nnspec.architecture import architecture, at_defaults, size, test_rows
 from nnspec.catalog import (
     ACTIVATIONS,
@@ -47,7 +48,7 @@ def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
         spec, more = examine(spec)
         faults += more
     elif isinstance(mapping, Mapping):
-        members = {group: as_member(group, mapping.get(group), []) for group in MEMBERS}
+        members = {group: as_member(group, mapping.get(group), []) for group in MEMBERS if group in mapping}
         faults += [
             fault for group, member in members.items() if member is not None for fault in _member(group, member)[1]
         ]
@@ -107,7 +108,15 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
             resolved, found_file = _stored(resolved)
             faults.extend(found_file)
+    if not broken & {"data", "train", "solved"}:
+        resolved = _with_duration(resolved)
     return resolved, faults
+
+
+def _with_duration(spec: RunSpec) -> RunSpec:
+    """The spec with what its data set decides said."""
+    train = replace(spec.train, log_every=duration.log_every(spec))
+    return replace(spec, train=train, solved=replace(spec.solved, tolerance=duration.tolerance(spec)))
 
 
 def _member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from nnspec.architecture import architecture
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OUTPUTS
 from nnspec.catalog.inits import BIAS_SAME
+from nnspec.duration import log_every, pace, updates
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
-from nnspec.specs import SCALARS, TRAIN, RunSpec, text
+from nnspec.specs import SCALARS, TRAIN, RunSpec, Train, text
 
 RUN, JOB, SWEEPS = "a single run", "a job of another sweeper", "a sweep"
 
@@ -137,7 +138,7 @@ def _all_alike(command: Command) -> bool:
 
 def _never(name: str) -> Callable[[Command], bool]:
     """Whether nothing is written down every ``train.<name>`` updates."""
-    return lambda c: _whole(c) and all(getattr(s.train, name) > s.train.epochs for s in c.specs)
+    return lambda c: _whole(c) and all(getattr(pace(s), name) > updates(s) for s in c.specs)
 
 
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
@@ -218,7 +219,7 @@ def _of_files(command: Command) -> dict[str, str]:
     ]
     if not command.archived:  # an archived spec says every field, whether its run needed it or not
         sections += [
-            section for spec in command.specs[:1] for section in (("train.", spec.train, TRAIN), ("", spec, SCALARS))
+            section for spec in command.specs[:1] for section in (("train.", _train(spec), TRAIN), ("", spec, SCALARS))
         ]
     changed = {}
     for prefix, section, params in sections:
@@ -227,6 +228,12 @@ def _of_files(command: Command) -> dict[str, str]:
             if value != param.default:
                 changed[f"{prefix}{param.name}"] = text(value)
     return changed
+
+
+def _train(spec: RunSpec) -> Train:
+    """The section as it was before the check filled in what it leaves open."""
+    unsaid = replace(spec.train, log_every=None)
+    return unsaid if log_every(replace(spec, train=unsaid)) == spec.train.log_every else spec.train
 
 
 def tell(faults: Iterable[Fault]) -> None:

@@ -14,6 +14,7 @@ from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import DATA, LOSSES, Bound, Loss
 from nnspec.catalog.data import Parts, parts
 from nnspec.catalog.maths import Array, Maths
+from nnspec.duration import tolerance
 from nnspec.specs import Member, RunSpec
 
 
@@ -66,7 +67,7 @@ class Problem:
         found = parts_of(spec.data, spec.loss.name, spec.seed if seed is None else seed)
         loss, params = LOSSES[spec.loss.name], dict(spec.loss.params)
         test = {"test_inputs": found.test_inputs, "test_targets": found.test_targets}
-        return cls(architecture(spec), found.inputs, found.targets, loss, params, spec.solved.tolerance, **test)
+        return cls(architecture(spec), found.inputs, found.targets, loss, params, tolerance(spec), **test)
 
     def stacked(self, convert: Callable[[np.ndarray], Array], rows: int | None = None) -> Problem:
         """The same for many networks, the first ``rows`` of each part, in the arrays of another library."""

@@ -13,17 +13,37 @@ from functools import cached_property
 from html import escape
 
 from nnspec.errors import Fault, SpecError, nearest
-from nnspec.params import Choice, Integer, Param, Real, Refused, Value
+from nnspec.params import Choice, Integer, Optional, Param, Real, Refused, Value
 from nnspec.yaml_text import yaml_text
 
-MEMBERS = ("model", "activation", "init", "optimizer", "loss", "data")
+MEMBERS = ("model", "activation", "init", "optimizer", "loss", "data", "schedule")
+STOPS = ("never", "solved", "plateau")
+MEASURES = ("accuracy", "test_accuracy")
 TRAIN = (
-    Param("epochs", 1000, Integer(1, 100_000_000), "full-batch updates to make"),
-    Param("log_every", 10, Integer(1), "updates between two rows of the history"),
+    Param("epochs", 1000, Integer(1, 100_000_000), "passes over the rows; at full batch a pass is one update"),
+    Param(
+        "log_every",
+        None,
+        Optional(Integer(1)),
+        "updates between two rows of the history; null: 10 at full batch, a pass with mini-batches",
+    ),
     Param("snapshot_every", 0, Integer(0), "updates between two kept sets of weights; 0 keeps none"),
+    Param("batch_size", None, Optional(Integer(1)), "rows an update; null: all; the last of a pass may be fewer"),
+    Param("clip_norm", 0.0, Real(0), "largest norm that a network's gradient keeps; 0 leaves it as it is"),
+    Param("stop", "never", Choice(STOPS), "when a network is done before its last epoch"),
+    Param("patience", 100, Integer(1), "updates without a lower loss after which stop=plateau ends a network"),
 )
 SEEDS = 2**32  # torch's CPU generator reads 32 bits of a seed: 2^32 draws the same numbers as 0
-SOLVED = (Param("tolerance", 0.4, Real(0, 1, open_low=True), "a row is right if its output is this near its target"),)
+SOLVED = (
+    Param(
+        "tolerance",
+        None,
+        Optional(Real(0, 1, open_low=True)),
+        "a row is right if its output is this near its target; null: what the data set says",
+    ),
+    Param("measure", "accuracy", Choice(MEASURES), "share of right rows that decides: in training or in the test part"),
+    Param("at_least", 1.0, Real(0, 1, open_low=True), "a network is solved if its measure is at least this"),
+)
 SCALARS = (
     Param("seed", 0, Integer(0, SEEDS - 1), "seed of the first replicate"),
     Param("replicates", 1, Integer(1, 100_000_000), "networks to train, from seeds seed, seed + 1, ..."),
@@ -31,6 +51,10 @@ SCALARS = (
     Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
 )
 FIELDS = frozenset((*MEMBERS, "train", "solved", *(param.name for param in SCALARS)))  # the top-level keys of a spec
+_LATER = {  # fields that came after the first version
+    "train": {param.name: param.default for param in TRAIN[3:]},
+    "solved": {param.name: param.default for param in SOLVED[1:]},
+}
 _BITS = 10_000  # of a number that is written out: Python refuses to from some 14,000 on
 
 
@@ -68,18 +92,29 @@ class Member:
 
 @dataclass(frozen=True)
 class Train:
-    """How long a network trains and what is written down on the way, all counted in updates made."""
+    """How long a network trains and what is written down on the way: ``epochs`` counts passes over the rows, all else
+    updates made. What is None is found in ``duration``."""
 
     epochs: int = 1000
-    log_every: int = 10
+    log_every: int | None = None
     snapshot_every: int = 0
+    batch_size: int | None = None
+    clip_norm: float = 0.0
+    stop: str = "never"
+    patience: int = 100
 
 
 @dataclass(frozen=True)
 class Solved:
-    """When a row counts as right."""
+    """When a row counts as right, and how many rows must be for a network to be solved. What is None is found in
+    ``duration``."""
 
-    tolerance: float = 0.4
+    tolerance: float | None = None
+    measure: str = "accuracy"
+    at_least: float = 1.0
+
+
+CONSTANT = Member("constant", (("warmup", 0),))  # the schedule of a spec that says none
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,7 @@ class RunSpec:
     optimizer: Member
     loss: Member
     data: Member
+    schedule: Member = CONSTANT
     train: Train = Train()
     solved: Solved = Solved()
     seed: int = 0
@@ -129,7 +165,7 @@ class RunSpec:
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are the same for the same spec, on every machine and in every version."""
-        text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(_first_fields(self.to_mapping()), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def yaml(self) -> str:
@@ -154,6 +190,19 @@ class RunSpec:
         return flat
 
 
+def _first_fields(mapping: Mapping[str, object]) -> dict[str, object]:
+    """The mapping without the fields that came after the first version, where they are at their defaults."""
+    kept: dict[str, object] = {}
+    for key, value in mapping.items():
+        later = _LATER.get(key)
+        if key == "schedule" and value == {"name": CONSTANT.name, **dict(CONSTANT.params)}:
+            continue
+        if later and isinstance(value, Mapping):
+            value = {name: item for name, item in value.items() if name not in later or item != later[name]}
+        kept[key] = value
+    return kept
+
+
 def _plain(value: Value) -> object:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
@@ -169,6 +218,8 @@ def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
             faults.append(Fault(str(key), "is not a field of a spec", remedy=nearest(str(key), known)))
     values: dict[str, object] = {}
     for name in MEMBERS:
+        if name == "schedule" and name not in mapping:
+            continue  # an older spec says none
         member = as_member(name, mapping.get(name), faults)
         if member is not None:
             values[name] = member
@@ -178,7 +229,7 @@ def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
     values["solved"] = Solved(**solved)  # type: ignore[arg-type]
     scalars = {p.name: mapping[p.name] for p in SCALARS if p.name in mapping}
     values.update(parse_params("", SCALARS, scalars, faults))
-    if any(name not in values for name in MEMBERS):
+    if any(name not in values for name in MEMBERS if name != "schedule" or name in mapping):
         return None, faults
     return RunSpec(**values), faults  # type: ignore[arg-type]
 

@@ -23,6 +23,7 @@ RANKS = [
     "settings",
     "catalog",
     "architecture torch_maths",
+    "duration",
     "results check effects problem",
     "initial",
     "builder reference training diagnostics tracking",

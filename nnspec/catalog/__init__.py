@@ -22,6 +22,8 @@ from nnspec.catalog.models import STAND_INS as STAND_INS
 from nnspec.catalog.models import Model as Model
 from nnspec.catalog.optimizers import OPTIMIZERS as OPTIMIZERS
 from nnspec.catalog.optimizers import Optimizer as Optimizer
+from nnspec.catalog.schedules import SCHEDULES as SCHEDULES
+from nnspec.catalog.schedules import Schedule as Schedule
 from nnspec.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -31,4 +33,5 @@ REGISTRIES: dict[str, Registry] = {
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,
     "data": DATA,
+    "schedule": SCHEDULES,
 }

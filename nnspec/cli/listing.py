@@ -19,6 +19,7 @@ KINDS = {
     "optimizers": "optimizer",
     "losses": "loss",
     "data": "data",
+    "schedules": "schedule",
 }
 EXPERIMENTS = "experiments"
 

@@ -16,6 +16,7 @@ import numpy as np
 from nnspec.catalog import Bound, Loss
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.activations import slopes
+from nnspec.duration import tolerance
 from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec, Solved
 
@@ -41,7 +42,7 @@ def model_margin(spec: RunSpec) -> float:
 
     Below 0: proved impossible. Infinite where there is nothing to prove, for the model is not linear.
     """
-    return _model_margin(spec.model, spec.activation, spec.loss, spec.data, spec.solved.tolerance)
+    return _model_margin(spec.model, spec.activation, spec.loss, spec.data, tolerance(spec))
 
 
 @lru_cache(maxsize=1024)

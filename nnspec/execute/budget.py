@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nnspec.architecture import architecture
 from nnspec.diagnostics import diagnosis_bytes, probe_bytes
+from nnspec.duration import log_every, pace, updates
 from nnspec.errors import Fault, SpecError
 from nnspec.specs import RunSpec
 from nnspec.training.memory import (
@@ -93,7 +94,7 @@ def results_bytes(found: Iterable[Kind], use: Use) -> float:
 
 def _filed_bytes(kind: Kind) -> float:
     """A file of the largest cell, and its metrics over steps."""
-    return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(kind.spec.train) * (
+    return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(pace(kind.spec)) * (
         6 + len(architecture(kind.spec).dense)
     )
 
@@ -159,7 +160,7 @@ def remedy(found: Sequence[Kind], memory: float, use: Use) -> str:
 
     def thinned(every: int) -> list[Kind]:
         return [
-            replace(k, spec=replace(k.spec, train=replace(k.spec.train, log_every=max(every, k.spec.train.log_every))))
+            replace(k, spec=replace(k.spec, train=replace(k.spec.train, log_every=max(every, log_every(k.spec)))))
             for k in found
         ]
 
@@ -167,7 +168,7 @@ def remedy(found: Sequence[Kind], memory: float, use: Use) -> str:
         return [replace(k, networks=min(k.networks, k.cells * largest), largest=min(k.largest, largest)) for k in found]
 
     remedies = ["raise it"]
-    longest, largest = max(kind.spec.train.epochs for kind in found), max(kind.largest for kind in found)
+    longest, largest = max(updates(kind.spec) for kind in found), max(kind.largest for kind in found)
     if fits(thinned(longest)):
         remedies.append(f"raise train.log_every to {_first(lambda every: fits(thinned(every)), longest):,}")
     if largest > 1 and fits(fewer(1)):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from nnspec.architecture import architecture, rows
 from nnspec.catalog import INITS
-from nnspec.specs import RunSpec, Train
+from nnspec.duration import Pace, pace, updates
+from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
@@ -58,7 +59,7 @@ def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIE
 def work(specs: Sequence[RunSpec], stack: Stack) -> float:
     """Bytes that all updates of a stack touch: what the time of stacks goes by."""
     spec = specs[stack.cells[0]]
-    return stack.networks * (spec.train.epochs + 10) * hot_bytes(spec)
+    return stack.networks * (updates(spec) + 10) * hot_bytes(spec)
 
 
 def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: Trial) -> float:
@@ -70,7 +71,7 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
         different = formulas(specs, chunk)
         it_pays = chunk.compiled and compiles(first, chunk.networks // different)
         seconds += chunk.networks * (
-            trial.setup + (compiled_seconds if it_pays else eager_seconds)(first.train, trial.update)
+            trial.setup + (compiled_seconds if it_pays else eager_seconds)(pace(first), trial.update)
         )
         compiled = max(compiled, different if it_pays else 0)
     return seconds / processes * (SHARED if processes > 1 else 1.0) + compiled * (
@@ -82,16 +83,16 @@ def _size(spec: RunSpec) -> int:
     return rows(spec.data) * architecture(spec).parameters
 
 
-def eager_seconds(train: Train, update: float) -> float:
+def eager_seconds(steps: Pace, update: float) -> float:
     """Seconds of a network's training, update by update."""
-    return update * (train.epochs + LOOK * logged_rows(train))
+    return update * (steps.updates + LOOK * logged_rows(steps))
 
 
-def compiled_seconds(train: Train, update: float) -> float:
+def compiled_seconds(steps: Pace, update: float) -> float:
     """Seconds of a network's training by compiled code, whose first updates are made both ways."""
     fast = max(update / FASTER, min(update, QUICKEST))
-    both = next(spans(train, MOST))
-    return update * both.updates + fast * (train.epochs + LOOK * logged_rows(train))
+    both = next(spans(steps, MOST))
+    return update * both.updates + fast * (steps.updates + LOOK * logged_rows(steps))
 
 
 def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
@@ -114,13 +115,18 @@ def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float)
     share = hot_bytes(smaller) / hot_bytes(spec) * some / known
     picked, shares = _first(specs, chunk, count)
     trials = [smaller] * len(picked) if smaller is not spec else picked
-    short = [replace(one, train=Train(ENDLESS, ENDLESS)) for one in trials]
+    short = [_endless(one) for one in trials]
     setup, update = probe(short, Chunk(shares), patience, some)
     return Trial(setup / count / share, update / count / share)
 
 
 def _bytes(spec: RunSpec, count: int) -> float:
-    return chunk_bytes(replace(spec, train=Train(ENDLESS, ENDLESS)), count, Room(compiled=False))
+    return chunk_bytes(_endless(spec), count, Room(compiled=False))
+
+
+def _endless(spec: RunSpec) -> RunSpec:
+    """The same without an end, and with next to no history."""
+    return replace(spec, train=replace(spec.train, epochs=ENDLESS, log_every=ENDLESS, snapshot_every=0))
 
 
 def _first(specs: Sequence[RunSpec], chunk: Chunk, count: int) -> tuple[list[RunSpec], tuple[Share, ...]]:

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from nnspec.duration import updates
 from nnspec.execute.budget import Budget, Use, shared_out
 from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.pool import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
@@ -132,7 +133,7 @@ class _Meter:
         """The state after an event."""
         chunk = self.chunks[event.chunk]
         if isinstance(event, Advanced):
-            self.share[event.chunk] = event.progress.step / self.specs[chunk.shares[0].cell].train.epochs
+            self.share[event.chunk] = event.progress.step / updates(self.specs[chunk.shares[0].cell])
             self.right[event.chunk] = event.progress.right
         else:
             self.share[event.chunk] = 1.0

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from nnspec.diagnostics import VERDICTS
+from nnspec.duration import updates
 from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
@@ -123,7 +124,7 @@ class Recorder:
         images = snapshot_images(cell, ended)
         if images:
             files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
-        status, last = "FAILED" if reason else "FINISHED", cell.spec.train.epochs
+        status, last = "FAILED" if reason else "FINISHED", updates(cell.spec)
         return RunEnd("", status, history_series(result), metrics, tags, files, ended, last)
 
 

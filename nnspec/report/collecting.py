@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.duration import log_every, updates
 from nnspec.report.showing import Shown, on_the_plane
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
@@ -138,7 +139,7 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
 def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], str]:
     """Of a level's cells those that trained longest and wrote as often: bands have one row of steps. And what to add to
     its label."""
-    clocks = {int(i): (specs[i].train.epochs, -specs[i].train.log_every) for i in cells}
+    clocks = {int(i): (updates(specs[i]), -log_every(specs[i])) for i in cells}
     longest = max(clocks.values())
     return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} epochs" if len(
         set(clocks.values())

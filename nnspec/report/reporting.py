@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnspec.duration import tolerance
 from nnspec.report.collecting import Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
@@ -124,7 +125,7 @@ def material_of(
         [drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         [line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
         activation_curves(one_each, MOST_ACTIVATIONS),
-        one_each[0].solved.tolerance,
+        tolerance(one_each[0]),
         by,
         command,
         spec,

@@ -22,6 +22,7 @@ from nnspec.analysis.sweep_figures import (
     verdicts_info,
 )
 from nnspec.analysis.tables import failures, percent, with_interval
+from nnspec.duration import tolerance
 from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
@@ -60,7 +61,7 @@ def run_report(
     sections = [
         *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
-        *_pictures(surfaces, drawn, histograms, activations, result.spec.solved.tolerance),
+        *_pictures(surfaces, drawn, histograms, activations, tolerance(result.spec)),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
+from nnspec.duration import tolerance
 from nnspec.report.collecting import evenly
 from nnspec.report.showing import on_the_plane, surfaces
 from nnspec.results.events import TrainedCell
@@ -41,7 +42,7 @@ def snapshot_images(cell: TrainedCell, timestamp: int) -> Mapping[str, bytes]:
         from nnspec.analysis.plane_figures import surfaces_info
 
         labels = [f"epoch {step}, seed {int(result.seeds[0])}" for step in steps]
-        return surfaces_info(surfaces(cell.spec, first, labels), cell.spec.solved.tolerance)
+        return surfaces_info(surfaces(cell.spec, first, labels), tolerance(cell.spec))
 
     @lru_cache(maxsize=1)  # a picture has two names, one after the other
     def picture(number: int) -> bytes:

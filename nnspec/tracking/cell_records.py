@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 
+from nnspec.duration import tolerance, updates
 from nnspec.intervals import wilson_interval
 from nnspec.results.arrays import Results
 from nnspec.specs import Member, RunSpec
@@ -122,9 +123,9 @@ def describe(spec: RunSpec) -> str:
     return (
         f"{networks}: model {_words(spec.model)}, activation {_words(spec.activation)}, initialised with "
         f"{_words(spec.init)}, trained by "
-        f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {spec.train.epochs} "
+        f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {updates(spec)} "
         f"updates in {spec.dtype}. "
-        f"A row counts as right within {spec.solved.tolerance:g} of its target; a network is solved if every row is."
+        f"A row counts as right within {tolerance(spec):g} of its target; a network is solved if every row is."
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from nnspec.duration import pace
 from nnspec.specs import RunSpec, Train
 from nnspec.training.graph import Traced, Untraceable
 from nnspec.training.history import LATE, Block
@@ -74,7 +75,7 @@ class Trial:
 
     def advance(self, span: Span) -> Updater:
         """The updates of a span, eagerly; where networks become non-finite, the next span is the trial."""
-        state, row = self.state, row_of(self.state.spec.train, span.step)
+        state, row = self.state, row_of(pace(self.state.spec), span.step)
         before = [tensor.clone() for tensor in _changed(state)]
         expected = _changed(state) + ([] if row is None else _looked(state, row, span))
         Eager(state, self.why_eager).advance(span)
@@ -103,7 +104,7 @@ class Compiled:
 
     def advance(self, span: Span) -> Updater:
         """All looks and updates of a span."""
-        state, row = self.state, row_of(self.state.spec.train, span.step)
+        state, row = self.state, row_of(pace(self.state.spec), span.step)
         state.snapshot(span.step)
         at = _run(state, self.steps, span, _changed(state), _looked(state, row, span))
         if _nonfinite(at):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nnspec.duration import pace
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk
@@ -73,18 +74,18 @@ def train_chunk(
     """
     with one_thread(), torch.inference_mode():
         state = ChunkState(specs, chunk)
-        train = state.spec.train
+        steps = pace(state.spec)
         updater = _updater(state, chunk, pays, compiler)
         due = time.perf_counter() + pulse
-        for span in spans(train, 0 if isinstance(updater, Eager) else MOST):
+        for span in spans(steps, 0 if isinstance(updater, Eager) else MOST):
             why = updater.why_eager  # of the one that makes the last updates
             updater = updater.advance(span)
-            if row_of(train, span.step) is not None and time.perf_counter() > due:
+            if row_of(steps, span.step) is not None and time.perf_counter() > due:
                 begun = time.perf_counter()
                 yield Progress(state.rows())
                 now = time.perf_counter()
                 due = now + max(pulse, restraint * (now - begun))
-        state.look(train.epochs)
+        state.look(steps.updates)
         del updater
         trained = _result(state, why)
         del state  # what trained is not held while the result is looked at

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nnspec.architecture import architecture, rows
 from nnspec.catalog import OPTIMIZERS
+from nnspec.duration import pace, updates
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide, padded
 from nnspec.training.spans import logged_rows, why_eager
@@ -39,7 +40,7 @@ def item_bytes(spec: RunSpec) -> int:
 def snapshots(spec: RunSpec) -> int:
     """Sets of weights that are kept on the way."""
     every = spec.train.snapshot_every
-    return spec.train.epochs // every + 1 if every else 0
+    return updates(spec) // every + 1 if every else 0
 
 
 def hot_bytes(spec: RunSpec) -> int:
@@ -56,7 +57,7 @@ def column_bytes(spec: RunSpec, compiled: bool) -> int:
     h = dict(spec.optimizer.params)
     slots = optimizer.slots({**h, **{f"{name}_on": h[name] != 0 for name in optimizer.switches}})
     weights = WEIGHTS + slots + optimizer.temporaries + (COMPILED * (1 + slots) if compiled else 0)
-    block = min(logged_rows(spec.train), BLOCK) * row_bytes(spec)
+    block = min(logged_rows(pace(spec)), BLOCK) * row_bytes(spec)
     return item * (weights * shape.parameters + rows(spec.data) * _values(spec)) + block
 
 
@@ -80,7 +81,7 @@ def row_bytes(spec: RunSpec) -> int:
 
 def history_bytes(spec: RunSpec) -> int:
     """The history of one network."""
-    return logged_rows(spec.train) * row_bytes(spec)
+    return logged_rows(pace(spec)) * row_bytes(spec)
 
 
 def diagnosis_numbers(spec: RunSpec) -> int:
@@ -98,7 +99,7 @@ def result_bytes(spec: RunSpec) -> int:
 def file_bytes(spec: RunSpec) -> int:
     """The files of one network of a cell."""
     shape, item = architecture(spec), item_bytes(spec)
-    history = logged_rows(spec.train) * (row_bytes(spec) + 16 + TEXTS)
+    history = logged_rows(pace(spec)) * (row_bytes(spec) + 16 + TEXTS)
     return history + item * (2 + snapshots(spec)) * shape.parameters + 8 * (4 + diagnosis_numbers(spec)) + TEXTS
 
 
@@ -106,7 +107,7 @@ def largest_file_bytes(spec: RunSpec) -> int:
     """The largest of the files of one network of a cell that is too large for its files to be made in one go."""
     weights = item_bytes(spec) * architecture(spec).parameters
     return max(
-        logged_rows(spec.train) * row_bytes(spec), weights * max(1, snapshots(spec)), 8 * (4 + diagnosis_numbers(spec))
+        logged_rows(pace(spec)) * row_bytes(spec), weights * max(1, snapshots(spec)), 8 * (4 + diagnosis_numbers(spec))
     )
 
 

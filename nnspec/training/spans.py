@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnspec.architecture import architecture, rows
-from nnspec.specs import RunSpec, Train
+from nnspec.duration import Pace, updates
+from nnspec.specs import RunSpec
 from nnspec.training.layout import is_wide
 
 MOST = 256  # updates in one span; a block of the history has as many rows (see ``memory.BLOCK``)
@@ -38,39 +39,39 @@ def why_eager(spec: RunSpec, networks: float, pays: float = PAYS) -> str:
         return f"{spec.dtype} is not compiled"
     if rows(spec.data) * architecture(spec).parameters > LARGEST:
         return "weights times rows of data are too many for compiled code"
-    if networks * spec.train.epochs < pays:
+    if networks * updates(spec) < pays:
         return "too few updates to compile for"
     return ""
 
 
-def logged_rows(train: Train) -> int:
+def logged_rows(pace: Pace) -> int:
     """Rows of the history: one every ``log_every`` updates, the first and the last always."""
-    return -(-train.epochs // train.log_every) + 1
+    return -(-pace.updates // pace.log_every) + 1
 
 
-def logged_steps(train: Train) -> np.ndarray:
+def logged_steps(pace: Pace) -> np.ndarray:
     """Updates made at each row of the history, [t]."""
-    every = min(train.log_every, train.epochs)  # a larger one need not be a number of the machine
-    return np.minimum(np.arange(logged_rows(train), dtype=np.int64) * every, train.epochs)
+    every = min(pace.log_every, pace.updates)  # a larger one need not be a number of the machine
+    return np.minimum(np.arange(logged_rows(pace), dtype=np.int64) * every, pace.updates)
 
 
-def row_of(train: Train, step: int) -> int | None:
+def row_of(pace: Pace, step: int) -> int | None:
     """The row of the history that is written after ``step`` updates."""
-    if step == train.epochs:
-        return logged_rows(train) - 1
-    return None if step % train.log_every else step // train.log_every
+    if step == pace.updates:
+        return logged_rows(pace) - 1
+    return None if step % pace.log_every else step // pace.log_every
 
 
-def spans(train: Train, most: int) -> Iterator[Span]:
+def spans(pace: Pace, most: int) -> Iterator[Span]:
     """All updates in pieces of at most ``most`` for compiled code (0: a piece a row of the history). None goes past a
     row or a snapshot but to look at the networks, and the first is short: it is trained twice."""
     current: Span | None = None
-    for start, stop in _marks(train):
+    for start, stop in _marks(pace):
         for step in range(start, stop, most or stop - start):
             count = min(most or stop - start, stop - step)
             joins = current and current.step > 0 and current.count == count and current.updates + count <= most
-            looks = step % train.log_every == 0 and (current is None or current.step % train.log_every == 0)
-            if current and joins and looks and not _keeps(train, step):
+            looks = step % pace.log_every == 0 and (current is None or current.step % pace.log_every == 0)
+            if current and joins and looks and not _keeps(pace, step):
                 current = replace(current, looks=current.looks + 1)
                 continue
             if current:
@@ -80,16 +81,16 @@ def spans(train: Train, most: int) -> Iterator[Span]:
         yield current
 
 
-def _keeps(train: Train, step: int) -> bool:
+def _keeps(pace: Pace, step: int) -> bool:
     """Whether a snapshot is taken after ``step`` updates."""
-    return bool(train.snapshot_every) and step % train.snapshot_every == 0
+    return bool(pace.snapshot_every) and step % pace.snapshot_every == 0
 
 
-def _marks(train: Train) -> Iterator[tuple[int, int]]:
+def _marks(pace: Pace) -> Iterator[tuple[int, int]]:
     """From each row of the history or snapshot to the next."""
     step = 0
-    while step < train.epochs:
-        nexts = [step - step % every + every for every in (train.log_every, train.snapshot_every) if every]
-        following = min(*nexts, train.epochs)
+    while step < pace.updates:
+        nexts = [step - step % every + every for every in (pace.log_every, pace.snapshot_every) if every]
+        following = min(*nexts, pace.updates)
         yield step, following
         step = following

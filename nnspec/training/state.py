@@ -9,6 +9,7 @@ import torch
 
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
+from nnspec.duration import pace, tolerance
 from nnspec.initial import Weights
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
@@ -45,10 +46,10 @@ class ChunkState:
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
         )
-        tolerance = torch.tensor([self.layout.specs[j].solved.tolerance for j in self.layout.source], dtype=kind)
-        self.first = FirstRight(tolerance)
+        near = torch.tensor([tolerance(self.layout.specs[j]) for j in self.layout.source], dtype=kind)
+        self.first = FirstRight(near)
         layers = [dense.name for dense in self.shape.dense]
-        room = unwritten(self.spec, self.layout.seeds, logged_steps(self.spec.train), layers)
+        room = unwritten(self.spec, self.layout.seeds, logged_steps(pace(self.spec)), layers)
         self.history = History(room, self.layout.places, self.layout.width, kind)
         self.freezer = Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}
@@ -60,7 +61,7 @@ class ChunkState:
         distances = network.output.distances()
         worst = distances.amax((0, 1))
         self.first.see(worst, step)
-        row = row_of(self.spec.train, step)
+        row = row_of(pace(self.spec), step)
         if row is not None:
             loss = network.output.losses()
             self.history.block.write(self.history.place(row), loss, distances, self.first.tolerance, network.norms())

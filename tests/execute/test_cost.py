@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from nnspec.duration import Pace, pace
 from nnspec.execute.cost import (
     COMPILING,
     COMPILING_ROW,
@@ -17,7 +18,7 @@ from nnspec.execute.cost import (
     plan_seconds,
 )
 from nnspec.report.console import duration
-from nnspec.specs import RunSpec, Train
+from nnspec.specs import RunSpec
 from nnspec.training.loop import probe
 from nnspec.training.memory import Room, hot_bytes
 from nnspec.training.plan import Chunk, Plan, plan
@@ -47,12 +48,12 @@ def test_an_eager_training_by_hand(spec_of: SpecOf) -> None:
     spec = spec_of(
         replicates=100, train={"epochs": 50, "log_every": 10}
     )  # too little to compile; 6 rows of the history
-    assert eager_seconds(spec.train, 1e-6) == pytest.approx(1e-6 * (50 + LOOK * 6))
+    assert eager_seconds(pace(spec), 1e-6) == pytest.approx(1e-6 * (50 + LOOK * 6))
     assert plan_seconds(planned([spec]), 1, Tried()) == pytest.approx(100 * (1e-3 + 1e-6 * (50 + LOOK * 6)))
 
 
 def test_a_compiled_training_by_hand(spec_of: SpecOf) -> None:
-    train = Train(epochs=1000, log_every=10)  # the first ten updates are made both ways
+    train = Pace(updates=1000, log_every=10)  # the first ten updates are made both ways
     assert compiled_seconds(train, 1e-6) == pytest.approx(10e-6 + 1e-6 / FASTER * (1000 + LOOK * 101))
     planned_ = planned([spec_of(replicates=4000, train={"epochs": 1000, "log_every": 10})])
     (chunk,) = planned_.stacks[0].chunks
@@ -77,7 +78,7 @@ def test_the_largest_stacks_are_tried_and_the_others_go_by_their_size(spec_of: S
     assert [call[0][0].model["hidden"] for call in tried.calls] == [(19,), (18,), (17,), (16,)]
     assert sum(call[2] for call in tried.calls) == pytest.approx(1.0)
     known, every = sum(hot_bytes(spec) for spec in specs[-4:]), sum(map(hot_bytes, specs))
-    assert seconds == pytest.approx(40 * (1e-3 + eager_seconds(specs[0].train, 1e-6)) * every / known)
+    assert seconds == pytest.approx(40 * (1e-3 + eager_seconds(pace(specs[0]), 1e-6)) * every / known)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ import torch
 
 from nnspec import architecture
 from nnspec.catalog import ACTIVATIONS, OPTIMIZERS, OUTPUTS
+from nnspec.duration import Pace
 from nnspec.results.arrays import NEVER
-from nnspec.specs import RunSpec, Train
+from nnspec.specs import RunSpec
 from nnspec.training import llvm as machine
 from nnspec.training.compiled import Compiler
 from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, total
@@ -296,7 +297,7 @@ def test_stretches_make_every_update_once_and_look_where_the_history_does(
 ) -> None:
     rows = [*range(0, epochs, every), epochs]
     kept = range(0, epochs, snapshots) if snapshots else ()
-    found = list(spans(Train(epochs, every, snapshots), most))
+    found = list(spans(Pace(epochs, every, snapshots), most))
     assert [step for s in found for step in range(s.step, s.step + s.updates)] == list(range(epochs))
     looks = [s.step + look * s.count for s in found for look in range(s.looks)]
     assert set(rows[:-1]) | set(kept) <= set(looks)

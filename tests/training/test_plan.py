@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS
 from nnspec.check import checked_mapping
+from nnspec.duration import Pace
 from nnspec.errors import SpecError
-from nnspec.specs import RunSpec, Train
+from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_wide, padded
 from nnspec.training.memory import Room, held_bytes
 from nnspec.training.plan import KEY_PARTS, SMALLEST, Chunk, Plan, Share, differences, plan, segment_key
@@ -51,6 +52,7 @@ APART: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": {"name": "adam", "weight_decay": 0.1}}, "optimizer's switches"),
     ({"train": {"epochs": 999}}, "train"),
     ({"train": {"log_every": 3}}, "train"),
+    ({"schedule": {"name": "cosine"}}, "schedule"),
     ({"train": {"snapshot_every": 100}}, "train"),
     ({"dtype": "float64"}, "dtype"),
 ]
@@ -199,7 +201,7 @@ def test_how_a_stack_is_cut_changes_no_result(spec_of: SpecOf, crowd: Crowd, dif
 
 @given(epochs=st.integers(1, 300), every=st.integers(1, 400))
 def test_logged_steps(epochs: int, every: int) -> None:
-    train = Train(epochs, every)
+    train = Pace(epochs, every)
     steps = logged_steps(train).tolist()
     assert steps == sorted({0, epochs} | {step for step in range(epochs + 1) if step % every == 0})
     assert logged_rows(train) == len(steps)

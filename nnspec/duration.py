@@ -1,0 +1,58 @@
+"""How long the networks of a spec train and when they are solved, where that depends on the data. Pure; no torch.
+
+An epoch is one pass over the training rows, in batches of ``train.batch_size``; the last batch of a pass may be shorter
+and is trained too. Its loss is the mean over its own rows, as in a PyTorch loop, so that each of them weighs more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnspec.architecture import rows
+from nnspec.specs import RunSpec
+
+LOG_EVERY = 10  # updates between two rows of the history at full batch
+BOOLEAN = 0.4  # how near an output must be to the target of a Boolean row, so that it can be told from the other class
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The updates of a run: how many there are, and after how many a row of the history and a snapshot are taken."""
+
+    updates: int
+    log_every: int
+    snapshot_every: int = 0
+
+
+def pace(spec: RunSpec) -> Pace:
+    """The updates of a spec's networks."""
+    return Pace(updates(spec), log_every(spec), spec.train.snapshot_every)
+
+
+def batch_size(spec: RunSpec) -> int:
+    """Rows of a batch: at most all."""
+    every = rows(spec.data)
+    return every if spec.train.batch_size is None else min(spec.train.batch_size, every)
+
+
+def updates_a_pass(spec: RunSpec) -> int:
+    """Batches that the training rows are cut into, the shorter last one included."""
+    return -(-rows(spec.data) // batch_size(spec))
+
+
+def updates(spec: RunSpec) -> int:
+    """Updates that a network makes, if nothing stops it before."""
+    return spec.train.epochs * updates_a_pass(spec)
+
+
+def log_every(spec: RunSpec) -> int:
+    """Updates between two rows of the history; unless it is said, a pass with mini-batches."""
+    if spec.train.log_every is not None:
+        return spec.train.log_every
+    passes = updates_a_pass(spec)
+    return passes if passes > 1 else LOG_EVERY
+
+
+def tolerance(spec: RunSpec) -> float:
+    """How near an output must be to its target for a row to be right."""
+    return BOOLEAN if spec.solved.tolerance is None else spec.solved.tolerance
