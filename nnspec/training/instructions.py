@@ -31,22 +31,57 @@ FUNCTIONS = {
     "erf": "vm{intel}Erf",
     "sin": "vm{intel}Sin",
     "cos": "vm{intel}Cos",
-    "log": "vm{intel}Ln",
     "sqrt": "vm{intel}Sqrt",
     "expm1": "Sleef_expm1{sleef}_u10",
     "log1p": "Sleef_log1p{sleef}_u10",
+    "log": "vm{intel}Ln",
 }
-EXP_OF_SIGMOID = "Sleef_exp{sleef}_u10"  # in double precision; in single precision it is written out below
 _REGISTER_BITS = {"AVX512": 512, "AVX2": 256}  # by what torch's kernels are made for
 _ARRAY_MODE = 0x2 | 0x140000 | 0x100  # high accuracy, denormal numbers kept, errors ignored
-LOG2_E, LN_2_HIGH, LN_2_LOW, EXP_REACH = 1.4426950408889634, 0.693145751953125, 1.428606765330187e-06, 104.0
-EXP_SERIES = (
-    0.000198527617612853646,
-    0.00139304355252534151,
-    0.00833336077630519867,
-    0.0416664853692054749,
-    0.1666666716337204,
-    0.5,
+LOG2_E = 1.4426950408889634
+_NAN = {"float32": (I32, 2**32 - 1), "float64": (I64, 2**64 - 1)}  # all bits of torch's own not-a-number
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """SLEEF's e^z of one unit in the last place is 2^q e^s with |s| <= ln 2 / 2: ``ln_2`` in two parts, the
+    coefficients of a series for e^s from the highest power on, and the z beyond which it is 0 or infinite."""
+
+    ln_2: tuple[float, float]
+    series: tuple[float, ...]
+    least: float
+    most: float
+
+
+_SINGLE = Exponential(
+    ln_2=(0.693145751953125, 1.428606765330187e-06),
+    series=(
+        0.000198527617612853646,
+        0.00139304355252534151,
+        0.00833336077630519867,
+        0.0416664853692054749,
+        0.1666666716337204,
+        0.5,
+    ),
+    least=-104.0,
+    most=104.0,
+)
+_DOUBLE = Exponential(
+    ln_2=(0.69314718055966295651160180568695068359375, 2.8235290563031577122588448175013436025525e-13),
+    series=(
+        2.081276378237164457e-9,
+        2.511210703042288022e-8,
+        2.755762628169491192e-7,
+        2.755723402025388239e-6,
+        2.480158687479686264e-5,
+        1.984126989855865850e-4,
+        1.388888888914497797e-3,
+        8.333333333314938210e-3,
+        4.166666666666602598e-2,
+        1.666666666666669072e-1,
+    ),
+    least=-1000.0,
+    most=709.78271114955742909217217426,
 )
 
 
@@ -178,33 +213,69 @@ class Code:
     def _neg(self, z: ir.Value) -> ir.Value:
         return self.make.fneg(z)
 
+    def _maximum(self, one: ir.Value, two: ir.Value) -> ir.Value:
+        """The larger one; not a number where one of them is none."""
+        make = self.make
+        larger = make.select(make.fcmp_ordered(">", one, two), one, two)
+        kind, bits = _NAN[self.lanes.dtype]
+        nan = make.bitcast(ir.Constant(self.lanes.integers(kind), [kind(bits)] * self.lanes.count), self.lanes.vector)
+        return make.select(make.fcmp_unordered("uno", one, two), nan, larger)
+
     def _sigmoid(self, z: ir.Value) -> ir.Value:
-        one = self.lanes.constant(1.0)
-        return self.make.fdiv(one, self.make.fadd(one, self._exp(self.make.fsub(self.lanes.constant(0.0), z))))
+        one, minus = self.lanes.constant(1.0), self.make.fsub(self.lanes.constant(0.0), z)
+        return self.make.fdiv(one, self.make.fadd(one, self._sleef_exp(minus)))
 
-    def _exp(self, z: ir.Value) -> ir.Value:
-        """e^z as in torch's sigmoid, which is SLEEF's of one unit in the last place."""
-        return self._exp_single(z) if self.lanes.dtype == "float32" else self._in_registers(EXP_OF_SIGMOID, z)
-
-    def _exp_single(self, z: ir.Value) -> ir.Value:
-        """SLEEF's expf: e^z = 2^q e^s with |s| <= ln 2 / 2."""
+    def _sleef_exp(self, z: ir.Value) -> ir.Value:
+        """e^z as in torch's sigmoid and softmax, see ``Exponential``."""
         make, constant, integer = self.make, self.lanes.constant, self.lanes.integer
+        single = self.lanes.dtype == "float32"
+        form = _SINGLE if single else _DOUBLE
         q = self._intrinsic("llvm.rint", make.fmul(z, constant(LOG2_E)))
-        s = self._intrinsic("llvm.fma", q, constant(-LN_2_HIGH), z)
-        s = self._intrinsic("llvm.fma", q, constant(-LN_2_LOW), s)
-        series = constant(EXP_SERIES[0])
-        for coefficient in EXP_SERIES[1:]:
-            series = self._intrinsic("llvm.fma", series, s, constant(coefficient))
-        result = make.fadd(constant(1.0), self._intrinsic("llvm.fma", make.fmul(s, s), series, s))
+        s = self._fma(q, -form.ln_2[0], z)
+        s = self._fma(q, -form.ln_2[1], s)
+        result = self._single_series(s) if single else self._double_series(s)
         # 2^q in two factors, for one exponent may not hold it; what lies outside is replaced below
-        inside = make.fcmp_ordered("<=", self._intrinsic("llvm.fabs", z), constant(EXP_REACH))
+        above, below = make.fcmp_ordered(">", z, constant(form.most)), make.fcmp_ordered("<", z, constant(form.least))
+        inside = make.fcmp_ordered("<=", self._intrinsic("llvm.fabs", z), constant(-form.least))
         whole = make.fptosi(make.select(inside, q, constant(0.0)), self.lanes.integers())
         half = make.ashr(whole, integer(1))
         for power in (half, make.sub(whole, half)):
-            factor = make.bitcast(make.shl(make.add(power, integer(127)), integer(23)), self.lanes.vector)
-            result = make.fmul(result, factor)
-        result = make.select(make.fcmp_ordered("<", z, constant(-EXP_REACH)), constant(0.0), result)
-        return make.select(make.fcmp_ordered(">", z, constant(EXP_REACH)), constant(float("inf")), result)
+            result = make.fmul(result, self._power_of_two(power))
+        return make.select(above, constant(float("inf")), make.select(below, constant(0.0), result))
+
+    def _single_series(self, s: ir.Value) -> ir.Value:
+        """e^s, power after power."""
+        series = self.lanes.constant(_SINGLE.series[0])
+        for coefficient in _SINGLE.series[1:]:
+            series = self._fma(series, s, coefficient)
+        return self.make.fadd(self.lanes.constant(1.0), self._fma(self.make.fmul(s, s), series, s))
+
+    def _double_series(self, s: ir.Value) -> ir.Value:
+        """e^s, its higher powers in pairs, pairs of these, and so on."""
+        parts: list[Any] = list(_DOUBLE.series[::-1])
+        power = s
+        while len(parts) > 1:
+            pairs = [self._fma(power, parts[n + 1], parts[n]) for n in range(0, len(parts) - 1, 2)]
+            parts = [*pairs, *parts[2 * len(pairs) :]]
+            power = self.make.fmul(power, power)
+        series = parts[0]
+        for coefficient in (0.5, 1.0, 1.0):
+            series = self._fma(series, s, coefficient)
+        return series
+
+    def _fma(self, *args: Any) -> ir.Value:
+        """one * two + three of vectors or numbers, rounded once."""
+        values = [self.lanes.constant(arg) if isinstance(arg, float) else arg for arg in args]
+        return self._intrinsic("llvm.fma", *values)
+
+    def _power_of_two(self, power: ir.Value) -> ir.Value:
+        """2 to whole numbers that are exponents of the type, made of its bits."""
+        make, lanes = self.make, self.lanes
+        kind, bias, fraction = (I32, 127, 23) if lanes.dtype == "float32" else (I64, 1023, 52)
+        biased = make.add(power, lanes.integer(bias))
+        if kind is I64:
+            biased = make.zext(biased, lanes.integers(I64))
+        return make.bitcast(make.shl(biased, ir.Constant(biased.type, [kind(fraction)] * lanes.count)), lanes.vector)
 
     def _call(self, name: str, args: Sequence[ir.Value]) -> list[ir.Value]:
         """A function of torch's library on each of these vectors."""

@@ -22,9 +22,8 @@ from llvmlite import ir
 
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Traced, reachable, tracing
+from nnspec.training.graph import Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
 from nnspec.training.instructions import FUNCTIONS, Code, Lanes, library_function, target
-from nnspec.training.row_graph import Row, RowMaths
 from nnspec.training.stacking import blocks
 
 SCALAR: Any = GraphMaths()
@@ -65,8 +64,8 @@ def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
     if not problem.loss.fused:
         gradient = gradient * problem.output.slope(xp, z, p)
     elements = problem.loss.elements(xp, z, p, y, problem.loss_params)
-    distance = problem.loss.distance(xp, p, y)
-    return Formulas(p.values, gradient.values, elements.sum(), distance.max(), update)
+    distance = xp.max(problem.loss.distance(xp, p, y), 1)
+    return Formulas(p.values, gradient.values, total(elements.values), distance.values[0], update)
 
 
 @dataclass(frozen=True)

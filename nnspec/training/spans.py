@@ -35,8 +35,6 @@ def why_eager(spec: RunSpec, networks: float, pays: float = PAYS) -> str:
     """Why the step of this many networks of one formula is not to be compiled; empty if it is."""
     if is_wide(spec):
         return "their layers are products of matrices"
-    if spec.dtype != "float32":
-        return f"{spec.dtype} is not compiled"
     if rows(spec.data) * architecture(spec).parameters > LARGEST:
         return "weights times rows of data are too many for compiled code"
     if networks * updates(spec) < pays:

@@ -16,10 +16,11 @@ import numpy as np
 from nnspec.catalog import OPTIMIZERS
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Traced, fma, total, tracing
+from nnspec.training.graph import Graph, GraphMaths, Row, RowMaths, Traced, fma, total, tracing
 from nnspec.training.stacking import blocks
 
 XP: Any = GraphMaths()
+ROWS: Any = RowMaths()
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,15 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
         pre.append(_linear(post[-1], layer))
 
     tolerance, scale, loss_params = graph.leaf("number", ("tolerance",)), problem.scale, problem.loss_params
-    distances, dz, elements = np.empty_like(pre[-1]), np.empty_like(pre[-1]), np.empty_like(pre[-1])
-    for place, z in np.ndenumerate(pre[-1]):
-        p, y = output.value(XP, z), graph.number(targets[place])
-        distances[place] = loss.distance(XP, p, y)
-        elements[place] = loss.elements(XP, z, p, y, loss_params)
-        gradient = loss.gradient(XP, z, p, y, loss_params)
-        dz[place] = (gradient if loss.fused else gradient * output.slope(XP, z, p)) * scale
+    distances, losses, slopes = [], [], []  # a row of data each
+    for values, wanted in zip(pre[-1], targets, strict=True):
+        z, y = Row(values), Row(map(graph.number, wanted))
+        p = output.value(ROWS, z)
+        distances.append(loss.distance(ROWS, p, y).values)
+        losses += loss.elements(ROWS, z, p, y, loss_params).values
+        slope = loss.gradient(ROWS, z, p, y, loss_params)
+        slopes.append(((slope if loss.fused else slope * output.slope(ROWS, z, p)) * scale).values)
+    dz = np.array(slopes, dtype=object)
     right = [_all(distance < tolerance for distance in row) for row in distances]
 
     gradients: list[Traced] = []
@@ -94,9 +97,9 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
     gradients[:0] = _product(inputs.T, dz, multiply_adds[1]).ravel()
     return Pass(
         gradients,
-        list(distances.ravel()),
+        [distance for row in distances for distance in row],
         _all(right),
-        total(elements.ravel()) * scale,
+        total(losses) * scale,
         total(row.to(None) for row in right) / len(right),
         [total((layer[:-1] * layer[:-1]).ravel()).sqrt() for layer in layers],
         spec.dtype,
