@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from nnspec.architecture import architecture, rows
+from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import INITS
-from nnspec.duration import Pace, pace, updates
+from nnspec.duration import Pace, pace, updates, updates_a_pass
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_wide
+from nnspec.training.layout import LANE, is_separate
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
 from nnspec.training.spans import MOST, logged_rows, spans
@@ -23,6 +23,8 @@ STACKS = 4  # that are tried; the others are as the largest, by their size
 ROOM = 48e6  # bytes that a trial may take
 FASTER = 3.7  # times that a compiled update is faster than an eager one, but
 QUICKEST = 20e-9  # no network's takes less than this where the eager one takes more
+COMPILING_KERNEL = 0.3  # seconds to make the kernel of networks that train one after another
+FORWARD = 0.35  # of an update, a pass forward over as many rows
 COMPILING, COMPILING_ROW = 0.1, 1.5e-3  # seconds to compile a step, and for each weight and row of data
 FEW = 1000  # rows of data that are tried at least, of many
 SHARED = 1.4  # times as long as alone an update takes beside another process: they share caches and memory
@@ -66,6 +68,9 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
     """Seconds of a stack of which a trial is known, on so many processes."""
     first = specs[stack.cells[0]]
     processes = min(workers, len(stack.chunks))
+    if is_separate(first):
+        each = trial.setup + separate_seconds(first, trial.update)
+        return COMPILING_KERNEL + stack.networks * each / processes * (SHARED if processes > 1 else 1.0)
     seconds, compiled = 0.0, 0
     for chunk in stack.chunks:
         different = formulas(specs, chunk)
@@ -88,6 +93,13 @@ def eager_seconds(steps: Pace, update: float) -> float:
     return update * (steps.updates + LOOK * logged_rows(steps))
 
 
+def separate_seconds(spec: RunSpec, update: float) -> float:
+    """Seconds of the training of a network by itself, whose looks are passes over all rows unless they are updates."""
+    steps, passes = pace(spec), updates_a_pass(spec)
+    looks = logged_rows(steps) * passes * FORWARD if passes > 1 or test_rows(spec.data) else 0
+    return update * (steps.updates + looks)
+
+
 def compiled_seconds(steps: Pace, update: float) -> float:
     """Seconds of a network's training by compiled code, whose first updates are made both ways."""
     fast = max(update / FASTER, min(update, QUICKEST))
@@ -100,7 +112,10 @@ def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float)
     the data's rows. None if all of that does not fit."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
-    count, least = chunk.networks, 1 if is_wide(spec) else min(LANE, chunk.networks)
+    if is_separate(spec):
+        picked, shares = _first(specs, chunk, 1)
+        return Trial(*probe([_endless(one) for one in picked], Chunk(shares), patience, rows(spec.data)))
+    count, least = chunk.networks, min(LANE, chunk.networks)
     while count > least and _bytes(spec, count) > ROOM:
         count = max(least, count // 2)
     known = rows(spec.data)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from nnspec.results.arrays import NEVER, Results
-from nnspec.training.optimizer import Network
+from nnspec.training.network_last import NetworkLast
 
 Tensor = torch.Tensor
 
@@ -18,7 +18,7 @@ class Freezer:
         self.at = np.full(width, NEVER)
         self.kept: list[tuple[np.ndarray, Tensor, Tensor, Tensor, list[Tensor], Tensor]] = []
 
-    def keep(self, bad: Tensor, step: int, network: Network, distances: Tensor, tolerance: Tensor) -> None:
+    def keep(self, bad: Tensor, step: int, network: NetworkLast, distances: Tensor, tolerance: Tensor) -> None:
         """Keep the networks that are ``bad`` [M] for the first time after ``step`` updates."""
         new = np.flatnonzero(bad.numpy() & (self.at == NEVER))
         if not len(new):
@@ -29,7 +29,7 @@ class Freezer:
         weights, loss, accuracy, outputs = (part[..., new].clone() for part in parts)
         self.kept.append((new, weights, loss, accuracy, [norm[new] for norm in network.norms()], outputs))
 
-    def restore(self, network: Network, snapshots: dict[int, Tensor]) -> None:
+    def restore(self, network: NetworkLast, snapshots: dict[int, Tensor]) -> None:
         """Put the kept networks back into the weights, and into the snapshots from then on."""
         for new, weights, *_ in self.kept:
             network.put(_marked(new, len(self.at)), weights)

@@ -334,8 +334,8 @@ class KernelWriter:
     # -- functions ------------------------------------------------------------------------------------------------
 
     def _write_pass(self) -> None:
-        """``pass(table, count, which, unused, scale)``: a forward pass over ``count`` rows of a block; see the class."""
-        rows, shape = self.shape.rows, self.problem.shape
+        """``pass(table, count, which, fresh, scale)``: a forward pass over ``count`` rows of a block, whose numbers are
+        ``which``; they are gathered unless they are there (``fresh`` is 0)."""
         with self._body(self.pass_) as (count, which, fresh, scale):
             with self.make.if_then(self.make.icmp_signed("!=", fresh, I64(0))):
                 self._gather(which, count)
@@ -344,7 +344,6 @@ class KernelWriter:
                 if number < len(self.layers) - 1:
                     self._activate(number)
             self._score(count, scale)
-        del rows, shape
 
     def _gather(self, which: ir.Value, count: ir.Value) -> None:
         """The inputs and targets of the rows ``which``."""

@@ -1,16 +1,14 @@
-"""Which of the two memory layouts a spec's networks train in: decided by the spec alone, for it decides the last bits.
-Pure; no torch."""
+"""How a spec's networks train: many of them side by side in lanes, or one after another. Decided by the spec alone, for
+it decides the last bits. Pure; no torch."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from nnspec.architecture import architecture, rows
+from nnspec.architecture import architecture, rows, test_rows
+from nnspec.duration import updates_a_pass
 from nnspec.specs import RunSpec
 
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
-LARGE = 200e6  # bytes that the values of a lane of networks may take: with more, a single network would fill the memory
-WIDE = 24  # networks with a layer of this shorter side train as batched matrix products; see benchmarks/README.md
+LARGEST = 2500  # weights times rows of data beyond which the step of a lane leaves the processor's cache
 
 
 def padded(count: int) -> int:
@@ -18,10 +16,23 @@ def padded(count: int) -> int:
     return -(-count // LANE) * LANE
 
 
-def is_wide(spec: RunSpec) -> bool:
-    """Whether the networks train as batched matrix products rather than elementwise with the network axis last: those
-    with a layer that is broad on both sides, and those that have too many rows for a whole lane of them."""
-    shape = architecture(spec)
-    between = [min(dense.fan_in, dense.fan_out) for dense in shape.dense[1:]]
-    values = 4 * rows(spec.data) * sum(dense.fan_out for dense in shape.dense)
-    return max(between, default=0) >= WIDE or LANE * values * np.dtype(spec.dtype).itemsize > LARGE
+def why_separate(spec: RunSpec) -> str:
+    """Why the networks of a spec train one after another (see ``separate``); empty if they train in lanes."""
+    if updates_a_pass(spec) > 1:
+        return "each has batches of its own"
+    if test_rows(spec.data):
+        return "there is a test part"
+    if spec.train.stop != "never":
+        return "each ends by itself"
+    if spec.solved.measure != "accuracy" or spec.solved.at_least < 1:
+        return "a share of the rows is enough"
+    if spec.train.clip_norm:
+        return "gradients are clipped"
+    if rows(spec.data) * architecture(spec).parameters > LARGEST:
+        return "weights times rows of data are many"
+    return ""
+
+
+def is_separate(spec: RunSpec) -> bool:
+    """Whether the networks of a spec train one after another, rather than in lanes."""
+    return bool(why_separate(spec))

@@ -1,15 +1,16 @@
 """The trainer: one chunk of networks from initial to final weights. There is no other, not even for one network.
 
-Large chunks are trained by compiled code (see ``compiled``), whose results are the same to the last bit.
+Small networks on few rows train side by side in lanes, large chunks of them by compiled code (see ``compiled``), whose
+results are the same to the last bit; all others train one after another (see ``separate``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ import torch
 from nnspec.duration import pace
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
+from nnspec.training.layout import is_separate
 from nnspec.training.plan import Chunk
+from nnspec.training.separate import Separate
 from nnspec.training.spans import MOST, PAYS, Span, row_of, spans, why_eager
 from nnspec.training.state import ChunkState
 from nnspec.training.updater import Eager, Updater
@@ -73,38 +76,82 @@ def train_chunk(
     reports of progress.
     """
     with one_thread(), torch.inference_mode():
-        state = ChunkState(specs, chunk)
-        steps = pace(state.spec)
-        updater = _updater(state, chunk, pays, compiler)
-        due = time.perf_counter() + pulse
-        for span in spans(steps, 0 if isinstance(updater, Eager) else MOST):
-            why = updater.why_eager  # of the one that makes the last updates
-            updater = updater.advance(span)
+        spec = specs[chunk.shares[0].cell]
+        networks: Networks = Separate(specs, chunk) if is_separate(spec) else Lanes(specs, chunk, pays, compiler)
+        steps, due = pace(spec), time.perf_counter() + pulse
+        for span in spans(steps, networks.most):
+            networks.advance(span)
             if row_of(steps, span.step) is not None and time.perf_counter() > due:
                 begun = time.perf_counter()
-                yield Progress(state.rows())
+                yield Progress(networks.rows())
                 now = time.perf_counter()
                 due = now + max(pulse, restraint * (now - begun))
-        state.look(steps.updates)
-        del updater
-        trained = _result(state, why)
-        del state  # what trained is not held while the result is looked at
+        trained = networks.result()
+        del networks  # what trained is not held while the result is looked at
         yield trained
 
 
 def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
-    """Seconds that it takes to set up this chunk, and one eager update of it on the data's first ``rows``; ``patience``
-    is about how long it may try."""
-    begun = time.perf_counter()
+    """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one, on the data's first
+    ``rows``. ``patience`` is about how long it may try."""
     with one_thread(), torch.inference_mode():
-        state = ChunkState(specs, chunk, rows)
-        eager, made = Eager(state, "a probe"), 1
-        eager.advance(Span(0, 1, 1))
+        if is_separate(specs[chunk.shares[0].cell]):
+            Separate(specs, chunk)  # the kernel is made once
+        begun = time.perf_counter()
+        if is_separate(specs[chunk.shares[0].cell]):
+            advance: Callable[[Span], object] = Separate(specs, chunk).advance
+        else:
+            advance = Eager(ChunkState(specs, chunk, rows), "a probe").advance
+        made = 1
+        advance(Span(0, 1, 1))
         started = time.perf_counter()
         while made == 1 or time.perf_counter() - begun < patience:
-            eager.advance(Span(made, 1, 1))
+            advance(Span(made, 1, 1))
             made += 1
         return started - begun, (time.perf_counter() - started) / (made - 1)
+
+
+class Networks(Protocol):
+    """The networks of a chunk in training."""
+
+    @property
+    def most(self) -> int:
+        """Updates that a span may have; 0: as many as there are between two rows of the history."""
+
+    def advance(self, span: Span) -> None:
+        """The looks and updates of a span."""
+
+    def rows(self) -> Results:
+        """The history so far."""
+
+    def result(self) -> Results:
+        """What all spans leave; what trained is let go on the way."""
+
+
+class Lanes:
+    """Networks that train side by side, as the updater at hand makes them."""
+
+    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, pays: float, compiler: Compiler | None):
+        self.state = ChunkState(specs, chunk)
+        self.updater = _updater(self.state, chunk, pays, compiler)
+        self.most = 0 if isinstance(self.updater, Eager) else MOST
+        self.why_eager = self.updater.why_eager
+
+    def advance(self, span: Span) -> None:
+        """See ``Networks``."""
+        self.why_eager = self.updater.why_eager  # of the one that makes the last updates
+        self.updater = self.updater.advance(span)
+
+    def rows(self) -> Results:
+        """See ``Networks``."""
+        return self.state.rows()
+
+    def result(self) -> Results:
+        """See ``Networks``."""
+        state = self.state
+        state.look(pace(state.spec).updates)
+        del self.updater, self.state
+        return _result(state, self.why_eager)
 
 
 def _updater(state: ChunkState, chunk: Chunk, pays: float, compiler: Compiler | None) -> Updater:

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nnspec.architecture import architecture, rows
+from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import pace, updates
+from nnspec.duration import batch_size, pace, updates
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_wide, padded
+from nnspec.training.layout import LANE, is_separate, padded
 from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
 WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, products, and a copy on the way in and out
 # more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
 COMPILED = 2
+COPIES = 5  # of the weights of a network that trains by itself, besides the optimizer's state
+MOST_ROWS, WHOLE = 256, 16  # rows of a kernel's block: at most, so that they stay in the cache, and a multiple of
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
 # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
@@ -66,12 +68,46 @@ def _values(spec: RunSpec) -> int:
     dense = architecture(spec).dense
     widest = max(layer.fan_out for layer in dense)
     outs = sum(layer.fan_out for layer in dense)
-    if is_wide(spec):
-        return sum(layer.fan_in + 1 for layer in dense) + outs + (FORMULA + 1) * widest + OUTPUT * dense[-1].fan_out
     scratch = sum(max(layer.fan_in, layer.fan_out) for layer in dense[1:])
     return (
         outs + scratch + 2 * sum(layer.fan_out for layer in dense[:-1]) + FORMULA * widest + OUTPUT * dense[-1].fan_out
     )
+
+
+def block_rows(spec: RunSpec) -> int:
+    """Rows that a kernel takes at a time: a batch, or equal parts of it, in whole vectors."""
+    batch = batch_size(spec)
+    even = -(-batch // -(-batch // MOST_ROWS))
+    return -(-even // WHOLE) * WHOLE
+
+
+def multiplications(spec: RunSpec) -> float:
+    """Multiplications of the training of one network, about: forward, and two products backward."""
+    return 3.0 * architecture(spec).parameters * rows(spec.data) * spec.train.epochs
+
+
+def own_bytes(spec: RunSpec) -> int:
+    """What one of the networks takes that train one after another: its weights as they were and are, copies on the way
+    in and out, and the optimizer's state; its order of rows; with ``data.split=per_network`` its data."""
+    shape, item, h = architecture(spec), item_bytes(spec), dict(spec.optimizer.params)
+    optimizer = OPTIMIZERS[spec.optimizer.name]
+    slots = optimizer.slots({**h, **{f"{name}_on": h[name] != 0 for name in optimizer.switches}})
+    own = _data_bytes(spec) if dict(spec.data.params).get("split") == "per_network" else 0
+    return item * (COPIES + slots) * shape.parameters + 8 * rows(spec.data) + own
+
+
+def shared_bytes(spec: RunSpec) -> int:
+    """What a process takes for all networks that it trains one after another: the data, and a kernel's memory."""
+    shape = architecture(spec)
+    values = sum(2 * layer.fan_out + layer.fan_in + 1 for layer in shape.dense) + 2 * shape.outputs
+    return _data_bytes(spec) + item_bytes(spec) * (block_rows(spec) * values + 2 * shape.parameters)
+
+
+def _data_bytes(spec: RunSpec) -> int:
+    """The data in double precision, as it is made and cut, and in the networks' own."""
+    shape = architecture(spec)
+    numbers = (rows(spec.data) + test_rows(spec.data)) * (shape.inputs + 1 + shape.outputs)
+    return numbers * (3 * 8 + 2 * item_bytes(spec))
 
 
 def row_bytes(spec: RunSpec) -> int:
@@ -133,11 +169,11 @@ class Room:
 def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
     """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
     report of the history so far on its way, and of the time after."""
-    columns = networks if is_wide(spec) else padded(networks)
-    # see ``network_first.product``
-    twice = item_bytes(spec) * architecture(spec).parameters if is_wide(spec) and networks == 1 else 0
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    training = columns * column_bytes(spec, room.compiled and compiles(spec, networks)) + twice + networks * kept
+    if is_separate(spec):
+        training = networks * (own_bytes(spec) + kept) + shared_bytes(spec)
+    else:
+        training = padded(networks) * column_bytes(spec, room.compiled and compiles(spec, networks)) + networks * kept
     return max(training, networks * (result_bytes(spec) + _made_bytes(spec, room.files)) + room.after(spec, networks))
 
 
@@ -171,9 +207,9 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
         middle = (low + high + 1) // 2
         fits = held_bytes(spec, middle, networks, room) <= room.bytes
         low, high = (middle, high) if fits else (low, middle - 1)
-    return low if is_wide(spec) or low < LANE else low // LANE * LANE
+    return low if is_separate(spec) or low < LANE else low // LANE * LANE
 
 
 def compiles(spec: RunSpec, networks: int) -> bool:
-    """Whether the step of a chunk of so many networks of one formula is compiled."""
-    return not why_eager(spec, padded(networks))
+    """Whether a chunk of so many networks of one formula trains by compiled code."""
+    return is_separate(spec) or not why_eager(spec, padded(networks))

@@ -9,11 +9,9 @@ import torch
 
 from nnspec.catalog import Optimizer
 from nnspec.training.layout import padded
-from nnspec.training.network_first import NetworkFirst
 from nnspec.training.network_last import NetworkLast
 
 Tensor = torch.Tensor
-Network = NetworkLast | NetworkFirst
 COEFFICIENTS = 16  # updates for which coefficients of every network are computed at a time: more would leave the cache
 AHEAD = 256  # updates for which coefficients that all networks share are
 
@@ -21,7 +19,7 @@ AHEAD = 256  # updates for which coefficients that all networks share are
 class StackedOptimizer:
     """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are."""
 
-    def __init__(self, entry: Optimizer, h: dict[str, object], network: Network, width: int):
+    def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast, width: int):
         self.entry, self.network, self.width = entry, network, width
         kind = network.weights.dtype
         self.h: dict[str, Any] = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}

@@ -15,12 +15,14 @@ from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
 from nnspec.params import Value
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_wide, padded
-from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks
+from nnspec.training.layout import LANE, is_separate, padded
+from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks, multiplications
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
-# wide networks that train at a time where there is room: one alone takes as long, see ``network_first.product``
-LEAST = 2
+SEPARATE = 256  # networks of a chunk that train one after another, at most: a history so far comes for all at once
+WORTH = (
+    2e9  # multiplications that are worth a process of their own: some tenths of a second
+)
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 
 
@@ -108,6 +110,7 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
         optimizer.static(dict(spec.optimizer.params)),
         spec.schedule,
         spec.train,
+        (is_separate(spec), spec.solved.measure),
         spec.dtype,
         spec.device,
     )
@@ -122,6 +125,7 @@ KEY_PARTS = (
     "optimizer's switches",
     "schedule",
     "train",
+    "solved",
     "dtype",
     "device",
 )
@@ -151,17 +155,18 @@ def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
         sum(specs[i].replicates for i in some)
         for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))
     ]
-    return sum(sizes) if is_wide(specs[cells[0]]) else sum(map(padded, sizes))
+    return sum(sizes) if is_separate(specs[cells[0]]) else sum(map(padded, sizes))
 
 
 def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes
     where a network is a column, and at least one network, whether it fits or not."""
-    unit, workers = 1 if is_wide(spec) else LANE, room.workers
-    width = max(LEAST if is_wide(spec) else unit, CACHE // (hot_bytes(spec) * unit) * unit)
+    separate = is_separate(spec)
+    unit, workers = 1 if separate else LANE, room.workers
+    width = SEPARATE if separate else max(unit, CACHE // (hot_bytes(spec) * unit) * unit)
     width = most_networks(spec, networks, room, min(width, networks))
     pieces = -(-networks // width)
-    if networks >= 2 * SMALLEST:
+    if (networks * multiplications(spec) >= workers * WORTH) if separate else networks >= 2 * SMALLEST:
         pieces = -(-max(pieces, workers) // workers) * workers
     even = -(-networks // pieces)
     width = min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
@@ -174,7 +179,7 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
 def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:
     """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new
     lane."""
-    unit = 1 if is_wide(specs[cells[0]]) else LANE
+    unit = 1 if is_separate(specs[cells[0]]) else LANE
     current: list[Share] = []
     networks, columns, segment = 0, 0, None
     most = -(-width // unit) * unit

@@ -32,6 +32,7 @@ from nnspec.training.stacking import from_rows, initial_rows, members
 from nnspec.training.tracing import trace_update
 
 AHEAD = 256  # updates for which coefficients are computed at a time, from a multiple of it on
+SPAN = 3e9  # multiplications of a network in one call: some tenths of a second, for nothing interrupts it
 ORDER = 0x0DE5  # with a network's seed, the seed of its orders of rows
 
 
@@ -83,7 +84,6 @@ class Network:
 class Separate:
     """The networks of a chunk, which share a stack's key."""
 
-    most = MOST
     why_eager = ""
 
     def __init__(self, specs: Sequence[RunSpec], chunk: Chunk):
@@ -91,6 +91,7 @@ class Separate:
         self.spec = owners[0]  # of whatever a stack agrees on
         self.shape, self.kind = architecture(self.spec), np.dtype(self.spec.dtype)
         self.pace, self.passes = pace(self.spec), updates_a_pass(self.spec)
+        self.most = max(1, min(MOST, int(SPAN / (3 * self.shape.parameters * batch_size(self.spec)))))
         problem = Problem.of(self.spec)
         self.scale = problem.loss.scale(1, problem.targets.shape[1])
         shared = Rows.of(problem, self.kind)
@@ -238,7 +239,9 @@ class Separate:
         network, history, statistics = self.networks[number], self.history, self.common["statistics"]
         table, rows = address(network.table), network.rows
         network.kernel.norms(table, address(self.common["norms"]))
-        network.kernel.evaluate(table, address(rows.training), self.rows_count, None if outputs is None else address(outputs))
+        network.kernel.evaluate(
+            table, address(rows.training), self.rows_count, None if outputs is None else address(outputs)
+        )
         self._write(number, here, statistics[None], self.common["norms"][:1])
         finite = not np.isnan(statistics[2])
         if self.test_count:

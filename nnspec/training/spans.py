@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnspec.architecture import architecture, rows
 from nnspec.duration import Pace, updates
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_wide
 
 MOST = 256  # updates in one span; a block of the history has as many rows (see ``memory.BLOCK``)
-LARGEST = 2500  # weights times rows beyond which a step's code leaves the processor's cache
 # updates of networks that share a step from which compiling it pays, which takes a millisecond a weight and row
 PAYS = 1_000_000
 
@@ -30,13 +27,13 @@ class Span:
     def updates(self) -> int:
         return self.looks * self.count
 
+    def looks_apart(self) -> list[Span]:
+        """The same with a look each."""
+        return [Span(self.step + look * self.count, 1, self.count) for look in range(self.looks)]
+
 
 def why_eager(spec: RunSpec, networks: float, pays: float = PAYS) -> str:
     """Why the step of this many networks of one formula is not to be compiled; empty if it is."""
-    if is_wide(spec):
-        return "their layers are products of matrices"
-    if rows(spec.data) * architecture(spec).parameters > LARGEST:
-        return "weights times rows of data are too many for compiled code"
     if networks * updates(spec) < pays:
         return "too few updates to compile for"
     return ""

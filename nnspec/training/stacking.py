@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from nnspec.architecture import Architecture, architecture, at_defaults
 from nnspec.catalog import ACTIVATIONS, INITS, OPTIMIZERS, Activation, Bound
 from nnspec.initial import Weights, initial_weights
 from nnspec.specs import Member, RunSpec
-from nnspec.training.layout import is_wide, padded
+from nnspec.training.layout import padded
 from nnspec.training.plan import Chunk, segment_key
 
 NOTHING = at_defaults("identity")
@@ -39,14 +39,9 @@ class Segment:
     def here(self) -> slice:
         return slice(self.start, self.stop)
 
-    def bind(self, learned: torch.Tensor | None, spread: bool = False) -> Bound:
-        """The activation of these columns, given what those of the whole chunk learn, networks first; ``spread`` says
-        that networks are rows of what it is evaluated on, not columns."""
-        params = {
-            name: value[:, None] if spread and isinstance(value, torch.Tensor) else value
-            for name, value in self.params.items()
-        }
-        return self.entry.bind(params, None if learned is None else learned[self.here])
+    def bind(self, learned: torch.Tensor | None) -> Bound:
+        """The activation of these columns, given what those of the whole chunk learn."""
+        return self.entry.bind(self.params, None if learned is None else learned[self.here])
 
 
 @dataclass(frozen=True)
@@ -58,37 +53,34 @@ class Columns:
     seeds: np.ndarray  # [j] int64
     places: np.ndarray  # [j] int64
     source: np.ndarray  # [M] int64
-    wide: bool = False
 
     @property
     def width(self) -> int:
         return len(self.source)
 
     @property
-    def weight_source(self) -> np.ndarray:
-        """The real network in each column of the weights [P, .]: wide networks have no spare ones there."""
-        return self.source[: len(self.specs)] if self.wide else self.source
+    def real_places(self) -> np.ndarray | None:
+        """The columns of the real networks; None if there are no others."""
+        return None if len(self.places) == self.width else self.places
 
-    @property
-    def weight_places(self) -> np.ndarray | None:
-        """The columns of the real networks in the weights; None if there are no others."""
-        return None if self.wide or len(self.places) == self.width else self.places
+
+def members(specs: Sequence[RunSpec], chunk: Chunk) -> tuple[list[RunSpec], np.ndarray]:
+    """The spec of each network of a chunk, and their seeds, int64 [j]."""
+    owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
+    return owners, np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
 
 
 def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
-    """The layout of a chunk's networks. Wide networks fill lanes by themselves: theirs are spare columns at the end
-    only."""
-    owners = [specs[share.cell] for share in chunk.shares for _ in range(share.count)]
-    seeds = np.concatenate([np.arange(s.count) + specs[s.cell].seed + s.first for s in chunk.shares])
-    wide = is_wide(owners[0])
-    bounds = [0, len(owners)] if wide else _bounds([segment_key(spec) for spec in owners])
+    """The layout of a chunk's networks in lanes."""
+    owners, seeds = members(specs, chunk)
+    bounds = _bounds([segment_key(spec) for spec in owners])
     places, source, column = [], [], 0
     for start, stop in itertools.pairwise(bounds):
         places.append(np.arange(stop - start) + column)
         spare = padded(stop - start) - (stop - start)
         source.append(np.concatenate([np.arange(start, stop), np.full(spare, start)]))
         column += padded(stop - start)
-    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source), wide)
+    return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source))
 
 
 def _bounds(keys: Sequence[object]) -> list[int]:
@@ -97,9 +89,9 @@ def _bounds(keys: Sequence[object]) -> list[int]:
 
 
 def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
-    """The slices of one hidden activation each, with its parameters one value a network; without the spare columns of
-    wide ones. Without hidden layers it is one slice, whose formula nobody asks for."""
-    source = layout.weight_source
+    """The slices of one hidden activation each, with its parameters one value a network. Without hidden
+    layers it is one slice, whose formula nobody asks for."""
+    source = layout.source
     hidden = bool(architecture(layout.specs[0]).hidden)
     members = [layout.specs[j].activation if hidden else NOTHING for j in source]
     found = []
@@ -127,25 +119,24 @@ def _column(members: Sequence[Member], name: str, kind: torch.dtype) -> object:
     return torch.tensor([member[name] for member in members], dtype=torch.float64).t().contiguous().to(kind)
 
 
-def draw(layout: Columns) -> Iterator[tuple[np.ndarray, Weights]]:
-    """Initial weights of the real networks, grouped by what they are drawn from: (which networks, their weights)."""
+def initial_rows(specs: Sequence[RunSpec], seeds: np.ndarray) -> np.ndarray:
+    """Initial weights [P, j] of networks, drawn for those together that are drawn from the same."""
+    shape = architecture(specs[0])
+    flat = np.empty((shape.parameters, len(specs)), specs[0].dtype)
     groups: dict[object, list[int]] = {}
-    for j, spec in enumerate(layout.specs):
+    for j, spec in enumerate(specs):
         own = (spec.seed,) if INITS[spec.init.name].stored else ()
         groups.setdefault((spec.init, spec.activation, *own), []).append(j)
-    for members in groups.values():
-        yield np.array(members), initial_weights(layout.specs[members[0]], layout.seeds[members])
+    for members_ in groups.values():
+        flat[:, members_] = to_rows(shape, initial_weights(specs[members_[0]], seeds[members_]))
+    return flat
 
 
 def stacked(layout: Columns) -> torch.Tensor:
-    """Initial weights [P, M] of a chunk, without spare columns where the networks are wide."""
-    shape = architecture(layout.specs[0])
-    kind = np.dtype(layout.specs[0].dtype)
-    flat = np.empty((shape.parameters, len(layout.specs)), kind)
-    for members, weights in draw(layout):
-        flat[:, members] = to_rows(shape, weights)
-    source = layout.weight_source
-    return torch.from_numpy(flat if len(source) == len(layout.specs) else np.ascontiguousarray(flat[:, source]))
+    """Initial weights [P, M] of a chunk in lanes."""
+    flat = initial_rows(layout.specs, layout.seeds)
+    whole = layout.width == len(layout.specs)
+    return torch.from_numpy(flat if whole else np.ascontiguousarray(flat[:, layout.source]))
 
 
 def to_rows(shape: Architecture, weights: Weights) -> np.ndarray:

@@ -16,9 +16,8 @@ from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.frozen import Freezer
 from nnspec.training.history import LATE, FirstRight, History, unwritten
-from nnspec.training.network_first import NetworkFirst
 from nnspec.training.network_last import NetworkLast
-from nnspec.training.optimizer import Network, StackedOptimizer
+from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import logged_steps, row_of
 from nnspec.training.stacking import columns, from_rows, hyperparameters, segments, stacked
@@ -40,9 +39,8 @@ class ChunkState:
         kind: torch.dtype = getattr(torch, self.spec.dtype)
         self.initial = stacked(self.layout)
         self.segments = segments(self.layout, kind)
-        network = NetworkFirst if self.layout.wide else NetworkLast
         problem = Problem.of(self.spec).stacked(lambda array: torch.from_numpy(array).to(kind), rows)
-        self.network: Network = network(problem, self.initial.clone(), self.segments)
+        self.network = NetworkLast(problem, self.initial.clone(), self.segments)
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
         )
@@ -107,4 +105,4 @@ class ChunkState:
 
     def weights_of(self, flat: Tensor) -> Weights:
         """The tensors of the real networks from rows of weights [P, M]."""
-        return from_rows(self.shape, flat.numpy(), self.layout.weight_places)
+        return from_rows(self.shape, flat.numpy(), self.layout.real_places)
