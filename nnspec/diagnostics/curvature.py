@@ -125,9 +125,8 @@ def krylov(along: Curvature, steps: int, kept: int) -> tuple[Tensor, Tensor]:
         rest = torch.linalg.vector_norm(image, dim=1)
         alive = alive & (rest > exhausted * size_before)
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = torch.where(alive, rest, 0.0)
-        basis[:, (step + 1) % kept] = torch.where(
-            alive.unsqueeze(1), image / rest.clamp(min=torch.finfo(rest.dtype).tiny).unsqueeze(1), 0.0
-        )
+        unit = image / rest.clamp(min=torch.finfo(rest.dtype).tiny).unsqueeze(1)
+        basis[:, (step + 1) % kept] = torch.where(alive.unsqueeze(1), unit, 0.0)
     return basis, matrix
 
 

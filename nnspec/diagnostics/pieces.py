@@ -82,7 +82,7 @@ class Sums:
     blocked: bool = True
 
     def add(self, piece: Problem, run: Forward, back: Backward, share: float) -> None:
-        """One more piece, which has that ``share`` of the rows. Its own losses and gradients are means over its rows."""
+        """One more piece, which has that ``share`` of the rows; its losses and gradients are means over its rows."""
         self.loss += share * float(losses(piece, run)[0])
         self.gradient += share * flat_of(back.layers)[0]
         self.first += share * _mean_square(back.dz[0], share)

@@ -14,8 +14,8 @@ from nnspec.specs import RunSpec
 EXACT_ROWS, EXACT_WORK = 4096, 2**18
 SAMPLE = 256  # rows from which is estimated what is only told, and the curvature
 SHARE = 10  # the one pass over all rows may cost a tenth of the training: it looks at a tenth of the rows trained on
-# steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many weights,
-# as many as keep the basis within so many numbers, but not fewer than eight
+# steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many
+# weights, as many as keep the basis within so many numbers, but not fewer than eight
 STEPS, BASIS, FEWEST = 30, 2**23, 8
 PIECE = 2**17  # numbers that an array over rows and units may hold where rows are taken in pieces: half a megabyte
 
@@ -58,7 +58,7 @@ class Extent:
         if self.exact:
             return {}
         drawn = f"estimated from {self.sample:,} of {self.rows:,} rows"
-        found = {}
+        found: dict[str, str] = {}
         if self.looked < self.rows:
             words = f"estimated from {self.looked:,} of {self.rows:,} rows"
             found |= dict.fromkeys(("dead_units", "dead_rows", "passage", "gradient", "saturated"), words)
