@@ -12,7 +12,7 @@ from nnspec.specs import RunSpec
 # Up to so many rows, and so many rows times weights, everything is measured on all rows in float64, many networks at a
 # time; beyond, one network after another, with what ``Extent`` says.
 EXACT_ROWS, EXACT_WORK = 4096, 2**18
-SAMPLE = 256  # rows from which is estimated what is only told, and the curvature
+SAMPLE = 128  # rows from which is estimated what is only told, and the curvature
 SHARE = 10  # the one pass over all rows may cost a tenth of the training: it looks at a tenth of the rows trained on
 # steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many
 # weights, as many as keep the basis within so many numbers, but not fewer than eight
