@@ -159,7 +159,10 @@ def saturated(case: Case, which: np.ndarray) -> np.ndarray:
 
 
 def local_minimum(case: Case, which: np.ndarray) -> np.ndarray:
-    """The gradient is zero and the Hessian has no negative curvature."""
+    """The gradient is zero and the Hessian has no negative curvature; not asked behind an output that is a step, whose
+    gradient is always zero."""
+    if not case.rows.problem.shape.after[-1].entry.trainable:
+        return np.zeros(len(which), dtype=bool)
     still = which[case.numbers["relative_gradient"][which] < case.limits.stationary]
     if len(still):
         low, high = curvatures(case, still)
