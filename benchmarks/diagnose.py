@@ -120,7 +120,8 @@ def large(repeats: int) -> None:
     clock = time.process_time
     print(f"\n{NETWORKS} networks   train, ms each  diagnose, ms each  ratio  with curvature  verdicts")
     for name, (widths, rows, batch, passes) in LARGE.items():
-        spec = checked_mapping(TEXTBOOK | {"loss": {"name": "cross_entropy"}, "train": {"epochs": passes}})
+        fields: dict[str, object] = {"loss": {"name": "cross_entropy"}, "train": {"epochs": passes}}
+        spec = checked_mapping({**TEXTBOOK, **fields})
         problem = large_problem(spec, widths, rows)
         start = clock()
         trained = [textbook_loop(problem, seed, batch, passes) for seed in range(NETWORKS)]
