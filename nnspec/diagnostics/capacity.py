@@ -8,7 +8,7 @@ bounds can hold at once is a linear program; if they cannot, no last layer on th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,12 +16,13 @@ import numpy as np
 from nnspec.catalog import Bound, Loss
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.activations import slopes
-from nnspec.duration import tolerance
+from nnspec.diagnostics.rows import on_rows
 from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec, Solved
 
 FAR = 1e6  # pre-activations beyond this are as good as infinite: no output within float's reach changes any more
 ROWS = 4096  # rows a program looks at: what is impossible on some of the rows is impossible on all
+TABLE = 2**20  # numbers in a program's table: half a second or so
 IMPOSSIBLE, FREE = -np.inf, np.inf  # margins: no pre-activation is near enough to a target; nothing was proved
 XP = NumpyMaths()
 ANY = Member("any")  # initialisation and optimizer: they have no say in what a model can do
@@ -42,20 +43,43 @@ def model_margin(spec: RunSpec) -> float:
 
     Below 0: proved impossible. Infinite where there is nothing to prove, for the model is not linear.
     """
-    return _model_margin(spec.model, spec.activation, spec.loss, spec.data, tolerance(spec))
+    return _model_margin(spec.model, spec.activation, spec.loss, spec.data, spec.solved)
 
 
 @lru_cache(maxsize=1024)
-def _model_margin(model: Member, activation: Member, loss: Member, data: Member, tolerance: float) -> float:
-    problem = Problem.of(RunSpec(model, activation, ANY, ANY, loss, data, solved=Solved(tolerance)))
-    needed = bounds(problem)
-    if needed is None:
-        return FREE
-    if not np.isfinite(needed.width).all():
-        return IMPOSSIBLE
+def _model_margin(model: Member, activation: Member, loss: Member, data: Member, solved: Solved) -> float:
+    return problem_margin(Problem.of(RunSpec(model, activation, ANY, ANY, loss, data, solved=solved)))
+
+
+def problem_margin(problem: Problem) -> float:
+    """``model_margin`` of the model on the rows of a problem of NumPy arrays."""
+    if problem.output.entry.elementwise:  # softmax reaches every target
+        needed = bounds(on_rows(problem, ROWS))
+        if needed is None:
+            return FREE
+        if not np.isfinite(needed.width).all():
+            return IMPOSSIBLE
     if not all(slopes(after.member).linear for after in problem.shape.hidden):
         return FREE
-    return margin(problem.inputs, needed)
+    return separation(problem, problem.inputs)
+
+
+def separation(problem: Problem, features: np.ndarray) -> float:
+    """The ``margin`` of the problem's rows by their ``features`` [n, d]: on all rows if the program's table fits, else
+    on as many as fit; infinite (not asked) if those are so few that nearly any targets are separable on them."""
+    rows, most = len(features), program_rows(problem, features.shape[1])
+    if most < rows and most <= 2 * (features.shape[1] + 1):  # Cover 1965
+        return FREE
+    some = on_rows(replace(problem, inputs=features), most)
+    needed = bounds(some)
+    return FREE if needed is None else margin(some.inputs, needed)
+
+
+def program_rows(problem: Problem, features: int) -> int:
+    """Rows whose bounds fit into a linear program's table."""
+    outputs = problem.shape.outputs
+    each = 2 * outputs if problem.output.entry.elementwise else outputs - 1  # bounds a row
+    return min(ROWS, TABLE // (each * ((features + 1) * outputs + 1)))
 
 
 def margin(features: np.ndarray, needed: Bounds) -> float:
@@ -68,14 +92,13 @@ def margin(features: np.ndarray, needed: Bounds) -> float:
     rows, columns = min(len(features), ROWS), needed.directions.shape[1]
     x = np.column_stack([features, np.ones(len(features))])[:rows]
     weights = x.shape[1] * columns
+    row, bound = np.nonzero(np.isfinite(needed.least[:rows]))
     # directions @ (W x_r) = sum_kj directions[c, k] W[k, j] x[r, j]
-    left = np.einsum("ck,rj->rckj", needed.directions, x).reshape(-1, weights)
-    least, width = needed.least[:rows].ravel(), needed.width[:rows].ravel()
-    finite = np.isfinite(least)
-    table = np.column_stack([-left[finite], width[finite]])
+    left = (needed.directions[bound][:, :, None] * x[row][:, None, :]).reshape(-1, weights)
+    table = np.column_stack([-left, needed.width[row, bound]])
     cost = np.append(np.zeros(weights), -1.0)
     free = [(None, None)] * weights + [(None, 1.0)]
-    found = linprog(cost, A_ub=table, b_ub=-least[finite], bounds=free, method="highs")
+    found = linprog(cost, A_ub=table, b_ub=-needed.least[row, bound], bounds=free, method="highs")
     return float(found.x[-1]) if found.status == 0 else FREE
 
 
@@ -89,21 +112,27 @@ def bounds(problem: Problem) -> Bounds | None:
         return _softmax_bounds(targets, tolerance)
     if not _is_monotone(output):
         return None
-    spans = {y: _span(problem.loss, output, y, tolerance) for y in np.unique(targets)}
-    low, high = np.array([[spans[y] for y in row] for row in targets]).transpose(2, 0, 1)
+    different, where = np.unique(targets, return_inverse=True)
+    low, high = _spans(problem.loss, output, different, tolerance)[:, where.reshape(targets.shape)]
     width = np.where(low < high, np.minimum(1.0, (high - low) / 2), np.inf)
     eye = np.eye(targets.shape[1])
     return Bounds(np.vstack([eye, -eye]), np.hstack([low, -high]), np.hstack([width, width]))
 
 
 def _softmax_bounds(targets: np.ndarray, tolerance: float) -> Bounds:
-    """p_y > 1 - tolerance needs z_y - z_j > log((1 - tolerance) / tolerance) for every other class j."""
+    """A row is right if p_y - p_j > 1 - 2 tolerance for every other class j.
+
+    p_y - p_j = (p_y + p_j) tanh((z_y - z_j) / 2), and p_y + p_j is at most 1; so z_y - z_j > log((1 - tolerance) /
+    tolerance) is needed. It is enough too with two classes or a tolerance of 1/2 (the right class has the largest
+    output). With more of both, any z_y - z_j will do where p_y + p_j is small.
+    """
     classes = targets.shape[1]
     pairs = [(a, b) for a in range(classes) for b in range(classes) if a != b]
     directions = np.zeros((len(pairs), classes))
     for row, (a, b) in enumerate(pairs):
         directions[row, a], directions[row, b] = 1, -1
-    gap = np.log((1 - tolerance) / tolerance) if tolerance < 1 else -np.inf
+    bounded = tolerance < 1 if classes == 2 else tolerance <= 0.5
+    gap = np.log((1 - tolerance) / tolerance) if bounded else -np.inf
     mine = np.stack([targets[:, a] == 1 for a, _ in pairs], axis=1)
     return Bounds(directions, np.where(mine, gap, -np.inf), np.ones(mine.shape))
 
@@ -114,31 +143,30 @@ def _is_monotone(output: Bound) -> bool:
     return bool((np.diff(output.value(XP, np.concatenate([-half[:0:-1], half]))) >= 0).all())
 
 
-def _span(loss: Loss, output: Bound, target: float, tolerance: float) -> tuple[float, float]:
-    """The open interval of pre-activations whose output is within the tolerance of ``target``; (0, 0) if there is
-    none."""
+def _spans(loss: Loss, output: Bound, targets: np.ndarray, tolerance: float) -> np.ndarray:
+    """The open intervals of pre-activations whose output is within the tolerance of each target [t]: their ends [2, t];
+    (0, 0) where there is none."""
 
-    def right(z: float) -> bool:
-        p = output.value(XP, np.array([[z]]))
-        return bool(loss.distance(XP, p, np.array([[target]]))[0, 0] < tolerance)
+    def right(z: np.ndarray) -> np.ndarray:
+        p = output.value(XP, z[:, None])
+        return np.asarray(loss.distance(XP, p, targets[:, None])[:, 0] < tolerance)
 
-    def below(z: float) -> bool:
-        return bool(output.value(XP, np.array([z]))[0] < target)
+    def below(z: np.ndarray) -> np.ndarray:
+        return np.asarray(output.value(XP, z) < targets)
 
-    middle = _edge(-FAR, FAR, below)
-    if not right(middle):
-        return 0.0, 0.0
-    low = -np.inf if right(-FAR) else _edge(-FAR, middle, lambda z: not right(z))
-    high = np.inf if right(FAR) else _edge(middle, FAR, right)
-    return low, high
+    far = np.full(len(targets), FAR)
+    middle = _edges(-far, far, below)
+    low = np.where(right(-far), -np.inf, _edges(-far, middle, lambda z: ~right(z)))
+    high = np.where(right(far), np.inf, _edges(middle, far, right))
+    return np.where(right(middle), [low, high], 0.0)
 
 
-def _edge(low: float, high: float, is_low: Callable[[float], bool]) -> float:
-    """Where ``is_low`` turns from true to false between ``low`` and ``high``, by bisection; ``high`` if it never
-    does."""
-    if not is_low(low):
-        return low
+def _edges(low: np.ndarray, high: np.ndarray, is_low: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Where ``is_low`` turns from true to false between each ``low`` and ``high`` [t], by bisection; ``low`` where it
+    is false already, ``high`` if it never does."""
+    start, passed = low, ~is_low(low)
     for _ in range(200):  # to the last digit: the interval halves each time
         middle = (low + high) / 2
-        low, high = (middle, high) if is_low(middle) else (low, middle)
-    return high
+        lower = is_low(middle)
+        low, high = np.where(lower, middle, low), np.where(lower, high, middle)
+    return np.where(passed, start, high)

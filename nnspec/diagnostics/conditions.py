@@ -12,14 +12,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin
-from nnspec.diagnostics.curvature import extremes
-from nnspec.diagnostics.gradients import flatten, forward, padded, stacked
+from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin, problem_margin, separation
+from nnspec.diagnostics.curvature import Curvature, directions, extremes, rayleigh
+from nnspec.diagnostics.gradients import flatten, forward, padded
 from nnspec.diagnostics.group import Group
+from nnspec.diagnostics.pieces import probe_in_pieces
 from nnspec.diagnostics.probes import Probes, probe
+from nnspec.diagnostics.room import Extent
+from nnspec.diagnostics.rows import Rows
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.diagnostics.trend import trend
 from nnspec.problem import Problem
+from nnspec.specs import Solved
 
 INSEPARABLE = 1e-6  # a margin that a linear program cannot tell from 0
 COSTLY = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that only some networks need
@@ -27,11 +31,15 @@ COSTLY = ("margin", "smallest_eigenvalue", "largest_eigenvalue")  # numbers that
 
 @dataclass(frozen=True)
 class Case:
-    """A group and what is known about it so far; ``numbers`` name -> [m] grow as conditions measure."""
+    """A group and what is known about it so far; ``numbers`` name -> [m] grow as conditions measure.
+
+    At exact sizes all networks are measured at once, on all rows; beyond, one after another, on what ``rows.extent``
+    says.
+    """
 
     group: Group
     limits: Thresholds
-    function: Problem
+    rows: Rows
     final: torch.Tensor  # [m, P]
     probes: Probes
     numbers: dict[str, np.ndarray] = field(default_factory=dict)
@@ -43,15 +51,22 @@ class Case:
 
 def open_case(group: Group, limits: Thresholds) -> Case:
     """The case of a group with everything cheap measured, at the end of training and at its start."""
-    function = stacked(group.spec)
-    final, initial = flatten(function.shape, group.final), flatten(function.shape, group.initial)
-    ends, starts = probe(function, final, limits), probe(function, initial, limits)
+    problem = Problem.of(group.spec) if group.problem is None else group.problem
+    extent = Extent.of(problem.shape, len(problem.inputs), group.spec.train.epochs)
+    kind = torch.float64 if extent.exact or group.spec.dtype == "float64" else torch.float32
+    rows = Rows(problem, extent, kind)
+    final, initial = flatten(problem.shape, group.final), flatten(problem.shape, group.initial)
+    if extent.exact:
+        function = problem.stacked(torch.from_numpy)
+        ends, starts = probe(function, final, limits), probe(function, initial, limits)
+    else:
+        ends, starts = probe_in_pieces(rows, final, initial, limits)
     numbers = {name: values.copy() for name, values in ends.numbers.items()}
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
     numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
     numbers |= {name: np.full(len(final), np.nan) for name in COSTLY}
     return Case(
-        group, limits, function, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers
+        group, limits, rows, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers
     )
 
 
@@ -70,16 +85,27 @@ def diverged(case: Case, which: np.ndarray) -> np.ndarray:
 
 
 def solved(case: Case, which: np.ndarray) -> np.ndarray:
-    """Every row is right."""
+    """What the spec calls solved: every row of the training part is right, unless it says otherwise."""
     return case.group.right[which]
 
 
 def beyond_capacity(case: Case, which: np.ndarray) -> np.ndarray:
-    """A linear program proves that no weights of the model make every row right."""
-    best = model_margin(case.group.spec) if len(which) else FREE
+    """A linear program proves that no weights of the model make every row right, where that is what the spec asks for.
+
+    Asked of linear models only, on as many rows as fit its table: what is impossible on some rows is impossible on all.
+    """
+    if not len(which):
+        return np.zeros(0, dtype=bool)
+    group = case.group
+    best = model_margin(group.spec) if group.problem is None else problem_margin(group.problem)
     if best != FREE:
         case.note("margin", which, best)
-    return np.full(len(which), best <= INSEPARABLE)
+    return np.full(len(which), best <= INSEPARABLE and wants_every_row(group.spec.solved))
+
+
+def wants_every_row(solved: Solved) -> bool:
+    """Whether a network is only solved with every row of its training part right."""
+    return getattr(solved, "measure", "accuracy") == "accuracy" and getattr(solved, "at_least", 1.0) == 1.0
 
 
 def dead_units(case: Case, which: np.ndarray) -> np.ndarray:
@@ -100,13 +126,30 @@ def separations(case: Case, which: np.ndarray) -> np.ndarray:
 
     One linear program for each different set of weights: copies usually come from a constant, so that there is one.
     """
-    needed = bounds(Problem.of(case.group.spec)) if len(which) else None
-    if needed is None:
-        return np.full(len(which), FREE)
-    function = case.function
+    if not len(which):
+        return np.full(0, FREE)
     different, where = np.unique(case.final[which].numpy(), axis=0, return_inverse=True)
-    hidden = forward(function, padded(function, torch.from_numpy(different))).h[-2].numpy()
-    return np.array([margin(h, needed) for h in hidden[: len(different)]])[where.ravel()]
+    measure = _separations if case.rows.extent.exact else _separations_on_the_sample
+    return measure(case.rows, torch.from_numpy(different))[where.ravel()]
+
+
+def _separations(rows: Rows, final: torch.Tensor) -> np.ndarray:
+    needed = bounds(rows.problem)
+    if needed is None:
+        return np.full(len(final), FREE)
+    function = rows.problem.stacked(torch.from_numpy)
+    hidden = forward(function, padded(function, final)).h[-2].numpy()
+    return np.array([margin(h, needed) for h in hidden[: len(final)]])
+
+
+def _separations_on_the_sample(rows: Rows, final: torch.Tensor) -> np.ndarray:
+    """Inseparable on the sample is inseparable. Of copies one will do, which makes the programs small."""
+    sample, some = rows.sample(), rows.sampled()
+    found = []
+    for flat in final:
+        hidden = forward(sample, rows.network(flat)).h[-2][0].to(torch.float64).numpy()
+        found.append(separation(some, np.unique(hidden, axis=1)))
+    return np.array(found)
 
 
 def saturated(case: Case, which: np.ndarray) -> np.ndarray:
@@ -116,13 +159,35 @@ def saturated(case: Case, which: np.ndarray) -> np.ndarray:
 
 
 def local_minimum(case: Case, which: np.ndarray) -> np.ndarray:
-    """The gradient is zero and the Hessian has no negative curvature."""
+    """The gradient is zero and the Hessian has no negative curvature; not asked behind an output that is a step, whose
+    gradient is always zero."""
+    if not case.rows.problem.shape.after[-1].entry.trainable:
+        return np.zeros(len(which), dtype=bool)
     still = which[case.numbers["relative_gradient"][which] < case.limits.stationary]
     if len(still):
-        low, high = extremes(case.function, case.final[still])
+        low, high = curvatures(case, still)
         case.note("smallest_eigenvalue", still, low)
         case.note("largest_eigenvalue", still, high)
     return np.isfinite(case.numbers["smallest_eigenvalue"][which]) & ~_bends_down(case, which)
+
+
+def curvatures(case: Case, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest eigenvalue of the Hessians, [w] each.
+
+    Beyond exact sizes the curvature along two directions, which a few steps of Lanczos on the sample propose, on all
+    rows that are looked at: a negative one is a proof of a saddle, none is no proof of a minimum.
+    """
+    rows, final = case.rows, case.final[which]
+    if rows.extent.exact:
+        low, high = extremes(rows.problem.stacked(torch.from_numpy), final)
+        return low, high
+    found = []
+    for flat in final:
+        network = rows.network(flat)
+        along = directions(Curvature(rows.sample(), network), rows.extent.steps)
+        found.append(rayleigh(rows.pieces(), network, along))
+    low, high = np.sort(found, axis=1).T
+    return low, high
 
 
 def saddle(case: Case, which: np.ndarray) -> np.ndarray:

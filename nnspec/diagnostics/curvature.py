@@ -8,7 +8,7 @@ At a kink the Hessian is that of the piece whose slope the activation's entry ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,22 +63,53 @@ def _eigenvalues(matrices: Tensor) -> Tensor:
     return torch.where(finite[:, None], values, torch.nan)
 
 
+def directions(along: Curvature, steps: int) -> Tensor:
+    """Directions [2, P] along which one network's Hessian bends least and most, as ``steps`` steps of Lanczos find
+    them."""
+    basis, matrix = krylov(along, steps, min(steps, along.flat.shape[1]))
+    known = int((torch.linalg.vector_norm(basis[0], dim=1) > 0).sum())  # fewer than steps where the space is exhausted
+    if not torch.isfinite(matrix).all():
+        return torch.full_like(basis[0, :1], torch.nan).expand(2, -1)
+    vectors = torch.linalg.eigh(matrix[0, :known, :known].to(torch.float64)).eigenvectors[:, [0, -1]]
+    return vectors.T.to(basis.dtype) @ basis[0, :known]
+
+
+def rayleigh(pieces: Iterable[tuple[Problem, float]], flat: Tensor, along: Tensor) -> np.ndarray:
+    """v H v / v v of one network's Hessian and each direction v of ``along`` [q, P]: [q]. Pieces of the problem come
+    with their shares of it. It lies between the Hessian's extremes, whatever the direction."""
+    bent = torch.zeros(len(along), dtype=torch.float64)
+    for piece, share in pieces:
+        image = Curvature(piece, flat).times(along.unsqueeze(0))[0]
+        bent += share * (image * along).sum(1).to(torch.float64)
+    return (bent / (along * along).sum(1)).numpy()
+
+
 def lanczos(along: Curvature, steps: int) -> Tensor:
     """The Hessians restricted to Krylov spaces of ``steps`` dimensions, tridiagonal: [m, steps, steps].
 
-    Lanczos 1950 with full reorthogonalisation, from the same start for every network, drawn once: a random direction
-    has a share of every eigenvector. The extreme eigenvalues of the two agree first. Where the basis would not fit its
-    room, each direction is made orthogonal to the last two only, which is the recurrence itself: rounding then brings
-    copies of eigenvalues that were found, and none that are not there (Paige 1980).
+    Where the basis would not fit its room, each direction is made orthogonal to the last two only, which is the
+    recurrence itself: rounding then brings copies of eigenvalues that were found, and none that are not there (Paige
+    1980).
+    """
+    size = along.flat.shape[1]
+    steps = min(steps, size)
+    return krylov(along, steps, steps if steps * size <= ROOM else 2)[1]
+
+
+def krylov(along: Curvature, steps: int, kept: int) -> tuple[Tensor, Tensor]:
+    """An orthonormal basis of each Krylov space, of which the last ``kept`` directions are kept, [m, kept, P] (zeros
+    once the space is exhausted), and the Hessians in it, tridiagonal: [m, steps, steps]; ``steps`` is at most P.
+
+    Lanczos 1950, each direction made orthogonal to those that are kept, from the same start for every network, drawn
+    once: a random direction has a share of every eigenvector. The extreme eigenvalues of the two agree first.
     """
     networks, size = along.flat.shape
-    steps = min(steps, size)
     start = np.random.default_rng(0).standard_normal(size)
-    kept = steps if steps * size <= ROOM else 2
-    basis = torch.zeros(networks, kept, size, dtype=torch.float64)  # direction s lies in place s % kept
+    basis = along.flat.new_zeros(networks, kept, size)  # direction s lies in place s % kept
     basis[:, 0] = torch.from_numpy(start / np.linalg.norm(start))
-    matrix = torch.zeros(networks, steps, steps, dtype=torch.float64)
+    matrix = along.flat.new_zeros(networks, steps, steps)
     alive = torch.ones(networks, dtype=torch.bool)
+    exhausted = 1e-10 if basis.dtype == torch.float64 else 1e-5  # what rounding leaves of a direction that is not new
     for step in range(steps):
         latest = basis[:, step % kept]
         image = along.times(latest.unsqueeze(1))[:, 0]
@@ -92,10 +123,11 @@ def lanczos(along: Curvature, steps: int) -> Tensor:
             known = basis[:, : min(step + 1, kept)]
             image = image - (known.mT @ (known @ image.unsqueeze(2))).squeeze(2)
         rest = torch.linalg.vector_norm(image, dim=1)
-        alive = alive & (rest > 1e-10 * size_before)
+        alive = alive & (rest > exhausted * size_before)
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = torch.where(alive, rest, 0.0)
-        basis[:, (step + 1) % kept] = torch.where(alive.unsqueeze(1), image / rest.clamp(min=1e-300).unsqueeze(1), 0.0)
-    return matrix
+        unit = image / rest.clamp(min=torch.finfo(rest.dtype).tiny).unsqueeze(1)
+        basis[:, (step + 1) % kept] = torch.where(alive.unsqueeze(1), unit, 0.0)
+    return basis, matrix
 
 
 @dataclass(frozen=True)

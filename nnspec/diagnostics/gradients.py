@@ -148,7 +148,7 @@ def undisturbed() -> Iterator[None]:
 
 def backward(problem: Problem, run: Forward) -> Backward:
     """The gradient of each network's own loss."""
-    dz = [output_gradient(problem, run.z[-1])]
+    dz = [problem.gradient(XP, *_ends(run)).permute(2, 0, 1)]
     grads: list[Layer] = []
     learned: list[Tensor] = []
     for number in range(len(run.layers) - 1, -1, -1):
@@ -166,7 +166,7 @@ def backward(problem: Problem, run: Forward) -> Backward:
 
 def losses(problem: Problem, run: Forward) -> Tensor:
     """The loss of each network, [m]."""
-    return problem.losses(XP, *_outputs(problem, run.z[-1]))
+    return problem.losses(XP, *_ends(run))
 
 
 def distances(problem: Problem, run: Forward) -> Tensor:
@@ -183,3 +183,8 @@ def _outputs(problem: Problem, z: Tensor) -> tuple[Tensor, Tensor]:
     """Pre-activations [m, n, k] of the output with the axes of a problem's formulas, [n, k, m], and the outputs."""
     turned = z.permute(1, 2, 0)
     return turned, problem.output.value(XP, turned)
+
+
+def _ends(run: Forward) -> tuple[Tensor, Tensor]:
+    """The same of a forward pass, which has both."""
+    return run.z[-1].permute(1, 2, 0), run.h[-1].permute(1, 2, 0)

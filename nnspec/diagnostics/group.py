@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 
 
@@ -22,14 +24,20 @@ class Group:
     final: dict[str, np.ndarray]
     steps: np.ndarray  # [t] updates made at each logged row
     loss: np.ndarray  # [m, t]
-    right: np.ndarray  # [m] bool, every row right at the end
+    right: np.ndarray  # [m] bool, solved at the end, by what the spec calls solved
     nonfinite_at: np.ndarray  # [m] int64, -1 where finite
+    problem: Problem | None = None  # what they learned: their training part, in NumPy arrays; None: that of the spec
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """Why each network ended as it did: ``verdict`` [m] names, ``numbers`` name -> [m] float64, NaN where not
-    measured."""
+    measured.
+
+    ``estimated``: which verdicts and numbers are estimates at this size, and by what, see ``room.Extent``; empty where
+    all is exact.
+    """
 
     verdict: np.ndarray
     numbers: dict[str, np.ndarray]
+    estimated: Mapping[str, str] = field(default_factory=dict)

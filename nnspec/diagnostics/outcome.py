@@ -43,4 +43,5 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
     verdict = verdict.astype(str)
     plateau = np.where(verdict == conditions.local_minimum.__name__, group.loss[:, -1].astype(np.float64), np.nan)
     numbers = case.numbers | {"plateau_loss": plateau}
-    return Diagnosis(verdict, {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()})
+    finite = {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()}
+    return Diagnosis(verdict, finite, case.rows.extent.estimates())

@@ -36,13 +36,14 @@ class Probes:
 def probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> Probes:
     """The probes of networks with weights [m, P]; memory is bounded by ``room.at_a_time`` of them."""
     found = {
-        name: values[: len(flat)].numpy() for name, values in _probe(problem, padded(problem, flat), bounds).items()
+        name: values[: len(flat)].numpy() for name, values in measured(problem, padded(problem, flat), bounds).items()
     }
     blocked, copies = found.pop("blocked"), found.pop("copies")
     return Probes(found, blocked, copies)
 
 
-def _probe(problem: Problem, flat: Tensor, bounds: Thresholds) -> dict[str, Tensor]:
+def measured(problem: Problem, flat: Tensor, bounds: Thresholds) -> dict[str, Tensor]:
+    """Every number of ``Probes`` by name, ``blocked`` and ``copies`` too: [m] each."""
     run = forward(problem, flat)
     back = backward(problem, run)
     unsolved = unsolved_rows(problem, run)
