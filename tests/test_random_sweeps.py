@@ -30,7 +30,7 @@ def random_sweep(chance: random.Random) -> list[RunSpec]:
         "init": names(INITS, "from_file"),
         "optimizer": names(OPTIMIZERS),
         "loss": names(LOSSES),
-        "data": names(DATA, "parity"),
+        "data": [entry.name for entry in DATA if entry.boolean and entry.name != "parity"],
     }
     chosen = {axis: chance.sample(values, chance.choice((1, 1, 2))) for axis, values in axes.items()}
     cells: list[dict[str, object]] = [{}]

@@ -1,4 +1,4 @@
-"""``nnspec show``: the resolved spec, its layers, and what its initialisation does to them."""
+"""``nnspec show``: the resolved spec, its data, its layers, and what its initialisation does to them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import numpy as np
 import yaml
 
 from nnspec.architecture import Architecture, Pointwise, architecture
-from nnspec.catalog import INITS
+from nnspec.catalog import DATA, INITS, LOSSES
 from nnspec.catalog.inits import Layer
+from nnspec.problem import parts_of
 from nnspec.specs import RunSpec
 from nnspec.terminal import table_text
 
 SEEDS = 1000
+CLASSES = 20  # shown one by one
 _NUMBERS = 10_000_000  # drawn at most: wide models show fewer seeds
 
 
@@ -24,8 +26,48 @@ def show(arguments: Sequence[str]) -> int:
     spec = compose(arguments)
     print(f"# spec {spec.fingerprint}")
     print(yaml.safe_dump(spec.to_mapping(), sort_keys=False, default_flow_style=None), end="")
-    print("\n".join(["", *layer_lines(architecture(spec)), "", *init_lines(spec)]))
+    print("\n".join(["", *data_lines(spec), "", *layer_lines(architecture(spec)), "", *init_lines(spec)]))
     return 0
+
+
+def data_lines(spec: RunSpec) -> Iterator[str]:
+    """The two parts of the data with the shapes of their arrays, what their numbers are like, and the rows of each
+    class."""
+    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
+    both = [("training", parts.inputs, parts.targets), ("test", parts.test_inputs, parts.test_targets)]
+    shown = [(name, inputs, targets) for name, inputs, targets in both if len(inputs)]
+    shapes = [
+        [name, f"inputs {[*inputs.shape]}, targets {[*targets.shape]}", _range(inputs)]
+        for name, inputs, targets in shown
+    ]
+    yield f"data {spec.data.name}: {made.inputs.shape[0]} rows of {made.inputs.shape[1]} inputs"
+    yield table_text(["part", "shapes", "inputs"], shapes, left=3)
+    if LOSSES[spec.loss.name].numbers and made.targets is not None:
+        names = made.target_names or tuple(str(number) for number in range(made.targets.shape[1]))
+        yield table_text(
+            ["to be learnt", *(name for name, *_ in shown)],
+            [[name, *(_range(targets[:, number]) for *_, targets in shown)] for number, name in enumerate(names)],
+            left=1,
+        )
+        return
+    names = made.class_names or tuple(str(number) for number in range(made.classes))
+    counts = [_counts(targets, made.classes) for *_, targets in shown]
+    rows = [[name, *(str(count[number]) for count in counts)] for number, name in enumerate(names)]
+    hidden = len(rows) - CLASSES
+    yield table_text(["class", *(name for name, *_ in shown)], rows[:CLASSES], left=1)
+    if hidden > 0:
+        yield f"... and {hidden} more"
+
+
+def _range(values: np.ndarray) -> str:
+    mean = round(float(values.mean()), 12) + 0.0  # a standardised column's is 0 but for rounding
+    return f"{values.min():.4g} to {values.max():.4g}, mean {mean:.4g}"
+
+
+def _counts(targets: np.ndarray, classes: int) -> list[int]:
+    """Rows of each class, of targets [n, k] with an output a class, or one that is positive for the second class."""
+    labels = targets.argmax(1) if targets.shape[1] > 1 else (targets[:, 0] > 0).astype(np.int64)
+    return np.bincount(labels, minlength=classes).tolist()
 
 
 def layer_lines(shape: Architecture) -> Iterator[str]:

@@ -221,6 +221,16 @@ def test_show(capsys: Any) -> None:
     assert abs(float(drawn) - 0.7071) < 0.01  # 600,000 draws: five standard errors are 0.003
 
 
+def test_show_of_data(capsys: Any) -> None:
+    assert main(["show", "data=breast_cancer", "data.test_fraction=0.3", "loss=cross_entropy"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["training", "inputs", "[398,", "30],", "targets", "[398,", "2]"] in [line[:7] for line in lines]
+    assert ["malignant", "148", "64"] in lines  # 0.3 of 212 and 357 rows, 171 in all
+    assert ["benign", "250", "107"] in lines
+    assert main(["show", "data=abs", "data.rows=3", "loss=mse"]) == 0
+    assert "0 to 1, mean 0.6667" in capsys.readouterr().out
+
+
 def test_show_of_a_bad_spec(capsys: Any) -> None:
     assert main(["show", "activation=gleu"]) == 2
     assert "did you mean 'gelu'" in capsys.readouterr().err

@@ -110,3 +110,15 @@ def test_hinge_counts_beyond_the_margin_as_on_target() -> None:
         0.0,
         0.5,
     ]
+
+
+def test_the_distance_of_classes_is_below_a_half_where_the_right_one_is_largest() -> None:
+    rng = np.random.default_rng(3)
+    p, labels = rng.dirichlet(np.ones(5), size=200), rng.integers(0, 5, 200)
+    found = LOSSES["cross_entropy"].distance(NumpyMaths(), p[..., None], np.eye(5)[labels][..., None])
+    assert found.shape == (200, 1, 1)
+    assert ((found[:, 0, 0] < 0.5) == (p.argmax(1) == labels)).all()
+    two = np.column_stack([p[:, 0], 1 - p[:, 0]])
+    y = np.eye(2)[labels % 2]
+    near = LOSSES["cross_entropy"].distance(NumpyMaths(), two, y)
+    np.testing.assert_allclose(near, np.abs(two - y)[:, :1], rtol=0, atol=1e-15)  # roundings of numbers below 2

@@ -111,7 +111,7 @@ MIXTURES = st.lists(
             "init": by_name([entry.name for entry in INITS if not entry.stored]),
             "optimizer": by_name(OPTIMIZERS.names()),
             "loss": by_name(LOSSES.names()),
-            "data": by_name(DATA.names()),
+            "data": by_name([entry.name for entry in DATA if entry.boolean]),
             "train": st.fixed_dictionaries(
                 {"epochs": st.sampled_from([1, 1000]), "snapshot_every": st.sampled_from([0, 100])}
             ),
