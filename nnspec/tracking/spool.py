@@ -108,19 +108,6 @@ def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:
     return {"start": asdict(run.start), "end": {**end, "tags": dict(run.end.tags)}, "begun": run.begun, "files": sums}
 
 
-def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
-    """The manifest and the runs of a spooled folder, every field and file checked.
-
-    Raises:
-        TrackingError: for a folder that is none, or the first of its runs that is not as nnspec spooled it; see
-            ``read_runs``.
-    """
-    manifest, runs, refused = read_runs(folder)
-    for error in refused.values():
-        raise error
-    return manifest, list(runs.values())
-
-
 def read_runs(folder: Path) -> tuple[dict[str, Any], dict[int, Unfiled], dict[int, TrackingError]]:
     """The manifest of a spooled folder and its runs by number: those that can be filed, and what is wrong with the
     others.
