@@ -12,7 +12,7 @@ from nnspec.analysis.figures import activation_info, lines_info
 from nnspec.analysis.levels import AnalysisError
 from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
-from nnspec.report.run_page import own_lines, run_report, table_of, typical
+from nnspec.report.run_page import run_report, table_of, typical
 from nnspec.report.sweep_page import sweep_report
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
@@ -214,25 +214,15 @@ def test_typical_networks_have_the_median_loss_of_their_kind(result):
     assert (typical(result, True), typical(result, False)) == (2, 6)
 
 
-def test_lines_of_a_result_run_through_its_snapshots(result):
-    solved, failed = own_lines(result, POINTS, TARGETS)
-    assert (solved.label, failed.label) == ("solved, seed 102", "failed, seed 106")
-    assert len(solved.segments) == 3
-    expected = lines_info([result.final["layers.0.weight"][2]], [result.final["layers.0.bias"][2]], POINTS, TARGETS)
-    assert solved.segments[-1] == pytest.approx(expected.segments[0], nan_ok=True)
-
-
 def test_the_report_of_a_run(result):
     activations = {EVIL: {"start": [0.0, 1.0], "end": [1.0]}}
     gradients = {"layers.0": np.ones((8, 3))}
     html, pngs = run_report(
         replace(result, verdict=np.array(["solved"] * 5 + ["saddle"] * 3)),
         [SURFACE],
-        None,
+        [lines_info([np.eye(2), -np.eye(2)], [[0, 0], [1, 1]], POINTS, TARGETS, EVIL)],
         gradients,
         activations,
-        points=POINTS,
-        targets=TARGETS,
         title=EVIL,
     )
     assert set(pngs) == {
@@ -244,5 +234,5 @@ def test_the_report_of_a_run(result):
 
 
 def test_the_shortest_report_of_a_run(result):
-    _, pngs = run_report(result, lines=[])
+    _, pngs = run_report(result)
     assert set(pngs) == {"survival.png", "loss.png", "norms.png"}
