@@ -54,7 +54,7 @@ def read_axes(store: Store, run_id: str) -> list[str]:
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         rule = "must be a list of texts in JSON"
         raise TrackingError(
-            str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes"))
+            Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")
         )
     return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
 
@@ -92,7 +92,7 @@ def _whole(values: pd.Series, where: str) -> np.ndarray:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     if not np.all((numbers >= 0) & (numbers < 2**53)):
         value = values[~((numbers >= 0) & (numbers < 2**53))].iloc[0]
-        raise TrackingError(str(Fault(where, "must be a whole number", f"'{value}'", "mend the param")))
+        raise TrackingError(Fault(where, "must be a whole number", f"'{value}'", "mend the param"))
     return numbers.astype(np.int64)
 
 
@@ -150,7 +150,7 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
     history, results = _history(store, run_id, spec), read_results(store, run_id)
     if len(results) != spec.replicates:
         rule = f"must have a row for each of the {spec.replicates} replicates"
-        raise TrackingError(str(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again")))
+        raise TrackingError(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again"))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
     known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
@@ -178,7 +178,7 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, Any]:
     table = read_parquet(store.artifact(run_id, HISTORY), where)
 
     def refused(rule: str, value: object) -> TrackingError:
-        return TrackingError(str(Fault(where, rule, str(value), "train the run again")))
+        return TrackingError(Fault(where, rule, str(value), "train the run again"))
 
     def column(name: str, kinds: str) -> np.ndarray:
         values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
@@ -220,13 +220,11 @@ def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, 
         step, _, name = path.partition("/")
         if not step.isascii() or not step.isdecimal():
             raise WeightsError(
-                str(
-                    Fault(
-                        f"{SNAPSHOTS} of run {run_id}",
-                        "must have tensors STEP/NAME",
-                        f"'{path}'",
-                        "train the run again",
-                    )
+                Fault(
+                    f"{SNAPSHOTS} of run {run_id}",
+                    "must have tensors STEP/NAME",
+                    f"'{path}'",
+                    "train the run again",
                 )
             )
         found.setdefault(int(step), {})[name] = tensor

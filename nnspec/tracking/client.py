@@ -93,7 +93,7 @@ class ClientStore(Store):
         found = self._call(lambda: self.client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
             raise TrackingError(
-                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
             )
         if EXPERIMENT_KIND[0] not in found.tags:
             self._call(lambda: self.client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
@@ -299,7 +299,7 @@ class ClientStore(Store):
                     f"'{clip(run_id, 40)}'",
                     "look its id up in the MLflow UI",
                 )
-                raise NoSuchRun(str(fault)) from error
+                raise NoSuchRun(fault) from error
             raise
 
     def _search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:
@@ -393,6 +393,6 @@ def _quoted(value: str) -> str:
     quote = "'" if "'" not in value else '"'
     if quote in value:
         raise TrackingError(
-            str(Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run"))
+            Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run")
         )
     return f"{quote}{value}{quote}"

@@ -56,7 +56,7 @@ def _database(location: Location, writer: str, known_revisions: Collection[str] 
         "use tracking.writer=client, or the MLflow of the constraints file",
     )
     if writer == "sql":
-        raise TrackingError(str(fault))
+        raise TrackingError(fault)
     instead = "filing through MLflow's client instead, which is slower"
     complain(Fault(fault.where, fault.rule, fault.value, instead))
     return _client(location)

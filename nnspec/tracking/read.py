@@ -46,7 +46,7 @@ def read_checked_spec(run_id: str, store: Store) -> RunSpec:
 
 def _no_spec(run_id: str, what: str) -> TrackingError:
     rule = "must be a mapping with the fields of a spec"
-    return TrackingError(str(Fault(f"{SPEC} of run {run_id}", rule, what, "look at the run in the MLflow UI")))
+    return TrackingError(Fault(f"{SPEC} of run {run_id}", rule, what, "look at the run in the MLflow UI"))
 
 
 def read_weights(
@@ -72,7 +72,7 @@ def read_weights(
         weights = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(
-            str(Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again"))
+            Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again")
         ) from error
     if shapes is not None:
         check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
@@ -94,9 +94,9 @@ def check_shapes(
         if wanted.get(name) != found.get(name):
             rule = f"must have {name} of shape {wanted[name]}" if name in wanted else f"must have no {name}"
             raise WeightsError(
-                str(Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec"))
+                Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec")
             )
         if weights[name].dtype.kind != "f":
             raise WeightsError(
-                str(Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again"))
+                Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again")
             )

@@ -76,7 +76,7 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
             why.strerror or str(why),
             "free some space",
         )
-        raise TrackingError(str(fault)) from error
+        raise TrackingError(fault) from error
     return target
 
 
@@ -234,6 +234,4 @@ def _check_fingerprint(home: Path, start: RunStart, artifacts: Mapping[str, byte
 
 
 def _refuse(where: Path, rule: str, value: str) -> TrackingError:
-    return TrackingError(
-        str(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again"))
-    )
+    return TrackingError(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again"))

@@ -195,9 +195,20 @@ def result():
     at = np.where(right, 10, -1)
     snapshots = {10: weights[1]}
     return Results(
-        spec, np.arange(100, 108), np.array([0, 10, 20]), loss, columns * 1.0, norms, columns, loss[:, :, None], at,
-        np.full(8, -1), weights[0], weights[2], snapshots,
-    )  # fmt: skip
+        spec=spec,
+        seeds=np.arange(100, 108),
+        steps=np.array([0, 10, 20]),
+        loss=loss,
+        accuracy=columns * 1.0,
+        weight_norm=norms,
+        right=columns,
+        outputs=loss[:, :, None],
+        solved_at=at,
+        nonfinite_at=np.full(8, -1),
+        initial=weights[0],
+        final=weights[2],
+        snapshots=snapshots,
+    )
 
 
 def test_the_table_of_a_result(result):

@@ -58,12 +58,12 @@ class SqlStore(Store):
         number, stage, folder, kind = found
         if stage != "active":
             raise TrackingError(
-                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
             )
         if str(folder).startswith("mlflow-artifacts:"):
             rule = "must keep its artifacts where this process can write them"
             raise TrackingError(
-                str(Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address"))
+                Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address")
             )
         if kind is None:
             transact(self.engine, lambda connection: _set_kind(connection, number))
@@ -224,7 +224,7 @@ def read_rows(engine: Engine, query: Any) -> list[Any]:
         return transact(engine, lambda connection: list(connection.execute(query)), write=False)
     except (ValueError, TypeError, OverflowError) as error:
         where = f"the database {engine.url.render_as_string(hide_password=True)}"
-        raise TrackingError(str(Fault(where, "must hold what MLflow files", str(error), "mend it"))) from error
+        raise TrackingError(Fault(where, "must hold what MLflow files", str(error), "mend it")) from error
 
 
 def _conditions(query: RunQuery) -> Iterator[ColumnElement[bool]]:
@@ -287,4 +287,4 @@ def _run_id() -> str:
 
 def _missing(run_id: str, location: Location) -> NoSuchRun:
     where = f"a run in {location.shown}"
-    return NoSuchRun(str(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")))
+    return NoSuchRun(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI"))

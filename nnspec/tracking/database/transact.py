@@ -74,4 +74,4 @@ def _may_pass(error: Any) -> bool:
 def _refused(engine: Engine, error: Any) -> TrackingError:
     why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     where = f"the database {engine.url.render_as_string(hide_password=True)}"
-    return TrackingError(str(Fault(where, "must take what is filed", why, "mend it and file the run again")))
+    return TrackingError(Fault(where, "must take what is filed", why, "mend it and file the run again"))
