@@ -58,7 +58,18 @@ def job(seed: int) -> Job:
     outputs = np.zeros((1, 4, 1))
     steps = 10 * np.arange(POINTS)
     cell = Results(
-        spec, np.array([seed]), steps, line, line, norms, line > 0.5, outputs, never, never, weights, weights
+        spec=spec,
+        seeds=np.array([seed]),
+        steps=steps,
+        loss=line,
+        accuracy=line,
+        weight_norm=norms,
+        right=line > 0.5,
+        outputs=outputs,
+        solved_at=never,
+        nonfinite_at=never,
+        initial=weights,
+        final=weights,
     )
     params = {**spec.flat(), **{f"more.{n}": str(n) for n in range(30)}}
     params = dict(list(params.items())[:30])

@@ -12,6 +12,7 @@ from nnspec.architecture import architecture
 from nnspec.builder import with_weights
 from nnspec.check import checked
 from nnspec.errors import NnspecError, TrainingError
+from nnspec.readback import networks
 from nnspec.report import console
 from nnspec.report.notebook import result_html
 from nnspec.results.arrays import NEVER, Results, result_lines, verdict_text
@@ -20,7 +21,7 @@ from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import open_store, read_checked_spec, read_table, read_weights
+from nnspec.tracking import open_store, read_checked_spec, read_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,4 +148,4 @@ def load(
 
 def table(run_id: str, *, uri: str | None = None) -> pd.DataFrame:
     """The per-network table of a sweep or of a single run."""
-    return read_table(run_id, open_store(Tracking(uri=uri)))
+    return networks(open_store(Tracking(uri=uri)), run_id)

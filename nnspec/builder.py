@@ -57,7 +57,7 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
         layers.append(torch.nn.Linear(dense.fan_in, dense.fan_out, dtype=kind))
-        layers.append(_module(after, kind))
+        layers.append(pointwise_module(after, kind))
     if isinstance(layers[-1], torch.nn.Identity):
         layers.pop()
     net = torch.nn.Sequential(*layers)
@@ -65,7 +65,7 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     return net
 
 
-def _module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
+def pointwise_module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
     entry, params = after.entry, dict(after.member.params)
     if entry.module in OWN:
         return OWN[entry.module]()

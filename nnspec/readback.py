@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,11 +22,11 @@ from nnspec.tracking import (
     read_checked_spec,
     read_parquet,
     read_results,
-    read_table,
     read_weights,
 )
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
 from nnspec.tracking.records import SWEEP_TAG
+from nnspec.tracking.store import RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,29 +54,35 @@ def read_axes(store: Store, run_id: str) -> list[str]:
     if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
         rule = "must be a list of texts in JSON"
         raise TrackingError(
-            str(Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes"))
+            Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")
         )
     return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
 
 
 def networks(store: Store, run_id: str) -> pd.DataFrame:
-    """One row a network of a sweep or of a single run, with every column that analysis reads.
+    """One row a network of a sweep or of a single run, with every column that analysis reads: ``cell``, what varies,
+    seed, final_loss, final_accuracy, solved, solved_at (Int64), verdict, epochs, and whatever else was measured.
+
+    A sweep that has ended has a table of its own; else its FINISHED cells are put together, with their ``run_id`` and
+    the params in which they differ (numbers where all are).
 
     Raises:
         TrackingError: there is no such run, nothing of it is finished, or what it filed is not as it must be.
     """
+    import pandas as pd
+
     facts = store.get(run_id)
     table = _own_table(store, run_id) if SWEEP_TAG in facts.tags and facts.status != "RUNNING" else None
     if table is None:
-        table = read_table(run_id, store)
-        table = table.drop(columns="cell", errors="ignore")
-        table.insert(0, "cell", table["run_id"].factorize()[0])
-    if "epochs" not in table:
-        table["epochs"] = table["train.epochs"] if "train.epochs" in table else facts.params.get("train.epochs")
-        table["epochs"] = _whole(table["epochs"], f"the param train.epochs of run {run_id}")
+        table = _joined(store, _finished(store, facts))
     if "verdict" not in table:
-        table["verdict"] = np.where(table["solved"], "solved", "unknown")
+        verdict = np.where(table["solved"], "solved", "unknown")
+        table.insert(table.columns.get_loc("solved_at") + 1, "verdict", verdict)
     table["verdict"] = table["verdict"].fillna("unknown")
+    if "epochs" not in table:
+        said = table.get("train.epochs", pd.Series(facts.params.get("train.epochs"), table.index))
+        epochs = _whole(said, f"the param train.epochs of run {run_id}")
+        table.insert(table.columns.get_loc("verdict") + 1, "epochs", epochs)
     return table
 
 
@@ -85,7 +92,7 @@ def _whole(values: pd.Series, where: str) -> np.ndarray:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     if not np.all((numbers >= 0) & (numbers < 2**53)):
         value = values[~((numbers >= 0) & (numbers < 2**53))].iloc[0]
-        raise TrackingError(str(Fault(where, "must be a whole number", f"'{value}'", "mend the param")))
+        raise TrackingError(Fault(where, "must be a whole number", f"'{value}'", "mend the param"))
     return numbers.astype(np.int64)
 
 
@@ -96,6 +103,39 @@ def _own_table(store: Store, run_id: str) -> pd.DataFrame | None:
     except TrackingError:
         return None
     return checked_results(content, f"{RESULTS} of run {run_id}", also=("cell",))
+
+
+def _finished(store: Store, facts: RunFacts) -> list[RunFacts]:
+    """The finished cells of a sweep; a single run itself."""
+    if SWEEP_TAG not in facts.tags:
+        return [facts]
+    cells = [store.get(child.run_id) for child in store.find_children(facts.run_id) if child.status == "FINISHED"]
+    if not cells:
+        rule = f"a sweep must have finished cells to show, but {facts.run_id} has none"
+        raise TrackingError(f"{rule}; run it again with resume={facts.run_id}")
+    return cells
+
+
+def _joined(store: Store, cells: Sequence[RunFacts]) -> pd.DataFrame:
+    """The results of runs one below the other, with the params in which they differ."""
+    import pandas as pd
+
+    results = [read_results(store, cell.run_id) for cell in cells]
+    keys = dict.fromkeys(key for cell in cells for key in cell.params)
+    # a param of such a name says nothing more
+    measured = {"cell", "run_id", *(str(name) for result in results for name in result)}
+    axes = [key for key in keys if len({cell.params.get(key) for cell in cells}) > 1 and key not in measured]
+    frames = []
+    for number, (cell, result) in enumerate(zip(cells, results, strict=True)):
+        about = {"cell": number, "run_id": cell.run_id, **{key: cell.params.get(key) for key in axes}}
+        own = result.drop(columns=["cell", "run_id"], errors="ignore")
+        frames.append(pd.concat([pd.DataFrame(about, index=own.index), own], axis=1))
+    joined = pd.concat(frames, ignore_index=True)
+    for key in axes:
+        numbers = pd.to_numeric(joined[key], errors="coerce")
+        if numbers.notna().all():
+            joined[key] = numbers
+    return joined
 
 
 def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
@@ -110,7 +150,7 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
     history, results = _history(store, run_id, spec), read_results(store, run_id)
     if len(results) != spec.replicates:
         rule = f"must have a row for each of the {spec.replicates} replicates"
-        raise TrackingError(str(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again")))
+        raise TrackingError(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again"))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
     known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
@@ -138,7 +178,7 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, Any]:
     table = read_parquet(store.artifact(run_id, HISTORY), where)
 
     def refused(rule: str, value: object) -> TrackingError:
-        return TrackingError(str(Fault(where, rule, str(value), "train the run again")))
+        return TrackingError(Fault(where, rule, str(value), "train the run again"))
 
     def column(name: str, kinds: str) -> np.ndarray:
         values = table[name].to_pandas().to_numpy() if name in table.column_names else np.empty(0, object)
@@ -180,13 +220,11 @@ def _snapshots(store: Store, run_id: str, spec: RunSpec) -> dict[int, dict[str, 
         step, _, name = path.partition("/")
         if not step.isascii() or not step.isdecimal():
             raise WeightsError(
-                str(
-                    Fault(
-                        f"{SNAPSHOTS} of run {run_id}",
-                        "must have tensors STEP/NAME",
-                        f"'{path}'",
-                        "train the run again",
-                    )
+                Fault(
+                    f"{SNAPSHOTS} of run {run_id}",
+                    "must have tensors STEP/NAME",
+                    f"'{path}'",
+                    "train the run again",
                 )
             )
         found.setdefault(int(step), {})[name] = tensor

@@ -192,3 +192,83 @@ def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
     assert [text for _, text in compared(bad)] == ["relu", "gelu"]
     assert cycle_from("a", {"a": ["b", "c"], "b": [], "c": ["d"], "d": ["a"]}) == ["a", "c", "d", "a"]
     assert cycle_from("b", {"a": ["b"], "b": []}) == []
+
+
+TESTS = Path(__file__).parent
+TEST_FILES = sorted(TESTS.rglob("*.py"))
+# what tests may set or name all the same: file, name, and why no parameter would do
+EXCEPTIONS = {
+    ("faults/sweeps.py", "PATIENCE_SECONDS"): "of a whole command, for which it is no setting",
+    ("fuzz/forking.py", "PATIENCE_SECONDS"): "of a whole command, for which it is no setting",
+    ("training/test_compiled.py", "OUTPUTS"): "the catalog is closed: a formula that cannot be compiled is put into it",
+}
+
+
+@cache
+def private_names() -> frozenset[str]:
+    """The names with a leading underscore that nnspec defines: functions, classes, constants, attributes of self."""
+    found = set()
+    for path in FILES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.attr)
+    return frozenset(name for name in found if is_private(name))
+
+
+def is_private(name: str) -> bool:
+    """Whether the name is nobody else's; those of protocols, as ``__init__`` and ``_repr_html_``, are everyone's."""
+    return name.startswith("_") and not name.endswith("_")
+
+
+def set_names(node: ast.AST) -> Iterator[str]:
+    """The attributes that a statement sets on something else than self, by assignment or by ``setattr``."""
+    if isinstance(node, ast.Assign):
+        yield from (target.attr for target in node.targets if isinstance(target, ast.Attribute) and foreign(target))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
+        texts = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+        yield from (str(text).rpartition(".")[2] for text in texts[:1])
+
+
+def foreign(node: ast.Attribute) -> bool:
+    """Whether an attribute is that of another object than self."""
+    return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+
+
+def trespasses(path: Path, private: frozenset[str]) -> Iterator[str]:
+    """The private names of nnspec that a test names, and the constants and private names that it sets."""
+    tree = parsed(path)
+    own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and not foreign(node)}
+    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    theirs = private - own
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("nnspec"):
+            yield from (alias.name for alias in node.names if is_private(alias.name))
+        elif isinstance(node, ast.Attribute) and foreign(node) and node.attr in theirs:
+            yield node.attr
+        yield from (name for name in set_names(node) if name.isupper() or is_private(name) or name == "__defaults__")
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_tests_use_parameters_and_public_names(path: Path) -> None:
+    file = path.relative_to(TESTS).as_posix()
+    found = set(trespasses(path, private_names()))
+    allowed = {name for where, name in EXCEPTIONS if where == file}
+    assert found == allowed, f"{file}: make it a parameter or public, not {sorted(found - allowed)}"
+
+
+def test_the_rule_for_tests_sees_what_it_forbids(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "from nnspec.builder import _secret\n"
+        "module.LIMIT = 3\n"
+        "monkeypatch.setattr('nnspec.builder.MOST', 1)\n"
+        "monkeypatch.setattr(builder, '_own', 1)\n"
+        "monkeypatch.setattr('nnspec.builder.f.__defaults__', (1,))\n"
+        "print(store._held, path._replace, shown._repr_html_())\n"
+    )
+    expected = {"_secret", "LIMIT", "MOST", "_own", "__defaults__", "_held"}
+    assert set(trespasses(bad, frozenset({"_held"}))) == expected

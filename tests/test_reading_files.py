@@ -15,7 +15,7 @@ from nnspec.errors import SHOWN_FAULTS, Fault, NnspecError, SpecError, TrackingE
 from nnspec.files import YAML_BYTES, load_yaml, open_note, read_bytes, read_yaml
 from nnspec.specs import text
 from nnspec.tracking.remote import download
-from nnspec.tracking.spool import read_spool
+from nnspec.tracking.spool import read_runs
 from nnspec.tracking.unspool import file_spool
 
 LAUGHS = "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n"
@@ -159,14 +159,14 @@ def test_an_experiment_that_is_no_small_file(
 def test_a_spools_list_that_is_no_file(make: Callable, tmp_path: Path) -> None:
     make(tmp_path / "spool.json")
     with pytest.raises(TrackingError, match="must be a folder that nnspec spooled"):
-        read_spool(tmp_path)
+        read_runs(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "1" * 10_000, "{", '{"format": 1}', "\udcff"])
 def test_a_spools_list_that_is_no_list(content: str, tmp_path: Path) -> None:
     (tmp_path / "spool.json").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(TrackingError, match="must be a folder that nnspec spooled"):
-        read_spool(tmp_path)
+        read_runs(tmp_path)
 
 
 def test_a_spools_lock_is_no_way_out(tmp_path: Path) -> None:

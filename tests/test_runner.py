@@ -23,13 +23,14 @@ from nnspec.execute.pool import Lost
 from nnspec.journal.filer import UNFILED
 from nnspec.journal.parent import Parent
 from nnspec.journal.recording import FAILURE_TAG
+from nnspec.readback import networks
 from nnspec.report import console
 from nnspec.results.events import Begun, TrainedCell
 from nnspec.runner import Outcome, run
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import Store, open_store, read_table
+from nnspec.tracking import Store, open_store
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, PROCESS_TAG
 
@@ -108,7 +109,7 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
     assert links(said) == [
         f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"
     ]
-    np.testing.assert_array_equal(read_table(outcome.run_ids[0], store())["final_loss"], outcome.table()["final_loss"])
+    np.testing.assert_array_equal(networks(store(), outcome.run_ids[0])["final_loss"], outcome.table()["final_loss"])
 
 
 def test_a_sweep_is_a_parent_with_the_cells_as_its_children(spec_of: SpecOf) -> None:
@@ -134,7 +135,7 @@ def test_a_sweep_is_a_parent_with_the_cells_as_its_children(spec_of: SpecOf) -> 
         assert facts.params == cell.spec.flat()
     table = outcome.table()
     assert table["optimizer.lr"].tolist() == [lr for lr in (0.01, 0.1, 0.5) for _ in range(4)]
-    filed = read_table(outcome.parent, store()).sort_values(["optimizer.lr", "seed"])
+    filed = networks(store(), outcome.parent).sort_values(["optimizer.lr", "seed"])
     np.testing.assert_array_equal(filed["final_loss"], table["final_loss"])
     assert outcome.cells == {}  # a sweep keeps no arrays unless asked
     assert outcome.objective == pytest.approx(np.median(table["final_loss"]))

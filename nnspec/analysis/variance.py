@@ -79,12 +79,12 @@ def _squares(groups: Groups, kept: list[int], rates: np.ndarray) -> tuple[dict[s
     terms: list[Term] = [*combinations(kept, 1), *combinations(kept, 2)]
     sizes = [len(level) for level in groups.levels]
     complete = len(groups) == int(np.prod([sizes[a] for a in kept]))
-    measured = _complete(groups, terms, rates) if complete else _incomplete(groups, terms, rates)
+    measured = by_means(groups, terms, rates) if complete else by_least_squares(groups, terms, rates)
     name = {term: " x ".join(short(groups.levels[a].axis) for a in term) for term in terms}
     return {name[t]: s for t, (s, _) in measured.items()}, {name[t]: d for t, (_, d) in measured.items()}
 
 
-def _complete(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term, tuple[float, int]]:
+def by_means(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term, tuple[float, int]]:
     """Sums of squares of means over a full grid, which are orthogonal: an interaction is what its table adds to its
     margins."""
     raw: dict[Term, float] = {}
@@ -99,7 +99,7 @@ def _complete(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term
     return found
 
 
-def _incomplete(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term, tuple[float, int]]:
+def by_least_squares(groups: Groups, terms: list[Term], rates: np.ndarray) -> dict[Term, tuple[float, int]]:
     """What each term adds to all terms that do not contain it, by least squares; [g, columns] of indicators a term."""
     width = {term: int(np.prod([len(groups.levels[a]) for a in term])) for term in terms}
     if sum(width.values()) > MOST_COLUMNS:

@@ -46,7 +46,7 @@ def spools_in(folder: Path) -> list[Path]:
     found = spools(folder)
     if not found:
         rule = f"must be nnspec-unfiled or a folder spool-* with a {MANIFEST}"
-        raise UsageError(str(Fault("the folder to file", rule, f"'{folder}'", "give the one that the message named")))
+        raise UsageError(Fault("the folder to file", rule, f"'{folder}'", "give the one that the message named"))
     return found
 
 

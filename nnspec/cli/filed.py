@@ -64,7 +64,7 @@ def opened(uri: str | None, make: bool = False) -> Iterator[Store]:
     location = locate(settings)
     if location.file is not None and not location.file.exists() and not make:
         remedy = "go to the folder of your runs, or name their store with --uri"
-        raise UsageError(str(Fault("the store", "must be there to be read", f"{location.shown}, which is not", remedy)))
+        raise UsageError(Fault("the store", "must be there to be read", f"{location.shown}, which is not", remedy))
     store = open_store(settings)
     try:
         yield store
@@ -102,16 +102,12 @@ def find_run(store: Store, words: str) -> str:
     where = f"a run in {store.location.shown}"
     if not found:
         raise UsageError(
-            str(Fault(where, f"must be named by {RUN}", f"'{words}', which none has", "look it up in the MLflow UI"))
+            Fault(where, f"must be named by {RUN}", f"'{words}', which none has", "look it up in the MLflow UI")
         )
     named = ", ".join(f"{run.run_id[:12]} ({run.name})" for run in found[:MOST_NAMED])
     more = " and more" if len(found) > MOST_NAMED else ""
     raise UsageError(
-        str(
-            Fault(
-                where, "must be named so that no other is meant", f"'{words}', which may be {named}{more}", "give an id"
-            )
-        )
+        Fault(where, "must be named so that no other is meant", f"'{words}', which may be {named}{more}", "give an id")
     )
 
 
@@ -122,6 +118,6 @@ def folder(path: str) -> Path:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            str(Fault("--out", "must be a folder that can be made", f"'{path}' ({error.strerror})", "name another"))
+            Fault("--out", "must be a folder that can be made", f"'{path}' ({error.strerror})", "name another")
         ) from error
     return target

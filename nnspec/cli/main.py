@@ -82,7 +82,7 @@ def check_text(words: Sequence[str]) -> None:
     for word in words:
         if "\0" in word or any("\ud800" <= character <= "\udfff" for character in word):
             raise ArgumentError(
-                str(Fault("an argument", "must be UTF-8 text without zero bytes", f"'{word[:80]}'", "type it anew"))
+                Fault("an argument", "must be UTF-8 text without zero bytes", f"'{word[:80]}'", "type it anew")
             )
 
 
@@ -97,7 +97,7 @@ def check_folder() -> None:
     except OSError as error:
         rule = "must be there"
         raise NnspecError(
-            str(Fault("the working folder", rule, f"none ({error.strerror})", "it was deleted; cd to another"))
+            Fault("the working folder", rule, f"none ({error.strerror})", "it was deleted; cd to another")
         ) from None
 
 

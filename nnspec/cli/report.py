@@ -46,4 +46,4 @@ def write(target: Path, files: dict[str, bytes]) -> None:
             (target / name).write_bytes(content)
     except OSError as error:
         fault = Fault("--out", "must be a folder that can be written", f"'{target}' ({error.strerror})", "name another")
-        raise UsageError(str(fault)) from error
+        raise UsageError(fault) from error

@@ -71,4 +71,4 @@ def write_parquet(frame: pd.DataFrame, path: str) -> None:
         frame.to_parquet(target, index=False)
     except OSError as error:
         fault = Fault("--parquet", "must be a file that can be made", f"'{path}' ({error.strerror})", "name another")
-        raise UsageError(str(fault)) from error
+        raise UsageError(fault) from error

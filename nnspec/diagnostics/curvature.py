@@ -43,11 +43,11 @@ def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
     found = []
     for part in torch.split(padded(problem, flat), max(1, ROOM // numbers // lane) * lane):
         along = Curvature(problem, part)
-        found.append(_eigenvalues(along.hessian() if exact else lanczos(along, STEPS)))
+        found.append(both_ends(along.hessian() if exact else lanczos(along, STEPS)))
     return torch.cat(found)[: len(flat)].T.numpy()
 
 
-def _eigenvalues(matrices: Tensor) -> Tensor:
+def both_ends(matrices: Tensor) -> Tensor:
     """The smallest and the largest eigenvalue of symmetric matrices [m, p, p]: [m, 2]; NaN where the matrix is not
     finite, which LAPACK would answer with an error for all.
 

@@ -50,7 +50,7 @@ class Filer:
 
     def __post_init__(self) -> None:
         self._waiting: deque[tuple[Item | None, int]] = deque()
-        self._held = 0  # bytes of what waits and of what is filed at present
+        self._held = 0
         self._changed = threading.Condition()
         self._crash: BaseException | None = None
         self._starts: dict[
@@ -68,6 +68,12 @@ class Filer:
                 self._changed.wait(1)
             self._raise_crash()
             self._enter(item, size)
+
+    @property
+    def held(self) -> int:
+        """Bytes of what waits and of what is filed at present."""
+        with self._changed:
+            return self._held
 
     def finish(self) -> None:
         """Wait until everything handed over is filed, or spooled where the store failed."""
@@ -197,10 +203,10 @@ def places() -> Iterator[Path]:
     with suppress(RuntimeError):  # a user without a home
         yield Path.home() / UNFILED
     with suppress(OSError):  # no folder for temporary files takes any
-        yield _temporary()
+        yield temporary_place()
 
 
 @cache
-def _temporary() -> Path:
+def temporary_place() -> Path:
     """A folder of this process's own: others can write where temporary files are, and must not foresee its name."""
     return Path(tempfile.gettempdir(), f"{UNFILED}-{uuid.uuid4().hex}")

@@ -48,10 +48,16 @@ class _Plan:
 
 @dataclass
 class Collector:
-    """Takes in trained cells and keeps what a report shows of them. ``axes`` are columns of the sweep's table."""
+    """Takes in trained cells and keeps what a report shows of them. ``axes`` are columns of the sweep's table.
+
+    It keeps the losses of at most ``most_curves`` networks a level, and at most ``most_candidates`` networks of each
+    group and outcome.
+    """
 
     specs: Sequence[RunSpec]
     axes: Sequence[str]
+    most_curves: int = CURVES
+    most_candidates: int = CANDIDATES
     _plan: _Plan | None = None
     _losses: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, bool], list[_Candidate]] = field(default_factory=dict)
@@ -59,7 +65,7 @@ class Collector:
     def add(self, cell: TrainedCell) -> None:
         """Take in one cell; its index is that of its spec."""
         if self._plan is None:
-            self._plan = plan(self.specs, self.axes)
+            self._plan = plan(self.specs, self.axes, self.most_curves)
         if cell.index in self._plan.band:
             level, replicates = self._plan.band[cell.index]
             self._losses.setdefault(level, {})[cell.index] = _thinned(cell.result, replicates)
@@ -77,6 +83,10 @@ class Collector:
             bands[self._plan.bands[level]] = (parts[0][0], np.concatenate([loss for _, loss in parts]))
         return bands
 
+    def kept(self) -> dict[tuple[int, bool], int]:
+        """How many networks are kept of each group and outcome."""
+        return {key: len(candidates) for key, candidates in self._candidates.items()}
+
     def shown(self) -> list[Shown]:
         """Of each group, the solved and the failed network of median final loss."""
         found = []
@@ -93,7 +103,7 @@ class Collector:
         rows = np.flatnonzero(cell.result.solved == key[1])
         if not len(rows):
             return
-        most = _candidates(cell.result)
+        most = _affordable(cell.result, self.most_candidates)
         ranks = _ranks(cell.index, rows)
         kept = self._candidates.setdefault(key, [])
         for i in np.argsort(ranks, kind="stable")[:most]:
@@ -107,8 +117,9 @@ class Collector:
                 del kept[most:]
 
 
-def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
-    """Which networks of a sweep a report shows, from the specs alone."""
+def plan(specs: Sequence[RunSpec], axes: Sequence[str], most_curves: int = CURVES) -> _Plan:
+    """Which networks of a sweep a report shows, from the specs alone; ``most_curves`` of a level have their losses
+    drawn."""
     import pandas as pd
 
     from nnspec.analysis.levels import group_by, levels_of, widest
@@ -130,7 +141,7 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str]) -> _Plan:
     for level in levels:
         cells, epochs = _longest(specs, np.flatnonzero(codes == level))
         names[level] += epochs
-        band.update({index: (int(level), replicates) for index, replicates in _sample(specs, cells)})
+        band.update({index: (int(level), replicates) for index, replicates in _sample(specs, cells, most_curves)})
     chosen = set(evenly(len(group_labels), GROUPS))
     group = {index: int(code) for index, code in enumerate(group_codes) if code in chosen}
     return _Plan(names, band, group_labels, group)
@@ -146,10 +157,10 @@ def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], st
     ) > 1 else ""
 
 
-def _sample(specs: Sequence[RunSpec], cells: Sequence[int]) -> list[tuple[int, np.ndarray]]:
-    """At most ``CURVES`` networks of the cells, evenly over all: (cell, its replicates)."""
+def _sample(specs: Sequence[RunSpec], cells: Sequence[int], most: int) -> list[tuple[int, np.ndarray]]:
+    """At most ``most`` networks of the cells, evenly over all: (cell, its replicates)."""
     ends = np.cumsum([specs[i].replicates for i in cells])
-    places = np.asarray(evenly(int(ends[-1]), CURVES))
+    places = np.asarray(evenly(int(ends[-1]), most))
     which = np.searchsorted(ends, places, side="right")
     starts = np.concatenate([[0], ends[:-1]])
     return [(cells[j], places[which == j] - starts[j]) for j in np.unique(which)]
@@ -162,9 +173,9 @@ def _thinned(result: Results, replicates: np.ndarray) -> tuple[np.ndarray, np.nd
         return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
 
 
-def _candidates(result: Results) -> int:
+def _affordable(result: Results, most: int) -> int:
     size = sum(tensor[0].nbytes for tensor in result.final.values())
-    return int(np.clip(ROOM // max(1, size * MOMENTS * GROUPS * 2), 1, CANDIDATES))
+    return int(np.clip(ROOM // max(1, size * MOMENTS * GROUPS * 2), 1, most))
 
 
 def _candidate(rank: int, label: str, result: Results, row: int) -> _Candidate:

@@ -63,15 +63,15 @@ class Drawer:
     def __init__(self, draw: Draw, prepare: Callable[[], None]):
         # Forked before any thread of ours is there; a fork also has NumPy and pandas already.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        self._here, there = context.Pipe()
-        inherited = self._here if sys.platform == "linux" else None
-        self._process = context.Process(
+        self.pipe, there = context.Pipe()
+        inherited = self.pipe if sys.platform == "linux" else None
+        self.process = context.Process(
             target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True
         )
         with held_back():
-            self._process.start()
+            self.process.start()
         # Python would wait for it as it ends, and it for what to draw
-        Finalize(self, self._process.kill, exitpriority=0)
+        Finalize(self, self.process.kill, exitpriority=0)
         there.close()
         self.asked = False
 
@@ -79,7 +79,7 @@ class Drawer:
         """Begin to draw."""
         self.asked = True
         try:
-            self._here.send(material)
+            self.pipe.send(material)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ReportError(self._death()) from error
 
@@ -90,9 +90,9 @@ class Drawer:
             ReportError: it could not be drawn, with the reason.
         """
         try:
-            if not self._here.poll(patience):
+            if not self.pipe.poll(patience):
                 raise ReportError(f"it was not drawn within {patience:g} s")
-            files, seconds, reason = self._here.recv()
+            files, seconds, reason = self.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             raise ReportError(self._death()) from error
         finally:
@@ -103,13 +103,13 @@ class Drawer:
 
     def stop(self) -> None:
         """End the process."""
-        self._here.close()
-        self._process.kill()  # also if it is stopped, which no request to end would reach
-        self._process.join()
+        self.pipe.close()
+        self.process.kill()  # also if it is stopped, which no request to end would reach
+        self.process.join()
 
     def _death(self) -> str:
-        self._process.join(1)
-        return f"its process died (status {self._process.exitcode})"
+        self.process.join(1)
+        return f"its process died (status {self.process.exitcode})"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nnspec.analysis.draw import png
 from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
-from nnspec.analysis.plane_figures import UnitLines, lines_info
+from nnspec.analysis.plane_figures import UnitLines
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
 from nnspec.analysis.sweep_figures import (
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 def run_report(
     result: Results,
     surfaces: Sequence[Mapping[str, Any]] = (),
-    lines: Sequence[UnitLines] | None = None,
+    lines: Sequence[UnitLines] = (),
     gradient_norms: Mapping[str, ArrayLike] | None = None,
     histograms: Mapping[str, Mapping[str, ArrayLike]] | None = None,
     activations: Sequence[ActivationCurve] = (),
     *,
     gradient_steps: ArrayLike | None = None,
-    points: ArrayLike = (),
-    targets: ArrayLike = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -50,18 +48,15 @@ def run_report(
 
     Args:
         surfaces: of one network over time (or several networks), as in ``sweep_report``.
-        lines: from ``lines_info``; None draws them for ``typical(result)`` where the first layer has two inputs.
+        lines: from ``lines_info``.
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
-        points: [n, 2] data, for the lines.
-        targets: [n].
     """
     table = table_of(result)
-    drawn = own_lines(result, points, targets) if lines is None else lines
     sections = [
         *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
-        *_pictures(surfaces, drawn, histograms, activations, tolerance(result.spec)),
+        *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
 
@@ -84,27 +79,6 @@ def typical(result: Results, solved: bool) -> int | None:
         return None
     loss = np.nan_to_num(result.final_loss[rows], nan=np.inf, posinf=np.inf)
     return int(rows[np.argsort(loss, kind="stable")[(len(rows) - 1) // 2]])
-
-
-def own_lines(result: Results, points: ArrayLike = (), targets: ArrayLike = (), label: str = "") -> list[UnitLines]:
-    """``lines_info`` of a typical solved and a typical failed replicate, with all kept snapshots; none unless two
-    inputs."""
-    layer = next((name for name, value in result.initial.items() if name.endswith("weight")), None)
-    bias = layer.removesuffix("weight") + "bias" if layer else ""
-    if layer is None or result.initial[layer].ndim != 3 or result.initial[layer].shape[2] != 2:
-        return []
-    moments = [result.initial, *(result.snapshots[step] for step in sorted(result.snapshots)), result.final]
-    found = []
-    for done, word in ((True, "solved"), (False, "failed")):
-        replicate = typical(result, done)
-        if replicate is None:
-            continue
-        weights = [moment[layer][replicate] for moment in moments]
-        biases = [moment[bias][replicate] if bias in moment else np.zeros(len(weights[0])) for moment in moments]
-        found.append(
-            lines_info(weights, biases, points, targets, f"{label} {word}, seed {int(result.seeds[replicate])}".strip())
-        )
-    return found
 
 
 def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:

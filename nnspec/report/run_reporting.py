@@ -4,6 +4,7 @@ time."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import activation_curves, on_the_plane, plane_data, surfaces
+from nnspec.report.showing import Shown, activation_curves, first_lines, on_the_plane, surfaces
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
@@ -23,6 +24,10 @@ from nnspec.tracking.artifacts import SPEC
 MOST_CELLS = 120  # of a filed sweep that are read back; the table has all
 MOST_SURFACES = 12
 MOST_REPLICATES = 25  # whose gradients are computed
+
+if TYPE_CHECKING:
+    from nnspec.analysis.plane_figures import UnitLines
+
 Weights = Mapping[str, np.ndarray]
 
 
@@ -53,17 +58,14 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
     if facts.status == "RUNNING":
         raise TrackingError(f"a report needs a run that has ended, but {run_id} is RUNNING; wait for it")
     cell = read_cell(store, run_id)
-    points, targets = plane_data(cell.spec) if on_the_plane(cell.spec) else ((), ())
     page, pictures = run_report(
         cell.result,
         surfaces_over_time(cell),
-        None,
+        lines_over_time(cell),
         gradient_norms(cell.result),
         histograms(cell.result),
         activation_curves([cell.spec], MOST_ACTIVATIONS),
         gradient_steps=list(moments(cell.result)),
-        points=points,
-        targets=targets,
         command=f"python run.py spec={SPEC}",
         spec_yaml=store.artifact(run_id, SPEC).decode(),
         title=facts.name,
@@ -83,15 +85,9 @@ def moments(result: Results) -> dict[int, Weights]:
 def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     """The output over the plane at up to ``MOST_SURFACES`` moments: of the only network, else of a typical solved and
     failed one."""
-    from nnspec.report.run_page import typical
-
     if not on_the_plane(cell.spec):
         return []
-    chosen = [
-        (word, row)
-        for word, done in (("solved", True), ("failed", False))
-        if (row := typical(cell.result, done)) is not None
-    ]
+    chosen = _typical(cell.result)
     over_time = moments(cell.result)
     steps = [list(over_time)[i] for i in evenly(len(over_time), max(2, MOST_SURFACES // len(chosen)))]
     found = []
@@ -100,6 +96,26 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
         networks = [{key: tensor[row] for key, tensor in over_time[step].items()} for step in steps]
         found += surfaces(cell.spec, networks, [f"{name}epoch {step}" for step in steps])
     return found
+
+
+def lines_over_time(cell: TrainedCell) -> list[UnitLines]:
+    """Where the units of the first layer are zero at all moments, of a typical solved and failed network; none unless
+    two inputs."""
+    if not on_the_plane(cell.spec):
+        return []
+    found = []
+    for word, row in _typical(cell.result):
+        weights = [{name: tensor[row] for name, tensor in moment.items()} for moment in moments(cell.result).values()]
+        found.append(first_lines(Shown(f"{word}, seed {int(cell.result.seeds[row])}", cell.spec, weights)))
+    return found
+
+
+def _typical(result: Results) -> list[tuple[str, int]]:
+    """The replicates that stand for the solved and the failed ones."""
+    from nnspec.report.run_page import typical
+
+    rows = {"solved": typical(result, True), "failed": typical(result, False)}
+    return [(word, row) for word, row in rows.items() if row is not None]
 
 
 def gradient_norms(result: Results) -> dict[str, np.ndarray]:

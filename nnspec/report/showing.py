@@ -65,12 +65,14 @@ def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) 
 def unit_lines(shown: Shown) -> UnitLines | None:
     """Where the units of the first hidden layer are zero, from the first moment to the last; None without hidden
     units."""
+    return first_lines(shown) if architecture(shown.spec).hidden else None
+
+
+def first_lines(shown: Shown) -> UnitLines:
+    """Where the units of the first layer are zero, from the first moment to the last; a perceptron has no other."""
     from nnspec.analysis.plane_figures import lines_info
 
-    shape = architecture(shown.spec)
-    if not shape.hidden:
-        return None
-    first = shape.dense[0].name
+    first = architecture(shown.spec).dense[0].name
     weights = [moment[f"{first}.weight"] for moment in shown.moments]
     biases = [moment[f"{first}.bias"] for moment in shown.moments]
     return lines_info(weights, biases, *plane_data(shown.spec), label=shown.label)

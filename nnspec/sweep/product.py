@@ -28,7 +28,8 @@ class NotPlain(Exception):
 
 
 class Product:
-    """The configs of the rows of a sweep; ``sections`` has the axes that each top-level key depends on.
+    """The configs of the rows of a sweep; ``sections`` has the axes that each top-level key depends on,
+    ``composed`` what Hydra composed: the combinations of groups, or the first alone.
 
     Raises:
         NotPlain: the configs cannot be put together from sections.
@@ -43,8 +44,8 @@ class Product:
         self._values = [i for i, axis in enumerate(self.axes) if not axis.group]
         self._require_plain_values()
         first = tuple(0 for _ in self._groups)
-        self._composed: dict[Row, dict[str, Any]] = {first: composer.container(self._lines(first))}
-        self.first = self._composed[first]
+        self.composed: dict[Row, dict[str, Any]] = {first: composer.container(self._lines(first))}
+        self.first = self.composed[first]
         found = leaves(composer, self._lines(first), [self.axes[i] for i in self._groups]) if self._groups else []
         self._leaves = None if found is None else dict(zip(self._groups, found, strict=True))
         if self._leaves and not self._leaves_plain():
@@ -86,9 +87,9 @@ class Product:
     def _container(self, combination: Row) -> dict[str, Any]:
         if self._leaves is not None:
             combination = tuple(0 for _ in self._groups)
-        if combination not in self._composed:
-            self._composed[combination] = self.composer.container(self._lines(combination))
-        return self._composed[combination]
+        if combination not in self.composed:
+            self.composed[combination] = self.composer.container(self._lines(combination))
+        return self.composed[combination]
 
     def _lines(self, combination: Row) -> list[str]:
         return self._statement.lines(dict(zip(self._groups, combination, strict=True)))
@@ -148,7 +149,7 @@ class Product:
 
     def _interpolated(self) -> bool:
         values = [value for axis in self.axes for value in axis.values if not isinstance(value, (int, float))]
-        sources: list[object] = [*self._composed.values(), values]
+        sources: list[object] = [*self.composed.values(), values]
         sources += [leaf.sections for leaf in (self._leaves or {}).values()]
         written = [text for source in sources for text in _texts(source) if "${" in text]
         if any("hydra" in text for text in written):

@@ -5,7 +5,6 @@ from nnspec.tracking.opening import open_store as open_store
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec
 from nnspec.tracking.read import read_spec as read_spec
-from nnspec.tracking.read import read_table as read_table
 from nnspec.tracking.read import read_weights as read_weights
 from nnspec.tracking.records import DatasetInfo as DatasetInfo
 from nnspec.tracking.records import RunEnd as RunEnd

@@ -77,7 +77,7 @@ class ClientStore(Store):
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         self.location = location
         self._patience = patience or Patience(location)
-        self._client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
+        self.client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
         self._threads = ThreadPoolExecutor(THREADS if location.kind == "http" else 1, "nnspec-file")
         self._lock = threading.Lock()
         self._dataset_lock = threading.Lock()
@@ -90,13 +90,13 @@ class ClientStore(Store):
 
     def experiment(self, name: str) -> str:
         checked_experiment(name)
-        found = self._call(lambda: self._client.get_experiment_by_name(name)) or self._new_experiment(name)
+        found = self._call(lambda: self.client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
             raise TrackingError(
-                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
             )
         if EXPERIMENT_KIND[0] not in found.tags:
-            self._call(lambda: self._client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
+            self._call(lambda: self.client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
         return str(found.experiment_id)
 
     def _new_experiment(self, name: str) -> Any:
@@ -106,11 +106,11 @@ class ClientStore(Store):
 
         def make() -> Any:
             try:
-                self._client.create_experiment(name, folder)
+                self.client.create_experiment(name, folder)
             except MlflowException:
-                if self._client.get_experiment_by_name(name) is None:
+                if self.client.get_experiment_by_name(name) is None:
                     raise
-            return self._client.get_experiment_by_name(name)
+            return self.client.get_experiment_by_name(name)
 
         return self._call(make)
 
@@ -121,7 +121,7 @@ class ClientStore(Store):
         params, tags = clipped(start)
 
         def create() -> Run:
-            return self._client.create_run(experiment_id, start.start_time, tags, start.name[:NAME_LIMIT])
+            return self.client.create_run(experiment_id, start.start_time, tags, start.name[:NAME_LIMIT])
 
         def same() -> list[Run]:
             marks = [_tag_is(key, tags[key]) for key in IDENTITY_TAGS if key in tags]
@@ -153,7 +153,7 @@ class ClientStore(Store):
         """File the data set. MLflow fails one of two runs that bring a new one at once, so the first goes alone."""
 
         def log() -> None:
-            self._call(lambda: self._client.log_inputs(run_id, [_dataset_input(info)]))
+            self._call(lambda: self.client.log_inputs(run_id, [_dataset_input(info)]))
 
         if (experiment_id, info) in self._datasets:
             log()
@@ -172,12 +172,12 @@ class ClientStore(Store):
     def _finish(self, end: RunEnd) -> None:
         self._write_artifacts(end.run_id, end.artifacts)
         self._log(end.run_id, self._fresh(end.run_id, end.all_history(), end.end_time), tags=clipped_tags(end.tags))
-        self._call(lambda: self._client.set_terminated(end.run_id, end.status, end.end_time))
+        self._call(lambda: self.client.set_terminated(end.run_id, end.status, end.end_time))
         duplicates = self._doubtful.pop(end.run_id, None)
         if duplicates is not None:
             for run in self._call(duplicates):  # not self.delete: a thread of the pool must not wait for the pool
                 if run.info.run_id != end.run_id:
-                    self._call(lambda run_id=run.info.run_id: self._client.delete_run(run_id))  # type: ignore[misc]
+                    self._call(lambda run_id=run.info.run_id: self.client.delete_run(run_id))  # type: ignore[misc]
 
     def add_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
         artifact_root(self._artifact_uri(run_id))  # this run may be a stranger's
@@ -193,7 +193,7 @@ class ClientStore(Store):
             return
         with tempfile.TemporaryDirectory(prefix="nnspec-") as folder:
             write_files(Path(folder), files)
-            self._call(lambda: self._client.log_artifacts(run_id, folder))
+            self._call(lambda: self.client.log_artifacts(run_id, folder))
 
     def _fresh(self, run_id: str, history: Mapping[str, Series], timestamp: int) -> list[Metric]:
         """The points that lie behind the last one filed."""
@@ -215,7 +215,7 @@ class ClientStore(Store):
     def _last_steps(self, run_id: str) -> dict[str, int]:
         if run_id not in self._filed:  # another process began this run
             keys = self._run(run_id).data.metrics
-            read = functools.partial(self._client.get_metric_history, run_id)
+            read = functools.partial(self.client.get_metric_history, run_id)
             histories = {key: self._call(functools.partial(read, key)) for key in keys}
             self._filed[run_id] = {key: max(point.step for point in points) for key, points in histories.items()}
         return self._filed[run_id]
@@ -239,7 +239,7 @@ class ClientStore(Store):
         ]
         for index in range(max(len(part) for part in parts)):
             batch = [part[index] if index < len(part) else () for part in parts]
-            write = functools.partial(self._client.log_batch, run_id, synchronous=True)
+            write = functools.partial(self.client.log_batch, run_id, synchronous=True)
             self._call(functools.partial(write, *batch))
             for metric in batch[0]:
                 self._filed.setdefault(run_id, {})[metric.key] = metric.step
@@ -251,7 +251,7 @@ class ClientStore(Store):
 
     def _experiments(self) -> list[str]:
         """Those that are not deleted."""
-        found = self._call(lambda: list(self._client.search_experiments(max_results=EXPERIMENTS)))
+        found = self._call(lambda: list(self.client.search_experiments(max_results=EXPERIMENTS)))
         return [experiment.experiment_id for experiment in found]
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
@@ -269,17 +269,15 @@ class ClientStore(Store):
 
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
         if end_time is None:
-            self._each(lambda run_id: self._call(lambda: self._client.update_run(run_id, status)), run_ids)
+            self._each(lambda run_id: self._call(lambda: self.client.update_run(run_id, status)), run_ids)
         else:
-            self._each(
-                lambda run_id: self._call(lambda: self._client.set_terminated(run_id, status, end_time)), run_ids
-            )
+            self._each(lambda run_id: self._call(lambda: self.client.set_terminated(run_id, status, end_time)), run_ids)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._log(run_id, tags=clipped_tags(tags))
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        self._each(lambda run_id: self._call(lambda: self._client.delete_run(run_id)), run_ids)
+        self._each(lambda run_id: self._call(lambda: self.client.delete_run(run_id)), run_ids)
 
     def artifact(self, run_id: str, path: str) -> bytes:
         return download(self.location, run_id, path, self._run(run_id).info.artifact_uri)
@@ -291,7 +289,7 @@ class ClientStore(Store):
         from mlflow.exceptions import MlflowException
 
         try:
-            return self._patience.call(lambda: self._client.get_run(run_id))
+            return self._patience.call(lambda: self.client.get_run(run_id))
         except TrackingError as error:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
@@ -301,7 +299,7 @@ class ClientStore(Store):
                     f"'{clip(run_id, 40)}'",
                     "look its id up in the MLflow UI",
                 )
-                raise NoSuchRun(str(fault)) from error
+                raise NoSuchRun(fault) from error
             raise
 
     def _search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:
@@ -312,7 +310,7 @@ class ClientStore(Store):
         by = [f"attributes.start_time {order}", f"attributes.run_id {order}"]
         while True:
             page = self._call(
-                lambda token=token: self._client.search_runs(
+                lambda token=token: self.client.search_runs(
                     experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token
                 )  # type: ignore[misc]
             )
@@ -395,6 +393,6 @@ def _quoted(value: str) -> str:
     quote = "'" if "'" not in value else '"'
     if quote in value:
         raise TrackingError(
-            str(Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run"))
+            Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run")
         )
     return f"{quote}{value}{quote}"

@@ -201,5 +201,5 @@ def refuse(where: str, field: str, rule: str, value: object) -> TrackingError:
     """The error of a spooled run with a field that is not as it must be."""
     shown = text(value) if value is None or isinstance(value, (bool, int, float)) else repr(value)
     return TrackingError(
-        str(Fault(f"spooled {where}: {field}", rule, clip(shown, _LONGEST), "mend it, or train the run again"))
+        Fault(f"spooled {where}: {field}", rule, clip(shown, _LONGEST), "mend it, or train the run again")
     )

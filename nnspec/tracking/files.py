@@ -37,9 +37,7 @@ def artifact_root(uri: str) -> Path | None:
     root = local_path(uri) if isinstance(uri, str) and uri else Path("..")
     if root is not None and (".." in root.parts or "\0" in str(root)):
         rule = "must be a folder without '..'"
-        raise TrackingError(
-            str(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store"))
-        )
+        raise TrackingError(Fault("the artifact folder that the store names", rule, f"'{uri}'"[:200], "mend the store"))
     return root
 
 
@@ -64,11 +62,7 @@ def inside(root: Path, target: Path) -> None:
     if not target.resolve().is_relative_to(root.resolve()):
         rule = "must lie below the folder of its run"
         raise TrackingError(
-            str(
-                Fault(
-                    f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link"
-                )
-            )
+            Fault(f"the artifact {target.relative_to(root)}", rule, "a link that leads elsewhere", "remove the link")
         )
 
 
@@ -84,7 +78,7 @@ def checked_path(path: str) -> str:
     control = any(ord(character) < 32 or character in '\\:*?"<>|%' for character in path)
     if odd or control or len(path) > PATH_LIMIT or posixpath.isabs(path):
         rule = "must be a plain relative path inside the artifact folder"
-        raise TrackingError(str(Fault("an artifact", rule, repr(path[:80]), "rename it")))
+        raise TrackingError(Fault("an artifact", rule, repr(path[:80]), "rename it"))
     return path
 
 
@@ -118,7 +112,7 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
             error.strerror or str(error),
             "make room on the disk and file them again",
         )
-        raise TrackingError(str(fault)) from error
+        raise TrackingError(fault) from error
 
 
 def _fill(folder: str, files: Mapping[str, bytes]) -> None:

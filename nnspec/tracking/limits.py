@@ -65,7 +65,7 @@ def checked_key(key: str) -> str:
         f"must have at most {KEY_LIMIT} letters, digits, spaces and any of _ - . : /, and be no path that leads "
         "elsewhere"
     )
-    raise TrackingError(str(Fault("the name of a param, metric or tag", rule, f"'{clip(key, 80)}'", "rename it")))
+    raise TrackingError(Fault("the name of a param, metric or tag", rule, f"'{clip(key, 80)}'", "rename it"))
 
 
 def checked_experiment(name: str) -> str:
@@ -77,7 +77,7 @@ def checked_experiment(name: str) -> str:
     if name.strip() and len(name) <= EXPERIMENT_LIMIT and name.isprintable():
         return name
     rule = f"must have 1 to {EXPERIMENT_LIMIT} characters that print, and not only spaces"
-    raise TrackingError(str(Fault("tracking.experiment", rule, repr(clip(name, 80)), "name it otherwise")))
+    raise TrackingError(Fault("tracking.experiment", rule, repr(clip(name, 80)), "name it otherwise"))
 
 
 def sanitized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

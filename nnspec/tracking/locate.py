@@ -147,7 +147,7 @@ def _file_store(uri: str, environ: Mapping[str, str]) -> Location:
 
 def refuse(rule: str, uri: str, remedy: str) -> TrackingError:
     """The error of a URI that breaks ``rule``; a password in it is masked."""
-    return TrackingError(str(Fault("tracking.uri", rule, f"'{Location(uri, '').shown}'", remedy)))
+    return TrackingError(Fault("tracking.uri", rule, f"'{Location(uri, '').shown}'", remedy))
 
 
 def unreachable(location: Location, why: object) -> TrackingError:

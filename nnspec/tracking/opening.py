@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from nnspec.errors import Fault, TrackingError
 from nnspec.settings import Tracking
 from nnspec.terminal import complain
@@ -10,10 +12,11 @@ from nnspec.tracking.locate import Location
 from nnspec.tracking.store import Store
 
 
-def open_store(settings: Tracking) -> Store:
+def open_store(settings: Tracking, known_revisions: Collection[str] | None = None) -> Store:
     """The store that the settings mean, reached and ready, with the writer they ask for.
 
-    ``writer='auto'`` is the bulk writer for a database whose schema it has been tested with, else the client.
+    ``writer='auto'`` is the bulk writer for a database whose schema it has been tested with (``known_revisions``, by
+    default ``schema.KNOWN_REVISIONS``), else the client.
 
     Raises:
         TrackingError: if the URI is none, the store does not answer within seconds, or the writer does not fit it.
@@ -27,7 +30,7 @@ def open_store(settings: Tracking) -> Store:
         return _client(location)
     if settings.writer == "client":
         return _client(location)
-    return _database(location, settings.writer)
+    return _database(location, settings.writer, known_revisions)
 
 
 def _client(location: Location) -> Store:
@@ -36,15 +39,16 @@ def _client(location: Location) -> Store:
     return ClientStore(location)
 
 
-def _database(location: Location, writer: str) -> Store:
+def _database(location: Location, writer: str, known_revisions: Collection[str] | None) -> Store:
     from nnspec.tracking.database.schema import KNOWN_REVISIONS, connect
     from nnspec.tracking.database.store import SqlStore
 
-    engine, revision = connect(location)
-    if revision in KNOWN_REVISIONS:
+    known = KNOWN_REVISIONS if known_revisions is None else known_revisions
+    engine, revision = connect(location, known)
+    if revision in known:
         return SqlStore(location, engine)
     engine.dispose()
-    rule = f"must have a schema that the bulk writer has been tested with ({', '.join(sorted(KNOWN_REVISIONS))})"
+    rule = f"must have a schema that the bulk writer has been tested with ({', '.join(sorted(known))})"
     fault = Fault(
         "tracking.writer=sql",
         rule,
@@ -52,7 +56,7 @@ def _database(location: Location, writer: str) -> Store:
         "use tracking.writer=client, or the MLflow of the constraints file",
     )
     if writer == "sql":
-        raise TrackingError(str(fault))
+        raise TrackingError(fault)
     instead = "filing through MLflow's client instead, which is slower"
     complain(Fault(fault.where, fault.rule, fault.value, instead))
     return _client(location)

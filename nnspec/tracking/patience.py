@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from time import monotonic, sleep
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential, wait_random_exponential
-from tenacity.wait import wait_base
 
 from nnspec.errors import TrackingError
 from nnspec.tracking.locate import Location, unreachable
@@ -45,23 +45,14 @@ class Patience:
             TrackingError: for a refusal at once, for a failure that may pass after the time is up.
         """
         end = monotonic() + (IMPATIENCE_SECONDS if self._down.is_set() else self._seconds)
-
-        def too_late(tried: RetryCallState) -> bool:
-            return monotonic() + tried.upcoming_sleep > end
+        tries = count()
 
         def attempt() -> T:
-            found = before_retry() if tries.statistics["attempt_number"] > 1 else None
+            found = before_retry() if next(tries) else None
             return work() if found is None else found
 
-        tries = Retrying(
-            retry=retry_if_exception(may_pass),
-            stop=too_late,
-            wait=pauses(FIRST_PAUSE, LONGEST_PAUSE),
-            sleep=sleep,
-            reraise=True,
-        )
         try:
-            value = tries(attempt)
+            value = repeated(attempt, may_pass, lambda: end, (FIRST_PAUSE, LONGEST_PAUSE))
         except Exception as error:
             if not may_pass(error):
                 raise _refusal(self._location, error) from error
@@ -71,10 +62,31 @@ class Patience:
         return value
 
 
-def pauses(first: float, longest: float) -> wait_base:
-    """Seconds to wait before each further try: twice as long each time, give or take a half, for of several who
-    collided each must wait a different time."""
-    return wait_exponential(first / 2, longest / 2) + wait_random_exponential(first, longest)
+def repeated(
+    work: Callable[[], T],
+    passing: Callable[[BaseException], bool],
+    end: Callable[[], float],
+    pauses: tuple[float, float],
+) -> T:
+    """What ``work`` returns; after an error that is ``passing`` it is tried again, unless the pause would last beyond
+    ``end``, on the clock ``monotonic``. Whatever ends it is raised as it is.
+
+    ``pauses`` are the first and the longest, in seconds: each is twice as long, give or take a half, for of several
+    who collided each must wait a different time.
+    """
+    first, longest = pauses
+
+    def too_late(tried: RetryCallState) -> bool:
+        return monotonic() + tried.upcoming_sleep > end()
+
+    tries = Retrying(
+        retry=retry_if_exception(passing),
+        stop=too_late,
+        wait=wait_exponential(first / 2, longest / 2) + wait_random_exponential(first, longest),
+        sleep=sleep,
+        reraise=True,
+    )
+    return tries(work)
 
 
 def may_pass(error: BaseException) -> bool:

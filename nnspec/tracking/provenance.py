@@ -73,9 +73,10 @@ def _user() -> str:
         return "unknown"
 
 
-def process_id() -> str:
-    """``host:pid:birth`` of this process: enough to tell later whether it still runs."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_birth(os.getpid())}"
+def process_id(pid: int | None = None) -> str:
+    """``host:pid:birth`` of a process here, by default of this one: enough to tell later whether it still runs."""
+    pid = os.getpid() if pid is None else pid
+    return f"{socket.gethostname()}:{pid}:{_birth(pid)}"
 
 
 def process_alive(tag: str) -> bool | None:

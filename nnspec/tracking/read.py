@@ -1,9 +1,9 @@
-"""Reading runs back: the spec, the weights and the table of networks."""
+"""Reading runs back: the spec and the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,7 @@ from nnspec.errors import Fault, SpecError, TrackingError, WeightsError
 from nnspec.files import load_yaml
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import FINAL, SPEC
-from nnspec.tracking.records import SWEEP_TAG
-from nnspec.tracking.results import read_results
-from nnspec.tracking.store import RunFacts, Store
-
-if TYPE_CHECKING:
-    import pandas as pd
+from nnspec.tracking.store import Store
 
 
 def read_spec(run_id: str, store: Store) -> dict[str, Any]:
@@ -51,7 +46,7 @@ def read_checked_spec(run_id: str, store: Store) -> RunSpec:
 
 def _no_spec(run_id: str, what: str) -> TrackingError:
     rule = "must be a mapping with the fields of a spec"
-    return TrackingError(str(Fault(f"{SPEC} of run {run_id}", rule, what, "look at the run in the MLflow UI")))
+    return TrackingError(Fault(f"{SPEC} of run {run_id}", rule, what, "look at the run in the MLflow UI"))
 
 
 def read_weights(
@@ -77,7 +72,7 @@ def read_weights(
         weights = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(
-            str(Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again"))
+            Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again")
         ) from error
     if shapes is not None:
         check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
@@ -99,47 +94,9 @@ def check_shapes(
         if wanted.get(name) != found.get(name):
             rule = f"must have {name} of shape {wanted[name]}" if name in wanted else f"must have no {name}"
             raise WeightsError(
-                str(Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec"))
+                Fault(where, rule, str(found.get(name, "none")), "load it into the model of its own spec")
             )
         if weights[name].dtype.kind != "f":
             raise WeightsError(
-                str(Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again"))
+                Fault(where, f"must have {name} in floating point", str(weights[name].dtype), "file the run again")
             )
-
-
-def read_table(run_id: str, store: Store) -> pd.DataFrame:
-    """One row a network: of a single run, or of all FINISHED cells of a sweep with the params in which they differ.
-
-    Columns: run_id, those params (numbers where all are), then seed, final_loss, final_accuracy, solved, solved_at
-        (Int64),
-    and whatever else the run filed of each network.
-    """
-    cells = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
-    if not cells and SWEEP_TAG not in store.get(run_id).tags:
-        cells = [run_id]
-    if not cells:
-        raise TrackingError(
-            f"a sweep must have finished cells to show, but {run_id} has none; run it again with resume={run_id}"
-        )
-    return _joined([(store.get(cell), read_results(store, cell)) for cell in cells])
-
-
-def _joined(cells: list[tuple[RunFacts, pd.DataFrame]]) -> pd.DataFrame:
-    import pandas as pd
-
-    keys = dict.fromkeys(key for facts, _ in cells for key in facts.params)
-    # a param of such a name says nothing more
-    measured = {"run_id", *(str(name) for _, frame in cells for name in frame)}
-    axes = [key for key in keys if len({facts.params.get(key) for facts, _ in cells}) > 1 and key not in measured]
-    frames = []
-    for facts, frame in cells:
-        about = {"run_id": facts.run_id, **{key: facts.params.get(key) for key in axes}}
-        frames.append(
-            pd.concat([pd.DataFrame(about, index=frame.index), frame.drop(columns="run_id", errors="ignore")], axis=1)
-        )
-    joined = pd.concat(frames, ignore_index=True)
-    for key in axes:
-        numbers = pd.to_numeric(joined[key], errors="coerce")
-        if numbers.notna().all():
-            joined[key] = numbers
-    return joined

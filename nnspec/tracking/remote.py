@@ -44,7 +44,7 @@ def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "mend the artifact store and file the run again"
             raise TrackingError(
-                str(Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy))
+                Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy)
             ) from error
 
 
@@ -61,7 +61,7 @@ def download(location: Location, run_id: str, path: str, artifact_uri: str) -> b
     except Exception as error:  # every artifact store has exceptions of its own
         why = (str(error).splitlines() or [type(error).__name__])[0]
         remedy = "look at the run in the MLflow UI"
-        raise TrackingError(str(Fault(f"artifact {path} of run {run_id}", "must be readable", why, remedy))) from error
+        raise TrackingError(Fault(f"artifact {path} of run {run_id}", "must be readable", why, remedy)) from error
 
 
 def _fetch(location: Location, run_id: str, path: str) -> bytes:

@@ -199,4 +199,4 @@ def _first_line(error: BaseException) -> str:
 
 
 def _refused(where: str, rule: str, value: str) -> TrackingError:
-    return TrackingError(str(Fault(where, rule, value[:200], REMEDY)))
+    return TrackingError(Fault(where, rule, value[:200], REMEDY))

@@ -76,7 +76,7 @@ def spool(folder: Path, experiment: str, runs: Sequence[Unfiled]) -> Path:
             why.strerror or str(why),
             "free some space",
         )
-        raise TrackingError(str(fault)) from error
+        raise TrackingError(fault) from error
     return target
 
 
@@ -106,19 +106,6 @@ def _write_run(root: Path, number: int, run: Unfiled) -> dict[str, Any]:
     end["metrics"] = {key: float(value).hex() for key, value in run.end.metrics.items()}
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     return {"start": asdict(run.start), "end": {**end, "tags": dict(run.end.tags)}, "begun": run.begun, "files": sums}
-
-
-def read_spool(folder: Path) -> tuple[dict[str, Any], list[Unfiled]]:
-    """The manifest and the runs of a spooled folder, every field and file checked.
-
-    Raises:
-        TrackingError: for a folder that is none, or the first of its runs that is not as nnspec spooled it; see
-            ``read_runs``.
-    """
-    manifest, runs, refused = read_runs(folder)
-    for error in refused.values():
-        raise error
-    return manifest, list(runs.values())
 
 
 def read_runs(folder: Path) -> tuple[dict[str, Any], dict[int, Unfiled], dict[int, TrackingError]]:
@@ -247,6 +234,4 @@ def _check_fingerprint(home: Path, start: RunStart, artifacts: Mapping[str, byte
 
 
 def _refuse(where: Path, rule: str, value: str) -> TrackingError:
-    return TrackingError(
-        str(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again"))
-    )
+    return TrackingError(Fault(f"spooled {where}", rule, value, "spool the runs again, or file them by training again"))

@@ -221,11 +221,9 @@ class _Filing:
         if facts.tags.get(FINGERPRINT_TAG) != mark:
             rule = f"must be the one that was spooled ({mark})"
             remedy = "set tracking.uri to the store it began in"
-            raise NoSuchRun(str(Fault(where, rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy)))
+            raise NoSuchRun(Fault(where, rule, str(facts.tags.get(FINGERPRINT_TAG)), remedy))
         if facts.deleted:
-            raise NoSuchRun(
-                str(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder"))
-            )
+            raise NoSuchRun(Fault(where, "must not be deleted", "a deleted run", "restore it, or remove the folder"))
         return facts
 
 
@@ -287,5 +285,5 @@ def _alone(spool: Path) -> Iterator[None]:
 def _no_room(spool: Path, error: OSError) -> TrackingError:
     rule = "must take a note that it is filed"
     return TrackingError(
-        str(Fault(f"the folder {spool}", rule, error.strerror or str(error), "make room and file it again"))
+        Fault(f"the folder {spool}", rule, error.strerror or str(error), "make room and file it again")
     )

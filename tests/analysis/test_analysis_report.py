@@ -12,7 +12,7 @@ from nnspec.analysis.figures import activation_info, lines_info
 from nnspec.analysis.levels import AnalysisError
 from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
-from nnspec.report.run_page import own_lines, run_report, table_of, typical
+from nnspec.report.run_page import run_report, table_of, typical
 from nnspec.report.sweep_page import sweep_report
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
@@ -195,9 +195,20 @@ def result():
     at = np.where(right, 10, -1)
     snapshots = {10: weights[1]}
     return Results(
-        spec, np.arange(100, 108), np.array([0, 10, 20]), loss, columns * 1.0, norms, columns, loss[:, :, None], at,
-        np.full(8, -1), weights[0], weights[2], snapshots,
-    )  # fmt: skip
+        spec=spec,
+        seeds=np.arange(100, 108),
+        steps=np.array([0, 10, 20]),
+        loss=loss,
+        accuracy=columns * 1.0,
+        weight_norm=norms,
+        right=columns,
+        outputs=loss[:, :, None],
+        solved_at=at,
+        nonfinite_at=np.full(8, -1),
+        initial=weights[0],
+        final=weights[2],
+        snapshots=snapshots,
+    )
 
 
 def test_the_table_of_a_result(result):
@@ -214,25 +225,15 @@ def test_typical_networks_have_the_median_loss_of_their_kind(result):
     assert (typical(result, True), typical(result, False)) == (2, 6)
 
 
-def test_lines_of_a_result_run_through_its_snapshots(result):
-    solved, failed = own_lines(result, POINTS, TARGETS)
-    assert (solved.label, failed.label) == ("solved, seed 102", "failed, seed 106")
-    assert len(solved.segments) == 3
-    expected = lines_info([result.final["layers.0.weight"][2]], [result.final["layers.0.bias"][2]], POINTS, TARGETS)
-    assert solved.segments[-1] == pytest.approx(expected.segments[0], nan_ok=True)
-
-
 def test_the_report_of_a_run(result):
     activations = {EVIL: {"start": [0.0, 1.0], "end": [1.0]}}
     gradients = {"layers.0": np.ones((8, 3))}
     html, pngs = run_report(
         replace(result, verdict=np.array(["solved"] * 5 + ["saddle"] * 3)),
         [SURFACE],
-        None,
+        [lines_info([np.eye(2), -np.eye(2)], [[0, 0], [1, 1]], POINTS, TARGETS, EVIL)],
         gradients,
         activations,
-        points=POINTS,
-        targets=TARGETS,
         title=EVIL,
     )
     assert set(pngs) == {
@@ -244,5 +245,5 @@ def test_the_report_of_a_run(result):
 
 
 def test_the_shortest_report_of_a_run(result):
-    _, pngs = run_report(result, lines=[])
+    _, pngs = run_report(result)
     assert set(pngs) == {"survival.png", "loss.png", "norms.png"}

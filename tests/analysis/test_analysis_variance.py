@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nnspec.analysis.levels import AnalysisError, group_by
-from nnspec.analysis.variance import _complete, _incomplete, effects
+from nnspec.analysis.variance import by_least_squares, by_means, effects
 
 
 def by_rates(outcomes, rates, replicates=20):
@@ -70,7 +70,7 @@ def test_a_full_grid_needs_no_least_squares(outcomes):
     rates = np.random.default_rng(1).integers(0, 21, (3, 4, 2)) / 20
     groups = group_by(by_rates(outcomes, rates), ["a", "b", "c"])
     terms = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
-    fast, slow = (form(groups, terms, rates.ravel()) for form in (_complete, _incomplete))
+    fast, slow = (form(groups, terms, rates.ravel()) for form in (by_means, by_least_squares))
     for term in terms:
         assert fast[term] == pytest.approx(slow[term], abs=1e-10)
 

@@ -9,7 +9,7 @@ from nnspec.cli.filed import opened
 from nnspec.problem import Problem
 from nnspec.readback import read_cell
 from nnspec.reference import forward, loss_of
-from nnspec.report.run_reporting import gradient_norms, histograms, surfaces_over_time
+from nnspec.report.run_reporting import gradient_norms, histograms, lines_over_time, surfaces_over_time
 
 SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
     f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "init")
@@ -82,6 +82,18 @@ def test_surfaces_over_time_end_with_the_networks_outputs(single, outputs):
         seed = int(shown["label"].split("seed ")[1].split(",")[0])
         at = [(np.abs(shown["ys"] - y).argmin(), np.abs(shown["xs"] - x).argmin()) for x, y in shown["points"]]
         assert [shown["p"][i] for i in at] == pytest.approx(outputs[seed].tolist(), abs=1e-12)
+
+
+def test_lines_over_time_end_where_the_networks_units_are_zero(single):
+    for lines in lines_over_time(single):
+        assert len(lines.segments) == 5  # moments, with the untrained weights
+        seed = int(lines.label.rpartition(" ")[2])
+        assert lines.label.startswith("solved" if single.result.solved[seed] else "failed")
+        weight, bias = (single.result.final[f"0.{part}"][seed].astype(float) for part in ("weight", "bias"))
+        units = np.flatnonzero(~np.isnan(lines.segments[-1]).any(axis=(1, 2)))
+        assert len(units)
+        for unit in units:
+            assert lines.segments[-1][unit] @ weight[unit] + bias[unit] == pytest.approx([0, 0], abs=1e-9)
 
 
 def test_gradient_norms_against_finite_differences(single):

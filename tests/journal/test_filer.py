@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -239,7 +240,7 @@ def test_a_full_disk_is_left_for_another(
     monkeypatch.setenv("HOME", str(folder / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(folder / "temporary"))
     monkeypatch.chdir(folder / "work")
-    filing._temporary.cache_clear()
+    filing.temporary_place.cache_clear()
     no_room(monkeypatch, f"/{place}/")
     experiment_id = store.experiment("nnspec-xor")
     filer = filer_on(failing_store(3, real=store), cells, experiment_id)
@@ -250,7 +251,7 @@ def test_a_full_disk_is_left_for_another(
     for path in filer.unfiled:
         file_spool(path, store)
     check_all_there(store, experiment_id, cells)
-    filing._temporary.cache_clear()
+    filing.temporary_place.cache_clear()
 
 
 def test_no_room_anywhere_is_said_plainly(
@@ -282,7 +283,7 @@ def test_no_room_for_a_temporary_file_spools(folder: Path, cells: list[TrainedCe
 
 def test_a_run_is_spooled_as_it_was_begun(folder: Path, cells: list[TrainedCell], failing_store: Any) -> None:
     """Whether its beginning was answered or not: by name and time it is known again in the store."""
-    from nnspec.tracking.spool import read_spool
+    from nnspec.tracking.spool import read_runs
 
     class Seen(failing_store):  # type: ignore[misc]
         def start(self, runs: Any, experiment_id: str) -> list[str]:
@@ -294,7 +295,7 @@ def test_a_run_is_spooled_as_it_was_begun(folder: Path, cells: list[TrainedCell]
         times = iter(range(1_000, 2_000))
         filer = filer_on(Seen(fails_at), cells, clock=lambda times=times: next(times))
         hand_over(filer, [Begun((0, 1)), cells[0], cells[1]])
-        spooled = [run.start for path in filer.unfiled for run in read_spool(path)[1]]
+        spooled = [run.start for path in filer.unfiled for run in read_runs(path)[1].values()]
         assert spooled == sent
         assert len(spooled) == 2
 
@@ -321,22 +322,23 @@ def test_what_waits_is_bounded_by_its_bytes_and_one_cell_always_finds_room(
     slow = Slow(failing_store())
     filer = filer_on(slow, cells, batch=250)
     filer.room = held_bytes(cells[0]) * 2.5
-    handed: list[int] = []
+    handed: Queue[int] = Queue()
+    held: list[int] = []
 
     def hand() -> None:
         for cell in cells:
             filer.put(cell)
-            handed.append(cell.index)
+            held.append(filer.held)
+            handed.put(cell.index)
 
     thread = threading.Thread(target=hand)
     thread.start()
-    with filer._changed:
-        assert filer._changed.wait_for(lambda: len(handed) == 2 or filer._held > filer.room, 60)
-        assert filer._held <= filer.room  # what is being filed counts until it is filed
+    assert [handed.get(timeout=60) for _ in range(2)] == [0, 1]
     slow.let.set()
     thread.join()
     filer.finish()
-    assert handed == list(range(CELLS))
+    assert max(held) <= filer.room  # what is being filed counts until it is filed
+    assert handed.qsize() == CELLS - 2
     assert sum(slow.batches) == CELLS == len(filer.done)
     assert max(slow.batches) == 1  # half the room is one cell
 

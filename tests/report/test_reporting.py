@@ -44,8 +44,8 @@ def cells(specs, trained_cells):
     return trained_cells(specs)
 
 
-def collected(specs, cells, axes=AXES):
-    collector = Collector(specs, axes)
+def collected(specs, cells, axes=AXES, **limits):
+    collector = Collector(specs, axes, **limits)
     for cell in cells:
         collector.add(cell)
     return collector
@@ -59,9 +59,9 @@ def test_curves_are_the_losses_of_each_level(specs, cells):
     assert (loss == np.concatenate([cells[2].result.loss, cells[3].result.loss])).all()
 
 
-def test_shown_networks_are_the_typical_ones_of_each_cell(specs, cells, monkeypatch):
-    monkeypatch.setattr(collecting, "CANDIDATES", 10)  # as many as there are: then the choice is the exact median
-    shown = collected(specs, cells).shown()
+def test_shown_networks_are_the_typical_ones_of_each_cell(specs, cells):
+    # as many candidates as there are networks: then the choice is the exact median
+    shown = collected(specs, cells, most_candidates=10).shown()
     expected = []
     for cell, label in zip(
         cells, ("relu, kaiming_uniform", "relu, zeros", "tanh, kaiming_uniform", "tanh, zeros"), strict=True
@@ -79,32 +79,29 @@ def test_shown_networks_are_the_typical_ones_of_each_cell(specs, cells, monkeypa
 
 
 @pytest.mark.parametrize("axes", [AXES, AXES[:1]])
-def test_the_order_of_arrival_changes_nothing(specs, cells, axes, monkeypatch):
-    monkeypatch.setattr(
-        collecting, "CANDIDATES", 3
-    )  # fewer than the networks of a group, which with one axis has two cells
-    there = collected(specs, cells, axes)
+def test_the_order_of_arrival_changes_nothing(specs, cells, axes):
+    few = 3  # fewer than the networks of a group, which with one axis has two cells
+    there = collected(specs, cells, axes, most_candidates=few)
     for seed in range(5):
-        back = collected(specs, random.Random(seed).sample(cells, len(cells)), axes)
+        back = collected(specs, random.Random(seed).sample(cells, len(cells)), axes, most_candidates=few)
         assert [one.label for one in back.shown()] == [one.label for one in there.shown()]
         for label, (_, loss) in there.curves().items():
             assert (back.curves()[label][1] == loss).all()
 
 
-def test_memory_is_bounded_whatever_the_number_of_cells(spec_of, cells, monkeypatch):
+def test_memory_is_bounded_whatever_the_number_of_cells(spec_of, cells):
     """2000 cells of 10 networks each, over an axis of 100 levels: what is kept is a few hundred networks."""
-    monkeypatch.setattr(collecting, "CURVES", 50)
     rates = [0.001 * (k + 1) for k in range(100)]
     lrs = {rate: spec_of(optimizer={"name": "adam", "lr": rate}, replicates=10, train={"epochs": 60}) for rate in rates}
     many = [replace(lrs[rate], seed=10 * s) for rate in rates for s in range(20)]
-    collector = Collector(many, ["optimizer.lr"])
+    collector = Collector(many, ["optimizer.lr"], most_curves=50)
     for index, spec in enumerate(many):
         cell = cells[index % 4]
         collector.add(replace(cell, index=index, result=replace(cell.result, spec=spec)))
     assert len(collector.curves()) == collecting.LEVELS
     assert {len(loss) for _, loss in collector.curves().values()} == {50}
     assert len(collector.shown()) == 2 * collecting.GROUPS
-    assert all(len(kept) <= collecting.CANDIDATES for kept in collector._candidates.values())
+    assert max(collector.kept().values()) <= collecting.CANDIDATES
 
 
 def test_levels_of_several_lengths_show_the_longest(spec_of):
@@ -224,15 +221,15 @@ def test_a_drawer_that_hangs_is_stopped():
     drawer.draw(1)
     with pytest.raises(ReportError, match=r"it was not drawn within 0.2 s"):
         drawer.result(0.2)
-    assert not drawer._process.is_alive()
+    assert not drawer.process.is_alive()
 
 
 def test_a_drawer_ends_with_its_parent():
     """Its pipe closes: it must not wait for ever, as it would if it held the other end itself."""
     drawer = Drawer(lambda material: {}, nothing)
-    drawer._here.close()
-    drawer._process.join(20)
-    assert drawer._process.exitcode == 0
+    drawer.pipe.close()
+    drawer.process.join(20)
+    assert drawer.process.exitcode == 0
 
 
 def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
@@ -241,10 +238,10 @@ def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tm
         monkeypatch.setattr("nnspec.report.reporting.Drawer", None)  # a second one would be an error, said and counted
         outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
     assert artifacts(open_store(settings.tracking), outcome.parent)
-    assert not drawer._process.is_alive()
+    assert not drawer.process.is_alive()
     with pytest.raises(RuntimeError, match="the store is down"), started() as drawer:
         raise RuntimeError("the store is down")
-    assert not drawer._process.is_alive()
+    assert not drawer.process.is_alive()
 
 
 def test_no_drawer_is_started_where_none_is_wanted_or_can_be(monkeypatch):

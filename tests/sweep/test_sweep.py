@@ -180,14 +180,14 @@ def test_types_survive(composer: Composer) -> None:
 def test_leaves_spare_compositions(own: Composer) -> None:
     """The product of groups is not composed combination by combination: that is what makes large sweeps quick."""
     product = Product(own, read(own, ["activation=glob(*)", "init=glob(*)", "optimizer=adam,sgd"]))
-    assert len(product._composed) == 1
+    assert len(product.composed) == 1
     assert len(ACTIVATIONS) * len(INITS) * 2 > 500
 
 
 def test_entangled_groups_are_left_to_hydra(composer: Composer) -> None:
     """extra/loud writes into db: the groups cannot be exchanged one by one."""
     product = Product(composer, read(composer, ["extra=loud,other", "db=mysql,postgres"]))
-    assert len(product._composed) == 4
+    assert len(product.composed) == 4
 
 
 def test_interpolation_of_hydras_own_node_needs_hydra(composer: Composer) -> None:

@@ -12,7 +12,7 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
-from nnspec.tracking.locate import DRIVERS, Location, locate, run_page, ui_command
+from nnspec.tracking.locate import DRIVERS, Location, locate, reach_server, run_page, ui_command
 
 
 def test_the_setting_comes_before_the_environment_before_the_default(folder: Path) -> None:
@@ -76,14 +76,13 @@ def test_a_server_that_is_not_there_is_known_at_once(folder: Path, clock: list[f
     assert clock == []  # nobody waited for another try
 
 
-def test_a_server_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.tracking.locate.reach_server.__defaults__", (0.2,))
+def test_a_server_that_hangs_is_given_up(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         uri = f"http://me:secret@127.0.0.1:{deaf.getsockname()[1]}"
         with pytest.raises(
             TrackingError, match=r"must be a store that answers \(.*\), but got 'http://me:\*\*\*@127.0.0.1"
         ) as caught:
-            open_store(Tracking(uri=uri))
+            reach_server(locate(Tracking(uri=uri)), seconds=0.2)
     assert "secret" not in str(caught.value)
 
 

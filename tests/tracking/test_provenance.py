@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from nnspec.tracking import provenance
 from nnspec.tracking.provenance import git_tags, process_alive, process_id, process_tags, run_tags
 
 
@@ -56,7 +55,12 @@ def test_no_git_is_no_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_cells_tags(cell: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(provenance, "_git", lambda _folder, *command: calls.append(command) or "abc")
+
+    def git_says(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        calls.append(command)
+        return subprocess.CompletedProcess(command, 0, "abc")
+
+    monkeypatch.setattr(subprocess, "run", git_says)
     spec = cell().spec
     tags = run_tags(spec)
     run_tags(spec)
@@ -73,6 +77,6 @@ def test_a_process_is_known_to_live_or_not() -> None:
     assert process_alive("nonsense") is None
     assert process_alive(f"{host}:{pid}:{int(birth or 0) + 1}") is (False if birth else None)
     done = subprocess.Popen([sys.executable, "-c", ""])
-    tag = f"{host}:{done.pid}:{provenance._birth(done.pid)}"
+    tag = process_id(done.pid)
     done.wait()
     assert process_alive(tag) is False

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 
 from nnspec.errors import TrackingError, WeightsError
+from nnspec.readback import networks
 from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
 from nnspec.tracking import Store, open_store
-from nnspec.tracking.read import read_spec, read_table, read_weights
+from nnspec.tracking.read import read_spec, read_weights
 from nnspec.tracking.records import RunStart
 
 Make = Callable[..., Any]
+OUTCOME = ["seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs"]
 SHAPES = {"0.weight": (4, 2), "0.bias": (4,), "2.weight": (1, 4), "2.bias": (1,)}
 
 
@@ -55,8 +57,8 @@ def test_the_table_of_a_single_run(store: Store, cell: Make, started: Make, ende
     made = cell(seed=4, replicates=3)
     run_id = store.start([started(made)], store.experiment("one"))[0]
     store.finish([ended(made, run_id)])
-    table = read_table(run_id, store)
-    assert list(table.columns) == ["run_id", "seed", "final_loss", "final_accuracy", "solved", "solved_at"]
+    table = networks(store, run_id)
+    assert list(table.columns) == ["cell", "run_id", *OUTCOME]
     assert table["seed"].tolist() == [4, 5, 6]
     assert table["solved_at"].dtype == pd.Int64Dtype()
     assert table["solved_at"].isna().tolist() == [True, False, True]
@@ -66,30 +68,23 @@ def test_the_table_of_a_single_run(store: Store, cell: Make, started: Make, ende
 
 def test_the_table_of_a_sweep_has_its_axes(store: Store, cell: Make, started: Make, ended: Make) -> None:
     experiment_id = store.experiment("one")
-    sweep = store.start([RunStart("sweep", {}, {"nnspec.sweep": "abc"})], experiment_id)[0]
+    sweep = store.start([RunStart("sweep", {"train.epochs": "40"}, {"nnspec.sweep": "abc"})], experiment_id)[0]
     with pytest.raises(
         TrackingError, match=f"must have finished cells to show, but {sweep} has none; run it again with resume={sweep}"
     ):
-        read_table(sweep, store)
+        networks(store, sweep)
     cells = [cell(seed=seed, replicates=2, lr=lr) for seed, lr in ((0, 0.1), (0, 0.01), (5, 1.0))]
     ids = store.start([started(made, sweep, 10 + n) for n, made in enumerate(cells)], experiment_id)
     store.finish([ended(made, run_id) for made, run_id in zip(cells[:2], ids, strict=False)])
-    table = read_table(sweep, store)
-    assert list(table.columns) == [
-        "run_id",
-        "optimizer.lr",
-        "seed",
-        "final_loss",
-        "final_accuracy",
-        "solved",
-        "solved_at",
-    ]
+    table = networks(store, sweep)
+    assert list(table.columns) == ["cell", "run_id", "optimizer.lr", *OUTCOME]
+    assert table["cell"].tolist() == [0, 0, 1, 1]
     assert table["optimizer.lr"].tolist() == [0.1, 0.1, 0.01, 0.01]
     assert table["seed"].tolist() == [0, 1, 0, 1]
     assert table["run_id"].tolist() == [ids[0], ids[0], ids[1], ids[1]]
 
 
 def test_what_is_not_there(store: Store) -> None:
-    for read in (read_spec, read_table, read_weights):
+    for read in (read_spec, read_weights, lambda run_id, store: networks(store, run_id)):
         with pytest.raises(TrackingError, match="must exist, but got 'missing'"):
             read("missing", store)

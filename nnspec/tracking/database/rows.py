@@ -61,7 +61,7 @@ class StartRows:
         if len(artifact_uri) > ARTIFACT_URI_LIMIT and not self.sqlite:
             rule = f"must have at most {ARTIFACT_URI_LIMIT} characters"
             raise TrackingError(
-                str(Fault("an artifact folder", rule, artifact_uri, "give the experiment a shorter artifact location"))
+                Fault("an artifact folder", rule, artifact_uri, "give the experiment a shorter artifact location")
             )
         row = {
             "run_uuid": run_id,
@@ -197,7 +197,7 @@ def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[st
     if odd is not None:
         where = f"the last step of the metric {odd[1]} of run {odd[0]}"
         raise TrackingError(
-            str(Fault(where, "must be a whole number", f"'{found[odd]}'", "mend the store, or train the run again"))
+            Fault(where, "must be a whole number", f"'{found[odd]}'", "mend the store, or train the run again")
         )
     return found
 

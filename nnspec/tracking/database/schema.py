@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,8 +92,13 @@ def tables() -> Tables:
     )
 
 
-def connect(location: Location) -> tuple[Engine, str]:
+def connect(
+    location: Location, known: Collection[str] = KNOWN_REVISIONS, busy_seconds: int = BUSY_SECONDS
+) -> tuple[Engine, str]:
     """An engine on the database and its schema revision; MLflow's tables are made if it has none.
+
+    ``known`` revisions are taken as they are found. SQLite waits ``busy_seconds`` for a lock before it says that the
+    file is locked.
 
     Raises:
         TrackingError: if the database does not answer within seconds, or has tables that are not MLflow's.
@@ -102,10 +107,10 @@ def connect(location: Location) -> tuple[Engine, str]:
 
     try:
         if location.file is not None:
-            _create_by_script(location.file)
-        engine = _engine(location)
+            _create_by_script(location.file, busy_seconds)
+        engine = _engine(location, busy_seconds)
         found = revision(engine)
-        if found not in KNOWN_REVISIONS:
+        if found not in known:
             with _alone(location, engine):  # another process may be making the tables: MySQL shows them half made
                 found = revision(engine)
                 if found is None:
@@ -128,13 +133,13 @@ def revision(engine: Engine) -> str | None:
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
-def _engine(location: Location) -> Engine:
+def _engine(location: Location, busy_seconds: int) -> Engine:
     from sqlalchemy import URL, create_engine
     from sqlalchemy.exc import NoSuchModuleError
 
     try:
         if location.file is not None:
-            return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))))
+            return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))), busy_seconds)
         seconds = {"timeout" if location.kind == "mssql" else "connect_timeout": CONNECT_SECONDS}
         # MySQL's own level shows a transaction what was there when it began, not what another process has filed since.
         return create_engine(
@@ -146,14 +151,14 @@ def _engine(location: Location) -> Engine:
         raise refuse(f"must be a database whose driver is installed ({error})", location.uri, remedy) from None
 
 
-def _sqlite_engine(engine: Engine) -> Engine:
+def _sqlite_engine(engine: Engine, busy_seconds: int) -> Engine:
     from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
         connection.text_factory = lambda raw: raw.decode(errors="replace")  # a file from elsewhere may hold any bytes
         connection.isolation_level = None  # sqlite3 must not begin transactions by itself: see begin
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_seconds * 1000}")
         # A transaction that outgrows the cache locks out every reader until it ends.
         connection.execute("PRAGMA cache_size = -65536")
 
@@ -172,14 +177,14 @@ def _sqlite_engine(engine: Engine) -> Engine:
     return engine
 
 
-def _create_by_script(file: Path) -> None:
+def _create_by_script(file: Path, busy_seconds: int) -> None:
     """Give an empty SQLite file MLflow's tables; nothing if it has some, or there is no script."""
     if file.exists() and file.stat().st_size > 0:
         return
     script = schema_script()
     if script is None:
         return
-    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(file, timeout=busy_seconds, isolation_level=None)
     with contextlib.closing(connection):
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:  # another process may have been first

@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Select, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -32,32 +32,41 @@ if TYPE_CHECKING:
 RUNS_A_TRANSACTION = 500
 POINTS_A_TRANSACTION = 125_000
 WORKSPACE = "default"
+T = TypeVar("T")
 _Found = tuple[int, str, str, str | None]  # an experiment: id, lifecycle stage, artifact folder, kind
 
 
 class SqlStore(Store):
-    """Files runs straight into the database; see ``Store`` for what each method promises."""
+    """Files runs straight into the database; see ``Store`` for what each method promises. A transaction files at most
+    ``most_runs`` and about ``most_points`` points of their histories."""
 
-    def __init__(self, location: Location, engine: Engine):
+    def __init__(
+        self,
+        location: Location,
+        engine: Engine,
+        most_runs: int = RUNS_A_TRANSACTION,
+        most_points: int = POINTS_A_TRANSACTION,
+    ):
         self.location = location
-        self._engine = engine
+        self.engine = engine
+        self.most_runs, self.most_points = most_runs, most_points
 
     def experiment(self, name: str) -> str:
-        found = transact(self._engine, lambda connection: _experiment(connection, name), write=False)
+        found = transact(self.engine, lambda connection: _experiment(connection, name), write=False)
         if found is None:
-            found = transact(self._engine, lambda connection: self._new_experiment(connection, name))
+            found = transact(self.engine, lambda connection: self._new_experiment(connection, name))
         number, stage, folder, kind = found
         if stage != "active":
             raise TrackingError(
-                str(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
+                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
             )
         if str(folder).startswith("mlflow-artifacts:"):
             rule = "must keep its artifacts where this process can write them"
             raise TrackingError(
-                str(Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address"))
+                Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address")
             )
         if kind is None:
-            transact(self._engine, lambda connection: _set_kind(connection, number))
+            transact(self.engine, lambda connection: _set_kind(connection, number))
         return str(number)
 
     def _new_experiment(self, connection: Connection, name: str) -> _Found:
@@ -77,28 +86,41 @@ class SqlStore(Store):
 
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
         ids: list[str] = []
-        for batch in batches(runs, RUNS_A_TRANSACTION):
+        for batch in batches(runs, self.most_runs):
             new = sorted(_run_id() for _ in batch)  # those of one millisecond rise, too
             rows = StartRows(batch, new, int(experiment_id))
-            transact(self._engine, rows.file)
+            transact(self.engine, rows.file)
             ids += new
         return ids
 
     def progress(self, items: Sequence[tuple[str, Mapping[str, Series]]]) -> None:
         now = now_ms()
-        for batch in _by_points(items, lambda item: sum(len(series.steps) for series in item[1].values())):
+        for batch in self._by_points(items, lambda item: sum(len(series.steps) for series in item[1].values())):
             runs = [RunEnd(run_id, history=history, end_time=now) for run_id, history in batch]
-            transact(self._engine, lambda connection, runs=runs: file_points(connection, runs))  # type: ignore[misc]
+            transact(self.engine, lambda connection, runs=runs: file_points(connection, runs))  # type: ignore[misc]
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
-        for batch in _by_points(ends, lambda end: 10 + sum(len(series.steps) for series in end.history.values())):
-            folders = transact(self._engine, functools.partial(_folders, ends=batch), write=False)
+        for batch in self._by_points(ends, lambda end: 10 + sum(len(series.steps) for series in end.history.values())):
+            folders = transact(self.engine, functools.partial(_folders, ends=batch), write=False)
             for end in batch:
                 folder = folders.get(end.run_id)
                 if folder is None:
                     raise _missing(end.run_id, self.location)
                 self._write_artifacts(end.run_id, folder, end.artifacts)
-            transact(self._engine, lambda connection, batch=batch: file_ends(connection, batch))  # type: ignore[misc]
+            transact(self.engine, lambda connection, batch=batch: file_ends(connection, batch))  # type: ignore[misc]
+
+    def _by_points(self, items: Sequence[T], points: Callable[[T], int]) -> Iterator[list[T]]:
+        """``items`` in order, in the batches of transactions; ``points`` counts those of one."""
+        batch: list[T] = []
+        total = 0
+        for item in items:
+            batch.append(item)
+            total += points(item)
+            if len(batch) >= self.most_runs or total >= self.most_points:
+                yield batch
+                batch, total = [], 0
+        if batch:
+            yield batch
 
     def _write_artifacts(self, run_id: str, artifact_uri: str, files: Mapping[str, bytes]) -> None:
         if files and not write_local(self.location, artifact_uri, files):
@@ -159,7 +181,7 @@ class SqlStore(Store):
         self._update_runs(run_ids, values)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        transact(self._engine, lambda connection: merge_tags(connection, {run_id: clipped_tags(tags)}))
+        transact(self.engine, lambda connection: merge_tags(connection, {run_id: clipped_tags(tags)}))
 
     def delete(self, run_ids: Sequence[str]) -> None:
         self._update_runs(run_ids, {"lifecycle_stage": "deleted", "deleted_time": now_ms()})
@@ -168,7 +190,7 @@ class SqlStore(Store):
         run = tables().runs
         for batch in batches(run_ids, IDS_A_QUERY):
             change = update(run).where(run.c.run_uuid.in_(batch)).values(**values)
-            transact(self._engine, functools.partial(_execute, change=change))
+            transact(self.engine, functools.partial(_execute, change=change))
 
     def artifact(self, run_id: str, path: str) -> bytes:
         return download(self.location, run_id, path, self._artifact_uri(run_id))
@@ -186,10 +208,10 @@ class SqlStore(Store):
         return rows[0][0]
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _read(self, query: Select[Any]) -> list[Any]:
-        return read_rows(self._engine, query)
+        return read_rows(self.engine, query)
 
 
 def read_rows(engine: Engine, query: Any) -> list[Any]:
@@ -202,7 +224,7 @@ def read_rows(engine: Engine, query: Any) -> list[Any]:
         return transact(engine, lambda connection: list(connection.execute(query)), write=False)
     except (ValueError, TypeError, OverflowError) as error:
         where = f"the database {engine.url.render_as_string(hide_password=True)}"
-        raise TrackingError(str(Fault(where, "must hold what MLflow files", str(error), "mend it"))) from error
+        raise TrackingError(Fault(where, "must hold what MLflow files", str(error), "mend it")) from error
 
 
 def _conditions(query: RunQuery) -> Iterator[ColumnElement[bool]]:
@@ -258,20 +280,6 @@ def _set_kind(connection: Connection, experiment_id: int) -> None:
         connection.execute(insert(tables().experiment_tags).values(key=key, value=value, experiment_id=experiment_id))
 
 
-def _by_points(items: Sequence[Any], points: Any) -> Iterator[list[Any]]:
-    """``items`` in order, in lists of at most RUNS_A_TRANSACTION and about POINTS_A_TRANSACTION points."""
-    batch: list[Any] = []
-    total = 0
-    for item in items:
-        batch.append(item)
-        total += points(item)
-        if len(batch) >= RUNS_A_TRANSACTION or total >= POINTS_A_TRANSACTION:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
-
-
 def _run_id() -> str:
     """32 hexadecimal digits that rise with time, so that a table's index grows at its end instead of everywhere."""
     return f"{now_ms():012x}{uuid.uuid4().hex[:20]}"
@@ -279,4 +287,4 @@ def _run_id() -> str:
 
 def _missing(run_id: str, location: Location) -> NoSuchRun:
     where = f"a run in {location.shown}"
-    return NoSuchRun(str(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI")))
+    return NoSuchRun(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI"))

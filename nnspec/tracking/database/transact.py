@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
-
 from nnspec.errors import Fault, TrackingError
-from nnspec.tracking.patience import pauses
+from nnspec.tracking.patience import repeated
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -52,18 +50,11 @@ def transact(
     def worth_another(error: BaseException) -> bool:
         return isinstance(error, SQLAlchemyError) and (not connected or _may_pass(error))
 
-    def too_late(_tried: RetryCallState) -> bool:
-        return monotonic() > started + (patience if connected else min(patience, DOWN_SECONDS))
+    def end() -> float:
+        return started + (patience if connected else min(patience, DOWN_SECONDS))
 
-    tries = Retrying(
-        retry=retry_if_exception(worth_another),
-        stop=too_late,
-        wait=pauses(FIRST_PAUSE, LONGEST_PAUSE),
-        sleep=sleep,
-        reraise=True,
-    )
     try:
-        return tries(attempt)
+        return repeated(attempt, worth_another, end, (FIRST_PAUSE, LONGEST_PAUSE))
     except SQLAlchemyError as error:
         raise _refused(engine, error) from error
 
@@ -83,4 +74,4 @@ def _may_pass(error: Any) -> bool:
 def _refused(engine: Engine, error: Any) -> TrackingError:
     why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     where = f"the database {engine.url.render_as_string(hide_password=True)}"
-    return TrackingError(str(Fault(where, "must take what is filed", why, "mend it and file the run again")))
+    return TrackingError(Fault(where, "must take what is filed", why, "mend it and file the run again"))

@@ -21,8 +21,10 @@ import nnspec
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
-from nnspec.tracking.database.schema import KNOWN_REVISIONS
+from nnspec.tracking.database.schema import KNOWN_REVISIONS, connect
+from nnspec.tracking.database.store import SqlStore
 from nnspec.tracking.database.transact import transact
+from nnspec.tracking.locate import locate
 from nnspec.tracking.records import RunEnd, RunStart, Series
 
 Make = Callable[..., Any]
@@ -107,12 +109,9 @@ def test_mlflow_makes_the_tables_where_there_is_no_script(folder: Path, monkeypa
     assert not (folder / "empty").exists()
 
 
-def test_an_unknown_schema_is_left_to_the_client(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_schema_is_left_to_the_client(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     open_store(Tracking()).close()
-    monkeypatch.setattr("nnspec.tracking.database.schema.KNOWN_REVISIONS", frozenset({"elder"}))
-    store = open_store(Tracking())
+    store = open_store(Tracking(), {"elder"})
     assert type(store).__name__ == "ClientStore"
     (said,) = capsys.readouterr().err.splitlines()
     assert "tested with (elder), but got revision dc11669786a5; filing through MLflow's client" in said
@@ -121,8 +120,8 @@ def test_an_unknown_schema_is_left_to_the_client(
         TrackingError,
         match=r"tracking.writer=sql must have a schema .* revision dc11669786a5; use tracking.writer=client",
     ):
-        open_store(Tracking(writer="sql"))
-    open_store(Tracking(writer="client")).close()
+        open_store(Tracking(writer="sql"), {"elder"})
+    open_store(Tracking(writer="client"), {"elder"}).close()
     assert capsys.readouterr().err == ""
 
 
@@ -147,11 +146,15 @@ def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:
     assert (folder / "mlflow.db").read_bytes() == before
 
 
+def impatient() -> SqlStore:
+    """A store whose SQLite does not wait for locks itself, so that what is seen is our waiting."""
+    location = locate(Tracking())
+    return SqlStore(location, connect(location, busy_seconds=0)[0])
+
+
 def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's own waiting is switched off, so that what is seen here is ours: the second try succeeds once the lock is
-    gone."""
-    monkeypatch.setattr("nnspec.tracking.database.schema.BUSY_SECONDS", 0)
-    store = open_store(Tracking())
+    """The second try succeeds once the lock is gone."""
+    store = impatient()
     experiment_id = store.experiment("one")
     lock = sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)
     lock.execute("BEGIN IMMEDIATE")
@@ -162,21 +165,20 @@ def test_a_writer_waits_for_a_lock(folder: Path, monkeypatch: pytest.MonkeyPatch
             waited.set()
             lock.execute("ROLLBACK")
 
-    monkeypatch.setattr("nnspec.tracking.database.transact.sleep", release)
+    monkeypatch.setattr("nnspec.tracking.patience.sleep", release)
     assert len(store.start([RunStart("a", {}, {})], experiment_id)) == 1
     assert waited.is_set()
 
 
-def test_a_lock_that_stays_is_an_error_in_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.tracking.database.schema.BUSY_SECONDS", 0)
-    store: Any = open_store(Tracking())
+def test_a_lock_that_stays_is_an_error_in_words(folder: Path) -> None:
+    store = impatient()
     lock = sqlite3.connect("mlflow.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with pytest.raises(
         TrackingError,
         match=r"the database sqlite:///.*mlflow.db must take what is filed, but got database is locked; mend it",
     ):
-        transact(store._engine, lambda connection: connection.exec_driver_sql("DELETE FROM runs"), patience=0)
+        transact(store.engine, lambda connection: connection.exec_driver_sql("DELETE FROM runs"), patience=0)
     lock.execute("ROLLBACK")
 
 
@@ -221,12 +223,9 @@ def test_artifacts_behind_a_server_need_the_server(folder: Path, location: str) 
         store.experiment("one")
 
 
-def test_more_runs_than_a_transaction_holds(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., RunStart], cell: Any
-) -> None:
-    monkeypatch.setattr("nnspec.tracking.database.store.RUNS_A_TRANSACTION", 3)
-    monkeypatch.setattr("nnspec.tracking.database.store.POINTS_A_TRANSACTION", 50)
-    store = open_store(Tracking())
+def test_more_runs_than_a_transaction_holds(folder: Path, started: Callable[..., RunStart], cell: Any) -> None:
+    location = locate(Tracking())
+    store = SqlStore(location, connect(location)[0], most_runs=3, most_points=50)
     experiment_id = store.experiment("one")
     ids = store.start([started(cell(seed=seed)) for seed in range(8)], experiment_id)
     store.finish(
