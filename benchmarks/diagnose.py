@@ -31,7 +31,7 @@ from nnspec.training.loop import train_chunk
 from nnspec.training.plan import plan
 
 Weights = dict[str, np.ndarray]
-TEXTBOOK = {
+TEXTBOOK: dict[str, object] = {
     "model": {"name": "mlp"},
     "activation": {"name": "relu"},
     "init": {"name": "kaiming_uniform"},
@@ -39,7 +39,7 @@ TEXTBOOK = {
     "loss": {"name": "bce"},
     "data": {"name": "xor"},
 }
-CASES = {
+CASES: dict[str, dict[str, object]] = {
     "textbook": {},
     "torch_default": {"init": {"name": "torch_default"}},
     "sigmoid, sgd": {
