@@ -25,8 +25,8 @@ ROWS: Any = RowMaths()
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward and backward pass over all rows: the gradient of each weight [P], each output's distance from its
-    target, and what the history takes down."""
+    """A forward and backward pass over all rows: the gradient of each weight [P], the distances of the outputs from
+    their targets, and what the history takes down, in numbers of ``dtype``."""
 
     gradients: list[Traced]
     distances: list[Traced]
@@ -74,12 +74,12 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
     tolerance, scale, loss_params = graph.leaf("number", ("tolerance",)), problem.scale, problem.loss_params
     distances, losses, slopes = [], [], []  # a row of data each
     for values, wanted in zip(pre[-1], targets, strict=True):
-        z, y = Row(values), Row(map(graph.number, wanted))
-        p = output.value(ROWS, z)
+        ends, y = Row(values), Row(map(graph.number, wanted))
+        p = output.value(ROWS, ends)
         distances.append(loss.distance(ROWS, p, y).values)
-        losses += loss.elements(ROWS, z, p, y, loss_params).values
-        slope = loss.gradient(ROWS, z, p, y, loss_params)
-        slopes.append(((slope if loss.fused else slope * output.slope(ROWS, z, p)) * scale).values)
+        losses += loss.elements(ROWS, ends, p, y, loss_params).values
+        slope = loss.gradient(ROWS, ends, p, y, loss_params)
+        slopes.append(((slope if loss.fused else slope * output.slope(ROWS, ends, p)) * scale).values)
     dz = np.array(slopes, dtype=object)
     right = [_all(distance < tolerance for distance in row) for row in distances]
 

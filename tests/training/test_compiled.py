@@ -20,9 +20,11 @@ from nnspec.results.arrays import NEVER
 from nnspec.specs import RunSpec
 from nnspec.training import llvm as machine
 from nnspec.training.compiled import Compiler
-from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, total
+from nnspec.training.graph import Graph, GraphMaths, Row, RowMaths, Traced, Untraceable, total
+from nnspec.training.instructions import FUNCTIONS as LIBRARY
 from nnspec.training.llvm import CompiledStep
 from nnspec.training.loop import train_chunk
+from nnspec.training.network_last import XP
 from nnspec.training.plan import Chunk, Share
 from nnspec.training.spans import spans
 from nnspec.training.tracing import Pass
@@ -79,7 +81,7 @@ def test_every_activation(entry: Any, spec_of: SpecOf, both: Both) -> None:
 
 
 @pytest.mark.parametrize("optimizer", UPDATES, ids=str)
-@pytest.mark.parametrize("loss", ["bce", "mse", "huber", "hinge"])
+@pytest.mark.parametrize("loss", ["bce", "mse", "huber", "hinge", "cross_entropy"])
 def test_every_optimizer_and_loss(optimizer: dict[str, Any], loss: str, spec_of: SpecOf, both: Both) -> None:
     rates = (0.01, 0.1)
     assert_compiled(
@@ -109,9 +111,15 @@ def test_trainings_of_any_length_share_a_step(spec_of: SpecOf, both: Both) -> No
     assert compiler.made == made
 
 
-def test_softmax_and_double_precision_train_eagerly(spec_of: SpecOf, both: Both) -> None:
-    assert both([spec_of(loss="cross_entropy", train=TRAIN)]) == {"no compiled form: softmax in a formula"}
-    assert both([spec_of(dtype="float64", train=TRAIN)]) == {"float64 is not compiled"}
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("hidden", [None, [4], [2, 3]], ids=str)
+def test_double_precision(loss: str, hidden: list[int] | None, spec_of: SpecOf, both: Both) -> None:
+    model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
+    optimizer = {"name": "adam" if hidden else "sgd", "lr": 0.1}
+    alone = "softmax" if loss == "cross_entropy" else "tanh"
+    names = ("tanh", "elu", "prelu") if hidden else (alone,)
+    fields: dict[str, Any] = {"loss": loss, "model": model, "optimizer": optimizer, "replicates": 70, "train": TRAIN}
+    assert_compiled(both([spec_of(dtype="float64", activation=name, **fields) for name in names]))
 
 
 def test_what_is_too_large_or_too_little_trains_eagerly(spec_of: SpecOf) -> None:
@@ -194,7 +202,7 @@ def test_a_formula_that_has_no_compiled_form_trains_eagerly(
 
 
 def test_a_function_that_this_torch_has_not_trains_eagerly(spec_of: SpecOf, both: Both) -> None:
-    build = partial(machine.build, functions={**machine.FUNCTIONS, "tanh": "vm{intel}TanhOfAnotherVersion"})
+    build = partial(machine.build, functions={**LIBRARY, "tanh": "vm{intel}TanhOfAnotherVersion"})
     reasons = both([spec_of(activation="tanh", train=TRAIN)], compiler=Compiler(build))
     assert reasons == {"no compiled form: torch has no vmsTanhOfAnotherVersion"}
 
@@ -227,33 +235,70 @@ def abs_(z: Any) -> Any:
     return torch.abs(z) if isinstance(z, torch.Tensor) else GraphMaths().abs(z)
 
 
-def numbers() -> torch.Tensor:
-    """Single-precision numbers of every size: any bits that are a number, and many around 1."""
-    rng = np.random.default_rng(0)
-    edges = np.array([0.0, -0.0, 104, -104, 104.5, -104.5, 88.8, -88.8, 1e-45, -1e-45], np.float32)
-    bits = rng.integers(0, 2**32, 60_000, dtype=np.uint32).view(np.float32)
-    found = np.concatenate([edges, bits[np.isfinite(bits)], rng.normal(0, 20, 60_000).astype(np.float32)])
+def numbers(dtype: str) -> torch.Tensor:
+    """Numbers of every size: any bits that are a number, and many around 1."""
+    rng, kind = np.random.default_rng(0), np.dtype(dtype)
+    edges = [0.0, -0.0, 104, -104, 104.5, -104.5, 88.8, -88.8, 709.7, 709.8, -745.2, -1000, -1001, np.finfo(kind).tiny]
+    bits = rng.integers(0, 256, (60_000, kind.itemsize), dtype=np.uint8).view(kind)[:, 0]
+    found = np.concatenate([np.array(edges, kind), bits[np.isfinite(bits)], rng.normal(0, 20, 60_000).astype(kind)])
     return torch.from_numpy(found[: len(found) // 64 * 64])
 
 
 @pytest.mark.skipif(not KNOWN, reason="torch's functions are others here")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
-def test_a_primitive_is_that_of_torch_to_the_last_bit(name: str) -> None:
-    graph, update = Graph(), Graph()
-    z, nothing = graph.leaf("weight", 0), graph.number(0.0)
+def test_a_primitive_is_that_of_torch_to_the_last_bit(name: str, dtype: str) -> None:
+    graph = Graph()
+    z = graph.leaf("weight", 0)
     result = getattr(GraphMaths(), name)(z) if name in FUNCTIONS else METHODS[name](z)
+    before = numbers(dtype)
+    assert_same(computed([result], before[None], dtype)[0], (FUNCTIONS.get(name) or METHODS[name])(before))
+
+
+ROW_FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "softmax": lambda xp, z: xp.softmax(z),
+    "max": lambda xp, z: xp.max(z, 1),
+    "sum": lambda xp, z: xp.sum(z, 1),
+    "one column": lambda xp, z: (1 + xp.max(z - 2 * z, 1) - xp.sum(z * z, 1)) / 2,
+    "both": lambda xp, z: z - xp.log(xp.sum(xp.exp(z - xp.max(z, 1)), 1)),
+}
+
+
+@pytest.mark.skipif(not KNOWN, reason="torch's functions are others here")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [1, 2, 10, 40])
+@pytest.mark.parametrize("name", ROW_FUNCTIONS)
+def test_a_formula_of_rows_is_that_of_torch_to_the_last_bit(name: str, columns: int, dtype: str) -> None:
+    graph, formula = Graph(), ROW_FUNCTIONS[name]
+    scale = torch.logspace(-3, 2, 64, dtype=getattr(torch, dtype))
+    before = torch.randn(columns, 64, generator=torch.Generator().manual_seed(columns), dtype=scale.dtype) * scale
+    before[0, 3] = float("nan")
+    results = formula(RowMaths(), Row(graph.leaf("weight", column) for column in range(columns))).values
+    expected = formula(XP, before[None])[0]
+    assert len(results) == len(expected)
+    assert_same(computed(results, before, dtype), expected)
+
+
+def computed(results: list[Traced], weights: torch.Tensor, dtype: str) -> torch.Tensor:
+    """What compiled code makes of weights [P, M]."""
+    nothing, update = results[0].graph.number(0.0), Graph()
+    count = len(weights[0])
+    gradients = [*results, *[nothing] * (len(weights) - len(results))]
     step = machine.build(
-        Pass([result], [nothing], nothing < 1.0, nothing, nothing, []), [update.leaf("gradient", None)]
+        Pass(gradients, [nothing], nothing < 1.0, nothing, nothing, [], dtype), [update.leaf("gradient", None)]
     )
-    after = numbers()
-    expected = (FUNCTIONS.get(name) or METHODS[name])(after)
-    count = len(after)
-    room = {slot: torch.empty(count) for slot in step.slots} | {("stored", 0): after}
+    after = weights.clone()
+    room = {slot: torch.empty(count, dtype=after.dtype) for slot in step.slots} | {("stored", 0): after}
     table = np.array([room[slot].data_ptr() for slot in step.slots], np.int64)
     step.call(0, count, count, 0, 0, 1, 1, 0, table.ctypes.data)
-    number = ~torch.isnan(expected)  # which not-a-number it is does not matter
-    assert torch.equal(torch.isnan(after), ~number)
-    assert after[number].numpy().tobytes() == expected[number].numpy().tobytes()
+    return after[: len(results)]
+
+
+def assert_same(ours: torch.Tensor, torchs: torch.Tensor) -> None:
+    """Equal to the last bit; which not-a-number it is does not matter."""
+    number = ~torch.isnan(torchs)
+    assert torch.equal(torch.isnan(ours), ~number)
+    assert ours[number].numpy().tobytes() == torchs[number].numpy().tobytes()
 
 
 @pytest.mark.parametrize("rows", [1, 4, 16, 17, 40, 200, 300])

@@ -132,7 +132,7 @@ def test_what_is_compiled_is_reckoned_with(spec_of: SpecOf) -> None:
     spec = spec_of(train={"epochs": 1000})
     assert compiles(spec, 1000)
     assert not compiles(spec, 900)
-    assert not compiles(replace(spec, dtype="float64"), 10**6)
+    assert compiles(replace(spec, dtype="float64"), 1000)
     assert BLOCK >= MOST  # compiled code writes so many rows of a block at a time
 
 
