@@ -31,11 +31,13 @@ class Optimizer:
     """One optimizer.
 
     ``coefficients(h, t)``: h in float64, t [c, 1] counts of updates from 1, gives arrays [c, m], or [m] where t does
-    not matter. ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients. ``start(h)``: the
-    value that each slot of the state starts from, a number or one value a network.
+    not matter. Under a schedule h["lr"] is [c, m]: a rule reads lr here and nowhere else, but for ``start``.
+    ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients. ``start(h)``: the value that each
+    slot of the state starts from, a number or one value a network.
     ``switches``: hyperparameters whose being 0 turns a part of the rule off; networks share a stack only where all of
     them agree on that, so that the part is computed for all or for none.
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
+    ``scheduled``: whether lr is the rate of every update, so that a schedule moves it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Optimizer:
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     temporaries: int = 0
+    scheduled: bool = True
 
     def static(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """What networks of one stack must agree on: flags, and which switches are off."""
@@ -276,6 +279,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_rprop,
             start=lambda h: (0.0, h["lr"]),
             temporaries=5,
+            scheduled=False,
             rules=(
                 Rule(
                     "etas",

@@ -87,6 +87,12 @@ def test_every_optimizer_and_loss(optimizer: dict[str, Any], loss: str, spec_of:
     )
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_a_schedule_moves_the_coefficients(optimizer: str, spec_of: SpecOf, both: Both) -> None:
+    fields: dict[str, Any] = {"schedule": {"name": "cosine", "warmup": 5}, "replicates": 40, "train": TRAIN}
+    assert_compiled(both([spec_of(optimizer={"name": optimizer, "lr": lr}, **fields) for lr in (0.01, 0.1)]))
+
+
 @pytest.mark.parametrize("hidden", [None, [1], [2, 3], [8, 8], [3, 2, 5]], ids=str)
 @pytest.mark.parametrize("data", ["xor", {"name": "parity", "bits": 5, "encoding": "bipolar"}], ids=["xor", "parity"])
 def test_shapes_and_data(hidden: list[int] | None, data: Any, spec_of: SpecOf, both: Both) -> None:
