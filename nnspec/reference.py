@@ -64,6 +64,24 @@ def train(
     return ReferenceRun(np.array([*losses, loss_of(problem, last)]), weights, last.h)
 
 
+def train_by_rows(spec: RunSpec, start: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, Tensors]:
+    """The perceptron's rule (Rosenblatt 1958): wrong rows [pass] of each pass over the data, and the weights at the end.
+
+    A row is judged by the weights as the rows before it left them: p = 1 where w x + b > 0, then w += lr (y - p) x.
+    """
+    weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, None)).items()}
+    w, b = weights["0.weight"], weights["0.bias"]  # [k, i] and [k]
+    problem, lr = Problem.of(spec), spec.optimizer.number("lr")
+    errors = np.zeros(spec.train.epochs, dtype=np.int64)
+    for number in range(spec.train.epochs):
+        for x, y in zip(problem.inputs, problem.targets, strict=True):
+            off = y - (w @ x + b > 0)  # [k]
+            errors[number] += bool(off.any())
+            w += lr * np.outer(off, x)
+            b += lr * off
+    return errors, weights
+
+
 class Optimizer:
     """The optimizer of one tensor of ``weights``, which it changes: the catalog's rule and its state."""
 

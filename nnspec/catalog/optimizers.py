@@ -38,6 +38,8 @@ class Optimizer:
     them agree on that, so that the part is computed for all or for none.
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
     ``scheduled``: whether lr is the rate of every update, so that a schedule moves it.
+    ``by_rows``: an update a row, in the order of the rows, by ``g`` = (p - y) x, whatever the loss and without the
+    activation's slope; one pass counts as one update everywhere else. ``output`` is the one output activation of it.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Optimizer:
     rules: tuple[Rule, ...] = ()
     temporaries: int = 0
     scheduled: bool = True
+    by_rows: bool = False
+    output: str | None = None
 
     def static(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """What networks of one stack must agree on: flags, and which switches are off."""
@@ -174,6 +178,10 @@ def _rprop(w: Array, g: Array, s: tuple[Array, ...], spare: Array, h: H, c: Mapp
     w.sub_(g.sign_().mul_(steps))
 
 
+def _plain(w: Array, g: Array, s: tuple[Array, ...], spare: Array, h: H, c: Mapping[str, Array]) -> None:
+    w.addcmul_(g, c["minus_lr"])
+
+
 OPTIMIZERS: Registry[Optimizer] = Registry(
     "optimizer",
     (
@@ -294,6 +302,19 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
                     "put the shortest first",
                 ),
             ),
+        ),
+        Optimizer(
+            "perceptron_rule",
+            "w + lr (y - p) x after each row in their order, p = 1 where w x > 0 (Rosenblatt 1958; it ends with no error "
+            "where a line separates the classes: Novikoff 1962)",
+            "",
+            (Param("lr", 1.0, LR, "learning rate"),),
+            slots=lambda h: 0,
+            update=_plain,
+            coefficients=lambda h, t: {"minus_lr": -h["lr"]},
+            scheduled=False,
+            by_rows=True,
+            output="heaviside",
         ),
     ),
 )

@@ -45,7 +45,11 @@ FLAGS: dict[str, list[dict[str, Any]]] = {
     "rmsprop": [{}, {"centered": True, "momentum": 0.5}],
     "adagrad": [{"lr_decay": 0.1, "weight_decay": 0.1}],
 }
-UPDATES = [{"name": name, **flags} for name in OPTIMIZERS.names() for flags in FLAGS.get(name, [{}])]
+UPDATES = [
+    {"name": name, **flags}
+    for name in [entry.name for entry in OPTIMIZERS if not entry.by_rows]
+    for flags in FLAGS.get(name, [{}])
+]
 TRAIN = {"epochs": 61, "log_every": 7, "snapshot_every": 25}
 
 
