@@ -65,7 +65,7 @@ def train(
 
 
 def train_by_rows(spec: RunSpec, start: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, Tensors]:
-    """The perceptron's rule (Rosenblatt 1958): wrong rows [pass] of each pass over the data, and the weights at the end.
+    """The perceptron's rule (Rosenblatt 1958): wrong rows [pass] of each pass over the data, and the last weights.
 
     A row is judged by the weights as the rows before it left them: p = 1 where w x + b > 0, then w += lr (y - p) x.
     """

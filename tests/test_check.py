@@ -135,14 +135,14 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"schedule": member("linear", updates=500)},
-        "schedule.floor must be above 0 where schedule.updates ends before the training.*, but got 0.0; try schedule.up",
+        "schedule.floor must be above 0 where schedule.updates ends before the training.*, but got 0.0; try sched",
     ),
     (
         {"schedule": member("exponential", gamma=0.5)},
-        "schedule.gamma must keep the learning rate at a size that dtype=float32 holds, at least 1.2e-38, but got 1.9e-302",
+        "schedule.gamma must keep the learning rate at a size that dtype=float32 holds, at least 1.2e-38, but got 1",
     ),
     ({"schedule": member("exponential", gamma=1)}, "schedule.gamma must be a finite number above 0 and below 1"),
-    ({"schedule": "cosin"}, "schedule.* must be a mapping with a 'name'"),
+    ({"schedule": 3}, "schedule must be a mapping with a 'name', but got 3"),
     ({"schedule": member("cosin")}, "schedule.name must be a known schedule, but got 'cosin'; did you mean 'cosine'"),
     (
         {"optimizer": "perceptron_rule", "loss": "mse"},
@@ -356,7 +356,8 @@ def test_the_loss_decides_the_output_unless_it_is_said(spec_of: SpecOf, loss: st
 def test_every_entry_checks_at_its_defaults(spec_of: SpecOf, group: str) -> None:
     for entry in REGISTRIES[group]:
         if not getattr(entry, "stored", False) and getattr(entry, "trainable", True):
-            assert getattr(spec_of(**{group: entry.name}), group).name == entry.name
+            others = {"model": "perceptron", "loss": "mse"} if getattr(entry, "by_rows", False) else {}
+            assert getattr(spec_of(**{group: entry.name}, **others), group).name == entry.name
 
 
 @pytest.mark.parametrize(

@@ -305,8 +305,8 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         ),
         Optimizer(
             "perceptron_rule",
-            "w + lr (y - p) x after each row in their order, p = 1 where w x > 0 (Rosenblatt 1958; it ends with no error "
-            "where a line separates the classes: Novikoff 1962)",
+            "w + lr (y - p) x after each row, p = 1 where w x > 0 (Rosenblatt 1958): without an error some day, if a "
+            "line separates the classes (Novikoff 1962)",
             "",
             (Param("lr", 1.0, LR, "learning rate"),),
             slots=lambda h: 0,
