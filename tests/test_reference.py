@@ -201,7 +201,7 @@ def test_the_perceptron_rule_is_scikit_learn_s(spec_of: Callable[..., RunSpec]) 
             train={"epochs": epochs},
         )
         theirs = linear_model.Perceptron(max_iter=epochs, tol=None, shuffle=False, eta0=0.3)
-        theirs.fit(x, x.sum(1) % 2, coef_init=start["0.weight"], intercept_init=start["0.bias"])
+        theirs.fit(x, x.sum(1) % 2, coef_init=start["0.weight"].copy(), intercept_init=start["0.bias"].copy())
         errors, weights = reference.train_by_rows(spec, start)
         assert errors.shape == (epochs,)
         assert errors.min() > 0  # no plane separates them
