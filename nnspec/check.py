@@ -280,9 +280,9 @@ def _by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
     if spec.model.name in MODELS and MODELS[spec.model.name].between is not None:
         rule = f"must have no hidden layer {by}, which has no gradient to pass back"
         yield Fault("model.name", rule, f"'{spec.model.name}'", "try model=perceptron")
-    if spec.loss.name in LOSSES and spec.loss.name != "mse":
-        rule = f"must be mse {by}: of an output of 0 or 1 it is the share of wrong rows"
-        yield Fault("loss.name", rule, f"'{spec.loss.name}'", "try loss=mse")
+    if spec.loss.name in LOSSES and spec.loss.name != entry.loss:
+        rule = f"must be {entry.loss} {by}: of an output of 0 or 1 it is the share of wrong rows"
+        yield Fault("loss.name", rule, f"'{spec.loss.name}'", f"try loss={entry.loss}")
     if spec.train.batch_size is not None:
         rule = f"must be null {by}, which updates after each row"
         yield Fault("train.batch_size", rule, text(spec.train.batch_size), "leave it out")

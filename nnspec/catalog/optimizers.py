@@ -39,7 +39,7 @@ class Optimizer:
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
     ``scheduled``: whether lr is the rate of every update, so that a schedule moves it.
     ``by_rows``: an update a row, in the order of the rows, by ``g`` = (p - y) x, whatever the loss and without the
-    activation's slope; one pass counts as one update everywhere else. ``output`` is the one output activation of it.
+    activation's slope; one pass counts as one update everywhere else. ``output`` and ``loss`` are the ones that it takes.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Optimizer:
     scheduled: bool = True
     by_rows: bool = False
     output: str | None = None
+    loss: str | None = None
 
     def static(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """What networks of one stack must agree on: flags, and which switches are off."""
@@ -315,6 +316,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             scheduled=False,
             by_rows=True,
             output="heaviside",
+            loss="mse",
         ),
     ),
 )
