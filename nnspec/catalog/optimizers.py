@@ -39,7 +39,7 @@ class Optimizer:
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
     ``scheduled``: whether lr is the rate of every update, so that a schedule moves it.
     ``by_rows``: an update a row, in the order of the rows, by ``g`` = (p - y) x, whatever the loss and without the
-    activation's slope; one pass counts as one update everywhere else. ``output`` and ``loss`` are the ones that it takes.
+    activation's slope; one pass counts as one update everywhere else. ``output`` and ``loss``: what it takes.
     """
 
     name: str
