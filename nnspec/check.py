@@ -20,6 +20,7 @@ from nnspec.catalog import (
     INITS,
     LOSSES,
     MODELS,
+    OPTIMIZERS,
     OUTPUTS,
     REGISTRIES,
     STAND_INS,
@@ -28,10 +29,11 @@ from nnspec.catalog import (
 )
 from nnspec.catalog.data import class_faults
 from nnspec.catalog.inits import BIAS_SAME, bias_param
+from nnspec.duration_rules import duration_faults
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
 from nnspec.params import Param, Refused, Rule, Value, rounded
-from nnspec.specs import MEMBERS, SEEDS, SOLVED, Member, RunSpec, as_member, parse, parse_params, text
+from nnspec.specs import MEMBERS, SEEDS, SOLVED, TRAIN, Member, RunSpec, as_member, parse, parse_params, text
 
 _WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
 OUTPUT_WHERE = "model.output"
@@ -108,7 +110,12 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
             resolved, found_file = _stored(resolved)
             faults.extend(found_file)
+    if not unnamed & {"optimizer"}:
+        faults.extend(_by_rows_faults(resolved))
+    broken = {fault.where.split(".")[0] for fault in faults}
     if not broken & {"data", "train", "solved"}:
+        if not broken & {"optimizer", "schedule"}:
+            faults.extend(duration_faults(resolved))
         resolved = _with_duration(resolved)
     return resolved, faults
 
@@ -164,6 +171,7 @@ def _precision_faults(spec: RunSpec) -> Iterator[Fault]:
         member: Member = getattr(spec, group)
         if member.name in REGISTRIES[group]:
             yield from _member_precision_faults(group, member, spec.dtype)
+    yield from _lost("train.", TRAIN, {param.name: getattr(spec.train, param.name) for param in TRAIN}, spec.dtype)[1]
     yield from _lost("solved.", SOLVED, {param.name: getattr(spec.solved, param.name) for param in SOLVED}, spec.dtype)[
         1
     ]
@@ -235,14 +243,20 @@ def _with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     states."""
     model, loss = MODELS[spec.model.name], LOSSES[spec.loss.name]
     named, said = spec.activation.name != AUTO, spec.model["output"]
-    output = str(loss.output if said is None else said)
+    only = OPTIMIZERS[spec.optimizer.name].output if spec.optimizer.name in OPTIMIZERS else None
+    output = str((only or loss.output) if said is None else said)
     if model.between is None and named:  # the activation is the output's
         if said not in (None, spec.activation.name):
             rule = f"must be model.output ({said}): a {model.name} has one activation"
             return spec, [Fault("activation.name", rule, f"'{spec.activation.name}'", "say one of the two")]
         output = spec.activation.name
     where = "activation.name" if model.between is None and named else OUTPUT_WHERE
-    faults = [fault] if (fault := _output_fault(where, loss.name, output)) else []
+    found = (
+        _rule_output_fault(where, spec.optimizer.name, only, output)
+        if only
+        else _output_fault(where, loss.name, output)
+    )
+    faults = [found] if found else []
     if model.between is not None:
         activation = spec.activation if named else at_defaults(model.between)
         faults += _between_faults(activation)
@@ -266,6 +280,34 @@ def _output_fault(where: str, loss_name: str, output: str) -> Fault | None:
     )
     remedy = "leave it out" if where == OUTPUT_WHERE else f"try activation={AUTO}"
     return Fault(where, rule, f"'{output}'", f"{remedy} for {loss.output}, or choose another loss")
+
+
+def _rule_output_fault(where: str, optimizer: str, only: str, output: str) -> Fault | None:
+    if output == only:
+        return None
+    remedy = "leave it out" if where == OUTPUT_WHERE else f"try activation={AUTO}"
+    return Fault(where, f"must be {only} with optimizer={optimizer}", f"'{output}'", remedy)
+
+
+def _by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
+    """What is wrong with a rule that goes from row to row and follows no gradient."""
+    entry = OPTIMIZERS[spec.optimizer.name]
+    if not entry.by_rows:
+        return
+    by = f"with optimizer={entry.name}"
+    if spec.model.name in MODELS and MODELS[spec.model.name].between is not None:
+        rule = f"must have no hidden layer {by}, which has no gradient to pass back"
+        yield Fault("model.name", rule, f"'{spec.model.name}'", "try model=perceptron")
+    if spec.loss.name in LOSSES and spec.loss.name != entry.loss:
+        rule = f"must be {entry.loss} {by}: of an output of 0 or 1 it is the share of wrong rows"
+        yield Fault("loss.name", rule, f"'{spec.loss.name}'", f"try loss={entry.loss}")
+    if spec.train.batch_size is not None:
+        rule = f"must be null {by}, which updates after each row"
+        yield Fault("train.batch_size", rule, text(spec.train.batch_size), "leave it out")
+    if spec.train.clip_norm:
+        yield Fault(
+            "train.clip_norm", f"must be 0 {by}, which has no gradient", text(spec.train.clip_norm), "leave it out"
+        )
 
 
 def _between_faults(activation: Member) -> list[Fault]:

@@ -6,9 +6,13 @@ and is trained too. Its loss is the mean over its own rows, as in a PyTorch loop
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from nnspec.architecture import rows
+from nnspec.catalog import SCHEDULES
 from nnspec.specs import RunSpec
 
 LOG_EVERY = 10  # updates between two rows of the history at full batch
@@ -27,6 +31,11 @@ class Pace:
 def pace(spec: RunSpec) -> Pace:
     """The updates of a spec's networks."""
     return Pace(updates(spec), log_every(spec), spec.train.snapshot_every)
+
+
+def test_rows(spec: RunSpec) -> int:
+    """Rows of the test part."""
+    return 0  # no data set has one yet
 
 
 def batch_size(spec: RunSpec) -> int:
@@ -51,6 +60,12 @@ def log_every(spec: RunSpec) -> int:
         return spec.train.log_every
     passes = updates_a_pass(spec)
     return passes if passes > 1 else LOG_EVERY
+
+
+def rate_factor(spec: RunSpec) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What lr is multiplied by at update t, as a function of an array of them; None if it stays as it is."""
+    schedule, params, last = SCHEDULES[spec.schedule.name], dict(spec.schedule.params), updates(spec)
+    return (lambda t: schedule.factor(t, last, params)) if schedule.moves(params) else None
 
 
 def tolerance(spec: RunSpec) -> float:

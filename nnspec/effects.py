@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from nnspec.architecture import architecture
-from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OUTPUTS
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS, OUTPUTS
 from nnspec.catalog.inits import BIAS_SAME
-from nnspec.duration import log_every, pace, updates
+from nnspec.duration import log_every, pace, rate_factor, updates
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
@@ -95,7 +95,22 @@ def _delta(spec: RunSpec) -> str | None:
     return f"must be at most {widest:g} with outputs of {output}, whose errors are no larger" if idle else None
 
 
+def _patience(spec: RunSpec) -> str | None:
+    default = next(param.default for param in TRAIN if param.name == "patience")
+    idle = spec.train.stop != "plateau" and spec.train.patience != default
+    return f"must be left at {text(default)} without train.stop=plateau" if idle else None
+
+
+def _schedule(spec: RunSpec) -> str | None:
+    idle = rate_factor(spec) is not None and not OPTIMIZERS[spec.optimizer.name].scheduled
+    return (
+        f"must be constant, without a warm-up, with {spec.optimizer.name}, whose lr it does not move" if idle else None
+    )
+
+
 FIELDS = (
+    IdleField("train.patience", _patience, "add train.stop=plateau, or leave it out"),
+    IdleField("schedule.name", _schedule, "leave it out"),
     IdleField("optimizer.dampening", _dampening, "leave it out, or try optimizer.momentum=0.9"),
     IdleField("optimizer.lr", _first_step, "change one of them"),
     IdleField("activation.init", _learned_start, "leave it out"),
@@ -108,8 +123,7 @@ def idle_fields(spec: RunSpec) -> Iterator[Fault]:
     for row in FIELDS:
         rule = row.rule(spec)
         if rule is not None:
-            group, name = row.key.split(".")
-            yield Fault(row.key, rule, text(getattr(spec, group)[name]), row.remedy)
+            yield Fault(row.key, rule, spec.flat()[row.key], row.remedy)
 
 
 def _draws(spec: RunSpec) -> bool:

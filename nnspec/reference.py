@@ -14,6 +14,7 @@ import numpy as np
 from nnspec.architecture import Dense, Pointwise
 from nnspec.catalog import OPTIMIZERS, Bound
 from nnspec.catalog.maths import NumpyMaths, NumpyTensor
+from nnspec.duration import rate_factor, updates
 from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec
 
@@ -45,21 +46,40 @@ class ReferenceRun:
 def train(
     spec: RunSpec, seed: int | None = None, steps: int | None = None, start: Mapping[str, np.ndarray] | None = None
 ) -> ReferenceRun:
-    """Train one network of a checked ``spec`` for ``steps`` updates (the spec's epochs unless given).
+    """Train one network of a checked ``spec`` for ``steps`` updates (all of the spec's unless given).
 
     It starts from the weights ``start``, or from the draw of ``seed`` (the spec's own unless given).
     """
     weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, seed)).items()}
+    factor = rate_factor(spec)
     optimizers = {name: Optimizer(spec.optimizer, w) for name, w in weights.items()}
     problem = Problem.of(spec)
     losses = []
-    for step in range(1, (spec.train.epochs if steps is None else steps) + 1):
+    for step in range(1, (updates(spec) if steps is None else steps) + 1):
         layers = forward(problem, weights)
         losses.append(loss_of(problem, layers[-1]))
         for name, gradient in backward(problem, weights, layers).items():
-            optimizers[name].update(gradient, step)
+            optimizers[name].update(gradient, step, 1.0 if factor is None else float(factor(np.array(step))))
     last = forward(problem, weights)[-1]
     return ReferenceRun(np.array([*losses, loss_of(problem, last)]), weights, last.h)
+
+
+def train_by_rows(spec: RunSpec, start: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, Tensors]:
+    """The perceptron's rule (Rosenblatt 1958): wrong rows [pass] of each pass over the data, and the last weights.
+
+    A row is judged by the weights as the rows before it left them: p = 1 where w x + b > 0, then w += lr (y - p) x.
+    """
+    weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, None)).items()}
+    w, b = weights["0.weight"], weights["0.bias"]  # [k, i] and [k]
+    problem, lr = Problem.of(spec), spec.optimizer.number("lr")
+    errors = np.zeros(spec.train.epochs, dtype=np.int64)
+    for number in range(spec.train.epochs):
+        for x, y in zip(problem.inputs, problem.targets, strict=True):
+            off = y - (w @ x + b > 0)  # [k]
+            errors[number] += bool(off.any())
+            w += lr * np.outer(off, x)
+            b += lr * off
+    return errors, weights
 
 
 class Optimizer:
@@ -67,15 +87,16 @@ class Optimizer:
 
     def __init__(self, member: Member, weights: np.ndarray):
         self.entry, self.weights = OPTIMIZERS[member.name], weights.view(NumpyTensor)
-        h = dict(member.params)
+        h, self.lr = dict(member.params), member.number("lr")
         self.h = {**h, **{f"{name}_on": h[name] != 0 for name in self.entry.switches}}
         slots = self.entry.slots(self.h)
         starts = (*self.entry.start(self.h), *[0.0] * slots)[:slots]
         self.state = tuple(np.full_like(self.weights, start) for start in starts)
 
-    def update(self, gradient: np.ndarray, step: int) -> None:
-        """Update ``step``, from 1."""
-        coefficients = self.entry.coefficients(self.h, np.array([float(step)]).view(NumpyTensor))
+    def update(self, gradient: np.ndarray, step: int, factor: float = 1.0) -> None:
+        """Update ``step``, from 1, with lr times ``factor``."""
+        h = {**self.h, "lr": self.lr * factor}
+        coefficients = self.entry.coefficients(h, np.array([float(step)]).view(NumpyTensor))
         g = gradient.view(NumpyTensor)
         self.entry.update(self.weights, g, self.state, np.empty_like(g), self.h, coefficients)
 

@@ -16,7 +16,7 @@ from nnspec.check import checked_mapping
 from nnspec.execute.engine import Training
 from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
-from nnspec.specs import RunSpec
+from nnspec.specs import MEMBERS, RunSpec
 
 torch.set_num_threads(1)
 
@@ -47,7 +47,7 @@ TEXTBOOK: dict[str, Any] = {
 def textbook(**fields: Any) -> dict[str, Any]:
     """The textbook exercise as a plain mapping, some of its fields replaced; a member may be given by name alone."""
     return TEXTBOOK | {
-        key: {"name": value} if key in TEXTBOOK and isinstance(value, str) else value for key, value in fields.items()
+        key: {"name": value} if key in MEMBERS and isinstance(value, str) else value for key, value in fields.items()
     }
 
 

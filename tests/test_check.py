@@ -107,6 +107,63 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"loss": "cross_entropy", "model": member("mlp", output="sigmoid")},
         "model.output must be softmax with loss=cross_entropy, but got 'sigmoid'; leave it out for softmax",
     ),
+    ({"train": {"batch_size": 5}}, "train.batch_size must be at most 4, the rows that .*, but got 5; lower it"),
+    ({"train": {"batch_size": 0}}, "train.batch_size must be a whole number at least 1, but got 0"),
+    ({"train": {"stop": "never ever"}}, "train.stop must be one of never, solved, plateau"),
+    ({"train": {"clip_norm": -1}}, "train.clip_norm must be a finite number at least 0"),
+    ({"train": {"clip_norm": 1e-60}}, "train.clip_norm must be of a size that dtype=float32 holds"),
+    (
+        {"train": {"stop": "plateau", "epochs": 100}},
+        "train.patience must be below the 100 updates of the training with train.stop=plateau, but got 100",
+    ),
+    ({"solved": {"at_least": 1.5}}, "solved.at_least must be a finite number above 0 and at most 1, but got 1.5"),
+    (
+        {"solved": {"measure": "test_accuracy"}},
+        "solved.measure must be accuracy where the data have no test part, but got test_accuracy; try data.test_fra",
+    ),
+    (
+        {"schedule": member("constant", warmup=1000)},
+        "schedule.warmup must be below the 1000 updates of the training, but got 1000; lower it, or raise train.epochs",
+    ),
+    (
+        {"schedule": member("step", step_size=900, warmup=100)},
+        "schedule.step_size must be below the 900 updates behind the warm-up, but got 900",
+    ),
+    (
+        {"schedule": member("cosine", updates=1001)},
+        "schedule.updates must be at most the 1000 updates of the training, but got 1001; lower it",
+    ),
+    (
+        {"schedule": member("linear", updates=500)},
+        "schedule.floor must be above 0 where schedule.updates ends before the training.*, but got 0.0; try sched",
+    ),
+    (
+        {"schedule": member("exponential", gamma=0.5)},
+        "schedule.gamma must keep the learning rate at a size that dtype=float32 holds, at least 1.2e-38, but got 1",
+    ),
+    ({"schedule": member("exponential", gamma=1)}, "schedule.gamma must be a finite number above 0 and below 1"),
+    ({"schedule": 3}, "schedule must be a mapping with a 'name', but got 3"),
+    ({"schedule": member("cosin")}, "schedule.name must be a known schedule, but got 'cosin'; did you mean 'cosine'"),
+    (
+        {"optimizer": "perceptron_rule", "loss": "mse"},
+        "model.name must have no hidden layer with optimizer=perceptron_rule, .*, but got 'mlp'; try model=perceptron",
+    ),
+    (
+        {"optimizer": "perceptron_rule", "model": "perceptron"},
+        "loss.name must be mse with optimizer=perceptron_rule: .*, but got 'bce'; try loss=mse",
+    ),
+    (
+        {"optimizer": "perceptron_rule", "model": "perceptron", "loss": "mse", "train": {"clip_norm": 1}},
+        "train.clip_norm must be 0 with optimizer=perceptron_rule",
+    ),
+    (
+        {"optimizer": "perceptron_rule", "model": "perceptron", "loss": "mse", "train": {"batch_size": 2}},
+        "train.batch_size must be null with optimizer=perceptron_rule",
+    ),
+    (
+        {"optimizer": "perceptron_rule", "model": "perceptron", "loss": "mse", "activation": "sigmoid"},
+        "activation.name must be heaviside with optimizer=perceptron_rule, but got 'sigmoid'; try activation=auto",
+    ),
     (
         {"loss": "bce", "model": member("mlp", output="softmax")},
         "model.output must be sigmoid with loss=bce, but got 'softmax'",
@@ -304,7 +361,9 @@ def test_every_entry_checks_at_its_defaults(spec_of: SpecOf, group: str) -> None
 
 
 def beside(group: str, entry: Any) -> dict[str, str]:
-    """What else must be said with a data set: a loss that fits."""
+    """What else must be said with an entry: a loss that fits a data set, a model that an optimizer trains."""
+    if getattr(entry, "by_rows", False):
+        return {"model": "perceptron", "loss": "mse"}
     if group != "data" or entry.boolean:
         return {}
     held = entry.size({param.name: param.default for param in entry.params})

@@ -24,9 +24,12 @@ FIELDS = [
         ["loss=huber", "loss.delta=1.5"],
         "loss.delta must be at most 1 with outputs of sigmoid, whose errors are no larger, but got 1.5",
     ),
+    (["train.stop=solved", "train.patience=7"], "train.patience must be left at 100 without train.stop=plateau"),
+    (["optimizer=rprop", "schedule=cosine"], "schedule.name must be constant, without a warm-up, with rprop"),
     (["loss=huber", "loss.delta=2.5", "model.output=tanh"], "loss.delta must be at most 2 with outputs of tanh"),
 ]
 EFFECTIVE = [
+    ["train.stop=plateau", "train.patience=7"],
     ["optimizer=sgd", "optimizer.dampening=0.5", "optimizer.momentum=0.9"],
     ["optimizer=rprop", "optimizer.lr=50"],
     ["loss=huber", "loss.delta=1"],
@@ -40,7 +43,13 @@ def test_a_field_without_effect_is_refused(overrides: list[str], message: str, t
     with pytest.raises(SpecError, match=message):
         spec(overrides)
     key, _, value = overrides[1].partition("=")
-    default = {"optimizer.dampening": "0", "optimizer.lr": "0.5", "loss.delta": "0.3"}[key]
+    default = {
+        "train.patience": "100",
+        "schedule": "constant",
+        "optimizer.dampening": "0",
+        "optimizer.lr": "0.5",
+        "loss.delta": "0.3",
+    }[key]
     axis = [override if override != overrides[1] else f"{key}={default},{value}" for override in overrides]
     with pytest.raises(SpecError, match=rf"{message}.*\(1 of 2 cells\)"):
         plan(axis, Composer())

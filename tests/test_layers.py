@@ -24,6 +24,7 @@ RANKS = [
     "catalog",
     "architecture torch_maths",
     "duration",
+    "duration_rules",
     "results check effects problem",
     "initial",
     "builder reference training diagnostics tracking",

@@ -28,7 +28,7 @@ def random_sweep(chance: random.Random) -> list[RunSpec]:
     axes = {
         "activation": names(ACTIVATIONS, "heaviside"),
         "init": names(INITS, "from_file"),
-        "optimizer": names(OPTIMIZERS),
+        "optimizer": names(OPTIMIZERS, "perceptron_rule"),
         "loss": names(LOSSES),
         "data": [entry.name for entry in DATA if entry.boolean and entry.name != "parity"],
     }

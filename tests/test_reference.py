@@ -181,4 +181,40 @@ def test_a_float32_spec_starts_from_its_own_draw(spec_of: SpecOf) -> None:
 
 
 def test_every_optimizer_is_compared() -> None:
-    assert {optimizer["name"] for optimizer in OPTIMIZERS} == set(TORCH_OPTIMIZERS) == set(catalog.OPTIMIZERS.names())
+    assert (
+        {optimizer["name"] for optimizer in OPTIMIZERS}
+        == set(TORCH_OPTIMIZERS)
+        == {entry.name for entry in catalog.OPTIMIZERS if not entry.by_rows}
+    )
+
+
+def test_the_perceptron_rule_is_scikit_learn_s(spec_of: Callable[..., RunSpec]) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    x = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1]])
+    start = {"0.weight": np.array([[0.31, -0.72, 0.13]]), "0.bias": np.array([0.27])}  # on no row is w x + b 0
+    for epochs in (1, 2, 3, 9):
+        spec = spec_of(
+            model="perceptron",
+            loss="mse",
+            optimizer={"name": "perceptron_rule", "lr": 0.3},
+            data={"name": "parity", "bits": 3},
+            train={"epochs": epochs},
+        )
+        theirs = linear_model.Perceptron(max_iter=epochs, tol=None, shuffle=False, eta0=0.3)
+        theirs.fit(x, x.sum(1) % 2, coef_init=start["0.weight"].copy(), intercept_init=start["0.bias"].copy())
+        errors, weights = reference.train_by_rows(spec, start)
+        assert errors.shape == (epochs,)
+        assert errors.min() > 0  # no plane separates them
+        np.testing.assert_allclose(weights["0.weight"], theirs.coef_, rtol=1e-12)  # sums of a few multiples of 0.3
+        np.testing.assert_allclose(weights["0.bias"], theirs.intercept_, rtol=1e-12)
+
+
+def test_the_perceptron_rule_ends_without_an_error_where_a_line_separates(spec_of: Callable[..., RunSpec]) -> None:
+    spec = spec_of(
+        model="perceptron", loss="mse", optimizer="perceptron_rule", data="and", init="zeros", train={"epochs": 20}
+    )
+    errors, weights = reference.train_by_rows(spec)
+    # by hand from w = 0, b = 0: only (1, 1) is wrong in the first pass
+    assert errors[0] == 1
+    assert errors[-1] == 0
+    assert ((Problem.of(spec).inputs @ weights["0.weight"].T + weights["0.bias"])[:, 0] > 0).tolist() == [0, 0, 0, 1]

@@ -31,11 +31,15 @@ class Optimizer:
     """One optimizer.
 
     ``coefficients(h, t)``: h in float64, t [c, 1] counts of updates from 1, gives arrays [c, m], or [m] where t does
-    not matter. ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients. ``start(h)``: the
-    value that each slot of the state starts from, a number or one value a network.
+    not matter. Under a schedule h["lr"] is [c, m]: a rule reads lr here and nowhere else, but for ``start``.
+    ``update(w, g, s, spare, h, c)``: one step; ``c`` holds this step's coefficients. ``start(h)``: the value that each
+    slot of the state starts from, a number or one value a network.
     ``switches``: hyperparameters whose being 0 turns a part of the rule off; networks share a stack only where all of
     them agree on that, so that the part is computed for all or for none.
     ``temporaries``: arrays of w's shape that an update makes, the most that live at a time.
+    ``scheduled``: whether lr is the rate of every update, so that a schedule moves it.
+    ``by_rows``: an update a row, in the order of the rows, by ``g`` = (p - y) x, whatever the loss and without the
+    activation's slope; one pass counts as one update everywhere else. ``output`` and ``loss``: what it takes.
     """
 
     name: str
@@ -49,6 +53,10 @@ class Optimizer:
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     temporaries: int = 0
+    scheduled: bool = True
+    by_rows: bool = False
+    output: str | None = None
+    loss: str | None = None
 
     def static(self, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """What networks of one stack must agree on: flags, and which switches are off."""
@@ -171,6 +179,10 @@ def _rprop(w: Array, g: Array, s: tuple[Array, ...], spare: Array, h: H, c: Mapp
     w.sub_(g.sign_().mul_(steps))
 
 
+def _plain(w: Array, g: Array, s: tuple[Array, ...], spare: Array, h: H, c: Mapping[str, Array]) -> None:
+    w.addcmul_(g, c["minus_lr"])
+
+
 OPTIMIZERS: Registry[Optimizer] = Registry(
     "optimizer",
     (
@@ -276,6 +288,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_rprop,
             start=lambda h: (0.0, h["lr"]),
             temporaries=5,
+            scheduled=False,
             rules=(
                 Rule(
                     "etas",
@@ -290,6 +303,20 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
                     "put the shortest first",
                 ),
             ),
+        ),
+        Optimizer(
+            "perceptron_rule",
+            "w + lr (y - p) x after each row, p = 1 where w x > 0 (Rosenblatt 1958): without an error some day, if a "
+            "line separates the classes (Novikoff 1962)",
+            "",
+            (Param("lr", 1.0, LR, "learning rate"),),
+            slots=lambda h: 0,
+            update=_plain,
+            coefficients=lambda h, t: {"minus_lr": -h["lr"]},
+            scheduled=False,
+            by_rows=True,
+            output="heaviside",
+            loss="mse",
         ),
     ),
 )

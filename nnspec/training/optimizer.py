@@ -3,8 +3,10 @@ blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from nnspec.catalog import Optimizer
@@ -12,15 +14,17 @@ from nnspec.training.layout import padded
 from nnspec.training.network_last import NetworkLast
 
 Tensor = torch.Tensor
+Factor = Callable[[np.ndarray], np.ndarray] | None  # see ``duration.rate_factor``
 COEFFICIENTS = 16  # updates for which coefficients of every network are computed at a time: more would leave the cache
 AHEAD = 256  # updates for which coefficients that all networks share are
 
 
 class StackedOptimizer:
-    """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are."""
+    """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are. ``factor``
+    is what the learning rate is multiplied by at update t: update rules read it in their coefficients only."""
 
-    def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast, width: int):
-        self.entry, self.network, self.width = entry, network, width
+    def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast, width: int, factor: Factor = None):
+        self.entry, self.network, self.width, self.factor = entry, network, width, factor
         kind = network.weights.dtype
         self.h: dict[str, Any] = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
@@ -64,9 +68,11 @@ class StackedOptimizer:
     def _computed(self, number: int, count: int) -> dict[str, Tensor]:
         """The coefficients of ``count`` updates, [c, d] or [d] where the update does not matter, of each distinct set
         of hyperparameters."""
-        return self.entry.coefficients(
-            self.distinct, torch.arange(number, number + count, dtype=torch.float64)[:, None]
-        )
+        t = torch.arange(number, number + count, dtype=torch.float64)[:, None]
+        h = self.distinct
+        if self.factor is not None:
+            h = {**h, "lr": h["lr"] * torch.from_numpy(self.factor(t.numpy()))}
+        return self.entry.coefficients(h, t)
 
     def _spread(self, coefficient: Tensor) -> Tensor:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'
@@ -84,7 +90,7 @@ class StackedOptimizer:
         self.network.fill(self.network.grads, which, 0.0)
 
 
-def _distinct(h: dict[str, object]) -> tuple[dict[str, object], Tensor | None]:
+def _distinct(h: dict[str, object]) -> tuple[dict[str, Any], Tensor | None]:
     """Each distinct set of hyperparameters once, filled up to whole lanes, and which of them each column has (None: the
     only one)."""
     numbers = {name: value for name, value in h.items() if isinstance(value, Tensor)}

@@ -9,7 +9,7 @@ import torch
 
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import pace, tolerance
+from nnspec.duration import pace, rate_factor, tolerance
 from nnspec.initial import Weights
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
@@ -42,7 +42,11 @@ class ChunkState:
         problem = Problem.of(self.spec).stacked(lambda array: torch.from_numpy(array).to(kind), rows)
         self.network = NetworkLast(problem, self.initial.clone(), self.segments)
         self.optimizer = StackedOptimizer(
-            OPTIMIZERS[self.spec.optimizer.name], hyperparameters(self.layout), self.network, self.layout.width
+            OPTIMIZERS[self.spec.optimizer.name],
+            hyperparameters(self.layout),
+            self.network,
+            self.layout.width,
+            rate_factor(self.spec),
         )
         near = torch.tensor([tolerance(self.layout.specs[j]) for j in self.layout.source], dtype=kind)
         self.first = FirstRight(near)

@@ -47,7 +47,11 @@ FLAGS: dict[str, list[dict[str, Any]]] = {
     "rmsprop": [{}, {"centered": True, "momentum": 0.5}],
     "adagrad": [{"lr_decay": 0.1, "weight_decay": 0.1}],
 }
-UPDATES = [{"name": name, **flags} for name in OPTIMIZERS.names() for flags in FLAGS.get(name, [{}])]
+UPDATES = [
+    {"name": name, **flags}
+    for name in [entry.name for entry in OPTIMIZERS if not entry.by_rows]
+    for flags in FLAGS.get(name, [{}])
+]
 TRAIN = {"epochs": 61, "log_every": 7, "snapshot_every": 25}
 
 
@@ -87,6 +91,12 @@ def test_every_optimizer_and_loss(optimizer: dict[str, Any], loss: str, spec_of:
     assert_compiled(
         both([spec_of(optimizer={**optimizer, "lr": lr}, loss=loss, replicates=40, train=TRAIN) for lr in rates])
     )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_a_schedule_moves_the_coefficients(optimizer: str, spec_of: SpecOf, both: Both) -> None:
+    fields: dict[str, Any] = {"schedule": {"name": "cosine", "warmup": 5}, "replicates": 40, "train": TRAIN}
+    assert_compiled(both([spec_of(optimizer={"name": optimizer, "lr": lr}, **fields) for lr in (0.01, 0.1)]))
 
 
 @pytest.mark.parametrize("hidden", [None, [1], [2, 3], [8, 8], [3, 2, 5]], ids=str)

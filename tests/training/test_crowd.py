@@ -27,7 +27,11 @@ FLAGS: dict[str, list[dict[str, Any]]] = {
     "sgd": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}],
     "rmsprop": [{}, {"centered": True, "momentum": 0.5}],
 }
-OPTIMIZER = [{"name": name, **flags} for name in OPTIMIZERS.names() for flags in FLAGS.get(name, [{}])]
+OPTIMIZER = [
+    {"name": name, **flags}
+    for name in [entry.name for entry in OPTIMIZERS if not entry.by_rows]
+    for flags in FLAGS.get(name, [{}])
+]
 INITS = ({"name": "kaiming_uniform"}, {"name": "normal", "std": 1.0, "bias": "same"}, {"name": "orthogonal"})
 RATES = (0.05, 2.0, 1e25)  # the last overflows single precision within a few updates
 SAMPLES = 16

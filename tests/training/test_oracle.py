@@ -248,7 +248,7 @@ def test_a_perceptrons_activation_has_its_parameters(activation: dict[str, Any],
 
 
 def test_every_optimizer_and_loss_is_tried() -> None:
-    assert {h["name"] for h in EVERY} == set(OPTIMIZERS.names())
+    assert {h["name"] for h in EVERY} == {entry.name for entry in OPTIMIZERS if not entry.by_rows}
     assert set(LOSS) == set(LOSSES.names())
     for entry in OPTIMIZERS:
         for flag in entry.switches:

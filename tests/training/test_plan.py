@@ -109,7 +109,7 @@ MIXTURES = st.lists(
             ),
             "activation": by_name([entry.name for entry in ACTIVATIONS if entry.trainable]),
             "init": by_name([entry.name for entry in INITS if not entry.stored]),
-            "optimizer": by_name(OPTIMIZERS.names()),
+            "optimizer": by_name([entry.name for entry in OPTIMIZERS if not entry.by_rows]),
             "loss": by_name(LOSSES.names()),
             "data": by_name([entry.name for entry in DATA if entry.boolean]),
             "train": st.fixed_dictionaries(
