@@ -71,8 +71,7 @@ def table_of(result: Results, cell: int = 0) -> pd.DataFrame:
 
     solved_at = pd.Series(result.solved_at, dtype="Int64").mask(~result.solved)
     names = np.where(result.solved, "solved", "unknown") if result.verdict is None else result.verdict.astype(str)
-    loss, accuracy, solved = result.final_loss, result.final_accuracy, result.solved
-    columns = {"cell": cell, "seed": result.seeds, "final_loss": loss, "final_accuracy": accuracy, "solved": solved}
+    columns = {"cell": cell, "seed": result.seeds, **result.finals, "solved": result.solved}
     return pd.DataFrame({**columns, "solved_at": solved_at, "verdict": names, "epochs": int(result.steps[-1])})
 
 
