@@ -78,6 +78,8 @@ def independent_mean_difference(
 ) -> Difference:
     """The difference of means where the seeds of a and of b differ: values that add up to ``a`` [s] over ``sizes_a``
     [s] networks a seed, b likewise."""
+    from scipy.special import binom
+
     one, other = mean_of(a, sizes_a), mean_of(b, sizes_b)
     error = math.hypot(one.error, other.error)
     both = Mean(one.mean - other.mean, error, min(one.seeds, other.seeds))
@@ -85,7 +87,7 @@ def independent_mean_difference(
     if 0 < error < math.inf:
         parts = ((each.error / error) ** 4 / (each.seeds - 1) for each in (one, other))
         freedom = 1 / sum(parts)  # Welch's
-    signs = 2 / math.comb(one.seeds + other.seeds, one.seeds)
+    signs = 2 / float(binom(one.seeds + other.seeds, one.seeds))
     return _tested(both, freedom, min(1.0, signs), most, confidence)
 
 

@@ -7,7 +7,6 @@ therefore too kind to levels whose networks diverge; ``broken`` says how many di
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,20 @@ def measured(table: pd.DataFrame, name: str) -> Measured:
     if not len(values) or not broken.any():
         return Measured(measure, values, broken)
     if broken.all():
-        raise AnalysisError(f"{name} must be finite in one network at least, but all {len(values)} broke; compare solved")
+        raise AnalysisError(
+            f"{name} must be finite in one network at least, but all {len(values)} broke; compare solved"
+        )
     return Measured(measure, np.where(broken, 0.0 if measure.rising else values[~broken].max(), values), broken)
+
+
+def broken_text(table: pd.DataFrame, name: str) -> str:
+    """How the networks count that have no finite value, in a line; empty where there is none."""
+    found = measured(table, name)
+    count = int(found.broken.sum())
+    if not count:
+        return ""
+    worst = "0" if found.measure.rising else f"the largest finite one, {found.values.max():.4g}"
+    return f"{count} of {len(table)} networks broke: their {found.measure.words} counts as {worst}"
 
 
 def _refuse_unmeasured(table: pd.DataFrame, name: str) -> None:

@@ -58,7 +58,9 @@ def test_final_metrics(cell):
 
 def test_without_a_test_part_nothing_is_filed_of_one(cell):
     many = judged(cell(replicates=3))
-    assert not [name for name in {**history_series(many), **final_metrics(many), **outcome_rows(many)} if "test" in name]
+    assert not [
+        name for name in {**history_series(many), **final_metrics(many), **outcome_rows(many)} if "test" in name
+    ]
     assert not [name for name in sweep_table([many.spec], {0: outcome_rows(many)}) if "test" in name]
 
 
