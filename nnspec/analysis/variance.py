@@ -1,4 +1,5 @@
-"""Which axes decide whether a network solves, or how it does by another measure: main effects and two-way interactions as shares of variance."""
+"""Which axes decide whether a network solves, or what another measure of it is: main effects and two-way interactions
+as shares of variance."""
 
 from __future__ import annotations
 
@@ -24,9 +25,10 @@ def effects(table: pd.DataFrame, axes: Sequence[str], measure: str = SOLVED) -> 
     variance of solving) and ``by_chance`` (the share of all variance that as many pure-noise degrees of freedom would
     take).
 
-    The outcome is 0 or 1 a network, or the value of another ``measure``, whose means then stand for rates. What the axes explain is the variance of solve rates between combinations; what
-    they leave is the variance between seeds within a combination. The last row, 'higher orders', is what main effects
-    and two-way interactions leave of the explained. The shares describe this sweep's levels; they are no test.
+    The outcome is 0 or 1 a network, or the value of another ``measure``, whose means then stand for rates. What the
+    axes explain is the variance of solve rates between combinations; what they leave is the variance between seeds
+    within a combination. The last row, 'higher orders', is what main effects and two-way interactions leave of the
+    explained. The shares describe this sweep's levels; they are no test.
 
     Balanced sweeps: the classical sums of squares, which add up to 1. Every combination present but in different
     numbers: the same on unweighted rates, so that a level counts the same however often it was trained. Combinations

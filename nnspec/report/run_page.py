@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nnspec.analysis.draw import png
 from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
 from nnspec.analysis.plane_figures import UnitLines, lines_info
+from nnspec.analysis.row_figures import RowOutcomes
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
 from nnspec.analysis.sweep_figures import (
@@ -22,7 +23,7 @@ from nnspec.analysis.sweep_figures import (
     verdicts_info,
 )
 from nnspec.analysis.tables import failures, percent, with_interval
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
+from nnspec.report.networks_page import activations_section, lines_section, rows_sections, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
 
@@ -41,6 +42,7 @@ def run_report(
     gradient_steps: ArrayLike | None = None,
     points: ArrayLike = (),
     targets: ArrayLike = (),
+    rows: Sequence[RowOutcomes] = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -54,12 +56,14 @@ def run_report(
         histograms: layer -> moment -> values; see ``histograms_info``.
         points: [n, 2] data, for the lines.
         targets: [n].
+        rows: what its networks say of the rows of each part of the data.
     """
     table = table_of(result)
     drawn = own_lines(result, points, targets) if lines is None else lines
     sections = [
         *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
+        *rows_sections(rows),
         *_pictures(surfaces, drawn, histograms, activations, result.spec.solved.tolerance),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
@@ -140,6 +144,8 @@ def _history(
         f"Loss over updates, solved and failed networks apart. Final medians: {ends}.",
         name="loss",
     )
+    if result.test_loss is not None:
+        yield _parts(result)
     panels = [norms_info(result.steps, result.weight_norm)] if result.weight_norm else []
     if gradient_norms:
         panels.append(norms_info(gradient_steps, gradient_norms, "gradient norm"))
@@ -151,6 +157,21 @@ def _history(
         yield Section(
             "Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms"
         )
+
+
+def _parts(result: Results) -> Section:
+    """Training and test part over time, side by side."""
+    both = {"loss": (result.loss, result.test_loss), "accuracy": (result.accuracy, result.test_accuracy)}
+    panels = [
+        curves_info({"training": (result.steps, of_training), "test": (result.steps, of_test)}, what)
+        for what, (of_training, of_test) in both.items()
+    ]
+    ends = "; ".join(
+        f"{panel.what}: " + ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in panel.curves)
+        for panel in panels
+    )
+    alt = f"Loss and accuracy over updates on the training and the test part. Final medians: {ends}."
+    return Section("Training and test part", "", png(plot_norms(panels)), alt, name="parts")
 
 
 def _pictures(
