@@ -150,7 +150,7 @@ def best_and_worst(
     table: pd.DataFrame, axes: Sequence[str], count: int = 5, confidence: float = 0.95, measure: str = SOLVED
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The ``count`` cells with the best and the worst solve rates, or means of another measure: the axes and the
-    columns of ``summary``.
+    columns of ``summary``, and the medians of the test part where there is one.
 
     Equal ones rank by their median final loss, lower being better. A sweep of fewer than twice ``count`` cells is cut
     between the two, so that no cell is in both.
@@ -169,9 +169,28 @@ def best_and_worst(
         .fillna(np.inf)
     )
     order = np.lexsort((loss.to_numpy(), value if falling else -value))
+    for name, values in medians_of_test(table, groups).items():
+        rates[name] = values
     best = min(count, (len(order) + 1) // 2)
     worst = min(count, len(order) - best)
     return rates.iloc[order[:best]].reset_index(drop=True), rates.iloc[order[::-1][:worst]].reset_index(drop=True)
+
+
+def medians_of_test(table: pd.DataFrame, groups: Groups) -> dict[str, np.ndarray]:
+    """The medians over the networks of each group, [g] each, of ``final_test_loss`` and ``final_test_accuracy`` where
+    the table has them: NaN for a group without a test part; a network that broke counts as the worst."""
+    import pandas as pd
+
+    names = [name for name in MEASURES if "test" in name]
+    if not set(names) <= set(table.columns):
+        return {}
+    unmeasured = table["final_test_accuracy"].isna().to_numpy()
+    found = {}
+    for name in names:
+        values = table[name].to_numpy(dtype=float)
+        values = np.where(np.isfinite(values) | unmeasured, values, 0.0 if MEASURES[name].rising else np.inf)
+        found[name] = pd.Series(values).groupby(groups.codes).median().to_numpy()
+    return found
 
 
 def failures(table: pd.DataFrame) -> str:

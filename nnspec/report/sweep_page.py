@@ -199,8 +199,8 @@ def _effects(sweep: Material) -> Iterator[Section]:
     if not sweep.axes:
         return
     text = (
-        f"Shares of the variance of {'solving' if sweep.measure == SOLVED else sweep.measure}: of what the axes explain, and of all variance including that between "
-        "seeds. "
+        f"Shares of the variance of {'solving' if sweep.measure == SOLVED else sweep.measure}: of what the axes "
+        "explain, and of all variance including that between seeds. "
         "by_chance is what as many degrees of freedom of pure noise would take of the total."
     )
     yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes, sweep.measure))

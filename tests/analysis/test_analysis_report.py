@@ -195,8 +195,8 @@ def result():
     at = np.where(right, 10, -1)
     snapshots = {10: weights[1]}
     return Results(
-        spec, np.arange(100, 108), np.array([0, 10, 20]), loss, columns * 1.0, norms, columns, None, None, loss[:, :, None],
-        at, np.full(8, -1), weights[0], weights[2], snapshots,
+        spec, np.arange(100, 108), np.array([0, 10, 20]), loss, columns * 1.0, norms, columns, None, None,
+        loss[:, :, None], at, np.full(8, -1), weights[0], weights[2], snapshots,
     )  # fmt: skip
 
 
