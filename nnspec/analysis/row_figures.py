@@ -77,10 +77,10 @@ def plot_confusion(info: Confusion) -> Figure:
     image = axes.imshow(np.ma.masked_invalid(info.shares), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.set_facecolor("#eeeeee")
     tidy(axes, f"What networks say, {info.part} rows", "class said", "class of the row", grid=False)
-    labels = [plain(shorten(name, 14)) for name in (*info.names, "none")]
+    labels = [plain(shorten(name, 14)) for name in (*info.names, "none")][:columns]
     every = -(-classes // 40)
     slant = 35 if max(map(len, labels)) > 3 else 0
-    axes.set_xticks(range(0, columns, every), labels[:columns:every], rotation=slant, ha="right" if slant else "center")
+    axes.set_xticks(range(0, columns, every), labels[::every], rotation=slant, ha="right" if slant else "center")
     axes.set_yticks(range(0, classes, every), labels[:classes:every])
     if classes <= NUMBERS_UP_TO:
         for (i, j), share in np.ndenumerate(info.shares):
