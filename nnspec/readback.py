@@ -11,7 +11,7 @@ import numpy as np
 from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
-from nnspec.results.arrays import NEVER, UNKNOWN, Results, by_layer, history_fields
+from nnspec.results.arrays import FINALS, NEVER, UNKNOWN, Results, by_layer, history_fields
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec
@@ -153,7 +153,7 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
         raise TrackingError(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again"))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
-    known = {"seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict"}
+    known = {"seed", *FINALS, "solved", "solved_at", "verdict"}
     result = Results(
         spec=spec,
         seeds=results["seed"].to_numpy(),

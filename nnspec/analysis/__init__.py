@@ -9,6 +9,9 @@ from nnspec.analysis.differences import paired_difference as paired_difference
 from nnspec.analysis.levels import AnalysisError as AnalysisError
 from nnspec.analysis.levels import axes_of as axes_of
 from nnspec.analysis.levels import widest as widest
+from nnspec.analysis.means import independent_mean_difference as independent_mean_difference
+from nnspec.analysis.means import paired_mean_difference as paired_mean_difference
+from nnspec.analysis.measures import MEASURES as MEASURES
 from nnspec.analysis.pairs import compare as compare
 from nnspec.analysis.pairs import holm as holm
 from nnspec.analysis.sequential import Looks as Looks
@@ -19,7 +22,9 @@ from nnspec.analysis.solving import Survival as Survival
 from nnspec.analysis.solving import survival as survival
 from nnspec.analysis.solving import survival_table as survival_table
 from nnspec.analysis.stats import loss_quantiles as loss_quantiles
+from nnspec.analysis.stats import measure_means as measure_means
 from nnspec.analysis.stats import solve_rates as solve_rates
+from nnspec.analysis.stats import summary as summary
 from nnspec.analysis.tables import Pivot as Pivot
 from nnspec.analysis.tables import best_and_worst as best_and_worst
 from nnspec.analysis.tables import failures as failures

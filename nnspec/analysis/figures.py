@@ -14,6 +14,9 @@ from nnspec.analysis.plane_figures import plot_lines as plot_lines
 from nnspec.analysis.plane_figures import plot_surfaces as plot_surfaces
 from nnspec.analysis.plane_figures import surface_info as surface_info
 from nnspec.analysis.plane_figures import surfaces_info as surfaces_info
+from nnspec.analysis.row_figures import confusion_info as confusion_info
+from nnspec.analysis.row_figures import plot_confusion as plot_confusion
+from nnspec.analysis.row_figures import wrong_rows as wrong_rows
 from nnspec.analysis.sweep_figures import curves_info as curves_info
 from nnspec.analysis.sweep_figures import heatmap_info as heatmap_info
 from nnspec.analysis.sweep_figures import plot_curves as plot_curves

@@ -1,4 +1,5 @@
-"""Is one level better than another? Every pair of levels: difference of solve rates, interval and corrected p-value.
+"""Is one level better than another? Every pair of levels: difference of solve rates or of means, interval and corrected
+p-value.
 
 Where two levels have the same seeds under the same other axes, networks are paired: what differs within a pair is the
 level alone. Pairs that share a seed (under several other axes) share first weights too, so the seed is the unit that is
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.differences import Difference, independent_difference, paired_difference
+from nnspec.analysis.differences import independent_difference, paired_difference
 from nnspec.analysis.levels import AnalysisError, axes_of, column_of, follows, group_by, levels_of
+from nnspec.analysis.means import independent_mean_difference, paired_mean_difference
+from nnspec.analysis.measures import MEASURES, SOLVED, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,39 +27,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Side:
-    """The networks of one level by rising key: outcome, seed and key (seed and other axes), [m] each."""
+    """The networks of one level by rising key: what is compared, seed and key (seed and other axes), [m] each."""
 
-    solved: np.ndarray
+    values: np.ndarray  # 0 or 1 where it is solved, else a measure
+    broken: np.ndarray
     seeds: np.ndarray
     keys: np.ndarray
 
     def of(self, rows: np.ndarray) -> _Side:
-        return _Side(self.solved[rows], self.seeds[rows], self.keys[rows])
+        return _Side(self.values[rows], self.broken[rows], self.seeds[rows], self.keys[rows])
 
     def by_seed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Networks that solved and networks in all, [s] each by rising seed."""
+        """The sum over its networks and their number, [s] each by rising seed."""
         sizes = np.bincount(self.seeds)
-        solved = np.bincount(self.seeds, weights=self.solved)
-        return solved[sizes > 0].astype(np.int64), sizes[sizes > 0]
+        sums = np.bincount(self.seeds, weights=self.values)
+        return sums[sizes > 0], sizes[sizes > 0]
 
     def distinct(self) -> bool:
         return bool((np.diff(self.keys) > 0).all())
 
 
-def compare(table: pd.DataFrame, by: str, axes: Sequence[str] | None = None, confidence: float = 0.95) -> pd.DataFrame:
+def compare(
+    table: pd.DataFrame,
+    by: str,
+    axes: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    measure: str = SOLVED,
+) -> pd.DataFrame:
     """One row a pair of levels of ``by``: ``a``, ``b``, ``networks_a``, ``networks_b``, ``rate_a``, ``rate_b``,
-    ``difference`` (a - b), ``low``, ``high``, ``p``, ``p_holm`` and ``paired``.
+    ``difference`` (a - b), ``low``, ``high``, ``p``, ``p_holm`` and ``paired``. For a measure that has a mean the rates
+    are ``mean_a`` and ``mean_b``, and ``broken_a`` and ``broken_b`` count networks without a finite value: they take
+    the worst one, see ``measures``.
 
     Paired where each network of the smaller level has a partner of the same seed under the same other axes (networks
-    without a partner are then left out): see ``paired_difference``, else ``independent_difference``. ``low`` and
-    ``high`` exclude 0 exactly where ``p`` < 1 - confidence, one pair at a time; ``p_holm`` holds for all pairs at once
-    (Holm, 1979).
+    without a partner are then left out): see ``paired_difference`` and ``paired_mean_difference``, else
+    ``independent_difference`` and ``independent_mean_difference``. ``low`` and ``high`` exclude 0 exactly where ``p`` <
+    1 - confidence, one pair at a time; ``p_holm`` holds for all pairs at once (Holm, 1979).
 
     Args:
         axes: columns that part networks besides the varied fields of the spec, which ``axes_of`` finds.
+        measure: 'solved', or one of ``measures.MEASURES``, as 'final_test_accuracy'.
 
     Raises:
-        AnalysisError: if ``by`` is no axis, is the seed, or has fewer than two levels.
+        AnalysisError: if ``by`` is no axis, is the seed, or has fewer than two levels; if there is no such measure, or
+            networks do not have it.
     """
     import pandas as pd
 
@@ -72,12 +86,12 @@ def compare(table: pd.DataFrame, by: str, axes: Sequence[str] | None = None, con
         )
     given = [axis for axis in (column_of(table, axis) for axis in axes or ()) if not follows(table, axis, [by])]
     others = dict.fromkeys([*axes_of(table, by), *given])
-    side = _sides(table, [axis for axis in others if axis not in (by, "seed")])
+    side = _sides(table, [axis for axis in others if axis not in (by, "seed")], measure)
     order = np.argsort(side.keys, kind="stable")
     sides = [side.of(order[levels.codes[order] == i]) for i in range(len(levels))]
     names = levels.values
     rows = [
-        {"a": names[i], "b": names[j], **_pair(sides[i], sides[j], confidence)}
+        {"a": names[i], "b": names[j], **_pair(sides[i], sides[j], confidence, measure)}
         for i, j in combinations(range(len(levels)), 2)
     ]
     frame = pd.DataFrame(rows)
@@ -95,10 +109,14 @@ def holm(p: ArrayLike) -> np.ndarray:
     return out
 
 
-def _sides(table: pd.DataFrame, others: Sequence[str]) -> _Side:
-    solved = table["solved"].to_numpy(dtype=bool)
+def _sides(table: pd.DataFrame, others: Sequence[str], measure: str) -> _Side:
+    if measure == SOLVED:
+        values, broken = table["solved"].to_numpy(dtype=bool), np.zeros(len(table), dtype=bool)
+    else:
+        found = measured(table, measure)
+        values, broken = found.values, found.broken
     seeds = levels_of(table, "seed").codes
-    return _Side(solved, seeds, group_by(table, [*others, "seed"]).codes)
+    return _Side(values, broken, seeds, group_by(table, [*others, "seed"]).codes)
 
 
 def _matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,24 +127,30 @@ def _matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return in_one, in_other
 
 
-def _pair(a: _Side, b: _Side, confidence: float) -> dict[str, object]:
+def _pair(a: _Side, b: _Side, confidence: float, measure: str) -> dict[str, object]:
     paired = False
     if a.distinct() and b.distinct():
         in_a, in_b = _matches(a.keys, b.keys)
         paired = len(in_a) == min(len(a.keys), len(b.keys))
     if paired:
         a, b = a.of(in_a), b.of(in_b)
-    difference = (_paired if paired else _independent)(a, b, confidence)
-    rates = float(a.solved.mean()), float(b.solved.mean())
-    counts = {"networks_a": len(a.solved), "networks_b": len(b.solved), "rate_a": rates[0], "rate_b": rates[1]}
-    return {**counts, "difference": rates[0] - rates[1], **difference._asdict(), "paired": paired}
-
-
-def _paired(a: _Side, b: _Side, confidence: float) -> Difference:
-    (x, sizes), (y, _) = a.by_seed(), b.by_seed()
-    return paired_difference(x, y, sizes, confidence)
-
-
-def _independent(a: _Side, b: _Side, confidence: float) -> Difference:
     (x, sizes_a), (y, sizes_b) = a.by_seed(), b.by_seed()
-    return independent_difference(x, y, sizes_a, sizes_b, confidence)
+    means = float(a.values.mean()), float(b.values.mean())
+    counts = {"networks_a": len(a.values), "networks_b": len(b.values)}
+    if measure == SOLVED:
+        found = {"rate_a": means[0], "rate_b": means[1]}
+        test = (
+            paired_difference(x, y, sizes_a, confidence)
+            if paired
+            else independent_difference(x, y, sizes_a, sizes_b, confidence)
+        )
+    else:
+        broken = {"broken_a": int(a.broken.sum()), "broken_b": int(b.broken.sum())}
+        found = broken | {"mean_a": means[0], "mean_b": means[1]}
+        most = MEASURES[measure].most
+        test = (
+            paired_mean_difference(x, y, sizes_a, most, confidence)
+            if paired
+            else independent_mean_difference(x, y, sizes_a, sizes_b, most, confidence)
+        )
+    return {**counts, **found, "difference": means[0] - means[1], **test._asdict(), "paired": paired}

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.levels import Groups, group_by, levels_of
+from nnspec.analysis.means import mean_limits, mean_of
+from nnspec.analysis.measures import SOLVED, measured
 from nnspec.intervals import wilson_interval
 
 if TYPE_CHECKING:
@@ -38,6 +40,35 @@ def solve_rates(table: pd.DataFrame, by: str | Sequence[str], confidence: float 
     low, high = wilson_interval(rate * effective, effective, confidence)
     frame = level_columns(groups)
     return pd.DataFrame({**frame, "networks": networks, "solved": solved, "rate": rate, "low": low, "high": high})
+
+
+def measure_means(table: pd.DataFrame, by: str | Sequence[str], measure: str, confidence: float = 0.95) -> pd.DataFrame:
+    """One row a combination of levels that occurs: the levels, ``networks``, ``broken``, ``mean``, ``low`` and
+    ``high`` of one of ``measures.MEASURES``, with seeds as what is independent; see ``means`` and ``measures``.
+
+    Raises:
+        AnalysisError: if an axis is not a column of the table, or networks do not have the measure.
+    """
+    import pandas as pd
+
+    found = measured(table, measure)
+    groups = group_by(table, _names(by))
+    seeds = levels_of(table, "seed").codes if "seed" in table.columns else np.arange(len(table))
+    rows = []
+    for values, broken, of_seed in zip(*(_split(v, groups) for v in (found.values, found.broken, seeds)), strict=True):
+        _, place = np.unique(of_seed, return_inverse=True)
+        mean = mean_of(np.bincount(place, weights=values), np.bincount(place))
+        low, high = mean_limits(mean, 0.0, found.measure.most, confidence)
+        rows.append((len(values), int(broken.sum()), float(values.mean()), low, high))
+    numbers = pd.DataFrame(rows, columns=["networks", "broken", "mean", "low", "high"])
+    return pd.concat([pd.DataFrame(level_columns(groups), index=numbers.index), numbers], axis=1)
+
+
+def summary(
+    table: pd.DataFrame, by: str | Sequence[str], confidence: float = 0.95, measure: str = SOLVED
+) -> pd.DataFrame:
+    """``solve_rates``, or the ``measure_means`` of another measure."""
+    return solve_rates(table, by, confidence) if measure == SOLVED else measure_means(table, by, measure, confidence)
 
 
 def loss_quantiles(

@@ -24,6 +24,7 @@ from nnspec.analysis.draw import (
     tidy,
 )
 from nnspec.analysis.levels import group_by, short
+from nnspec.analysis.measures import MEASURES, SOLVED
 from nnspec.analysis.solving import Survival, survival_of
 from nnspec.analysis.tables import NOTHING, Pivot, percent, pivot
 
@@ -39,27 +40,34 @@ NUMBERED_BARS = 12
 LABEL_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
 
 
-def heatmap_info(table: pd.DataFrame, rows: str, columns: str, confidence: float = 0.95) -> Pivot:
-    """Solve rates with intervals over two axes; see ``tables.pivot``."""
-    return pivot(table, (), (rows, columns), confidence)
+def heatmap_info(
+    table: pd.DataFrame, rows: str, columns: str, confidence: float = 0.95, measure: str = SOLVED
+) -> Pivot:
+    """Solve rates, or means of another measure, with intervals over two axes; see ``tables.pivot``."""
+    return pivot(table, (), (rows, columns), confidence, measure)
 
 
 def plot_heatmap(info: Pivot) -> Figure:
-    """Rates as cividis shades from 0 to 1, with rate and interval written in each cell that has room."""
+    """Rates as cividis shades from 0 to 1, means over their own range, the brightest being the best; with rate and
+    interval written in each cell that has room."""
     from matplotlib import colormaps
+    from matplotlib.colors import Normalize
 
     r, c = info.rate.shape
     figure = new_figure(float(np.clip(1.9 + 0.78 * c, 4.6, 11)), float(np.clip(1.3 + 0.46 * r, 2.4, 11)))
     axes = figure.subplots()
-    image = axes.imshow(np.ma.masked_invalid(info.rate), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    rates = info.measure == SOLVED
+    shades = colormaps["cividis" if rates or MEASURES[info.measure].rising else "cividis_r"]
+    scale = Normalize(0, 1) if rates else Normalize(float(np.nanmin(info.rate)), float(np.nanmax(info.rate)))
+    image = axes.imshow(np.ma.masked_invalid(info.rate), cmap=shades, norm=scale, aspect="auto")
     axes.set_facecolor("#eeeeee")
     names = short(info.columns or ""), short(info.rows)
-    tidy(axes, f"Share solved, by {names[1]} and {names[0]}", *names, grid=False)
+    tidy(axes, f"{heading(info.measure)}, by {names[1]} and {names[0]}", *names, grid=False)
     _ticks(axes, "x", info.column_labels, rotate=c > 6 or max(map(len, info.column_labels)) > 9)
     _ticks(axes, "y", info.row_labels)
     if c <= NUMBERS_UP_TO and r <= NUMBERS_UP_TO:
         for (i, j), rate in np.ndenumerate(info.rate):
-            shade = colormaps["cividis"](0.0 if np.isnan(rate) else rate)
+            shade = shades(0.0 if np.isnan(rate) else float(scale(rate)))
             dark = np.isfinite(rate) and float(np.dot(shade[:3], (0.299, 0.587, 0.114))) < 0.5
             axes.text(
                 j,
@@ -70,9 +78,16 @@ def plot_heatmap(info: Pivot) -> Figure:
                 fontsize=8 if c <= 9 else 7,
                 color="white" if dark else INK,
             )
-    bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1], shrink=0.9, pad=0.02)
-    bar.ax.set_yticklabels(["0%", "25%", "50%", "75%", "100%"], fontsize=8)
+    bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1] if rates else None, shrink=0.9, pad=0.02)
+    if rates:
+        bar.ax.set_yticklabels(["0%", "25%", "50%", "75%", "100%"], fontsize=8)
+    bar.ax.tick_params(labelsize=8)
     return figure
+
+
+def heading(measure: str) -> str:
+    """What a figure of a measure shows."""
+    return "Share solved" if measure == SOLVED else f"Mean {MEASURES[measure].words}"
 
 
 @dataclass(frozen=True)
@@ -284,8 +299,12 @@ def _step(end: float, times: np.ndarray, part: np.ndarray | None) -> np.ndarray:
 def _cell(info: Pivot, i: int, j: int, columns: int) -> str:
     if np.isnan(info.rate[i, j]):
         return NOTHING
-    number = percent(float(info.rate[i, j]))
-    return number if columns > INTERVALS_UP_TO else f"{number}\n{100 * info.low[i, j]:.0f}-{100 * info.high[i, j]:.0f}"
+    number = info.text(float(info.rate[i, j]))
+    if columns > INTERVALS_UP_TO:
+        return number
+    if info.measure == SOLVED:
+        return f"{number}\n{100 * info.low[i, j]:.0f}-{100 * info.high[i, j]:.0f}"
+    return f"{float(info.rate[i, j]):.3g}\n{info.low[i, j]:.3g}-{info.high[i, j]:.3g}"
 
 
 def _ticks(axes: Axes, which: str, labels: Sequence[str], rotate: bool = False) -> None:

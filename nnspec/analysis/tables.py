@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.levels import AnalysisError, Groups, group_by, missing, short, widest
-from nnspec.analysis.stats import group_counts, solve_rates
-from nnspec.intervals import wilson_interval
+from nnspec.analysis.measures import MEASURES, SOLVED
+from nnspec.analysis.stats import summary
 from nnspec.terminal import table_text
 
 if TYPE_CHECKING:
@@ -25,25 +26,38 @@ MOST_ROWS = 60  # of a table in a terminal
 
 @dataclass(frozen=True)
 class Pivot:
-    """Solve rates over one or two axes; ``rate``, ``low`` and ``high`` are NaN where a combination has no network."""
+    """Solve rates over one or two axes, or means of another measure; ``rate``, ``low`` and ``high`` are NaN where a
+    combination has no network."""
 
     rows: str
     columns: str | None
     row_labels: tuple[str, ...]
     column_labels: tuple[str, ...]
     networks: np.ndarray  # [r, c]
-    solved: np.ndarray  # [r, c]
-    rate: np.ndarray  # [r, c]
+    rate: np.ndarray  # [r, c], or the mean
     low: np.ndarray  # [r, c]
     high: np.ndarray  # [r, c]
+    measure: str = SOLVED
+
+    def text(self, *values: float) -> str:
+        """A rate or a mean, with its limits if they are given too."""
+        if self.measure == SOLVED:
+            return with_interval(*values) if len(values) > 1 else percent(*values)
+        return mean_text(*values)
 
 
-def pivot(table: pd.DataFrame, axes: Sequence[str], by: Sequence[str] | None = None, confidence: float = 0.95) -> Pivot:
-    """Solve rates over the one or two axes named in ``by``, else over the two widest of ``axes``; other axes are
-    pooled.
+def pivot(
+    table: pd.DataFrame,
+    axes: Sequence[str],
+    by: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    measure: str = SOLVED,
+) -> Pivot:
+    """Solve rates, or means of another measure, over the one or two axes named in ``by``, else over the two widest of
+    ``axes``; other axes are pooled.
 
     Raises:
-        AnalysisError: if an axis is unknown, or ``by`` names none or more than two.
+        AnalysisError: if an axis is unknown, ``by`` names none or more than two, or networks lack the measure.
     """
     chosen = list(by) if by is not None else widest(table, axes)
     if not 1 <= len(chosen) <= 2:
@@ -52,16 +66,15 @@ def pivot(table: pd.DataFrame, axes: Sequence[str], by: Sequence[str] | None = N
             "or 2"
         )
     groups = group_by(table, chosen)
-    networks, solved, effective = (_grid(values, groups) for values in group_counts(table, groups))
-    with np.errstate(invalid="ignore"):
-        rate = solved / networks
-    low, high = wilson_interval(np.nan_to_num(rate) * effective, effective, confidence)
-    low, high = (np.where(networks > 0, limit, np.nan) for limit in (low, high))
-    labels = [level.labels for level in groups.levels]
-    columns, column_labels = (chosen[1], labels[1]) if len(chosen) == 2 else (None, ("solved",))
-    return Pivot(
-        chosen[0], columns, labels[0], column_labels, networks.astype(int), solved.astype(int), rate, low, high
+    found = summary(table, chosen, confidence, measure)
+    networks = _grid(found["networks"].to_numpy(), groups).astype(int)
+    rate = "rate" if measure == SOLVED else "mean"
+    rates, low, high = (
+        np.where(networks > 0, _grid(found[name].to_numpy(), groups), np.nan) for name in (rate, "low", "high")
     )
+    labels = [level.labels for level in groups.levels]
+    columns, column_labels = (chosen[1], labels[1]) if len(chosen) == 2 else (None, (measure,))
+    return Pivot(chosen[0], columns, labels[0], column_labels, networks, rates, low, high, measure)
 
 
 def percent(rate: float) -> str:
@@ -78,6 +91,13 @@ def with_interval(rate: float, low: float, high: float) -> str:
     return NOTHING if math.isnan(rate) else f"{percent(rate)} [{100 * low:.0f}-{100 * high:.0f}]"
 
 
+def mean_text(mean: float, low: float | None = None, high: float | None = None) -> str:
+    """'0.9712 [0.9641 to 0.9783]', four digits each."""
+    if math.isnan(mean):
+        return NOTHING
+    return f"{mean:.4g}" if low is None else f"{mean:.4g} [{low:.4g} to {high:.4g}]"
+
+
 def render(pivot: Pivot, width: int | None = None) -> str:
     """The pivot as text with intervals, at most ``width`` characters wide (the terminal's by default).
 
@@ -85,7 +105,7 @@ def render(pivot: Pivot, width: int | None = None) -> str:
     """
     limit = width or shutil.get_terminal_size((120, 40)).columns
     cells = [
-        [with_interval(*values) for values in zip(*row, strict=True)]
+        [pivot.text(*values) for values in zip(*row, strict=True)]
         for row in zip(pivot.rate, pivot.low, pivot.high, strict=True)
     ]
     corner = short(pivot.rows) + (f" \\ {short(pivot.columns)}" if pivot.columns else "")
@@ -101,34 +121,44 @@ def render(pivot: Pivot, width: int | None = None) -> str:
 def render_frame(frame: pd.DataFrame, headings: dict[str, str] | None = None) -> str:
     """Any of this package's frames as aligned text; see ``cell_text`` for how values read."""
     names = headings or {}
+    rates = has_rates(frame)
     columns = [
-        [names.get(str(name), short(str(name))), *(cell_text(str(name), v) for v in frame[name].tolist())]
+        [names.get(str(name), short(str(name))), *(cell_text(str(name), v, rates) for v in frame[name].tolist())]
         for name in frame.columns
     ]
     return _columns_text(columns) if columns else ""
 
 
-def cell_text(name: str, value: object) -> str:
-    """One value of a frame: rates in percent, p-values in two digits, counts whole, infinite times as 'never'."""
+def has_rates(frame: pd.DataFrame) -> bool:
+    """Whether limits and differences in a frame are those of rates, and not of means of a measure."""
+    return not {"mean", "mean_a"} & set(frame.columns)
+
+
+def cell_text(name: str, value: object, rates: bool = True) -> str:
+    """One value of a frame: rates in percent, p-values in two digits, counts whole, infinite times as 'never'. Without
+    ``rates`` limits and differences are numbers of a measure."""
     if missing(value):
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return _float_text(name, float(value))
+        return _float_text(name, float(value), rates)
     return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def best_and_worst(
-    table: pd.DataFrame, axes: Sequence[str], count: int = 5, confidence: float = 0.95
+    table: pd.DataFrame, axes: Sequence[str], count: int = 5, confidence: float = 0.95, measure: str = SOLVED
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The ``count`` cells with the highest and the lowest solve rates: the axes and the columns of ``solve_rates``.
+    """The ``count`` cells with the best and the worst solve rates, or means of another measure: the axes and the
+    columns of ``summary``, and the medians of the test part where there is one.
 
-    Equal rates rank by their median final loss, lower being better. A sweep of fewer than twice ``count`` cells is cut
+    Equal ones rank by their median final loss, lower being better. A sweep of fewer than twice ``count`` cells is cut
     between the two, so that no cell is in both.
     """
     by = [axis for axis in axes if axis != "seed"]
-    rates = solve_rates(table, by, confidence)
+    rates = summary(table, by, confidence, measure)
+    value = rates["rate" if measure == SOLVED else "mean"].to_numpy()
+    falling = measure != SOLVED and not MEASURES[measure].rising
     groups = group_by(table, by)
     loss = (
         table["final_loss"]
@@ -138,10 +168,29 @@ def best_and_worst(
         .reindex(range(len(rates)))
         .fillna(np.inf)
     )
-    order = np.lexsort((loss.to_numpy(), -rates["rate"].to_numpy()))
+    order = np.lexsort((loss.to_numpy(), value if falling else -value))
+    for name, values in medians_of_test(table, groups).items():
+        rates[name] = values
     best = min(count, (len(order) + 1) // 2)
     worst = min(count, len(order) - best)
     return rates.iloc[order[:best]].reset_index(drop=True), rates.iloc[order[::-1][:worst]].reset_index(drop=True)
+
+
+def medians_of_test(table: pd.DataFrame, groups: Groups) -> dict[str, np.ndarray]:
+    """The medians over the networks of each group, [g] each, of ``final_test_loss`` and ``final_test_accuracy`` where
+    the table has them: NaN for a group without a test part; a network that broke counts as the worst."""
+    import pandas as pd
+
+    names = [name for name in MEASURES if "test" in name]
+    if not set(names) <= set(table.columns):
+        return {}
+    unmeasured = table["final_test_accuracy"].isna().to_numpy()
+    found = {}
+    for name in names:
+        values = table[name].to_numpy(dtype=float)
+        values = np.where(np.isfinite(values) | unmeasured, values, 0.0 if MEASURES[name].rising else np.inf)
+        found[name] = pd.Series(values).groupby(groups.codes).median().to_numpy()
+    return found
 
 
 def failures(table: pd.DataFrame) -> str:
@@ -197,9 +246,12 @@ def _columns_text(columns: list[list[str]]) -> str:
     return table_text(head, rows)
 
 
-def _float_text(name: str, value: float) -> str:
+def _float_text(name: str, value: float, rates: bool) -> str:
     if math.isinf(value):
-        return "never" if name.startswith("median") else "inf"
+        return "never" if name.startswith("median") else f"{value:g}"
+    if not rates and name in ("low", "high", "difference"):
+        small = abs(value) <= sys.float_info.min  # a limit that excludes 0 by the least that a float can
+        return "0" if small else f"{value:{'+' if name == 'difference' else ''}.4g}"
     if name in ("rate", "low", "high", "rate_a", "rate_b", "explained", "total", "by_chance"):
         return f"{100 * value:.1f}%"
     if name == "difference":

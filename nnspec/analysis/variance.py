@@ -1,4 +1,5 @@
-"""Which axes decide whether a network solves: main effects and two-way interactions as shares of variance."""
+"""Which axes decide whether a network solves, or what another measure of it is: main effects and two-way interactions
+as shares of variance."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.levels import AnalysisError, Groups, group_by, short
+from nnspec.analysis.measures import SOLVED, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +20,15 @@ MOST_COLUMNS = 3000  # of a least-squares fit; beyond, interactions are left in 
 Term = tuple[int, ...]  # axes by position: (0,) a main effect, (0, 2) an interaction
 
 
-def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+def effects(table: pd.DataFrame, axes: Sequence[str], measure: str = SOLVED) -> pd.DataFrame:
     """One row a term: ``term``, ``df``, ``explained`` (its share of what the axes explain), ``total`` (its share of all
     variance of solving) and ``by_chance`` (the share of all variance that as many pure-noise degrees of freedom would
     take).
 
-    The outcome is 0 or 1 a network. What the axes explain is the variance of solve rates between combinations; what
-    they leave is the variance between seeds within a combination. The last row, 'higher orders', is what main effects
-    and two-way interactions leave of the explained. The shares describe this sweep's levels; they are no test.
+    The outcome is 0 or 1 a network, or the value of another ``measure``, whose means then stand for rates. What the
+    axes explain is the variance of solve rates between combinations; what they leave is the variance between seeds
+    within a combination. The last row, 'higher orders', is what main effects and two-way interactions leave of the
+    explained. The shares describe this sweep's levels; they are no test.
 
     Balanced sweeps: the classical sums of squares, which add up to 1. Every combination present but in different
     numbers: the same on unweighted rates, so that a level counts the same however often it was trained. Combinations
@@ -33,7 +36,7 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     terms then overlap and 'higher orders' takes the rest of the sum, which can be negative.
 
     Raises:
-        AnalysisError: if an axis is unknown or the seed, or none varies.
+        AnalysisError: if an axis is unknown or the seed, none varies, or networks lack the measure.
     """
     import pandas as pd
 
@@ -43,7 +46,7 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     kept = [a for a, level in enumerate(groups.levels) if len(level) > 1]
     if not kept:
         raise AnalysisError("effects needs an axis of at least 2 levels, but none varies; vary one in the sweep")
-    rates, within, freedom = _rates(table, groups)
+    rates, within, freedom = _rates(table, groups, measure)
     if np.ptp(rates) == 0:
         # the mean of equal numbers may differ from them in the last bit, and must not here
         rates = np.zeros_like(rates)
@@ -62,16 +65,19 @@ def effects(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"term": names, "df": df, "explained": explained, "total": share, "by_chance": by_chance})
 
 
-def _rates(table: pd.DataFrame, groups: Groups) -> tuple[np.ndarray, float, int]:
-    """The rate of each combination [g], the squares within them on the scale of rates (mean p(1-p)), and their freedom.
+def _rates(table: pd.DataFrame, groups: Groups, measure: str) -> tuple[np.ndarray, float, int]:
+    """The rate (or mean) of each combination [g], the squares within them on the scale of rates (the sum of their
+    variances, p(1-p) of a rate), and their freedom.
 
     Within a combination of n networks the squares are n p (1-p); divided by n they compare with squares of rates. The
     freedom is scaled so that within / freedom is the variance of a rate that noise alone causes.
     """
-    outcome = table["solved"].to_numpy(dtype=float)
+    values = table["solved"].to_numpy(dtype=float) if measure == SOLVED else measured(table, measure).values
+    outcome = values / (np.abs(values).max(initial=0) or 1.0)  # squares of large losses would overflow
     n = np.bincount(groups.codes, minlength=len(groups))
     rates = np.bincount(groups.codes, weights=outcome, minlength=len(groups)) / n
-    within = float((rates * (1 - rates)).sum())
+    apart = (outcome - rates[groups.codes]) ** 2
+    within = float((np.bincount(groups.codes, weights=apart, minlength=len(groups)) / n).sum())
     return rates, within, round(float((n - 1).mean()) * len(n))
 
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 def compare(arguments: Sequence[str]) -> int:
     """Print for each axis the solve rates and every pair of levels, then main effects and interactions of all axes."""
     parser = Parser(
-        "compare", "Every pair of levels of an axis: difference of solve rates, interval, p-value corrected by Holm."
+        "compare",
+        "Every pair of levels of an axis: difference of solve rates or of means, interval, p-value corrected by Holm.",
     )
     parser.run("sweep")
     parser.add_argument(
         "--by", action="append", metavar="AXIS", help="axis to compare, as activation or optimizer.lr; may be repeated"
     )
+    parser.measure()
     parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
@@ -28,7 +30,7 @@ def compare(arguments: Sequence[str]) -> int:
         run_id = find_run(store, asked.sweep)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
     axes = [axis for axis in axes if axis in frame]
-    print("\n".join(lines(frame, axes, columns(asked.by, axes, frame), asked.confidence)))
+    print("\n".join(lines(frame, axes, columns(asked.by, axes, frame), asked.confidence, asked.measure)))
     return 0
 
 
@@ -48,22 +50,27 @@ def columns(by: Sequence[str] | None, axes: Sequence[str], frame: pd.DataFrame) 
     return widest(frame, axes, 1)
 
 
-def lines(frame: pd.DataFrame, axes: Sequence[str], by: Sequence[str], confidence: float) -> Iterator[str]:
+def lines(
+    frame: pd.DataFrame, axes: Sequence[str], by: Sequence[str], confidence: float, measure: str
+) -> Iterator[str]:
     """The comparison, part by part. An unknown axis is an AnalysisError that lists the known ones."""
     from nnspec.analysis import compare as pairs
-    from nnspec.analysis import effects, render_frame, solve_rates
+    from nnspec.analysis import effects, render_frame, summary
     from nnspec.analysis.levels import short
+    from nnspec.analysis.measures import SOLVED, broken_text
 
     for axis in by:
-        compared = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence)
-        yield (
-            f"solved by {short(axis)}, {100 * confidence:g}% "
-            f"intervals\n{render_frame(solve_rates(frame, axis, confidence))}\n"
-        )
-        yield f"{how(compared)}\n{render_frame(compared.drop(columns=['networks_a', 'networks_b', 'paired']))}\n"
+        compared = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence, measure)
+        found = summary(frame, axis, confidence, measure)
+        yield f"{measure} by {short(axis)}, {100 * confidence:g}% intervals\n{render_frame(found)}\n"
+        counts = ["networks_a", "networks_b", "paired", "broken_a", "broken_b"]
+        yield f"{how(compared)}\n{render_frame(compared.drop(columns=counts, errors='ignore'))}\n"
+    if measure != SOLVED and (text := broken_text(frame, measure)):
+        yield f"{text}\n"
     if axes:
-        yield "which axes matter: shares of the variance of solving that the axes explain, and of all variance"
-        yield render_frame(effects(frame, axes))
+        what = "solving" if measure == SOLVED else measure
+        yield f"which axes matter: shares of the variance of {what} that the axes explain, and of all variance"
+        yield render_frame(effects(frame, axes, measure))
 
 
 def how(compared: pd.DataFrame) -> str:

@@ -35,6 +35,15 @@ class Parser(Flags):
         """Add an argument that names a run."""
         self.add_argument(name, help=RUN)
 
+    def measure(self) -> None:
+        """Add the flag that says what networks are compared by."""
+        from nnspec.analysis.measures import NAMES, SOLVED
+
+        listed = ", ".join(NAMES)
+        self.add_argument(
+            "--measure", choices=NAMES, default=SOLVED, metavar="NAME", help=f"one of {listed} (default {SOLVED})"
+        )
+
 
 def share(value: str) -> float:
     """A confidence, for argparse."""

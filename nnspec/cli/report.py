@@ -16,6 +16,7 @@ def report(arguments: Sequence[str]) -> int:
     """Draw the report, write it to a folder and log it on the run."""
     parser = Parser("report", "Writes report.html and its pictures to a folder, and logs them on the run.")
     parser.run()
+    parser.measure()
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
     asked = parser.parsed(arguments)
@@ -27,7 +28,7 @@ def report(arguments: Sequence[str]) -> int:
 
         run_id = find_run(store, asked.run)
         target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
-        files = filed_report(store, run_id)
+        files = filed_report(store, run_id, asked.measure)
         replaced = (target / PAGE).exists()
         write(target, files)
         store.add_artifacts(run_id, filed_at(files))

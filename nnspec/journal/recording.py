@@ -141,7 +141,10 @@ def held_bytes(event: Item) -> int:
 
 def metric_points(event: Item | None) -> int:
     """At most so many points of metrics are filed of an event."""
-    return len(event.result.steps) * (6 + len(event.result.weight_norm)) if isinstance(event, TrainedCell) else 0
+    if not isinstance(event, TrainedCell):
+        return 0
+    of_test = 0 if event.result.test_loss is None else 6
+    return len(event.result.steps) * (6 + of_test + len(event.result.weight_norm))
 
 
 def joined_histories(histories: Sequence[Results]) -> bytes:

@@ -19,6 +19,7 @@ from nnspec.results.table import varied
 from nnspec.specs import RunSpec
 
 CURVES = 400  # networks whose losses are kept for the band of one level
+BANDS = ("loss", "test_loss", "test_accuracy")  # what bands are of, where it is measured
 LEVELS = 24  # levels of the widest axis that have a band
 POINTS = 150  # steps of a band
 GROUPS = 4  # groups of which networks are shown: combinations of all axes, or levels of the widest
@@ -59,7 +60,7 @@ class Collector:
     most_curves: int = CURVES
     most_candidates: int = CANDIDATES
     _plan: _Plan | None = None
-    _losses: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
+    _lines: dict[int, dict[int, dict[str, np.ndarray]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, bool], list[_Candidate]] = field(default_factory=dict)
 
     def add(self, cell: TrainedCell) -> None:
@@ -68,19 +69,20 @@ class Collector:
             self._plan = plan(self.specs, self.axes, self.most_curves)
         if cell.index in self._plan.band:
             level, replicates = self._plan.band[cell.index]
-            self._losses.setdefault(level, {})[cell.index] = _thinned(cell.result, replicates)
+            self._lines.setdefault(level, {})[cell.index] = _thinned(cell.result, replicates)
         if cell.index in self._plan.group and on_the_plane(cell.spec):
             number = self._plan.group[cell.index]
             for solved in (True, False):
                 self._consider((number, solved), cell)
 
-    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Label -> (steps [t], loss [r, t]): one band a level of the widest axis."""
+    def curves(self, what: str = "loss") -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Label -> (steps [t], values [r, t]): one band a level of the widest axis, of its networks that have any."""
         bands = {}
-        for level in sorted(self._losses):
+        for level in sorted(self._lines):
             assert self._plan is not None
-            parts = [self._losses[level][index] for index in sorted(self._losses[level])]
-            bands[self._plan.bands[level]] = (parts[0][0], np.concatenate([loss for _, loss in parts]))
+            parts = [lines for _, lines in sorted(self._lines[level].items()) if what in lines]
+            if parts:
+                bands[self._plan.bands[level]] = parts[0]["steps"], np.concatenate([part[what] for part in parts])
         return bands
 
     def kept(self) -> dict[tuple[int, bool], int]:
@@ -166,11 +168,13 @@ def _sample(specs: Sequence[RunSpec], cells: Sequence[int], most: int) -> list[t
     return [(cells[j], places[which == j] - starts[j]) for j in np.unique(which)]
 
 
-def _thinned(result: Results, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(result: Results, replicates: np.ndarray) -> dict[str, np.ndarray]:
     at = np.asarray(evenly(len(result.steps), POINTS))
     rows = replicates[replicates < len(result.seeds)]
     with np.errstate(over="ignore"):  # a loss too large for a picture is drawn as an infinite one
-        return result.steps[at], result.loss[np.ix_(rows, at)].astype(np.float32)
+        lines = {name: getattr(result, name) for name in BANDS}
+        found = {name: line[np.ix_(rows, at)].astype(np.float32) for name, line in lines.items() if line is not None}
+        return {"steps": result.steps[at], **found}
 
 
 def _affordable(result: Results, most: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.measures import SOLVED
 from nnspec.analysis.plane_figures import UnitLines
 
 if TYPE_CHECKING:
@@ -23,16 +24,19 @@ class Material:
         table: one row a network; see ``levels``.
         axes: the varied axes. Seeds are never an axis here.
         curves: label -> (steps [t], loss [r, t]); one a level of the widest axis reads best.
+        test_curves: the same of 'test_loss' and 'test_accuracy', by name, where networks have a test part.
         surfaces: mappings with label, xs [x], ys [y], p [y, x], points [n, 2] and targets [n]; the first 24 are shown.
         lines: from ``lines_info``.
         activations: from ``activation_info``.
         tolerance: rows of a surface further than this from their target are ringed.
+        measure: what cells are compared by: 'solved', or one of ``analysis.MEASURES``.
         by: one or two axes of the heat map; None takes the two widest.
     """
 
     table: pd.DataFrame
     axes: Sequence[str]
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     surfaces: Sequence[Mapping[str, Any]] = ()
     lines: Sequence[UnitLines] = ()
     activations: Sequence[ActivationCurve] = ()
@@ -41,3 +45,4 @@ class Material:
     command: str = ""
     spec_yaml: str = ""
     title: str = "Sweep"
+    measure: str = SOLVED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nnspec.analysis.draw import MOST_PANELS, png
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
 from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
+from nnspec.analysis.row_figures import RowOutcomes, confusion_info, plot_confusion, wrong_rows
 from nnspec.report.page import Section
 
 SURFACES = (
@@ -31,6 +32,25 @@ def lines_section(lines: Sequence[UnitLines]) -> Section:
     return Section(
         "Hidden units", "Each line is where a hidden unit is zero.", png(plot_lines(lines)), alt, name="lines"
     )
+
+
+def rows_sections(parts: Sequence[RowOutcomes]) -> Iterator[Section]:
+    """What networks say of the rows of each part: for classes a confusion matrix, and the rows that most get wrong."""
+    for part in parts:
+        if not part.names:
+            continue
+        info = confusion_info(part)
+        right = ", ".join(f"{name} {100 * info.shares[i, i]:.1f}%" for i, name in enumerate(info.names))
+        text = f"{info.networks} networks on {info.rows} rows; each line of the matrix adds up to 100%."
+        alt = f"Confusion matrix on the {part.part} rows. Said rightly of each class: {right}."
+        name = f"confusion_{part.part}"
+        yield Section(f"Confusion, {part.part} part", text, png(plot_confusion(info)), alt, name=name)
+    for part in parts:
+        found = wrong_rows(part)
+        text = (
+            "None." if found.empty else "Wrong in at least half of the networks; rows are counted from 0 in their part."
+        )
+        yield Section(f"Rows that most get wrong, {part.part} part", text, table=None if found.empty else found)
 
 
 def activations_section(activations: Sequence[ActivationCurve]) -> Section:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.analysis.levels import short
-from nnspec.analysis.tables import cell_text
+from nnspec.analysis.tables import cell_text, has_rates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,8 @@ def table_html(frame: pd.DataFrame, caption: str = "") -> str:
     """A frame as an HTML table; values read as in the terminal (``tables.cell_text``)."""
     shown = frame.head(MOST_ROWS)
     heads = "".join(f'<th scope="col">{escape(short(str(name)))}</th>' for name in frame.columns)
-    columns = [[escape(cell_text(str(name), value)) for value in shown[name].tolist()] for name in frame.columns]
+    rates = has_rates(frame)
+    columns = [[escape(cell_text(str(name), value, rates)) for value in shown[name].tolist()] for name in frame.columns]
     rows = "".join("<tr>" + "".join(f"<td>{item}</td>" for item in row) + "</tr>" for row in zip(*columns, strict=True))
     more = f"<p>{len(frame) - MOST_ROWS} more rows are not shown.</p>" if len(frame) > MOST_ROWS else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""

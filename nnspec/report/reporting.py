@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnspec.analysis.measures import SOLVED
 from nnspec.duration import tolerance
-from nnspec.report.collecting import Collector
+from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
 from nnspec.report.showing import activation_curves, surfaces, unit_lines
@@ -111,6 +112,7 @@ def material_of(
     spec: str = "",
     title: str = "Sweep",
     by: Sequence[str] | None = None,
+    measure: str = SOLVED,
 ) -> Material:
     """What to draw of the cells that were collected and the table of all."""
     from nnspec.analysis.levels import MEASURED
@@ -121,13 +123,15 @@ def material_of(
     return Material(
         table[[*axes, *(name for name in MEASURED if name in table.columns)]],
         axes,
-        collector.curves(),
-        [drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
-        [line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
-        activation_curves(one_each, MOST_ACTIVATIONS),
-        tolerance(one_each[0]),
-        by,
-        command,
-        spec,
-        title,
+        curves=collector.curves(),
+        test_curves={name: curves for name in BANDS[1:] if (curves := collector.curves(name))},
+        surfaces=[drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
+        lines=[line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
+        activations=activation_curves(one_each, MOST_ACTIVATIONS),
+        tolerance=tolerance(one_each[0]),
+        by=by,
+        command=command,
+        spec_yaml=spec,
+        title=title,
+        measure=measure,
     )

@@ -24,6 +24,7 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.duration import tolerance
 from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
+from nnspec.report.networks_page import activations_section, lines_section, rows_sections, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
 
@@ -40,6 +41,10 @@ def run_report(
     activations: Sequence[ActivationCurve] = (),
     *,
     gradient_steps: ArrayLike | None = None,
+from nnspec.duration import tolerance
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    rows: Sequence[RowOutcomes] = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -51,12 +56,13 @@ def run_report(
         lines: from ``lines_info``.
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
+    rows: Sequence[RowOutcomes] = (),
     """
     table = table_of(result)
     sections = [
         *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
-        *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
+        rows: what its networks say of the rows of each part of the data.
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
 
@@ -67,8 +73,7 @@ def table_of(result: Results, cell: int = 0) -> pd.DataFrame:
 
     solved_at = pd.Series(result.solved_at, dtype="Int64").mask(~result.solved)
     names = np.where(result.solved, "solved", "unknown") if result.verdict is None else result.verdict.astype(str)
-    loss, accuracy, solved = result.final_loss, result.final_accuracy, result.solved
-    columns = {"cell": cell, "seed": result.seeds, "final_loss": loss, "final_accuracy": accuracy, "solved": solved}
+    columns = {"cell": cell, "seed": result.seeds, **result.finals, "solved": result.solved}
     return pd.DataFrame({**columns, "solved_at": solved_at, "verdict": names, "epochs": int(result.steps[-1])})
 
 
@@ -116,6 +121,8 @@ def _history(
         f"Loss over updates, solved and failed networks apart. Final medians: {ends}.",
         name="loss",
     )
+    if result.test_loss is not None:
+        yield _parts(result)
     panels = [norms_info(result.steps, result.weight_norm)] if result.weight_norm else []
     if gradient_norms:
         panels.append(norms_info(gradient_steps, gradient_norms, "gradient norm"))
@@ -127,6 +134,21 @@ def _history(
         yield Section(
             "Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms"
         )
+
+
+def _parts(result: Results) -> Section:
+    """Training and test part over time, side by side."""
+    both = {"loss": (result.loss, result.test_loss), "accuracy": (result.accuracy, result.test_accuracy)}
+    panels = [
+        curves_info({"training": (result.steps, of_training), "test": (result.steps, of_test)}, what)
+        for what, (of_training, of_test) in both.items()
+    ]
+    ends = "; ".join(
+        f"{panel.what}: " + ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in panel.curves)
+        for panel in panels
+    )
+    alt = f"Loss and accuracy over updates on the training and the test part. Final medians: {ends}."
+    return Section("Training and test part", "", png(plot_norms(panels)), alt, name="parts")
 
 
 def _pictures(

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nnspec.analysis.levels import AnalysisError
+from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import Shown, activation_curves, first_lines, on_the_plane, surfaces
+from nnspec.report.showing import Shown, activation_curves, first_lines, on_the_plane, row_outcomes, surfaces
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
@@ -31,16 +33,22 @@ if TYPE_CHECKING:
 Weights = Mapping[str, np.ndarray]
 
 
-def filed_report(store: Store, run_id: str) -> dict[str, bytes]:
-    """The report of a filed sweep or single run: its page and its pictures by file name.
+def filed_report(store: Store, run_id: str, measure: str = SOLVED) -> dict[str, bytes]:
+    """The report of a filed sweep or single run: its page and its pictures by file name. ``measure`` is what the cells
+    of a sweep are compared by.
 
     Raises:
         TrackingError: there is no such run, or nothing of it is finished.
+        AnalysisError: networks lack the measure, or a single run was asked for one.
     """
-    return _sweep(store, run_id) if is_sweep(store, run_id) else _single(store, run_id)
+    if is_sweep(store, run_id):
+        return _sweep(store, run_id, measure)
+    if measure != SOLVED:
+        raise AnalysisError(f"a measure compares the cells of a sweep, but run {run_id} is a single one; leave it out")
+    return _single(store, run_id)
 
 
-def _sweep(store: Store, run_id: str) -> dict[str, bytes]:
+def _sweep(store: Store, run_id: str, measure: str) -> dict[str, bytes]:
     facts, table, axes = store.get(run_id), networks(store, run_id), read_axes(store, run_id)
     finished = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
     cells = [read_cell(store, finished[i], number) for number, i in enumerate(evenly(len(finished), MOST_CELLS))]
@@ -48,7 +56,7 @@ def _sweep(store: Store, run_id: str) -> dict[str, bytes]:
     for cell in cells:
         collector.add(cell)
     said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
-    return draw(material_of(collector, table, **said))
+    return draw(material_of(collector, table, measure=measure, **said))
 
 
 def _single(store: Store, run_id: str) -> dict[str, bytes]:
@@ -66,6 +74,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         histograms(cell.result),
         activation_curves([cell.spec], MOST_ACTIVATIONS),
         gradient_steps=list(moments(cell.result)),
+        rows=row_outcomes(cell.spec, _first(cell.result.final)),
         command=f"python run.py spec={SPEC}",
         spec_yaml=store.artifact(run_id, SPEC).decode(),
         title=facts.name,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from nnspec.analysis.row_figures import RowOutcomes, classes_said
 from nnspec.architecture import architecture
 from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.gradients import outputs, stacked
-from nnspec.problem import rows_of
+from nnspec.problem import Problem, rows_of
 from nnspec.specs import Member, RunSpec
+from nnspec.torch_maths import XP as TORCH
 
 if TYPE_CHECKING:
     from nnspec.analysis.layer_figures import ActivationCurve
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 Weights = Mapping[str, np.ndarray]
 XP = NumpyMaths()
 GRID = 41  # values of each input: data rows lie on it, for the margin is half of their span
+MOST_ROWS = 10_000  # of a data set that a report passes through its networks
 REACH = 4.0  # of the activations' figure
 
 
@@ -43,6 +47,33 @@ def plane_data(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     """The rows [n, 2] and their targets [n] as 0 and 1, whatever the loss calls them."""
     inputs, targets = rows_of(spec.data, spec.loss.name)
     return inputs, (targets[:, -1] > 0).astype(float)
+
+
+def row_outcomes(spec: RunSpec, weights: Weights, most: int = MOST_ROWS) -> list[RowOutcomes]:
+    """What networks with tensors [m, ...] say of the rows of each part of the data, of at most ``most`` evenly chosen
+    ones a part."""
+    problem = Problem.of(spec)
+    parts = [("training", problem.inputs, problem.targets)]
+    if len(getattr(problem, "test_inputs", ())):
+        parts.append(("test", problem.test_inputs, problem.test_targets))  # type: ignore[attr-defined]
+    return [_outcomes(problem, name, inputs, targets, weights, most) for name, inputs, targets in parts]
+
+
+def _outcomes(
+    problem: Problem, part: str, inputs: np.ndarray, targets: np.ndarray, weights: Weights, most: int
+) -> RowOutcomes:
+    count = len(inputs)
+    rows = np.arange(count) if count <= most else np.unique(np.round(np.linspace(0, count - 1, most)).astype(int))
+    problem = replace(problem, inputs=inputs[rows], targets=targets[rows]).stacked(torch.from_numpy)
+    p = outputs(problem, weights)  # [m, n, k]
+    near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
+    wrong = ~near.all(dim=1).T.numpy()
+    classes = 2 if targets.shape[1] == 1 else targets.shape[1]
+    off = problem.loss.off
+    if not np.isin(targets, (off, 1.0)).all():  # regression
+        return RowOutcomes(part, targets[rows, 0], p[..., 0], wrong, rows=rows)
+    wanted, said = (classes_said(values, (1 + off) / 2) for values in (targets[None, rows], p))
+    return RowOutcomes(part, wanted[0], said, wrong, tuple(str(number) for number in range(classes)), rows)
 
 
 def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ import numpy as np
 
 from nnspec.analysis.draw import png
 from nnspec.analysis.levels import AnalysisError, Levels, levels_of, short, widest
+from nnspec.analysis.measures import MEASURES, SOLVED, broken_text
 from nnspec.analysis.pairs import compare
 from nnspec.analysis.solving import survival_table
-from nnspec.analysis.stats import loss_quantiles, solve_rates
+from nnspec.analysis.stats import loss_quantiles, solve_rates, summary
 from nnspec.analysis.sweep_figures import (
     curves_info,
+    heading,
     heatmap_info,
     plot_curves,
     plot_heatmap,
@@ -91,10 +93,16 @@ def _summary(sweep: Material) -> Section:
         f"{len(sweep.table)} networks in {cells} cells over {axes}. Solved: "
         f"{whole}.\n\n{failures(sweep.table)}.\n\n{SURE}"
     )
-    return Section("Summary", text)
+    if sweep.measure != SOLVED:
+        text += (
+            f"\n\nCells are compared by the mean {MEASURES[sweep.measure].words}, with limits of the t-test over seeds."
+        )
+        text += f"\n\n{broken_text(sweep.table, sweep.measure)}"
+    return Section("Summary", text.strip())
 
 
 def _heatmap(sweep: Material) -> Iterator[Section]:
+    title = "Solve rates" if sweep.measure == SOLVED else heading(sweep.measure)
     chosen = list(sweep.by) if sweep.by is not None else widest(sweep.table, sweep.axes)
     if len(chosen) == 2:
         wider, other = (
@@ -103,10 +111,10 @@ def _heatmap(sweep: Material) -> Iterator[Section]:
         # A page is read across: many levels stand side by side rather than in a tower.
         tower = len(levels_of(sweep.table, wider)) > 12
         rows, columns = (other, wider) if tower or sweep.by is not None else (wider, other)
-        info = heatmap_info(sweep.table, rows, columns)
-        yield Section("Solve rates", "", png(plot_heatmap(info)), _heatmap_alt(info), name="heatmap")
+        info = heatmap_info(sweep.table, rows, columns, measure=sweep.measure)
+        yield Section(title, "", png(plot_heatmap(info)), _heatmap_alt(info), name="heatmap")
     elif chosen:
-        yield Section("Solve rates", f"By {short(chosen[0])}.", table=solve_rates(sweep.table, chosen))
+        yield Section(title, f"By {short(chosen[0])}.", table=summary(sweep.table, chosen, measure=sweep.measure))
 
 
 def _heatmap_alt(info: Pivot) -> str:
@@ -114,19 +122,20 @@ def _heatmap_alt(info: Pivot) -> str:
 
     def cell(index: Any) -> str:
         i, j = np.unravel_index(index, info.rate.shape)
-        return f"{percent(float(info.rate[i, j]))} at {info.row_labels[i]}, {info.column_labels[j]}"
+        return f"{info.text(float(info.rate[i, j]))} at {info.row_labels[i]}, {info.column_labels[j]}"
 
     rows, columns = info.rate.shape
     what = (
-        f"Heat map of the share solved over {rows} levels of {short(info.rows)} and {columns} of "
+        f"Heat map of the {heading(info.measure).lower()} over {rows} levels of {short(info.rows)} and {columns} of "
         f"{short(info.columns or '')}"
     )
     return f"{what}: highest {cell(best)}; lowest {cell(worst)}."
 
 
 def _extremes(sweep: Material) -> Iterator[Section]:
-    best, worst = best_and_worst(sweep.table, sweep.axes)
-    yield Section("Best cells", "By solve rate, then by median final loss.", table=best)
+    best, worst = best_and_worst(sweep.table, sweep.axes, measure=sweep.measure)
+    ranked = "solve rate" if sweep.measure == SOLVED else heading(sweep.measure).lower()
+    yield Section("Best cells", f"By {ranked}, then by median final loss.", table=best)
     if len(worst):
         yield Section("Worst cells", table=worst)
 
@@ -158,6 +167,11 @@ def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
         yield Section(
             "Loss", "", png(plot_curves(info)), f"Loss curves with 10 to 90% bands. Final medians: {ends}.", name="loss"
         )
+    for name, curves in sweep.test_curves.items():
+        info = curves_info(curves, name.replace("_", " "))
+        ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
+        alt = f"Curves of the {info.what} with 10 to 90% bands. Final medians: {ends}."
+        yield Section(info.what.capitalize(), "", png(plot_curves(info)), alt, name=name)
     yield Section(
         "Final loss",
         "Quantiles over networks; a non-finite loss counts as infinite.",
@@ -169,7 +183,7 @@ def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
     levels: Levels = levels_of(sweep.table, axis)
     if "seed" not in sweep.table or len(levels) > MOST_PAIRED_LEVELS:
         return
-    frame = compare(sweep.table, axis, sweep.axes).sort_values("p_holm", kind="stable")
+    frame = compare(sweep.table, axis, sweep.axes, measure=sweep.measure).sort_values("p_holm", kind="stable")
     clear = int((frame["p_holm"] < 0.05).sum())
     how = (
         "Paired by seed"
@@ -185,11 +199,11 @@ def _effects(sweep: Material) -> Iterator[Section]:
     if not sweep.axes:
         return
     text = (
-        "Shares of the variance of solving: of what the axes explain, and of all variance including that between "
-        "seeds. "
+        f"Shares of the variance of {'solving' if sweep.measure == SOLVED else sweep.measure}: of what the axes "
+        "explain, and of all variance including that between seeds. "
         "by_chance is what as many degrees of freedom of pure noise would take of the total."
     )
-    yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes))
+    yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes, sweep.measure))
 
 
 def _networks(sweep: Material) -> Iterator[Section]:

@@ -22,6 +22,8 @@ WILSON = "95% Wilson"
 Limits = tuple[float, float]  # of a solve rate
 Interval = Callable[[int, int], Limits]  # (solved, networks) -> limits of the solve rate
 
+FINALS = ("final_loss", "final_accuracy", "final_test_loss", "final_test_accuracy")
+
 NETWORK = {"axes": ("network",)}
 STEP = {"axes": ("step",)}
 HISTORY = {"axes": ("network", "step"), "kind": "f"}
@@ -88,6 +90,11 @@ class Results:
     def final_test_accuracy(self) -> np.ndarray | None:
         """[network] the share of the test part's rows that are right after the last update, or None."""
         return None if self.test_accuracy is None else self.test_accuracy[:, -1]
+
+    @property
+    def finals(self) -> dict[str, np.ndarray]:
+        """[network] each by name: ``final_loss``, ``final_accuracy``, and those of the test part where there is one."""
+        return {name: values for name in FINALS if (values := getattr(self, name)) is not None}
 
     @property
     def solved(self) -> np.ndarray:

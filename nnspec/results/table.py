@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.results.arrays import Results
+from nnspec.results.arrays import FINALS, Results
 from nnspec.specs import MEMBERS, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# the numbers of the diagnosis follow
-OUTCOME = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")
+# the numbers of the diagnosis follow; those of a test part are there where there is one
+OUTCOME = ("seed", *FINALS, "solved", "solved_at", "verdict", "epochs")
 
 
 def axis_column(axis: str) -> str:
@@ -58,8 +58,7 @@ def outcome_rows(result: Results) -> dict[str, np.ndarray]:
     """
     columns = {
         "seed": result.seeds,
-        "final_loss": result.final_loss,
-        "final_accuracy": result.final_accuracy,
+        **result.finals,
         "solved": result.solved,
         "solved_at": result.solved_at,
         "verdict": result.verdict,
@@ -70,7 +69,7 @@ def outcome_rows(result: Results) -> dict[str, np.ndarray]:
 
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
     """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN
-    where a cell has none of the name). Cells without an outcome are left out."""
+    where a cell has none of the name, as of a test part). Cells without an outcome are left out."""
     import pandas as pd
 
     order = sorted(outcomes)
@@ -78,7 +77,8 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
     columns: dict[str, object] = {"cell": np.repeat(order, counts)}
     for name, values in varied(specs).items():
         columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
-    found = dict.fromkeys([*OUTCOME, *(name for index in order for name in outcomes[index])])
+    there = dict.fromkeys(name for index in order for name in outcomes[index])
+    found = dict.fromkeys([*(name for name in OUTCOME if name in there or "test" not in name), *there])
     for name in (name for name in found if name not in columns):  # a foreign result may have a column of a field's name
         parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
         columns[name] = np.concatenate(parts) if order else np.empty(0)

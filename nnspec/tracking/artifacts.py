@@ -132,12 +132,9 @@ def history_file(result: Results, verdict: np.ndarray | None = None) -> bytes:
 
 
 def result_columns(result: Results, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """One row a replicate: seed, final_loss, final_accuracy, solved, solved_at (null unless solved), then ``extra``."""
-    columns: dict[str, Any] = {
-        "seed": result.seeds,
-        "final_loss": result.final_loss,
-        "final_accuracy": result.final_accuracy,
-    }
+    """One row a replicate: seed, final_loss, final_accuracy, those of a test part where there is one (final_test_loss,
+    final_test_accuracy), solved, solved_at (null unless solved), then ``extra``."""
+    columns: dict[str, Any] = {"seed": result.seeds, **result.finals}
     solved_at = np.asarray(result.solved_at, np.int64)
     columns |= {"solved": result.solved, "solved_at": np.ma.MaskedArray(solved_at, solved_at == NEVER)}
     for name, values in extra.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 
 import numpy as np
@@ -56,6 +57,11 @@ def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarra
         return np.asarray(sign * np.where(below == above, below, below + part * (above - below)))
 
 
+def worst(measure: str) -> str:
+    """At which end of a measure the worst networks stand; see ``quantile``."""
+    return "low" if measure.endswith("accuracy") else "high"
+
+
 def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
     """[t] the quantiles of values [r, t], few steps at a time: sorting takes copies in double precision."""
     together = max(1, SORTED // max(1, len(values)))
@@ -66,36 +72,43 @@ def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.nda
 
 
 def history_series(result: Results) -> dict[str, Series]:
-    """The metrics over steps: of the one network, or medians over replicates with ``loss_q10`` and ``_q90`` and the
-    share solved.
+    """The metrics over steps: of the one network, or medians over replicates with the 10% and 90% quantiles of the
+    losses and of ``test_accuracy`` (``loss_q10``, ``loss_q90`` ...) and the share solved.
 
     Broken networks count as the worst ones: see ``quantile``.
     """
     steps = np.asarray(result.steps, np.int64)
     lines = {"loss": _over_steps(result.loss, 0.5), "accuracy": _over_steps(result.accuracy, 0.5, worst="low")}
+    spread = {"loss": result.loss}
+    if result.test_loss is not None:
+        spread |= {"test_loss": result.test_loss, "test_accuracy": result.test_accuracy}
+        lines |= {name: _over_steps(spread[name], 0.5, worst(name)) for name in ("test_loss", "test_accuracy")}
     lines.update({f"weight_norm.{layer}": _over_steps(norm, 0.5) for layer, norm in result.weight_norm.items()})
     if len(result.seeds) > 1:
-        lines["loss_q10"] = _over_steps(result.loss, 0.1)
-        lines["loss_q90"] = _over_steps(result.loss, 0.9)
+        for name, values in spread.items():
+            lines[f"{name}_q10"] = _over_steps(values, 0.1, worst(name))
+            lines[f"{name}_q90"] = _over_steps(values, 0.9, worst(name))
         lines["solved_fraction"] = result.right.mean(axis=0, dtype=np.float64)
     return {key: Series(steps, values) for key, values in lines.items()}
 
 
 def final_metrics(result: Results) -> dict[str, float]:
-    """What is known at the end: medians over replicates, the share solved with its 95% Wilson interval, and
-    ``solved_at``.
+    """What is known at the end: medians over replicates (of a test part with the 10% and 90% quantiles), the share
+    solved with its 95% Wilson interval, and ``solved_at``.
 
     ``solved_at`` is the median over the solved replicates, in updates made; absent if none is solved.
     """
     solved = np.asarray(result.solved, bool)
     low, high = wilson_interval(int(solved.sum()), solved.size)
     metrics = {
-        "final_loss": float(quantile(result.final_loss, 0.5)),
-        "final_accuracy": float(quantile(result.final_accuracy, 0.5, worst="low")),
+        **{name: float(quantile(values, 0.5, worst(name))) for name, values in result.finals.items()},
         "solve_rate": float(solved.mean()),
         "solve_rate_low": float(low),
         "solve_rate_high": float(high),
     }
+    of_test = [name for name in result.finals if "test" in name] if solved.size > 1 else []
+    for name, (key, share) in itertools.product(of_test, (("q10", 0.1), ("q90", 0.9))):
+        metrics[f"{name}_{key}"] = float(quantile(result.finals[name], share, worst(name)))
     if solved.any():
         metrics["solved_at"] = float(np.median(result.solved_at[solved]))
     return metrics

@@ -92,6 +92,8 @@ COLUMNS = {
     "seed": Column("whole numbers from 0 below 2^32", _whole(0, SEEDS - 1)),
     "final_loss": Column("numbers", _numbers),
     "final_accuracy": Column("numbers", _numbers),
+    "final_test_loss": Column("numbers", _numbers, required=False),
+    "final_test_accuracy": Column("numbers", _numbers, required=False),
     "solved": Column("true or false in each row", _booleans),
     "solved_at": Column("whole numbers from 0, or nothing", _whole(0, 2**62, nulls=True)),
     "verdict": Column("a text in each row", _texts, required=False),

@@ -113,7 +113,7 @@ def test_what_one_part_lacks_is_not_made_up(result: Results, name: str) -> None:
 
 def test_the_lines_of_a_history_are_named_by_field_and_layer(result: Results) -> None:
     lines = result.lines()
-    assert list(lines) == ["loss", "accuracy", "weight_norm.0", "weight_norm.2", "right"]
+    assert list(lines) == ["loss", "accuracy", "weight_norm.0", "weight_norm.2", "right", "test_loss", "test_accuracy"]
     assert lines["weight_norm.2"] is result.weight_norm["2"]
 
 
