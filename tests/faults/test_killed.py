@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
 COMMITS = 12  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
-FILED = 3  # commits of a filing: nothing begun, in the middle
-AT_RANDOM = 4  # rounds besides, whose first kill is at a random moment too: between commits, all cells done
-KILLS = 2  # of a round, at most: what the second finds was left by a kill
+FILED = 4  # commits of a filing: before anything is begun, and in the middle
+AT_RANDOM = 4  # rounds besides that are killed at random moments: between commits, and when all is done
 AT_ONCE = 2
 HERE = "tracking.uri=sqlite:///mlflow.db"
 
@@ -35,32 +35,37 @@ def timed(process: Any) -> float:
     return time.monotonic() - started
 
 
+def moments(number: int, commits: int, whole: float) -> list[tuple[sweeps.Circumstances, float]]:
+    """When the commands of a round are killed, each begun after the one before it: under which circumstances, after how
+    many seconds. In the first rounds it is at the commit of the round's number, for some states last milliseconds; in
+    the others twice at a random moment of a life of ``whole`` seconds."""
+    if number < commits:
+        return [(sweeps.Circumstances(killed_at=number + 1), 120.0)]
+    chance = random.Random(number)
+    return [(sweeps.Circumstances(), chance.uniform(0, 1.2 * whole)) for _ in range(2)]
+
+
 def until_done(
     begin: Callable[[sweeps.Circumstances], Any],
     folder: Path,
-    whole: float,
-    number: int,
-    commits: int,
+    killed: list[tuple[sweeps.Circumstances, float]],
     state: Callable[[Path], str],
 ) -> Counter[str]:
-    """Begin a command, kill it, begin it again, until it has ended by itself; the states in which the kills left the
-    store. The first kill of round ``number`` is at its commit of that number, if it is one of ``commits``, for some
-    states last milliseconds; the others are at random moments of a life of ``whole`` seconds."""
+    """Begin a command and kill it, again and again, then let it be; the states in which the kills left the store."""
     kills = Counter[str]()
-    chance = random.Random(number)
-    for attempt in range(KILLS + 1):
-        commit = number + 1 if attempt == 0 and number < commits else None
-        process = begin(sweeps.Circumstances(killed_at=commit))
-        process.join(120 if commit or attempt == KILLS else chance.uniform(0, 1.2 * whole))
+    for under, seconds in killed:
+        process = begin(under)
+        process.join(seconds)
         if process.is_alive():
             process.kill()
         status = sweeps.ended(process)
         if status == 0:
-            assert commit is None, f"it makes less than {commit} commits"
+            assert under.killed_at is None, f"it makes less than {under.killed_at} commits"
             return kills
         assert status == -signal.SIGKILL, sweeps.output(folder)
         kills[state(folder / "mlflow.db")] += 1
-    raise AssertionError("the last try, which nobody kills, has not ended")
+    assert sweeps.ended(begin(sweeps.Circumstances())) == 0, sweeps.output(folder)
+    return kills
 
 
 def test_sweeps_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
@@ -72,7 +77,7 @@ def test_sweeps_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path
         def begin(under: sweeps.Circumstances) -> Any:
             return sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, "resume=last", under=under)
 
-        kills = until_done(begin, folder, whole, number, COMMITS, progress)
+        kills = until_done(begin, folder, moments(number, COMMITS, whole), progress)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
         return kills
 
@@ -133,7 +138,8 @@ def test_a_spool_is_filed_once_by_filings_that_are_killed(tmp_path: Path, undist
     kills = Counter[str]()
     for number in range(FILED + 1):
         folder = spooled(tmp_path / str(number))
-        kills += until_done(lambda under, folder=folder: file(folder, under), folder, whole, number, FILED, filing)  # type: ignore[misc]
+        begin = partial(file, folder)
+        kills += until_done(begin, folder, moments(number, FILED, whole), filing)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
     print(f"filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
     assert kills.total() >= FILED
