@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -21,8 +21,8 @@ import sweeps
 from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
-COMMITS = 12  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
-FILED = 4  # commits of a filing: before anything is begun, and in the middle
+COMMITS = range(1, 13)  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
+FILED = (1, 8, 12)  # commits of a filing: before anything is begun, and in the middle
 AT_RANDOM = 4  # rounds besides that are killed at random moments: between commits, and when all is done
 AT_ONCE = 2
 HERE = "tracking.uri=sqlite:///mlflow.db"
@@ -35,12 +35,11 @@ def timed(process: Any) -> float:
     return time.monotonic() - started
 
 
-def moments(number: int, commits: int, whole: float) -> list[tuple[sweeps.Circumstances, float]]:
+def moments(number: int, commits: Sequence[int], whole: float) -> list[tuple[sweeps.Circumstances, float]]:
     """When the commands of a round are killed, each begun after the one before it: under which circumstances, after how
-    many seconds. In the first rounds it is at the commit of the round's number, for some states last milliseconds; in
-    the others twice at a random moment of a life of ``whole`` seconds."""
-    if number < commits:
-        return [(sweeps.Circumstances(killed_at=number + 1), 120.0)]
+    many seconds. In the first rounds it is at one of ``commits``, for some states last milliseconds; in the others twice at a random moment of a life of ``whole`` seconds."""
+    if number < len(commits):
+        return [(sweeps.Circumstances(killed_at=commits[number]), 120.0)]
     chance = random.Random(number)
     return [(sweeps.Circumstances(), chance.uniform(0, 1.2 * whole)) for _ in range(2)]
 
@@ -82,9 +81,9 @@ def test_sweeps_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path
         return kills
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        kills = sum(pool.map(one_round, range(COMMITS + AT_RANDOM)), Counter())
+        kills = sum(pool.map(one_round, range(len(COMMITS) + AT_RANDOM)), Counter())
     print(f"sweeps of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= COMMITS
+    assert kills.total() >= len(COMMITS)
     for moment in ("no cell yet", "cells begun", "some cells done"):  # else the moments are not what they should be
         assert kills[moment]
 
@@ -136,13 +135,13 @@ def test_a_spool_is_filed_once_by_filings_that_are_killed(tmp_path: Path, undist
 
     whole = timed(file(spooled(tmp_path / "timed"), sweeps.Circumstances()))
     kills = Counter[str]()
-    for number in range(FILED + 1):
+    for number in range(len(FILED) + 1):
         folder = spooled(tmp_path / str(number))
         begin = partial(file, folder)
         kills += until_done(begin, folder, moments(number, FILED, whole), filing)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
     print(f"filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= FILED
+    assert kills.total() >= len(FILED)
     assert kills["in the middle"]
 
 
