@@ -22,7 +22,7 @@ from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
 COMMITS = range(1, 13)  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
-FILED = (1, 8, 12)  # commits of a filing: before anything is begun, and in the middle
+FILED = (8, 32, 40)  # commits of a filing: before anything is begun, and in the middle
 AT_RANDOM = 4  # rounds besides that are killed at random moments: between commits, and when all is done
 AT_ONCE = 2
 HERE = "tracking.uri=sqlite:///mlflow.db"
@@ -37,7 +37,8 @@ def timed(process: Any) -> float:
 
 def moments(number: int, commits: Sequence[int], whole: float) -> list[tuple[sweeps.Circumstances, float]]:
     """When the commands of a round are killed, each begun after the one before it: under which circumstances, after how
-    many seconds. In the first rounds it is at one of ``commits``, for some states last milliseconds; in the others twice at a random moment of a life of ``whole`` seconds."""
+    many seconds. In the first rounds it is at one of ``commits``, for some states last milliseconds; in the others
+    twice at a random moment of a life of ``whole`` seconds."""
     if number < len(commits):
         return [(sweeps.Circumstances(killed_at=commits[number]), 120.0)]
     chance = random.Random(number)
