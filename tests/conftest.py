@@ -26,7 +26,10 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where this session's processes keep MLflow's tables, which take seconds to make: not in the user's own folder,
     nor once a home folder that a test makes up. Matplotlib's list of fonts stays where it is."""
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its workers a folder below the session's; they share the tables
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         if "MPLCONFIGDIR" not in os.environ:
             patch.setenv("MPLCONFIGDIR", str(user / "matplotlib"))

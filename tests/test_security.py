@@ -325,8 +325,13 @@ def test_attacks(name: str, runs: list[Any], tmp_path: Path, monkeypatch: pytest
     assert "evilpkg" not in sys.modules
 
 
+# A process has its own streams and status, and nothing in it is replaced. That is the same for all attacks, so these
+# are some of each kind, and all that come with the environment: Python and what it imports may read it as they begin.
+IN_A_PROCESS = [name for number, name in enumerate(ATTACKS) if number % 5 == 0 or ATTACKS[name].environment]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", IN_A_PROCESS)
 def test_attacks_on_a_real_process(name: str, tmp_path: Path) -> None:
     words = ATTACKS[name].made(tmp_path)
     (tmp_path / "a/b/c").mkdir(parents=True)

@@ -204,10 +204,10 @@ def test_paired_intervals_hold_the_difference_and_agree(design):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alike", COVERAGE["ALIKE"])
-@pytest.mark.parametrize("seeds", COVERAGE["SEEDS"])
+@pytest.mark.parametrize("seeds", [10, 50, 1000])  # more, and more samples: python benchmarks/coverage.py
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
 def test_intervals_hold_the_difference_and_agree(design, seeds, alike):
-    samples = 200 if seeds == 1000 else 500
+    samples = 200 if seeds == 1000 else 300
     check_coverage("paired", design, seeds, alike, samples, 0.95)
     check_coverage("paired", design, seeds, alike, samples, 0.95, missing=0.3)
     # Miettinen and Nurminen's interval holds its level on average over rates, not at each: from 0.93 up

@@ -1,4 +1,5 @@
-"""kill -9 at random moments: of sweeps, resumed until done, and of the command that files what was spooled."""
+"""kill -9 at every commit and at random moments: of sweeps, resumed until done, and of the command that files what was
+spooled."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,10 @@ import sweeps
 from nnspec.journal.filer import UNFILED
 
 pytestmark = pytest.mark.slow
-ROUNDS = 50
+COMMITS = range(1, 13)  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
+FILED = (8, 32, 40)  # commits of a filing: before anything is begun, and in the middle
+AT_RANDOM = 4  # rounds besides that are killed at random moments: between commits, and when all is done
 AT_ONCE = 2
-COMMITS = 12  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
-TRIES = 30  # more than any round has needed; the last of them is let alone
-FILINGS = 8
 HERE = "tracking.uri=sqlite:///mlflow.db"
 
 
@@ -34,35 +35,40 @@ def timed(process: Any) -> float:
     return time.monotonic() - started
 
 
+def moments(number: int, commits: Sequence[int], whole: float) -> list[tuple[sweeps.Circumstances, float]]:
+    """When the commands of a round are killed, each begun after the one before it: under which circumstances, after how
+    many seconds. In the first rounds it is at one of ``commits``, for some states last milliseconds; in the others
+    twice at a random moment of a life of ``whole`` seconds."""
+    if number < len(commits):
+        return [(sweeps.Circumstances(killed_at=commits[number]), 120.0)]
+    chance = random.Random(number)
+    return [(sweeps.Circumstances(), chance.uniform(0, 1.2 * whole)) for _ in range(2)]
+
+
 def until_done(
     begin: Callable[[sweeps.Circumstances], Any],
     folder: Path,
-    whole: float,
-    number: int,
+    killed: list[tuple[sweeps.Circumstances, float]],
     state: Callable[[Path], str],
 ) -> Counter[str]:
-    """Begin a command again and again, and kill it at a random moment of its life, until it has ended by itself; the
-    states in which its kills left the store. Every second command's first kill is at a commit: some states last
-    milliseconds."""
+    """Begin a command and kill it, again and again, then let it be; the states in which the kills left the store."""
     kills = Counter[str]()
-    chance = random.Random(number)
-    for attempt in range(TRIES):
-        commit = number // 2 % COMMITS + 1 if attempt == 0 and number % 2 == 0 else None
-        process = begin(sweeps.Circumstances(killed_at=commit))
-        process.join(120 if commit or attempt == TRIES - 1 else chance.uniform(0, 1.2 * whole))
+    for under, seconds in killed:
+        process = begin(under)
+        process.join(seconds)
         if process.is_alive():
             process.kill()
         status = sweeps.ended(process)
         if status == 0:
+            assert under.killed_at is None, f"it makes less than {under.killed_at} commits"
             return kills
         assert status == -signal.SIGKILL, sweeps.output(folder)
         kills[state(folder / "mlflow.db")] += 1
-    raise AssertionError("the last try, which nobody kills, has not ended")
+    assert sweeps.ended(begin(sweeps.Circumstances())) == 0, sweeps.output(folder)
+    return kills
 
 
-def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(
-    tmp_path: Path, undisturbed: sweeps.Filed
-) -> None:
+def test_sweeps_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     whole = timed(sweeps.begin(tmp_path / "timed", HERE, sweeps.MANY_CHUNKS))
 
     def one_round(number: int) -> Counter[str]:
@@ -71,14 +77,14 @@ def test_sweeps_killed_at_random_and_resumed_are_as_if_nothing_had_happened(
         def begin(under: sweeps.Circumstances) -> Any:
             return sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, "resume=last", under=under)
 
-        kills = until_done(begin, folder, whole, number, progress)
+        kills = until_done(begin, folder, moments(number, COMMITS, whole), progress)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
         return kills
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        kills = sum(pool.map(one_round, range(ROUNDS)), Counter())
-    print(f"{ROUNDS} sweeps of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= ROUNDS // 2
+        kills = sum(pool.map(one_round, range(len(COMMITS) + AT_RANDOM)), Counter())
+    print(f"sweeps of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
+    assert kills.total() >= len(COMMITS)
     for moment in ("no cell yet", "cells begun", "some cells done"):  # else the moments are not what they should be
         assert kills[moment]
 
@@ -115,7 +121,7 @@ def asked(database: Path, query: str) -> tuple[Any, ...]:
         return found
 
 
-def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
+def test_a_spool_is_filed_once_by_filings_that_are_killed(tmp_path: Path, undisturbed: sweeps.Filed) -> None:
     def spooled(folder: Path) -> Path:
         """A sweep whose database may not grow: its cells are in folders beside it."""
         sweep = sweeps.begin(
@@ -130,12 +136,13 @@ def test_filing_a_spool_killed_at_random_until_done_files_it_once(tmp_path: Path
 
     whole = timed(file(spooled(tmp_path / "timed"), sweeps.Circumstances()))
     kills = Counter[str]()
-    for number in range(FILINGS):
+    for number in range(len(FILED) + 1):
         folder = spooled(tmp_path / str(number))
-        kills += until_done(lambda under, folder=folder: file(folder, under), folder, whole, number, filing)  # type: ignore[misc]
+        begin = partial(file, folder)
+        kills += until_done(begin, folder, moments(number, FILED, whole), filing)
         sweeps.check_complete(sweeps.filed(f"sqlite:///{folder}/mlflow.db"), undisturbed)
-    print(f"{FILINGS} filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
-    assert kills.total() >= FILINGS // 2
+    print(f"filings of {whole:.1f} s, {kills.total()} kills: {dict(kills)}")
+    assert kills.total() >= len(FILED)
     assert kills["in the middle"]
 
 
