@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.architecture import rows
-from nnspec.catalog import SCHEDULES
+from nnspec.architecture import rows, size
+from nnspec.catalog import DATA, LOSSES, SCHEDULES
 from nnspec.specs import RunSpec
 
 LOG_EVERY = 10  # updates between two rows of the history at full batch
-BOOLEAN = 0.4  # how near an output must be to the target of a Boolean row, so that it can be told from the other class
+NEAR = 0.4  # how near an output must be to a number, or to a truth value, so that it can be told from the other
+LARGEST = 0.5  # the distance at which a class and the likeliest other one have the same output
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,6 @@ class Pace:
 def pace(spec: RunSpec) -> Pace:
     """The updates of a spec's networks."""
     return Pace(updates(spec), log_every(spec), spec.train.snapshot_every)
-
-
-def test_rows(spec: RunSpec) -> int:
-    """Rows of the test part."""
-    return 0  # no data set has one yet
 
 
 def batch_size(spec: RunSpec) -> int:
@@ -69,5 +65,9 @@ def rate_factor(spec: RunSpec) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 def tolerance(spec: RunSpec) -> float:
-    """How near an output must be to its target for a row to be right."""
-    return BOOLEAN if spec.solved.tolerance is None else spec.solved.tolerance
+    """How near an output must be to its target for a row to be right; unless it is said, of classes so near that the
+    right one has the largest output, of numbers and truth values nearer."""
+    if spec.solved.tolerance is not None:
+        return spec.solved.tolerance
+    numbers = LOSSES[spec.loss.name].numbers and size(spec.data).targets
+    return NEAR if DATA[spec.data.name].boolean or numbers else LARGEST

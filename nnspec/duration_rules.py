@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnspec.architecture import rows
-from nnspec.duration import rate_factor, test_rows, updates
+from nnspec.architecture import rows, test_rows
+from nnspec.duration import rate_factor, updates
 from nnspec.errors import Fault
 from nnspec.params import SIZES
 from nnspec.specs import RunSpec, text
@@ -23,7 +23,7 @@ def duration_faults(spec: RunSpec) -> Iterator[Fault]:
     if train.stop == "plateau" and train.patience >= updates(spec):
         rule = f"must be below the {updates(spec)} updates of the training with train.stop=plateau"
         yield Fault("train.patience", rule, text(train.patience), "lower it, or raise train.epochs")
-    if spec.solved.measure == "test_accuracy" and not test_rows(spec):
+    if spec.solved.measure == "test_accuracy" and not test_rows(spec.data):
         remedy = "try data.test_fraction=0.3, or solved.measure=accuracy"
         yield Fault("solved.measure", "must be accuracy where the data have no test part", "test_accuracy", remedy)
     faults = list(_schedule_faults(spec))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nnspec.analysis.draw import png
 from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
 from nnspec.analysis.plane_figures import UnitLines
+from nnspec.analysis.row_figures import RowOutcomes
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates
 from nnspec.analysis.sweep_figures import (
@@ -23,7 +24,6 @@ from nnspec.analysis.sweep_figures import (
 )
 from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.duration import tolerance
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
 from nnspec.report.networks_page import activations_section, lines_section, rows_sections, surfaces_section
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
@@ -41,9 +41,6 @@ def run_report(
     activations: Sequence[ActivationCurve] = (),
     *,
     gradient_steps: ArrayLike | None = None,
-from nnspec.duration import tolerance
-    points: ArrayLike = (),
-    targets: ArrayLike = (),
     rows: Sequence[RowOutcomes] = (),
     command: str = "",
     spec_yaml: str = "",
@@ -56,13 +53,14 @@ from nnspec.duration import tolerance
         lines: from ``lines_info``.
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
-    rows: Sequence[RowOutcomes] = (),
+        rows: what its networks say of the rows of each part of the data.
     """
     table = table_of(result)
     sections = [
         *_outcome(table, result.verdict is not None),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
-        rows: what its networks say of the rows of each part of the data.
+        *rows_sections(rows),
+        *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
     ]
     return report_html(title, command, spec_yaml, sections), pngs_of(sections)
 

@@ -20,9 +20,7 @@ from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks, m
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
 SEPARATE = 256  # networks of a chunk that train one after another, at most: a history so far comes for all at once
-WORTH = (
-    2e9  # multiplications that are worth a process of their own: some tenths of a second
-)
+WORTH = 2e9  # multiplications that are worth a process of their own: some tenths of a second
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 
 

@@ -353,8 +353,8 @@ def _hyper(optimizer: Member) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _coefficients(optimizer: Member, schedule: Member, total: int, first: int) -> dict[str, torch.Tensor]:
-    """The optimizer's coefficients of ``AHEAD`` updates from number ``first`` on, counted from 1, of ``total``: float64,
-    [updates, 1], or [1] where they do not change."""
+    """The optimizer's coefficients of ``AHEAD`` updates from number ``first`` on, counted from 1, of ``total``:
+    float64 [updates, 1], or [1] where they do not change."""
     h = {
         name: value if isinstance(value, (bool, str)) else torch.tensor(value, dtype=torch.float64)[..., None]
         for name, value in _hyper(optimizer).items()
