@@ -55,7 +55,7 @@ def row_outcomes(spec: RunSpec, weights: Weights, most: int = MOST_ROWS) -> list
     problem = Problem.of(spec)
     parts = [("training", problem.inputs, problem.targets)]
     if len(getattr(problem, "test_inputs", ())):
-        parts.append(("test", problem.test_inputs, problem.test_targets))  # type: ignore[attr-defined]
+        parts.append(("test", problem.test_inputs, problem.test_targets))
     return [_outcomes(problem, name, inputs, targets, weights, most) for name, inputs, targets in parts]
 
 
