@@ -36,7 +36,6 @@ class Material:
     table: pd.DataFrame
     axes: Sequence[str]
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     surfaces: Sequence[Mapping[str, Any]] = ()
     lines: Sequence[UnitLines] = ()
     activations: Sequence[ActivationCurve] = ()
@@ -46,3 +45,4 @@ class Material:
     spec_yaml: str = ""
     title: str = "Sweep"
     measure: str = SOLVED
+    test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
