@@ -54,6 +54,7 @@ APART: list[tuple[dict[str, Any], str]] = [
     ({"train": {"log_every": 3}}, "train"),
     ({"schedule": {"name": "cosine"}}, "schedule"),
     ({"train": {"snapshot_every": 100}}, "train"),
+    ({"solved": {"at_least": 0.75}}, "solved"),  # they train one after another, the textbook's in lanes
     ({"dtype": "float64"}, "dtype"),
 ]
 
