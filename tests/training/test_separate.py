@@ -1,4 +1,4 @@
-"""Networks that train one after another: against a textbook loop, alone and in crowds, how they end, their test part."""
+"""Networks that train one after another: against a textbook loop, alone and in crowds, their ends, their test part."""
 
 from __future__ import annotations
 
