@@ -23,7 +23,7 @@ from llvmlite import ir
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 from nnspec.training.graph import LIBRARY, Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
-from nnspec.training.instructions import FUNCTIONS, Code, Lanes, library_function, target
+from nnspec.training.instructions import Code, Lanes, functions_at_hand, product_function, target
 from nnspec.training.stacking import blocks
 
 SCALAR: Any = GraphMaths()
@@ -34,7 +34,6 @@ LINE = 64  # bytes of a line of the cache: where arrays begin
 TOGETHER = 8  # vectors that an activation is evaluated on at a time
 STATISTICS = 3  # numbers that passes over rows sum up: the loss, rows that are right, and 0 or not-a-number
 LANES = {"float32": 16, "float64": 8}
-PRODUCT = {"float32": "sgemm_", "float64": "dgemm_"}  # of BLAS
 Key = tuple[Any, ...]  # of a number of the network's own, see ``tracing``
 
 
@@ -64,8 +63,8 @@ class Behind:
 
 
 @tracing()
-def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
-    """The formulas of a problem for one row of outputs.
+def trace_row(problem: Problem, update: Sequence[Traced], by_rows: bool) -> Formulas:
+    """The formulas of a problem for one row of outputs; ``by_rows`` for a rule whose gradient is p - y.
 
     Raises:
         Untraceable: one has no form for a row by itself.
@@ -75,8 +74,8 @@ def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
     y = Row([graph.leaf("y", number) for number in range(count)])
     xp = ROWS
     p = problem.output.value(xp, z)
-    gradient = problem.loss.gradient(xp, z, p, y, problem.loss_params)
-    if not problem.loss.fused:
+    gradient = p - y if by_rows else problem.loss.gradient(xp, z, p, y, problem.loss_params)
+    if not (by_rows or problem.loss.fused):
         gradient = gradient * problem.output.slope(xp, z, p)
     elements = problem.loss.elements(xp, z, p, y, problem.loss_params)
     distance = xp.max(problem.loss.distance(xp, p, y), 1)
@@ -87,12 +86,14 @@ def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
 class Shape:
     """The sizes of a kernel: ``rows`` of a block and of the largest batch, ``data`` rows of which a batch's are taken.
 
-    ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch."""
+    ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch;
+    ``by_rows`` that updates go by an error's rule, and that statistics sum up over all updates of a call."""
 
     rows: int
     batch: int
     watched: bool
     clip: float = 0.0
+    by_rows: bool = False
 
 
 class Arrays:
@@ -143,6 +144,7 @@ class KernelWriter:
 
     def __init__(self, spec: RunSpec, problem: Problem, shape: Shape, formulas: Formulas, lanes: Lanes):
         self.spec, self.problem, self.shape, self.formulas, self.lanes = spec, problem, shape, formulas, lanes
+        self.functions = functions_at_hand(lanes.dtype, lanes.count)
         self.layers = blocks(problem.shape)
         self.module = ir.Module("nnspec")
         self.arrays = Arrays(lanes.bytes)
@@ -285,7 +287,7 @@ class KernelWriter:
         integer = lambda value: self._constant(I32(value))  # noqa: E731
         letter = lambda transposed: self._constant(ir.Constant(ir.IntType(8), ord("T" if transposed else "N")))  # noqa: E731
         function_type = ir.FunctionType(VOID, [POINTER] * 13)
-        function = self.make.inttoptr(library_function(PRODUCT[self.lanes.dtype]), function_type.as_pointer())
+        function = self.make.inttoptr(product_function(self.lanes.dtype), function_type.as_pointer())
         (a, ta, lda), (b, tb, ldb) = left, right
         arguments = [letter(ta), letter(tb), integer(m), integer(n), integer(k), self._constant(self.lanes.scalar(1))]
         arguments += [a, integer(lda), b, integer(ldb), beta, out, integer(m)]
@@ -347,7 +349,7 @@ class KernelWriter:
         self, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Sequence[Traced]
     ) -> list[ir.Value]:
         """The values of these graphs."""
-        code = Code(self.make, self.lanes, {"number": self._number, **leaves}, FUNCTIONS, results)
+        code = Code(self.make, self.lanes, {"number": self._number, **leaves}, self.functions, results)
         return [code.value(result) for result in results]
 
     def _number(self, key: Key) -> ir.Value:
@@ -553,7 +555,8 @@ class KernelWriter:
             with self._loop(0, looks) as look, self._loop(0, count) as number:
                 update = make.add(make.mul(look, count), number)
                 made = make.add(step, update)
-                self._clear()
+                if not self.shape.by_rows:
+                    self._clear()
                 begin, size = (
                     self._read(given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1)
                 )
@@ -607,7 +610,7 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         Untraceable: a formula has no form for one row, or this machine's torch has not a function that it calls.
     """
     lanes = Lanes(spec.dtype, LANES[spec.dtype])
-    writer = KernelWriter(spec, problem, shape, trace_row(problem, update), lanes)
+    writer = KernelWriter(spec, problem, shape, trace_row(problem, update, shape.by_rows), lanes)
     machine = target()
     module = llvm.parse_assembly(str(writer.module))
     passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))

@@ -4,6 +4,7 @@ it decides the last bits. Pure; no torch."""
 from __future__ import annotations
 
 from nnspec.architecture import architecture, rows, test_rows
+from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import updates_a_pass
 from nnspec.specs import RunSpec
 
@@ -22,6 +23,8 @@ def why_separate(spec: RunSpec) -> str:
         return "each has batches of its own"
     if test_rows(spec.data):
         return "there is a test part"
+    if OPTIMIZERS[spec.optimizer.name].by_rows:
+        return "its rule goes row by row"
     if spec.train.stop != "never":
         return "each ends by itself"
     if spec.solved.measure != "accuracy" or spec.solved.at_least < 1:
