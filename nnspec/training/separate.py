@@ -192,7 +192,9 @@ class Separate:
                     network.point(name, array)
                 statistics[:] = 0
                 network.kernel.train(address(network.table), 1, count, 0)
-                self.errors[number, passed] = count - int(statistics[1])
+                self.errors[number, passed] = wrong = count - int(statistics[1])
+                if not wrong:  # nothing has changed in it
+                    network.solved[0] = min(network.solved[0], passed)
                 if network.stopped[0] < LATE:  # somewhere in this pass
                     network.stopped[0] = passed + 1
                     self._end(number, nonfinite=True)
