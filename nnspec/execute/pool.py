@@ -90,15 +90,17 @@ def train_chunks(
     call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
     """
     if min(workers, len(chunks)) <= 1:
-        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
+        return (event for n in range(len(chunks)) for event in chunk_events(specs, chunks, n, extra, workers))
     return _Pool(specs, chunks, workers, extra, silence)
 
 
-def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
-    """Train chunk ``number`` in this process."""
+def chunk_events(
+    specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra, threads: int = 1
+) -> Iterator[Event]:
+    """Train chunk ``number`` in this process, on up to so many threads."""
     started = time.perf_counter()
     try:
-        for event in train_chunk(specs, chunks[number]):
+        for event in train_chunk(specs, chunks[number], threads=threads):
             if isinstance(event, Progress):
                 yield Advanced(number, event)
             else:
