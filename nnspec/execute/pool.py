@@ -90,17 +90,15 @@ def train_chunks(
     call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
     """
     if min(workers, len(chunks)) <= 1:
-        return (event for n in range(len(chunks)) for event in chunk_events(specs, chunks, n, extra, workers))
+        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
     return _Pool(specs, chunks, workers, extra, silence)
 
 
-def chunk_events(
-    specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra, threads: int = 1
-) -> Iterator[Event]:
-    """Train chunk ``number`` in this process, on up to so many threads."""
+def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
+    """Train chunk ``number`` in this process."""
     started = time.perf_counter()
     try:
-        for event in train_chunk(specs, chunks[number], threads=threads):
+        for event in train_chunk(specs, chunks[number]):
             if isinstance(event, Progress):
                 yield Advanced(number, event)
             else:

@@ -16,13 +16,11 @@ import numpy as np
 import torch
 
 from nnspec.duration import pace
-from nnspec.problem import Problem
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import is_separate
-from nnspec.training.memory import largest_product
-from nnspec.training.plan import Chunk, Plan, segment_key
-from nnspec.training.separate import Separate, kernel_of
+from nnspec.training.plan import Chunk
+from nnspec.training.separate import Separate
 from nnspec.training.spans import MOST, PAYS, Span, row_of, spans, why_eager
 from nnspec.training.state import ChunkState
 from nnspec.training.updater import Eager, Updater
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from nnspec.training.compiled import Compiler
 
 PULSE = 0.2  # seconds between two reports of progress, at least
-SHARED = 5e6  # multiplications of a product from which threads share it
 RESTRAINT = 20  # times as long as a report takes, which has the whole history so far, passes until the next
 
 
@@ -53,10 +50,10 @@ class Progress:
 
 
 @contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """Torch, and the library of its products, on so many threads."""
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: on these sizes threads inside an operation cost more than they give."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
@@ -70,18 +67,16 @@ def train_chunk(
     compiler: Compiler | None = None,
     pulse: float = PULSE,
     restraint: float = RESTRAINT,
-    threads: int = 1,
 ) -> Iterator[Progress | Results]:
     """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the results
     last, in the order of the shares.
 
     From ``pays`` updates of networks that share a formula on, the ``compiler`` (that of this process, unless given)
     makes code for them. ``pulse`` seconds, and ``restraint`` times as long as the last report took, lie between two
-    reports of progress. Up to ``threads`` share a product of matrices that is worth it, whose bits do not depend on
-    their number; on small ones they cost more than they give.
+    reports of progress.
     """
-    spec = specs[chunk.shares[0].cell]
-    with on_threads(threads if is_separate(spec) and largest_product(spec) >= SHARED else 1), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
+        spec = specs[chunk.shares[0].cell]
         networks: Networks = Separate(specs, chunk) if is_separate(spec) else Lanes(specs, chunk, pays, compiler)
         steps, due = pace(spec), time.perf_counter() + pulse
         for span in spans(steps, networks.most):
@@ -96,20 +91,10 @@ def train_chunk(
         yield trained
 
 
-def prepare(plan: Plan) -> None:
-    """Read the data of a plan's stacks, and make the kernels that several chunks train by."""
-    for stack in plan.stacks:
-        owners = [plan.specs[cell] for cell in stack.cells]
-        problem = Problem.of(owners[0])
-        if len(stack.chunks) > 1 and is_separate(owners[0]):
-            for spec in {segment_key(spec): spec for spec in owners}.values():
-                kernel_of(spec, problem)
-
-
 def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
     """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one, on the data's first
     ``rows``. ``patience`` is about how long it may try."""
-    with on_threads(1), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         if is_separate(specs[chunk.shares[0].cell]):
             Separate(specs, chunk)  # the kernel is made once
         begun = time.perf_counter()

@@ -86,11 +86,6 @@ def multiplications(spec: RunSpec) -> float:
     return 3.0 * architecture(spec).parameters * rows(spec.data) * spec.train.epochs
 
 
-def largest_product(spec: RunSpec) -> float:
-    """Multiplications of the largest product of matrices in a pass over a block of rows."""
-    return block_rows(spec) * max((dense.fan_in + 1) * dense.fan_out for dense in architecture(spec).dense)
-
-
 def own_bytes(spec: RunSpec) -> int:
     """What one of the networks takes that train one after another: its weights as they were and are, copies on the way
     in and out, and the optimizer's state; its order of rows; with ``data.split=per_network`` its data."""
