@@ -33,6 +33,7 @@ from nnspec.duration_rules import duration_faults
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
 from nnspec.params import Param, Refused, Rule, Value, rounded
+from nnspec.problem import rows_of
 from nnspec.specs import MEMBERS, SEEDS, SOLVED, TRAIN, Member, RunSpec, as_member, parse, parse_params, text
 
 _WEIGHTS_BYTES = 64 * 2**20  # of a file of weights at least
@@ -105,6 +106,8 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         resolved, found_data = _with_data(resolved)
         faults.extend(found_data)
         broken |= {"data" for _ in found_data}
+        if not found_data and not {"model", "activation"} & (unnamed | broken):
+            faults.extend(_reach_faults(resolved))
     if "init" not in unnamed:
         faults.extend(_bias_faults(resolved.init))
         if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
@@ -355,6 +358,25 @@ def _fit_faults(data: Member, held: Size, loss: Loss) -> Iterator[Fault]:
         yield Fault("loss.name", rule, value, "try loss=cross_entropy")
     else:
         yield from class_faults(dict(data.params), held.counts)
+
+
+def _reach_faults(spec: RunSpec) -> Iterator[Fault]:
+    """Numbers to be learnt that the output can never be."""
+    output, span = str(spec.model["output"]), OUTPUTS[str(spec.model["output"])].span
+    if span is None or not (LOSSES[spec.loss.name].numbers and size(spec.data).targets):
+        return
+    low, high = _target_range(spec.data, spec.loss.name)
+    if low < span[0] or high > span[1]:
+        where = OUTPUT_WHERE if MODELS[spec.model.name].between is not None else "activation.name"
+        rule, value = f"must reach targets of {low:.4g} to {high:.4g}", f"'{output}' of {span[0]:g} to {span[1]:g}"
+        yield Fault(where, rule, value, f"try {where.removesuffix('.name')}=identity")
+
+
+@lru_cache(maxsize=256)
+def _target_range(data: Member, loss: str) -> tuple[float, float]:
+    """The smallest and the largest target of the training part."""
+    _, targets = rows_of(data, loss)
+    return float(targets.min()), float(targets.max())
 
 
 def _names(chosen: Iterable[bool]) -> str:

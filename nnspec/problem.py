@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.architecture import Architecture, architecture
+from nnspec.architecture import Architecture, architecture, test_rows
 from nnspec.catalog import DATA, LOSSES, Bound, Loss
 from nnspec.catalog.data import Parts, parts
 from nnspec.catalog.maths import Array, Maths
@@ -36,6 +36,11 @@ def parts_of(data: Member, loss: str, seed: int = 0) -> Parts:
     targets = entry.targets(made.labels, made.classes, made.targets)
     numeric = entry.numbers and made.targets is not None
     return parts(params, made.inputs, targets, None if numeric else made.labels, made.classes, seed)
+
+
+def own_rows(spec: RunSpec) -> bool:
+    """Whether each network has a training part of its own, drawn from its seed."""
+    return test_rows(spec.data) > 0 and spec.data["split"] == "per_network"
 
 
 @dataclass(frozen=True)

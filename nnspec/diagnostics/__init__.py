@@ -6,6 +6,8 @@ from nnspec.diagnostics.outcome import VERDICTS as VERDICTS
 from nnspec.diagnostics.outcome import diagnose as diagnose
 from nnspec.diagnostics.room import at_a_time as at_a_time
 from nnspec.diagnostics.room import diagnosis_bytes as diagnosis_bytes
+from nnspec.diagnostics.room import estimate_notes as estimate_notes
+from nnspec.diagnostics.room import estimates as estimates
 from nnspec.diagnostics.room import probe_bytes as probe_bytes
 from nnspec.diagnostics.thresholds import THRESHOLDS as THRESHOLDS
 from nnspec.diagnostics.thresholds import Thresholds as Thresholds

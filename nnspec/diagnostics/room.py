@@ -4,6 +4,7 @@ no torch."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nnspec.architecture import Architecture, architecture, rows
@@ -73,6 +74,20 @@ class Extent:
 def extent(spec: RunSpec) -> Extent:
     """How much a diagnosis of the spec's networks looks at."""
     return Extent.of(architecture(spec), rows(spec.data), spec.train.epochs)
+
+
+def estimates(spec: RunSpec) -> dict[str, str]:
+    """What is estimated of the spec's networks, and by what: verdicts and numbers -> words; see ``Extent``."""
+    return extent(spec).estimates()
+
+
+def estimate_notes(specs: Iterable[RunSpec]) -> list[str]:
+    """What is estimated of networks of any of the specs, a line for each way of doing so; none where all is exact."""
+    found = dict.fromkeys((words, name) for spec in specs for name, words in estimates(spec).items())
+    by_words: dict[str, list[str]] = {}
+    for words, name in found:
+        by_words.setdefault(words, []).append(name)
+    return [f"{', '.join(names)}: {words}" for words, names in by_words.items()]
 
 
 def piece_rows(shape: Architecture) -> int:

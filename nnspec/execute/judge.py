@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
+from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import Results
 from nnspec.specs import Member, RunSpec
 from nnspec.training.plan import Chunk
@@ -30,21 +31,29 @@ class Judged:
 def judge(specs: Sequence[RunSpec], chunk: Chunk, trained: Results) -> Judged:
     """Diagnose every network of a chunk."""
     start = time.perf_counter()
-    groups: dict[RunSpec, list[np.ndarray]] = {}
+    verdict = np.full(len(trained.seeds), "", dtype=object)
+    numbers: dict[str, np.ndarray] = {}
+    for group, some in _groups(specs, chunk, trained):
+        diagnosis = diagnose(group)
+        verdict[some] = [_SHARED[name] for name in diagnosis.verdict.tolist()]
+        for name, values in diagnosis.numbers.items():
+            numbers.setdefault(name, np.full(len(verdict), np.nan))[some] = values
+    return Judged(verdict, numbers, time.perf_counter() - start)
+
+
+def _groups(specs: Sequence[RunSpec], chunk: Chunk, trained: Results) -> Iterator[tuple[Group, np.ndarray]]:
+    """The networks of a chunk that are diagnosed together, and their places in it."""
+    alike: dict[RunSpec, list[np.ndarray]] = {}
     column = 0
     for share in chunk.shares:
-        groups.setdefault(_alike(specs[share.cell]), []).append(np.arange(column, column + share.count))
+        alike.setdefault(_alike(specs[share.cell]), []).append(np.arange(column, column + share.count))
         column += share.count
-    verdict = np.full(column, "", dtype=object)
-    numbers: dict[str, np.ndarray] = {}
-    for spec, members in groups.items():
-        where, together = np.concatenate(members), at_a_time(spec)
+    for spec, members in alike.items():
+        where, apart = np.concatenate(members), own_rows(spec)
+        together = 1 if apart else at_a_time(spec)
         for some in (where[first : first + together] for first in range(0, len(where), together)):
-            diagnosis = diagnose(_group(spec, trained, some))
-            verdict[some] = [_SHARED[name] for name in diagnosis.verdict.tolist()]
-            for name, values in diagnosis.numbers.items():
-                numbers.setdefault(name, np.full(column, np.nan))[some] = values
-    return Judged(verdict, numbers, time.perf_counter() - start)
+            problem = Problem.of(spec, int(trained.seeds[some[0]])) if apart else None
+            yield _group(spec, trained, some, problem), some
 
 
 def _alike(spec: RunSpec) -> RunSpec:
@@ -52,7 +61,7 @@ def _alike(spec: RunSpec) -> RunSpec:
     return replace(spec, seed=0, replicates=1, init=Member(""), optimizer=Member(""))
 
 
-def _group(spec: RunSpec, trained: Results, where: np.ndarray) -> Group:
+def _group(spec: RunSpec, trained: Results, where: np.ndarray, problem: Problem | None) -> Group:
     return Group(
         spec=spec,
         initial={name: tensor[where] for name, tensor in trained.initial.items()},
@@ -61,4 +70,5 @@ def _group(spec: RunSpec, trained: Results, where: np.ndarray) -> Group:
         loss=trained.loss[where],
         right=trained.solved[where],
         nonfinite_at=trained.nonfinite_at[where],
+        problem=problem,
     )

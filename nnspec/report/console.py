@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.architecture import architecture
-from nnspec.problem import rows_of
-from nnspec.results.arrays import WILSON, Interval, Results, result_lines, verdict_text
+from nnspec.architecture import architecture, rows
+from nnspec.diagnostics import VERDICTS, estimates
+from nnspec.duration import batch_size, updates_a_pass
+from nnspec.problem import own_rows, rows_of
+from nnspec.results.arrays import WILSON, Interval, Results, quantity, result_lines, verdict_text
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
+from nnspec.training.layout import why_separate
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
-ROWS = 16  # of the table of outputs; parity of many bits has thousands
+ROWS, INPUTS = 16, 8  # of the table of outputs; data with more are told by how many rows are right
 
 
 def plan_line(plan: Plan, workers: int) -> str:
@@ -50,6 +53,7 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
         counts = [count(len(stack.cells), "cell"), count(stack.networks, "network"), count(len(stack.chunks), "chunk")]
         first = summary(plan.specs[stack.cells[0]]) + (" ..." if len(stack.cells) > 1 else "")
         lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)} of up to {largest:,}")
+        lines.append(f"    {way(plan.specs[stack.cells[0]])}")
     if len(plan.stacks) > STACKS:
         lines.append(f"  ... and {count(len(plan.stacks) - STACKS, 'stack')} more")
     if len(plan.stacks) > 1:
@@ -59,6 +63,15 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
         "time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training"
     )
     return "\n".join(lines)
+
+
+def way(spec: RunSpec) -> str:
+    """How the networks of a spec train, and why."""
+    why = why_separate(spec)
+    if not why:
+        return "networks train side by side in lanes: full batch, few rows and weights"
+    batches = f" of {batch_size(spec):,} rows" if updates_a_pass(spec) > 1 else ""
+    return f"networks train one after another, by machine code for one ({why}{batches})"
 
 
 def duration(seconds: float) -> str:
@@ -102,29 +115,48 @@ class ProgressBar:
 
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
-    """The result of one cell: outputs by row, final loss, how many solved (Wilson's interval unless another is given)
-    and when, verdicts."""
+    """The result of one cell: outputs by row where they are few, final loss, how many rows are right where they are
+    many or some are kept for a test, how many networks solved (Wilson's interval unless another is given) and when,
+    verdicts."""
     result = cell.result
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON
-    lines = [outputs_table(result), "", *result_lines(result.final_loss, result.solved, result.solved_at, limits, how)]
+    loss, solved = result_lines(result.final_loss, result.solved, result.solved_at, limits, how)
+    table = outputs_table(result)
+    lines = [*([table, ""] if table else []), loss]
+    if result.final_test_loss is not None:
+        lines.append(f"  on test   {quantity(result.final_test_loss)}")
+    if not table or result.final_test_accuracy is not None:
+        lines.append(f"accuracy    {quantity(result.final_accuracy)}")
+    if result.final_test_accuracy is not None:
+        lines.append(f"  on test   {quantity(result.final_test_accuracy)}")
+    lines.append(solved)
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(result.verdict)}")
+        lines += [note] if (note := estimated_text(result.spec)) else []
     return "\n".join(lines)
 
 
+def estimated_text(spec: RunSpec) -> str:
+    """The verdicts that are estimated at this size, in a line; nothing where all are exact."""
+    names = [name for name in estimates(spec) if name in VERDICTS]
+    return f"{'':12}estimated at this size: {', '.join(names)}; the report says how" if names else ""
+
+
 def outputs_table(result: Results) -> str:
-    """Inputs, targets and outputs (medians over replicates) of the first rows."""
-    inputs, targets = rows_of(result.spec.data, result.spec.loss.name)
+    """Inputs, targets and outputs (medians over replicates) of the rows; nothing where there are too many to read, or
+    where each network has rows of its own."""
+    spec = result.spec
+    if rows(spec.data) > ROWS or architecture(spec).inputs > INPUTS or own_rows(spec):
+        return ""
+    inputs, targets = rows_of(spec.data, spec.loss.name)
     outputs = np.median(result.outputs, axis=0)
     head = ("inputs", "target", "output" if len(result.seeds) == 1 else "output (median)")
-    rows = [head] + [
+    lines = [
         (" ".join(f"{v:g}" for v in x), " ".join(f"{v:g}" for v in y), " ".join(f"{v:.3f}" for v in p))
-        for x, y, p in list(zip(inputs, targets, outputs, strict=True))[:ROWS]
+        for x, y, p in zip(inputs, targets, outputs, strict=True)
     ]
-    table = table_text(None, rows, left=3)
-    hidden = len(inputs) - ROWS
-    return f"{table}\n... and {count(hidden, 'row')} more" if hidden > 0 else table
+    return table_text(None, [head, *lines], left=3)
 
 
 def timings_text(seconds: Mapping[str, float], updaters: Mapping[str, int]) -> str:

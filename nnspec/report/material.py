@@ -30,6 +30,7 @@ class Material:
         activations: from ``activation_info``.
         tolerance: rows of a surface further than this from their target are ringed.
         measure: what cells are compared by: 'solved', or one of ``analysis.MEASURES``.
+        notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
         by: one or two axes of the heat map; None takes the two widest.
     """
 
@@ -46,3 +47,4 @@ class Material:
     title: str = "Sweep"
     measure: str = SOLVED
     test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
+    notes: Sequence[str] = ()

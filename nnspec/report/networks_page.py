@@ -17,6 +17,11 @@ SURFACES = (
 )
 
 
+def verdicts_text(notes: Sequence[str]) -> str:
+    """What is estimated at this size, a paragraph each; see ``diagnostics.estimate_notes``."""
+    return "\n\n".join(["Not all that verdicts rest on is exact at this size.", *notes]) if notes else ""
+
+
 def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) -> Section:
     """Decision surfaces, of several networks or of one over time; mappings as in ``surfaces_info``."""
     infos = surfaces_info(surfaces, tolerance)

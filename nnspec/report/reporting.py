@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.measures import SOLVED
+from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
 from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
@@ -134,4 +135,5 @@ def material_of(
         spec_yaml=spec,
         title=title,
         measure=measure,
+        notes=estimate_notes(collector.specs),
     )

@@ -23,8 +23,15 @@ from nnspec.analysis.sweep_figures import (
     verdicts_info,
 )
 from nnspec.analysis.tables import failures, percent, with_interval
+from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
-from nnspec.report.networks_page import activations_section, lines_section, rows_sections, surfaces_section
+from nnspec.report.networks_page import (
+    activations_section,
+    lines_section,
+    rows_sections,
+    surfaces_section,
+    verdicts_text,
+)
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
 
@@ -57,7 +64,7 @@ def run_report(
     """
     table = table_of(result)
     sections = [
-        *_outcome(table, result.verdict is not None),
+        *_outcome(table, result.verdict is not None, estimate_notes([result.spec])),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
         *rows_sections(rows),
         *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
@@ -84,7 +91,7 @@ def typical(result: Results, solved: bool) -> int | None:
     return int(rows[np.argsort(loss, kind="stable")[(len(rows) - 1) // 2]])
 
 
-def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
+def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str]) -> Iterator[Section]:
     row = solve_rates(table, ()).iloc[0]
     whole = with_interval(row["rate"], row["low"], row["high"])
     yield Section(
@@ -97,7 +104,8 @@ def _outcome(table: pd.DataFrame, judged: bool) -> Iterator[Section]:
         shares = ", ".join(
             f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, info.shares[0], strict=True)
         )
-        yield Section("Verdicts", "", png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
+        text = verdicts_text(notes)
+        yield Section("Verdicts", text, png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
     if len(table) > 1:
         curve = survival_info(table)
         text = "Kaplan-Meier; networks that did not solve are censored at their last update."

@@ -28,7 +28,7 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import effects
 from nnspec.report.material import Material
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section
+from nnspec.report.networks_page import activations_section, lines_section, surfaces_section, verdicts_text
 from nnspec.report.page import Section, pngs_of, report_html
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _verdicts(sweep: Material, axis: str | None) -> Section:
     shares = ", ".join(f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, totals, strict=True))
     title = f"Verdicts by {short(axis)}" if axis else "Verdicts"
     alt = f"Stacked bars of verdicts, one a level. Over the levels shown: {shares}."
-    return Section(title, "", png(plot_verdicts(info)), alt, name=_name("verdicts", axis))
+    return Section(title, verdicts_text(sweep.notes), png(plot_verdicts(info)), alt, name=_name("verdicts", axis))
 
 
 def _survival(sweep: Material, axis: str | None) -> Section:
