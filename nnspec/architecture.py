@@ -121,6 +121,11 @@ def test_rows(data: Member) -> int:
     return _test_rows(dict(data.params), size(data).rows)
 
 
+def learns_numbers(spec: RunSpec) -> bool:
+    """Whether a spec's targets are numbers to be learnt (regression), not classes."""
+    return LOSSES[spec.loss.name].numbers and size(spec.data).targets > 0
+
+
 def at_defaults(name: str) -> Member:
     """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
     return Member(name, tuple(sorted((p.name, p.default) for p in OUTPUTS[name].params)))

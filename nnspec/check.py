@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from nnspec import duration
-from nnspec.architecture import architecture, at_defaults, size, test_rows
+from nnspec.architecture import architecture, at_defaults, learns_numbers, size, test_rows
 from nnspec.catalog import (
     ACTIVATIONS,
     AUTO,
@@ -363,7 +363,7 @@ def _fit_faults(data: Member, held: Size, loss: Loss) -> Iterator[Fault]:
 def _reach_faults(spec: RunSpec) -> Iterator[Fault]:
     """Numbers to be learnt that the output can never be."""
     output, span = str(spec.model["output"]), OUTPUTS[str(spec.model["output"])].span
-    if span is None or not (LOSSES[spec.loss.name].numbers and size(spec.data).targets):
+    if span is None or not learns_numbers(spec):
         return
     low, high = _target_range(spec.data, spec.loss.name)
     if low < span[0] or high > span[1]:

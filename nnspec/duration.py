@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.architecture import rows, size
-from nnspec.catalog import DATA, LOSSES, SCHEDULES
+from nnspec.architecture import learns_numbers, rows
+from nnspec.catalog import DATA, SCHEDULES
 from nnspec.specs import RunSpec
 
 LOG_EVERY = 10  # updates between two rows of the history at full batch
@@ -69,5 +69,4 @@ def tolerance(spec: RunSpec) -> float:
     right one has the largest output, of numbers and truth values nearer."""
     if spec.solved.tolerance is not None:
         return spec.solved.tolerance
-    numbers = LOSSES[spec.loss.name].numbers and size(spec.data).targets
-    return NEAR if DATA[spec.data.name].boolean or numbers else LARGEST
+    return NEAR if DATA[spec.data.name].boolean or learns_numbers(spec) else LARGEST

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FEW = 20  # points that are drawn large
 MOST_UNITS = 16
 MOST_MOMENTS = 6  # of a unit's line, start and end among them
 
@@ -35,9 +36,10 @@ class Surface:
     p: np.ndarray  # [y, x]
     points: np.ndarray  # [n, 2]
     targets: np.ndarray  # [n]
-    wrong: np.ndarray  # [n] bool: the nearest grid point is further than the tolerance from the target
+    wrong: np.ndarray  # [n] bool
     low: float  # range of the shades
     high: float
+    classes: int = 2  # two: p and targets are 0 to 1; more: they are the class; 0: they are numbers to be learnt
 
 
 def surface_info(
@@ -48,10 +50,14 @@ def surface_info(
     targets: ArrayLike = (),
     label: str = "",
     tolerance: float = 0.4,
+    wrong: ArrayLike | None = None,
+    classes: int = 2,
 ) -> Surface:
     """The output ``p`` [y, x] over the grid ``xs`` [x] by ``ys`` [y], with data ``points`` [n, 2] and ``targets`` [n].
 
-    Shades run from 0 to 1, or over the values' own range where they leave it (regression).
+    Shades run from 0 to 1, or over all classes, or over the values' own range where they leave it (regression).
+    Unless it is said which points are ``wrong`` [n], those are whose nearest grid point is further than ``tolerance``
+    from the target.
 
     Raises:
         ValueError: if ``p`` does not fit the grid, or the targets the points.
@@ -68,29 +74,37 @@ def surface_info(
             f"targets must be one a point, but got {len(wanted)} for {len(at)} points; pass column 0 of the targets"
         )
     nearest = values[np.abs(y[:, None] - at[:, 1]).argmin(axis=0), np.abs(x[:, None] - at[:, 0]).argmin(axis=0)]
-    wrong = ~(np.abs(nearest - wanted) < tolerance)
-    finite = values[np.isfinite(values)]
+    missed = ~(np.abs(nearest - wanted) < tolerance) if wrong is None else np.asarray(wrong, bool)
+    return Surface(label, x, y, values, at, wanted, missed, *_shades(values, wanted, classes), classes)
+
+
+def _shades(p: np.ndarray, targets: np.ndarray, classes: int) -> tuple[float, float]:
+    """The values that the first and the last shade stand for."""
+    if classes > 2:
+        return 0.0, classes - 1.0
+    finite = p[np.isfinite(p)] if classes else np.concatenate([p[np.isfinite(p)], targets])
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    inside = low >= -1e-6 and high <= 1 + 1e-6
-    return Surface(label, x, y, values, at, wanted, wrong, *((0.0, 1.0) if inside else (low, high)))
+    inside = classes and low >= -1e-6 and high <= 1 + 1e-6
+    return (0.0, 1.0) if inside else (low, high)
 
 
 def surfaces_info(surfaces: Sequence[Mapping[str, Any]], tolerance: float = 0.4) -> list[Surface]:
-    """``surface_info`` of mappings with label, xs, ys, p, points and targets; all share the range of their shades."""
-    keys = ("xs", "ys", "p", "points", "targets", "label")
+    """``surface_info`` of mappings with label, xs, ys, p, points and targets, perhaps wrong and classes; all share the
+    range of their shades."""
+    keys = ("xs", "ys", "p", "points", "targets", "label", "wrong", "classes")
     found = [
         surface_info(**{key: surface[key] for key in keys if key in surface}, tolerance=tolerance)
         for surface in surfaces
     ]
     low, high = min((s.low for s in found), default=0.0), max((s.high for s in found), default=1.0)
-    return [Surface(s.label, s.xs, s.ys, s.p, s.points, s.targets, s.wrong, low, high) for s in found]
+    return [replace(surface, low=low, high=high) for surface in found]
 
 
 def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input plane") -> Figure:
     """One panel a surface, in rows of up to four; beyond ``MOST_PANELS`` they are counted in the title.
 
     The output as cividis shades with its contour at one half; circles are targets above one half, squares below, rings
-    wrong.
+    wrong. Of several classes the shades are the classes, of numbers their values, and points have the shade of theirs.
     """
     shown = list(infos)[:MOST_PANELS]
     columns = min(4, max(1, len(shown)))
@@ -104,7 +118,10 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
         bar = figure.colorbar(
             image, cax=figure.add_axes((1 - 0.75 / width, 0.45 / height, 0.16 / width, min(0.6, 2.4 / height)))
         )
-        bar.ax.set_title("output", fontsize=8)
+        classes = shown[0].classes
+        bar.ax.set_title("class" if classes > 2 else "output", fontsize=8)
+        if classes > 2:
+            bar.set_ticks(range(0, classes, -(-classes // 10)))
         bar.ax.tick_params(labelsize=8)
     rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
     figure.suptitle(plain(title + rest), fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
@@ -220,26 +237,36 @@ def _draw_surface(axes: Axes, info: Surface, width: int) -> Any:
         vmin=info.low,
         vmax=info.high,
         aspect="auto",
-        interpolation="bilinear",
+        interpolation="nearest" if info.classes > 2 else "bilinear",
     )
     finite = info.p[np.isfinite(info.p)]
-    if finite.size and finite.min() < 0.5 < finite.max():
+    if info.classes == 2 and finite.size and finite.min() < 0.5 < finite.max():
         axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="white", linewidths=2.4)
         axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="black", linewidths=1.1, linestyles="--")
-    _draw_points(axes, info.points, info.targets)
+    _draw_points(axes, info.points, info.targets, (info.low, info.high) if info.classes != 2 else None)
     if info.wrong.any():
         x, y = info.points[info.wrong].T
-        axes.scatter(x, y, s=120, facecolors="none", edgecolors="#D55E00", linewidths=1.8, clip_on=False, zorder=5)
+        size, thick = (120, 1.8) if len(info.points) <= FEW else (30, 1.1)
+        look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
+        axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
     tidy(axes, grid=False)
     axes.set_title(_wrapped(info.label, width), loc="left", fontsize=8, color=INK)
     axes.tick_params(labelsize=7)
     return image
 
 
-def _draw_points(axes: Axes, points: np.ndarray, targets: np.ndarray) -> None:
+def _draw_points(
+    axes: Axes, points: np.ndarray, targets: np.ndarray, shades: tuple[float, float] | None = None
+) -> None:
+    """Circles and squares for targets of 1 and 0; with ``shades``, the first and last of them, circles in theirs."""
     if not len(points):
         return
-    size = 38 if len(points) <= 20 else 9
+    size = 38 if len(points) <= FEW else 9
+    if shades is not None:
+        x, y = points.T
+        look: dict[str, Any] = {"cmap": "cividis", "vmin": shades[0], "vmax": shades[1], "edgecolors": "white"}
+        axes.scatter(x, y, s=2 * size, c=targets, linewidths=0.7, zorder=4, **look)
+        return
     for high, marker, colour in ((True, "o", "white"), (False, "s", "black")):
         rows = (targets > 0.5) == high
         x, y = points[rows].T
@@ -249,7 +276,8 @@ def _draw_points(axes: Axes, points: np.ndarray, targets: np.ndarray) -> None:
 
 def _draw_lines(axes: Axes, info: UnitLines) -> None:
     x0, x1, y0, y1 = info.box
-    _draw_points(axes, info.points, info.targets)
+    two = np.isin(info.targets, (0, 1)).all()
+    _draw_points(axes, info.points, info.targets, None if two else (info.targets.min(), info.targets.max()))
     for unit in range(info.segments.shape[1]):
         _draw_unit(axes, unit, info.segments[:, unit], info.normals[-1, unit] * 0.07 * max(x1 - x0, y1 - y0))
     missed = int(np.isnan(info.segments[-1]).any(axis=(1, 2)).sum())

@@ -11,10 +11,10 @@ from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, 
 from nnspec.analysis.row_figures import RowOutcomes, confusion_info, plot_confusion, wrong_rows
 from nnspec.report.page import Section
 
-SURFACES = (
-    "White circles are targets of 1, black squares of 0; a ring marks a row that is wrong; the dashed line is an "
-    "output of one half."
-)
+RINGS = "a ring marks a row that is wrong"
+SURFACES = f"White circles are targets of 1, black squares of 0; {RINGS}; the dashed line is an output of one half."
+CLASSES = f"Each shade is a class, and each row has the shade of its own; {RINGS}."
+NUMBERS = f"Each row has the shade of its target; {RINGS}."
 
 
 def verdicts_text(notes: Sequence[str]) -> str:
@@ -26,8 +26,11 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     """Decision surfaces, of several networks or of one over time; mappings as in ``surfaces_info``."""
     infos = surfaces_info(surfaces, tolerance)
     wrong = "; ".join(f"{s.label}: {int(s.wrong.sum())} of {len(s.points)} rows wrong" for s in infos[:MOST_PANELS])
-    alt = f"{len(infos)} decision surfaces over the input plane: {wrong}."
-    return Section("Decision surfaces", SURFACES, png(plot_surfaces(infos)), alt, name="surfaces")
+    alt = f"{len(infos)} surfaces over the input plane: {wrong}."
+    classes = infos[0].classes
+    text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
+    title = "Decision surfaces" if classes else "Outputs over the inputs"
+    return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
 
 
 def lines_section(lines: Sequence[UnitLines]) -> Section:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from nnspec.analysis.row_figures import RowOutcomes, classes_said
-from nnspec.architecture import architecture
+from nnspec.analysis.row_figures import NO_ANSWER, RowOutcomes, classes_said
+from nnspec.architecture import architecture, learns_numbers
 from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.gradients import outputs, stacked
-from nnspec.problem import Problem, rows_of
+from nnspec.problem import Problem, own_rows
 from nnspec.specs import Member, RunSpec
 from nnspec.torch_maths import XP as TORCH
 
@@ -44,53 +44,85 @@ def on_the_plane(spec: RunSpec) -> bool:
 
 
 def plane_data(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """The rows [n, 2] and their targets [n] as 0 and 1, whatever the loss calls them."""
-    inputs, targets = rows_of(spec.data, spec.loss.name)
-    return inputs, (targets[:, -1] > 0).astype(float)
+    """The training rows [n, 2] and their targets [n]: of two classes 0 and 1, whatever the loss calls them, of more
+    the class, of numbers the first."""
+    problem = Problem.of(spec)
+    return problem.inputs, _meant(spec, problem, problem.targets[None])[0]
+
+
+def _meant(spec: RunSpec, problem: Problem, outputs: np.ndarray) -> np.ndarray:
+    """What outputs or targets [m, n, k] mean, [m, n]: of two classes how near to class 1 they are, 0 to 1; of more the
+    class, NaN where there is no answer; of numbers the first."""
+    if learns_numbers(spec):
+        return outputs[..., 0]
+    if outputs.shape[2] > 2:
+        said = classes_said(outputs)
+        return np.where(said == NO_ANSWER, np.nan, said)
+    with np.errstate(invalid="ignore"):
+        return (outputs[..., -1] - problem.loss.off) / (1 - problem.loss.off)
 
 
 def row_outcomes(spec: RunSpec, weights: Weights, most: int = MOST_ROWS) -> list[RowOutcomes]:
     """What networks with tensors [m, ...] say of the rows of each part of the data, of at most ``most`` evenly chosen
     ones a part."""
     problem = Problem.of(spec)
+    if own_rows(spec):  # the others were trained on other rows
+        weights = {name: tensor[:1] for name, tensor in weights.items()}
     parts = [("training", problem.inputs, problem.targets)]
-    if len(getattr(problem, "test_inputs", ())):
+    if len(problem.test_inputs):
         parts.append(("test", problem.test_inputs, problem.test_targets))
-    return [_outcomes(problem, name, inputs, targets, weights, most) for name, inputs, targets in parts]
+    numbers = learns_numbers(spec)
+    return [_outcomes(problem, numbers, name, inputs, targets, weights, most) for name, inputs, targets in parts]
 
 
 def _outcomes(
-    problem: Problem, part: str, inputs: np.ndarray, targets: np.ndarray, weights: Weights, most: int
+    problem: Problem,
+    numbers: bool,
+    part: str,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    weights: Weights,
+    most: int,
 ) -> RowOutcomes:
     count = len(inputs)
     rows = np.arange(count) if count <= most else np.unique(np.round(np.linspace(0, count - 1, most)).astype(int))
-    problem = replace(problem, inputs=inputs[rows], targets=targets[rows]).stacked(torch.from_numpy)
-    p = outputs(problem, weights)  # [m, n, k]
-    near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
-    wrong = ~near.all(dim=1).T.numpy()
+    problem = replace(problem, inputs=inputs[rows], targets=targets[rows])
+    p, wrong = _answers(problem, weights)
     classes = 2 if targets.shape[1] == 1 else targets.shape[1]
     off = problem.loss.off
-    if not np.isin(targets, (off, 1.0)).all():  # regression
+    if numbers:
         return RowOutcomes(part, targets[rows, 0], p[..., 0], wrong, rows=rows)
     wanted, said = (classes_said(values, (1 + off) / 2) for values in (targets[None, rows], p))
     return RowOutcomes(part, wanted[0], said, wrong, tuple(str(number) for number in range(classes)), rows)
 
 
+def _answers(problem: Problem, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs [m, n, k] of networks with tensors [m, ...] for the problem's rows, and which rows are wrong
+    [m, n]."""
+    problem = problem.stacked(torch.from_numpy)
+    p = outputs(problem, weights)
+    near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
+    return p, ~near.all(dim=1).T.numpy()
+
+
 def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The outputs of networks (or of one at several moments) over the plane, as ``analysis.surfaces_info`` reads them:
-    towards class 1, 0 to 1 on target; that of a network that diverged is not finite."""
+    """What networks (or one at several moments) say over the plane, as ``analysis.surfaces_info`` reads it: see
+    ``_meant``; that of a network that diverged is not finite."""
     points, targets = plane_data(spec)
     low, high = points.min(axis=0), points.max(axis=0)
     half = (high - low) / 2
     xs, ys = (np.linspace(low[i] - half[i], high[i] + half[i], GRID) for i in range(2))
-    problem = stacked(spec)
+    problem = Problem.of(spec)
     grid = np.stack([axis.ravel() for axis in np.meshgrid(xs, ys)], axis=1)
     together = {name: np.stack([weights[name] for weights in networks]) for name in problem.shape.tensors()}
-    off = problem.loss.off
-    with np.errstate(invalid="ignore"):
-        p = (outputs(problem, together, grid)[..., -1] - off) / (1 - off)
-    plane = {"xs": xs, "ys": ys, "points": points, "targets": targets}
-    return [{"label": label, "p": one.reshape(GRID, GRID), **plane} for label, one in zip(labels, p, strict=True)]
+    p = _meant(spec, problem, outputs(stacked(spec), together, grid))
+    _, wrong = _answers(problem, together)
+    classes = 0 if learns_numbers(spec) else max(2, problem.shape.outputs)
+    plane = {"xs": xs, "ys": ys, "points": points, "targets": targets, "classes": classes}
+    return [
+        {"label": label, "p": one.reshape(GRID, GRID), "wrong": missed, **plane}
+        for label, one, missed in zip(labels, p, wrong, strict=True)
+    ]
 
 
 def unit_lines(shown: Shown) -> UnitLines | None:

@@ -29,7 +29,7 @@ def make_cell(seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.
         Member("adam", (("betas", (0.9, 0.999)), ("eps", 1e-8), ("lr", lr))),
         Member("bce"),
         Member("xor"),
-        Train(epochs=10 * (steps - 1)),
+        train=Train(epochs=10 * (steps - 1)),
         seed=seed,
         replicates=replicates,
     )
