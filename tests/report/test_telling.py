@@ -54,7 +54,7 @@ def test_many_rows_are_told_by_how_many_are_right(spec_of: SpecOf) -> None:
 
 
 def test_what_is_estimated_is_said_once_for_all_cells(spec_of: SpecOf) -> None:
-    small, large = spec_of()), checked(spec_of(data=WIDE, loss="cross_entropy")
+    small, large = spec_of(), spec_of(data=WIDE, loss="cross_entropy")
     assert estimate_notes([small]) == []
     assert estimate_notes([large, small, large]) == estimate_notes([large]) != []
 
