@@ -50,7 +50,8 @@ def test_many_rows_are_told_by_how_many_are_right(spec_of: SpecOf) -> None:
     lines = told(spec_of(data=WIDE, loss="cross_entropy", train={"epochs": 2}, replicates=2))
     heads = [line[:12].rstrip() for line in lines]
     assert heads == ["final loss", "  on test", "accuracy", "  on test", "solved", "verdict", ""]
-    assert "estimated at this size: " in lines[-1] and "local_minimum" in lines[-1]
+    assert "estimated at this size: " in lines[-1]
+    assert "local_minimum" in lines[-1]
 
 
 def test_what_is_estimated_is_said_once_for_all_cells(spec_of: SpecOf) -> None:
@@ -84,7 +85,8 @@ def test_three_classes_over_the_plane(spec_of: SpecOf) -> None:
     assert sorted(set(targets)) == [0, 1, 2]
     result = trained(spec)
     (found,) = surfaces(spec, [{name: w[0] for name, w in result.final.items()}], ["one"])
-    assert found["classes"] == 3 and set(np.unique(found["p"])) <= {0, 1, 2}
+    assert found["classes"] == 3
+    assert set(np.unique(found["p"])) <= {0, 1, 2}
     assert found["wrong"].sum() == round(30 * (1 - float(result.final_accuracy[0])))
     assert np.array_equal(found["points"], points)
 
@@ -111,10 +113,10 @@ def test_an_output_that_reaches_the_numbers_is_none_of_the_rules(spec_of: SpecOf
 
 
 def test_standardised_numbers_are_reached_or_not(spec_of: SpecOf) -> None:
-    with pytest.raises(SpecError, match="must reach targets of -1.4.* but got 'tanh' of -1 to 1"):
+    with pytest.raises(SpecError, match=r"must reach targets of -1\.4.* but got 'tanh' of -1 to 1"):
         spec_of(data={**SINE, "standardize": True}, **{**NUMBERS, "model": {"name": "mlp", "output": "tanh"}})
 
 
 def test_a_perceptron_is_told_its_own_remedy(spec_of: SpecOf) -> None:
-    with pytest.raises(SpecError, match="^activation.name must reach .*; try activation=identity$"):
+    with pytest.raises(SpecError, match=r"^activation\.name must reach .*; try activation=identity$"):
         spec_of(data=SINE, loss="mse", model="perceptron", activation="sigmoid")
