@@ -115,6 +115,10 @@ class Composer:
             self._groups[group] = found
         return self._groups[group]
 
+    def has(self, group: str, name: object) -> bool:
+        """Whether a config group has a name; only one that is not where configs usually lie needs all ``options``."""
+        return name in self.loader.get_group_options(group) or name in self.options(group)
+
     def is_group(self, key: str) -> bool:
         """Whether ``key`` names a config group, so that a value chooses a file of it."""
         parent, _, name = key.rpartition("/")

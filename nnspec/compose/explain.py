@@ -149,9 +149,9 @@ def elements(override: Override) -> list[Any]:
 
 def unknown_option(composer: Composer, group: str, name: object) -> Fault | None:
     """The fault of a name that a config group does not have."""
-    if isinstance(name, Mapping) or name in (options := composer.options(group)):
+    if isinstance(name, Mapping) or composer.has(group, name):
         return None
-    return unknown(group, group, text(name), options)
+    return unknown(group, group, text(name), composer.options(group))
 
 
 def _names(override: Override) -> list[object]:

@@ -6,7 +6,10 @@ cell, of each job), before Hydra gets to see it.
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -100,6 +103,10 @@ class Repository(ConfigRepository):
         """Open the places of a search path."""
         self.sources = [self._source(element) for element in config_search_path.get_path()]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
+        """A copy with the same sources, which are only ever replaced as a whole: Hydra copies at every composition."""
+        return copy.copy(self)
+
     def _source(self, element: SearchPathElement) -> ConfigSource:
         provider, path = str(element.provider), str(element.path)
         if self._get_scheme(path) == Files.scheme():
@@ -130,7 +137,7 @@ class Files(FileConfigSource):
         path = Path(self.path, self._normalize_file_name(config_path))
         try:
             content = read_bytes(path, YAML_BYTES)
-            data = load_yaml(content, get_yaml_loader())
+            data = _plain_data(content)
             if data is not None and not isinstance(data, dict):
                 raise ValueError("it holds no mapping")
             header = self._get_header_dict(content.decode()[:512])
@@ -139,6 +146,12 @@ class Files(FileConfigSource):
             raise SpecError([Fault(f"the config '{config_path}'", rule, f"'{path}'", "mend the file")]) from None
         config = OmegaConf.create(data or {})
         return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
+
+
+@lru_cache(maxsize=128)
+def _plain_data(content: bytes) -> Any:
+    """What a file of that content says, not to be changed: the same few files are read in every composition."""
+    return load_yaml(content, get_yaml_loader())
 
 
 def _inside(config_path: str) -> str:

@@ -14,6 +14,7 @@ from nnspec.execute.budget import Budget, Use, shared_out
 from nnspec.execute.gather import Gatherer, by_cell
 from nnspec.execute.pool import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
 from nnspec.execute.worker import after_training
+from nnspec.problem import Problem
 from nnspec.results.arrays import Results
 from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
@@ -54,6 +55,9 @@ class Training:
 
     def __iter__(self) -> Iterator[TrainingEvent]:
         chunks = list(self.plan.chunks())
+        if self.carry is None:  # forked processes have what is read here
+            for stack in self.plan.stacks:
+                Problem.of(self.specs[stack.cells[0]])
         carry = self.carry or train_chunks
         with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
             yield from self._follow(events, chunks)

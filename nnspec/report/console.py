@@ -9,11 +9,13 @@ import numpy as np
 
 from nnspec.architecture import architecture, rows
 from nnspec.diagnostics import VERDICTS, estimates
+from nnspec.duration import batch_size, updates_a_pass
 from nnspec.problem import own_rows, rows_of
 from nnspec.results.arrays import WILSON, Interval, Results, quantity, result_lines, verdict_text
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
+from nnspec.training.layout import why_separate
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
@@ -51,6 +53,7 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
         counts = [count(len(stack.cells), "cell"), count(stack.networks, "network"), count(len(stack.chunks), "chunk")]
         first = summary(plan.specs[stack.cells[0]]) + (" ..." if len(stack.cells) > 1 else "")
         lines.append(f"  stack {number + 1}: {first}: {', '.join(counts)} of up to {largest:,}")
+        lines.append(f"    {way(plan.specs[stack.cells[0]])}")
     if len(plan.stacks) > STACKS:
         lines.append(f"  ... and {count(len(plan.stacks) - STACKS, 'stack')} more")
     if len(plan.stacks) > 1:
@@ -60,6 +63,15 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
         "time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training"
     )
     return "\n".join(lines)
+
+
+def way(spec: RunSpec) -> str:
+    """How the networks of a spec train, and why."""
+    why = why_separate(spec)
+    if not why:
+        return "networks train side by side in lanes: full batch, few rows and weights"
+    batches = f" of {batch_size(spec):,} rows" if updates_a_pass(spec) > 1 else ""
+    return f"networks train one after another, by machine code for one ({why}{batches})"
 
 
 def duration(seconds: float) -> str:

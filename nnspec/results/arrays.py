@@ -28,6 +28,7 @@ NETWORK = {"axes": ("network",)}
 STEP = {"axes": ("step",)}
 HISTORY = {"axes": ("network", "step"), "kind": "f"}
 FLAGS = {"axes": ("network", "step"), "kind": "b"}
+PASSES = {"axes": ("network", "pass")}
 OUTPUTS = {"axes": ("network", "row", "output")}
 
 
@@ -64,6 +65,9 @@ class Results:
     outputs: np.ndarray = field(default=UNKNOWN, metadata=OUTPUTS)  # at the end
     solved_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64, NEVER if not solved at the end
     nonfinite_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64
+    errors: np.ndarray = field(
+        default=UNKNOWN, metadata=PASSES
+    )  # int64, rows wrong in each pass of the perceptron's rule
     initial: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)  # weights
     final: dict[str, np.ndarray] = field(default_factory=dict, metadata=NETWORK)
     snapshots: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, metadata=NETWORK)  # by updates made

@@ -73,7 +73,8 @@ def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.nda
 
 def history_series(result: Results) -> dict[str, Series]:
     """The metrics over steps: of the one network, or medians over replicates with the 10% and 90% quantiles of the
-    losses and of ``test_accuracy`` (``loss_q10``, ``loss_q90`` ...) and the share solved.
+    losses and of ``test_accuracy`` (``loss_q10``, ``loss_q90`` ...) and the share solved. ``errors``, the wrong rows in
+    each pass of the perceptron's rule, have a point a pass.
 
     Broken networks count as the worst ones: see ``quantile``.
     """
@@ -89,7 +90,11 @@ def history_series(result: Results) -> dict[str, Series]:
             lines[f"{name}_q10"] = _over_steps(values, 0.1, worst(name))
             lines[f"{name}_q90"] = _over_steps(values, 0.9, worst(name))
         lines["solved_fraction"] = result.right.mean(axis=0, dtype=np.float64)
-    return {key: Series(steps, values) for key, values in lines.items()}
+    series = {key: Series(steps, values) for key, values in lines.items()}
+    if result.errors is not None:
+        passes = np.arange(1, result.errors.shape[1] + 1)
+        series["errors"] = Series(passes, _over_steps(result.errors, 0.5))
+    return series
 
 
 def final_metrics(result: Results) -> dict[str, float]:
@@ -138,8 +143,16 @@ def describe(spec: RunSpec) -> str:
         f"{_words(spec.init)}, trained by "
         f"{_words(spec.optimizer)} on {_words(spec.data)} with the loss {_words(spec.loss)}, {updates(spec)} "
         f"updates in {spec.dtype}. "
-        f"A row counts as right within {tolerance(spec):g} of its target; a network is solved if every row is."
+        f"A row counts as right within {tolerance(spec):g} of its target; a network is solved if {_solved(spec)}."
     )
+
+
+def _solved(spec: RunSpec) -> str:
+    """When a network is solved, in words."""
+    share = "every" if spec.solved.at_least == 1 else f"at least {spec.solved.at_least:.4g} of all"
+    rows = "row" if spec.solved.at_least == 1 else "rows"
+    part = " of the test part" if spec.solved.measure == "test_accuracy" else ""
+    return f"{share} {rows}{part} {'is' if rows == 'row' else 'are'}"
 
 
 def _words(member: Member) -> str:

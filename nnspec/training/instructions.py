@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ctypes.util import find_library
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,18 @@ from llvmlite import ir
 
 from nnspec.training.graph import LIBRARY, Node, Traced, Untraceable, reachable
 
+WRITTEN_OUT, ONE_BY_ONE = "written out", "one by one"  # in the place of a library's name, see ``functions_at_hand``
+# of tanh near 0: the polynomials above and below the line
+_TANH = {
+    "float32": (
+        (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1),
+        (1.0,),
+    ),
+    "float64": (
+        (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3),
+        (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3),
+    ),
+}
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
 
@@ -143,6 +156,50 @@ def library_function(symbol: str) -> ir.Constant:
     return I64(found)
 
 
+@lru_cache
+def product_function(dtype: str) -> ir.Constant:
+    """Where BLAS's product of matrices is, whose integers have 32 bits: in torch's library, else in SciPy's."""
+    name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
+    try:
+        return library_function(f"{name}_")
+    except Untraceable:
+        return I64(_from_scipy(name))
+
+
+def _from_scipy(name: str) -> int:
+    """Where a function of SciPy's BLAS is: it hands out addresses to compiled code in capsules."""
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__[name]
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(pointer_of(capsule, name_of(capsule)))
+
+
+@lru_cache
+def c_function(name: str) -> ir.Constant:
+    """Where a function of C's mathematical library is."""
+    return I64(ctypes.cast(getattr(ctypes.CDLL(find_library("m")), name), ctypes.c_void_p).value)
+
+
+@lru_cache
+def functions_at_hand(dtype: str, count: int) -> Mapping[str, str]:
+    """How to call each function where no other code's last bits are to be met: torch's where this machine's torch has
+    them, else C's, number by number; what is quick in vectors is written out."""
+    lanes, found = Lanes(dtype, count), {}
+    for name, symbol in FUNCTIONS.items():
+        try:
+            trial = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "trial")
+            writer = ir.IRBuilder(trial.append_basic_block())
+            Code(writer, lanes, {}, FUNCTIONS, []).call(name, [lanes.constant(0.0)])
+            found[name] = symbol
+        except Untraceable:
+            found[name] = ONE_BY_ONE
+    return found | {"tanh": WRITTEN_OUT}
+
+
 class Code:
     """The nodes of one graph as instructions where ``make`` stands, each once: the operations become instructions, the
     graph's leaves what ``leaves`` gives for their keys. ``functions`` are the names of torch's functions.
@@ -180,7 +237,7 @@ class Code:
             if node in self.values:
                 continue
             if node.op in LIBRARY:
-                results = self._call(node.op, [self.values[each.args[0]] for each in together])
+                results = self.call(node.op, [self.values[each.args[0]] for each in together])
                 self.values.update(zip(together, results, strict=True))
             else:
                 args = [self.values[arg] if isinstance(arg, Node) else arg for arg in node.args]
@@ -277,9 +334,13 @@ class Code:
             biased = make.zext(biased, lanes.integers(I64))
         return make.bitcast(make.shl(biased, ir.Constant(biased.type, [kind(fraction)] * lanes.count)), lanes.vector)
 
-    def _call(self, name: str, args: Sequence[ir.Value]) -> list[ir.Value]:
+    def call(self, name: str, args: Sequence[ir.Value]) -> list[ir.Value]:
         """A function of torch's library on each of these vectors."""
         symbol = self.functions[name]
+        if symbol == WRITTEN_OUT:
+            return [getattr(self, f"_written_{name}")(arg) for arg in args]
+        if symbol == ONE_BY_ONE:
+            return [self._one_by_one(name, arg) for arg in args]
         if "{sleef}" in symbol:
             return [self._in_registers(symbol, arg) for arg in args]
         make, vector, count = self.make, self.lanes.vector, self.lanes.count * len(args)
@@ -291,6 +352,36 @@ class Code:
             make.store(arg, make.gep(room[0], [I64(number)]))
         make.call(function, [I32(count), *(make.bitcast(part, POINTER) for part in room), I64(_ARRAY_MODE)])
         return [make.load(make.gep(room[1], [I64(number)])) for number in range(len(args))]
+
+    def _written_tanh(self, z: ir.Value) -> ir.Value:
+        """tanh z to two units in the last place: near 0 z + z^3 P(z^2) / Q(z^2), else 1 - 2 / (e^2|z| + 1) with the
+        sign of z (Moshier's Cephes library, 1984)."""
+        make, constant = self.make, self.lanes.constant
+        square, size = make.fmul(z, z), self._intrinsic("llvm.fabs", z)
+        above, below = (self._polynomial(series, square) for series in _TANH[self.lanes.dtype])
+        near = self._fma(make.fmul(square, z), make.fdiv(above, below), z)
+        raised = self._sleef_exp(make.fadd(size, size))
+        far = make.fsub(constant(1.0), make.fdiv(constant(2.0), make.fadd(raised, constant(1.0))))
+        far = self._intrinsic("llvm.copysign", far, z)
+        return make.select(make.fcmp_ordered(">", size, constant(0.625)), far, near)
+
+    def _polynomial(self, series: Sequence[float], z: ir.Value) -> ir.Value:
+        """A polynomial in z, the highest power's coefficient first."""
+        value = self.lanes.constant(series[0])
+        for coefficient in series[1:]:
+            value = self._fma(value, z, coefficient)
+        return value
+
+    def _one_by_one(self, name: str, arg: ir.Value) -> ir.Value:
+        """A function of C's mathematical library, number by number."""
+        make, scalar = self.make, self.lanes.scalar
+        place = c_function(name + ("f" if self.lanes.dtype == "float32" else ""))
+        function = make.inttoptr(place, ir.FunctionType(scalar, [scalar]).as_pointer())
+        result = arg
+        for lane in range(self.lanes.count):
+            value = make.call(function, [make.extract_element(arg, I32(lane))])
+            result = make.insert_element(result, value, I32(lane))
+        return result
 
     def _in_registers(self, symbol: str, arg: ir.Value) -> ir.Value:
         """A function that takes as many numbers as a register holds: a call for each register that a vector fills."""

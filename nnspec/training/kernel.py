@@ -22,8 +22,8 @@ from llvmlite import ir
 
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
-from nnspec.training.instructions import FUNCTIONS, Code, Lanes, library_function, target
+from nnspec.training.graph import LIBRARY, Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
+from nnspec.training.instructions import Code, Lanes, functions_at_hand, product_function, target
 from nnspec.training.stacking import blocks
 
 SCALAR: Any = GraphMaths()
@@ -31,9 +31,9 @@ ROWS: Any = RowMaths()
 I1, I32, I64, VOID = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.VoidType()
 POINTER = ir.PointerType()
 LINE = 64  # bytes of a line of the cache: where arrays begin
+TOGETHER = 8  # vectors that an activation is evaluated on at a time
 STATISTICS = 3  # numbers that passes over rows sum up: the loss, rows that are right, and 0 or not-a-number
 LANES = {"float32": 16, "float64": 8}
-PRODUCT = {"float32": "sgemm_", "float64": "dgemm_"}  # of BLAS
 Key = tuple[Any, ...]  # of a number of the network's own, see ``tracing``
 
 
@@ -48,9 +48,23 @@ class Formulas:
     update: Sequence[Traced]
 
 
+@dataclass(frozen=True)
+class Behind:
+    """The activation behind a layer, traced for some vectors at a time: a library's function is called for all of
+    them at once."""
+
+    value: list[Traced]
+    slope: list[Traced]
+    learned: list[Traced]  # the slope with respect to what it learns, if it does
+
+    def all(self) -> list[Traced]:
+        """All graphs."""
+        return [*self.value, *self.slope, *self.learned]
+
+
 @tracing()
-def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
-    """The formulas of a problem for one row of outputs.
+def trace_row(problem: Problem, update: Sequence[Traced], by_rows: bool) -> Formulas:
+    """The formulas of a problem for one row of outputs; ``by_rows`` for a rule whose gradient is p - y.
 
     Raises:
         Untraceable: one has no form for a row by itself.
@@ -60,8 +74,8 @@ def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
     y = Row([graph.leaf("y", number) for number in range(count)])
     xp = ROWS
     p = problem.output.value(xp, z)
-    gradient = problem.loss.gradient(xp, z, p, y, problem.loss_params)
-    if not problem.loss.fused:
+    gradient = p - y if by_rows else problem.loss.gradient(xp, z, p, y, problem.loss_params)
+    if not (by_rows or problem.loss.fused):
         gradient = gradient * problem.output.slope(xp, z, p)
     elements = problem.loss.elements(xp, z, p, y, problem.loss_params)
     distance = xp.max(problem.loss.distance(xp, p, y), 1)
@@ -72,12 +86,14 @@ def trace_row(problem: Problem, update: Sequence[Traced]) -> Formulas:
 class Shape:
     """The sizes of a kernel: ``rows`` of a block and of the largest batch, ``data`` rows of which a batch's are taken.
 
-    ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch."""
+    ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch;
+    ``by_rows`` that updates go by an error's rule, and that statistics sum up over all updates of a call."""
 
     rows: int
     batch: int
     watched: bool
     clip: float = 0.0
+    by_rows: bool = False
 
 
 class Arrays:
@@ -128,13 +144,14 @@ class KernelWriter:
 
     def __init__(self, spec: RunSpec, problem: Problem, shape: Shape, formulas: Formulas, lanes: Lanes):
         self.spec, self.problem, self.shape, self.formulas, self.lanes = spec, problem, shape, formulas, lanes
+        self.functions = functions_at_hand(lanes.dtype, lanes.count)
         self.layers = blocks(problem.shape)
         self.module = ir.Module("nnspec")
         self.arrays = Arrays(lanes.bytes)
         self.slots = len(formulas.update) - 1
         self.padded = -(-problem.shape.parameters // lanes.count) * lanes.count
         self.hidden = [self._traced_activation(number) for number in range(len(self.layers) - 1)]
-        traced = [*formulas.update, *(part for parts in self.hidden for part in parts if part is not None)]
+        traced = [*formulas.update, *(part for behind in self.hidden for part in behind.all())]
         keys = numbers_of(traced)
         self.numbers = tuple(sorted((key for key in keys if key[0] != "moving"), key=repr))
         self.moving = tuple(sorted((key for key in keys if key[0] == "moving"), key=repr))
@@ -270,7 +287,7 @@ class KernelWriter:
         integer = lambda value: self._constant(I32(value))  # noqa: E731
         letter = lambda transposed: self._constant(ir.Constant(ir.IntType(8), ord("T" if transposed else "N")))  # noqa: E731
         function_type = ir.FunctionType(VOID, [POINTER] * 13)
-        function = self.make.inttoptr(library_function(PRODUCT[self.lanes.dtype]), function_type.as_pointer())
+        function = self.make.inttoptr(product_function(self.lanes.dtype), function_type.as_pointer())
         (a, ta, lda), (b, tb, ldb) = left, right
         arguments = [letter(ta), letter(tb), integer(m), integer(n), integer(k), self._constant(self.lanes.scalar(1))]
         arguments += [a, integer(lda), b, integer(ldb), beta, out, integer(m)]
@@ -304,8 +321,8 @@ class KernelWriter:
 
     # -- formulas -------------------------------------------------------------------------------------------------
 
-    def _traced_activation(self, number: int) -> tuple[Traced, Traced, Traced | None]:
-        """Value, slope and learned slope of the activation behind layer ``number``."""
+    def _traced_activation(self, number: int) -> Behind:
+        """The activation behind layer ``number``."""
         graph, layer = Graph(), self.layers[number]
         params: dict[str, Any] = {
             name: value if isinstance(value, (str, bool)) or value is None else graph.leaf("number", ("param", name))
@@ -313,16 +330,26 @@ class KernelWriter:
         }
         learned = graph.leaf("learned", number) if layer.learned else None
         activation = self.problem.shape.after[number].entry.bind(params, learned)
-        with tracing():
-            z, h = graph.leaf("z", None), graph.leaf("h", None)
-            value, slope = activation.value(SCALAR, z), activation.slope(SCALAR, z, h)
-            return value, slope, activation.learned_slope(SCALAR, z) if layer.learned else None
+
+        def traced(together: int) -> Behind:
+            z, h = ([graph.leaf(name, place) for place in range(together)] for name in ("z", "h"))
+            with tracing():
+                return Behind(
+                    [activation.value(SCALAR, one) for one in z],
+                    [activation.slope(SCALAR, one, value) for one, value in zip(z, h, strict=True)],
+                    [activation.learned_slope(SCALAR, one) for one in z] if layer.learned else [],
+                )
+
+        alone = traced(1)
+        vectors = layer.fan_out * self.shape.rows // self.lanes.count
+        calls = any(node.op in LIBRARY for node in reachable(alone.all()))
+        return traced(next(count for count in (TOGETHER, 4, 2, 1) if vectors % count == 0)) if calls else alone
 
     def _instructions(
         self, leaves: Mapping[str, Callable[[Any], ir.Value]], results: Sequence[Traced]
     ) -> list[ir.Value]:
         """The values of these graphs."""
-        code = Code(self.make, self.lanes, {"number": self._number, **leaves}, FUNCTIONS, results)
+        code = Code(self.make, self.lanes, {"number": self._number, **leaves}, self.functions, results)
         return [code.value(result) for result in results]
 
     def _number(self, key: Key) -> ir.Value:
@@ -362,11 +389,12 @@ class KernelWriter:
     def _activate(self, number: int) -> None:
         """The activations of a layer, which are the inputs of the next."""
         z, h = self._array(f"z{number}"), self._array(f"x{number + 1}")
-        value = self.hidden[number][0]
-        with self._loop(0, self.layers[number].fan_out * self.shape.rows, self.lanes.count) as place:
-            leaves = {"z": lambda _: self._vector(z, place), "learned": lambda _: self._learned(number)}
-            (result,) = self._instructions(leaves, [value])
-            self._store(result, h, place)
+        value, lanes = self.hidden[number].value, self.lanes.count
+        with self._loop(0, self.layers[number].fan_out * self.shape.rows, len(value) * lanes) as first:
+            at = lambda n: self.make.add(first, I64(n * lanes))  # noqa: E731
+            leaves = {"z": lambda n: self._vector(z, at(n)), "learned": lambda _: self._learned(number)}
+            for place, result in enumerate(self._instructions(leaves, value)):
+                self._store(result, h, at(place))
 
     def _score(self, count: ir.Value, scale: ir.Value) -> None:
         """Outputs, the gradient of the loss, and the statistics, which sum up."""
@@ -418,24 +446,26 @@ class KernelWriter:
 
     def _through(self, number: int, adds: ir.Value) -> None:
         """The gradient of a layer's pre-activations from that of its activations, in place."""
-        make, (_, slope, learned) = self.make, self.hidden[number]
+        make, behind, lanes = self.make, self.hidden[number], self.lanes.count
         z, h, dz = (self._array(name) for name in (f"z{number}", f"x{number + 1}", f"dz{number}"))
-        if learned is not None:
+        if behind.learned:
             share = make.alloca(self.lanes.vector)
             make.store(ir.Constant(self.lanes.vector, None), share)
-        with self._loop(0, self.layers[number].fan_out * self.shape.rows, self.lanes.count) as place:
+        together = len(behind.slope)
+        with self._loop(0, self.layers[number].fan_out * self.shape.rows, together * lanes) as first:
+            at = lambda n: make.add(first, I64(n * lanes))  # noqa: E731
             leaves = {
-                "z": lambda _: self._vector(z, place),
-                "h": lambda _: self._vector(h, place),
+                "z": lambda n: self._vector(z, at(n)),
+                "h": lambda n: self._vector(h, at(n)),
                 "learned": lambda _: self._learned(number),
             }
-            dh = self._vector(dz, place)
-            results = [slope] if learned is None else [slope, learned]
-            found = self._instructions(leaves, results)
-            self._store(make.fmul(dh, found[0]), dz, place)
-            if learned is not None:
-                self._add_to(share, make.fmul(dh, found[1]))
-        if learned is not None:
+            found = self._instructions(leaves, [*behind.slope, *behind.learned])
+            for place in range(together):
+                dh = self._vector(dz, at(place))
+                self._store(make.fmul(dh, found[place]), dz, at(place))
+                if behind.learned:
+                    self._add_to(share, make.fmul(dh, found[together + place]))
+        if behind.learned:
             room = self._place(self.given["gradients"], self.layers[number].stop)
             before = make.select(adds, make.load(room, typ=self.lanes.scalar), self.lanes.scalar(0))
             make.store(make.fadd(before, self._sum(make.load(share, typ=self.lanes.vector))), room)
@@ -525,7 +555,8 @@ class KernelWriter:
             with self._loop(0, looks) as look, self._loop(0, count) as number:
                 update = make.add(make.mul(look, count), number)
                 made = make.add(step, update)
-                self._clear()
+                if not self.shape.by_rows:
+                    self._clear()
                 begin, size = (
                     self._read(given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1)
                 )
@@ -579,7 +610,7 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         Untraceable: a formula has no form for one row, or this machine's torch has not a function that it calls.
     """
     lanes = Lanes(spec.dtype, LANES[spec.dtype])
-    writer = KernelWriter(spec, problem, shape, trace_row(problem, update), lanes)
+    writer = KernelWriter(spec, problem, shape, trace_row(problem, update, shape.by_rows), lanes)
     machine = target()
     module = llvm.parse_assembly(str(writer.module))
     passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))

@@ -4,6 +4,7 @@ it decides the last bits. Pure; no torch."""
 from __future__ import annotations
 
 from nnspec.architecture import architecture, rows, test_rows
+from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import updates_a_pass
 from nnspec.specs import RunSpec
 
@@ -19,9 +20,11 @@ def padded(count: int) -> int:
 def why_separate(spec: RunSpec) -> str:
     """Why the networks of a spec train one after another (see ``separate``); empty if they train in lanes."""
     if updates_a_pass(spec) > 1:
-        return "each has batches of its own"
+        return "each has its own order of batches"
     if test_rows(spec.data):
-        return "there is a test part"
+        return "they are tried on a test part too"
+    if OPTIMIZERS[spec.optimizer.name].by_rows:
+        return "its rule goes row by row"
     if spec.train.stop != "never":
         return "each ends by itself"
     if spec.solved.measure != "accuracy" or spec.solved.at_least < 1:
@@ -29,7 +32,7 @@ def why_separate(spec: RunSpec) -> str:
     if spec.train.clip_norm:
         return "gradients are clipped"
     if rows(spec.data) * architecture(spec).parameters > LARGEST:
-        return "weights times rows of data are many"
+        return "too many weights times rows for lanes"
     return ""
 
 

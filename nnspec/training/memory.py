@@ -112,7 +112,8 @@ def _data_bytes(spec: RunSpec) -> int:
 
 def row_bytes(spec: RunSpec) -> int:
     """One row of the history of one network."""
-    return item_bytes(spec) * (2 + len(architecture(spec).dense)) + 1
+    measures = 4 if test_rows(spec.data) else 2  # loss and accuracy, of the test part too
+    return item_bytes(spec) * (measures + len(architecture(spec).dense)) + 1
 
 
 def history_bytes(spec: RunSpec) -> int:

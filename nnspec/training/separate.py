@@ -21,11 +21,11 @@ from nnspec.catalog import OPTIMIZERS, SCHEDULES
 from nnspec.duration import batch_size, pace, tolerance, updates, updates_a_pass
 from nnspec.initial import Weights
 from nnspec.problem import Problem
-from nnspec.results.arrays import NEVER, Results
+from nnspec.results.arrays import NEVER, UNKNOWN, Results
 from nnspec.specs import Member, RunSpec, Train
 from nnspec.training.history import LATE, unwritten
 from nnspec.training.kernel import LINE, STATISTICS, Kernel, Shape, build_kernel
-from nnspec.training.memory import block_rows
+from nnspec.training.memory import WHOLE, block_rows
 from nnspec.training.plan import Chunk, segment_key, stack_key
 from nnspec.training.spans import MOST, Span, logged_steps, row_of
 from nnspec.training.stacking import from_rows, initial_rows, members
@@ -91,6 +91,7 @@ class Separate:
         self.spec = owners[0]  # of whatever a stack agrees on
         self.shape, self.kind = architecture(self.spec), np.dtype(self.spec.dtype)
         self.pace, self.passes = pace(self.spec), updates_a_pass(self.spec)
+        self.by_rows = OPTIMIZERS[self.spec.optimizer.name].by_rows
         self.most = max(1, min(MOST, int(SPAN / (3 * self.shape.parameters * batch_size(self.spec)))))
         problem = Problem.of(self.spec)
         self.scale = problem.loss.scale(1, problem.targets.shape[1])
@@ -123,12 +124,13 @@ class Separate:
         if self.test_count:
             room = [np.empty_like(self.history.loss) for _ in range(2)]
             self.history = replace(self.history, test_loss=room[0], test_accuracy=room[1])
+        self.errors = np.zeros((len(owners), self.pace.updates if self.by_rows else 0), np.int64)
         self.written = 0  # rows of the history
         self.nonfinite_at = np.full(len(owners), NEVER)
         self.snapshots: dict[int, np.ndarray] = {}
 
     def _network(self, number: int, spec: RunSpec, kernel: Kernel, rows: Rows, work: np.ndarray) -> Network:
-        watches = self.passes == 1 and spec.solved.measure == "accuracy"
+        watches = self.passes == 1 and not self.by_rows and spec.solved.measure == "accuracy"
         arrays = {
             **self.common,
             "data": rows.data,
@@ -155,6 +157,9 @@ class Separate:
             self.snapshots[span.step] = self.weights.copy()
         looks = row is not None and self._looks_by_itself
         for part in span.looks_apart() if looks else [span]:
+            if self.by_rows:
+                self._go_by_rows(part, looks)
+                continue
             batches, scales = _batches(self.rows_count, batch_size(self.spec), self.scale, part)
             scales = scales.astype(self.kind)
             for number, network in enumerate(self.networks):
@@ -171,11 +176,35 @@ class Separate:
         if row is not None:
             self.written = max(self.written, row + span.looks)
 
+    def _go_by_rows(self, span: Span, looks: bool) -> None:
+        """Passes by a rule that updates after each row, in the order of the rows."""
+        count = self.rows_count
+        batches = np.stack([np.arange(count), np.ones(count, np.int64)], 1)
+        ones, nothing, statistics = np.ones(count, self.kind), np.zeros(1, self.kind), self.common["statistics"]
+        for number, network in enumerate(self.networks):
+            if looks:
+                self._look(number, span.step)
+            for passed in range(span.step, span.step + span.updates):
+                if network.ended:
+                    self.errors[number, passed] = self.errors[number, passed - 1] if passed else 0
+                    continue
+                for name, array in {"batches": batches, "scales": ones, "moving": nothing}.items():
+                    network.point(name, array)
+                statistics[:] = 0
+                network.kernel.train(address(network.table), 1, count, 0)
+                self.errors[number, passed] = wrong = count - int(statistics[1])
+                if not wrong:  # nothing has changed in it
+                    network.solved[0] = min(network.solved[0], passed)
+                if network.stopped[0] < LATE:  # somewhere in this pass
+                    network.stopped[0] = passed + 1
+                    self._end(number, nonfinite=True)
+
     @property
     def _looks_by_itself(self) -> bool:
         """Whether looks need passes of their own: over all rows where updates see some, over the test part, or because
         they decide whether training goes on."""
-        return self.passes > 1 or self.test_count > 0 or self.spec.train.stop == "plateau"
+        apart = self.passes > 1 or self.test_count > 0 or self.by_rows
+        return apart or self.spec.train.stop == "plateau"
 
     def _point(self, network: Network, span: Span, batches: np.ndarray, scales: np.ndarray) -> None:
         """What a span's updates read."""
@@ -289,6 +318,7 @@ class Separate:
             initial=from_rows(self.shape, self.initial),
             final=final,
             snapshots={step: self._tensors(self.snapshots.pop(step)) for step in sorted(self.snapshots)},
+            errors=self.errors if self.by_rows else UNKNOWN,
             why_eager=self.why_eager,
         )
 
@@ -407,6 +437,8 @@ def kernel_of(spec: RunSpec, problem: Problem) -> Kernel:
         moving = [name for name, value in first.items() if value.dim() == 2]
         update = trace_update(spec, OPTIMIZERS[spec.optimizer.name].slots(h), flags, pairs, moving)
         size = batch_size(spec)
-        shape = Shape(block_rows(spec), size, size == len(problem.inputs), spec.train.clip_norm)
+        by_rows = OPTIMIZERS[spec.optimizer.name].by_rows
+        watched = size == len(problem.inputs) and not by_rows
+        shape = Shape(WHOLE if by_rows else block_rows(spec), size, watched, spec.train.clip_norm, by_rows)
         KERNELS[key] = build_kernel(spec, problem, shape, update)
     return KERNELS[key]

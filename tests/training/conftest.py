@@ -38,6 +38,8 @@ def facts_of(chunk: Chunk, trained: Results) -> dict[Network, Facts]:
             f"{kind} {key}": tensor[j].tobytes() for kind, tensors in sets.items() for key, tensor in tensors.items()
         }
         lines = {"loss": trained.loss, "accuracy": trained.accuracy, "right": trained.right, "outputs": trained.outputs}
+        tested = {"test_loss": trained.test_loss, "test_accuracy": trained.test_accuracy}
+        lines |= {key: line for key, line in tested.items() if line is not None}
         facts |= {key: array[j].tobytes() for key, array in lines.items()}
         facts |= {f"norm {layer}": norm[j].tobytes() for layer, norm in enumerate(trained.weight_norm.values())}
         facts |= {

@@ -99,17 +99,13 @@ def test_a_schedule_moves_the_coefficients(optimizer: str, spec_of: SpecOf, both
     assert_compiled(both([spec_of(optimizer={"name": optimizer, "lr": lr}, **fields) for lr in (0.01, 0.1)]))
 
 
-@pytest.mark.parametrize("hidden", [None, [1], [2, 3], [8, 8], [3, 2, 5]], ids=str)
+@pytest.mark.parametrize("hidden", [None, [1], [2, 3], [5, 5], [3, 2, 5]], ids=str)
 @pytest.mark.parametrize("data", ["xor", {"name": "parity", "bits": 5, "encoding": "bipolar"}], ids=["xor", "parity"])
 def test_shapes_and_data(hidden: list[int] | None, data: Any, spec_of: SpecOf, both: Both) -> None:
     model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
     activations = ("relu", "sigmoid") if hidden else ("sigmoid",)
     fields: dict[str, Any] = {"model": model, "data": data, "replicates": 3, "train": {**TRAIN, "epochs": 20}}
-    reasons = both([spec_of(activation=name, **fields) for name in activations])
-    if hidden == [8, 8] and data != "xor":  # 129 weights times 32 rows
-        assert reasons == {"weights times rows of data are too many for compiled code"}
-    else:
-        assert_compiled(reasons)
+    assert_compiled(both([spec_of(activation=name, **fields) for name in activations]))
 
 
 def test_trainings_of_any_length_share_a_step(spec_of: SpecOf, both: Both) -> None:
@@ -141,7 +137,7 @@ def test_what_is_too_large_or_too_little_trains_eagerly(spec_of: SpecOf) -> None
     assert why(chunk, train={**TRAIN, "epochs": 60}) == "too few updates to compile for"
     assert why(replace(chunk, compiled=False), train=TRAIN) == "no memory to spare for compiled code"
     wide = {"name": "mlp", "hidden": [30, 30]}
-    assert why(chunk, model=wide, train=TRAIN) == "their layers are products of matrices"
+    assert why(chunk, model=wide, train={**TRAIN, "epochs": 60}) == ""  # trains by itself, never eagerly
     assert why(chunk, train={"epochs": 61, "log_every": 61}) == "training ended while compiled code was on trial"
 
 

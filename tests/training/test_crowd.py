@@ -14,14 +14,14 @@ import torch
 
 from nnspec.catalog import ACTIVATIONS, LOSSES, OPTIMIZERS
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_wide
+from nnspec.training.layout import is_separate
 
 Crowd = Callable[..., dict[tuple[int, int], dict[str, bytes]]]
 Differing = Callable[..., dict[Any, list[str]]]
 SpecOf = Callable[..., RunSpec]
 
 TRAINABLE = [entry.name for entry in ACTIVATIONS if entry.trainable]
-# [26, 26] and [200] are wide, [32] is not: one shape at least for each way of multiplying
+# [26, 26] and [200] train one after another, [32] in lanes: both ways of training
 SHAPES: list[list[int] | None] = [None, [4], [8, 8], [3, 5], [32], [26, 26]]
 FLAGS: dict[str, list[dict[str, Any]]] = {
     "sgd": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}],
@@ -143,11 +143,11 @@ def test_a_very_wide_network_is_the_same_alone_and_in_any_crowd(
     ],
     ids=str,
 )
-def test_few_networks_with_the_network_axis_first(
+def test_few_networks_that_train_one_after_another(
     spec_of: SpecOf, crowd: Crowd, differing: Differing, fields: dict[str, Any], replicates: int
 ) -> None:
     spec = spec_of(**fields, replicates=replicates, train={"epochs": 3, "log_every": 1, "snapshot_every": 2})
-    assert is_wide(spec)
+    assert is_separate(spec)
     whole = crowd([spec], width=replicates)
     for width in (1, 2):
         assert differing(crowd([spec], width=width), whole) == {}

@@ -16,7 +16,7 @@ from nnspec.check import checked_mapping
 from nnspec.duration import Pace
 from nnspec.errors import SpecError
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_wide, padded
+from nnspec.training.layout import LANE, is_separate, padded
 from nnspec.training.memory import Room, held_bytes
 from nnspec.training.plan import KEY_PARTS, SMALLEST, Chunk, Plan, Share, differences, plan, segment_key
 from nnspec.training.spans import logged_rows, logged_steps, row_of
@@ -54,6 +54,7 @@ APART: list[tuple[dict[str, Any], str]] = [
     ({"train": {"log_every": 3}}, "train"),
     ({"schedule": {"name": "cosine"}}, "schedule"),
     ({"train": {"snapshot_every": 100}}, "train"),
+    ({"solved": {"at_least": 0.75}}, "solved"),  # they train one after another, the textbook's in lanes
     ({"dtype": "float64"}, "dtype"),
 ]
 
@@ -146,7 +147,7 @@ def test_any_mixture_is_planned_whole(specs: list[RunSpec], workers: int, memory
     assert_covers(planned, specs)
     assert planned.networks == sum(stack.networks for stack in planned.stacks) == sum(spec.replicates for spec in specs)
     for stack in planned.stacks:
-        widths, wide = [chunk.networks for chunk in stack.chunks], is_wide(specs[stack.cells[0]])
+        widths, separate = [chunk.networks for chunk in stack.chunks], is_separate(specs[stack.cells[0]])
         smallest = min((specs[cell] for cell in stack.cells), key=lambda spec: spec.replicates)
         assert max(widths) == 1 or memory is None or held_bytes(smallest, max(widths), stack.networks, room) <= memory
         for chunk in stack.chunks:
@@ -154,7 +155,7 @@ def test_any_mixture_is_planned_whole(specs: list[RunSpec], workers: int, memory
             runs = [key for i, key in enumerate(segments) if i == 0 or key != segments[i - 1]]
             assert len(runs) == len(set(runs))  # each formula once a chunk
             columns = sum(padded(sum(share.count for share in of)) for of in _by_formula(specs, chunk))
-            assert wide or columns <= padded(
+            assert separate or columns <= padded(
                 max(widths)
             )  # what lies in lanes takes no more of them than was reckoned with
 

@@ -12,7 +12,7 @@ import pytest
 from nnspec.catalog import LOSSES, OPTIMIZERS
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_wide
+from nnspec.training.layout import LANE, LARGEST, is_separate
 from nnspec.training.memory import (
     BLOCK,
     Room,
@@ -23,13 +23,21 @@ from nnspec.training.memory import (
     history_bytes,
     makes_files,
     most_networks,
+    own_bytes,
     passing_bytes,
     result_bytes,
+    shared_bytes,
     snapshots,
 )
 from nnspec.training.spans import MOST
 
 SpecOf = Callable[..., RunSpec]
+IRIS = {"name": "iris", "test_fraction": 0.25}
+ASIDE: dict[str, Any] = {  # networks that train one after another
+    "loss": "cross_entropy",
+    "model": {"name": "mlp", "hidden": [16]},
+    "train": {"epochs": 4, "batch_size": 50, "log_every": 3},
+}
 SIZES: list[dict[str, Any]] = [
     {},
     {"dtype": "float64", "train": {"epochs": 37, "log_every": 5}},
@@ -40,6 +48,7 @@ SIZES: list[dict[str, Any]] = [
         "train": {"epochs": 20, "snapshot_every": 7},
     },
     {"model": {"name": "mlp", "hidden": [30, 30]}, "data": {"name": "parity", "bits": 5}, "train": {"epochs": 3}},
+    {**ASIDE, "data": IRIS},
 ]
 
 
@@ -76,6 +85,7 @@ def test_a_result_has_the_size_that_is_reckoned_with(
         trained.seeds,
         trained.solved_at,
         trained.nonfinite_at,
+        *(line for line in (trained.test_loss, trained.test_accuracy) if line is not None),
     ]
     size = sum(
         array.nbytes
@@ -88,21 +98,36 @@ def test_a_result_has_the_size_that_is_reckoned_with(
     assert size == 3 * result_bytes(spec) - spare * weights
 
 
-def test_one_network_takes_no_more_than_one_where_the_network_axis_is_first(spec_of: SpecOf) -> None:
+def test_the_sizes_of_networks_that_train_one_after_another_by_hand(spec_of: SpecOf) -> None:
+    # 4 inputs, 16 units, 3 classes: 131 weights; 112 training rows and 38 of the test part; updates in batches of 50
+    spec, per_network = (spec_of(**ASIDE, data=IRIS | split) for split in ({}, {"split": "per_network"}))
+    weights, data = 131, 150 * (5 + 3) * (3 * 8 + 2 * 4)
+    assert own_bytes(spec) == 4 * (5 + 2) * weights + 8 * 112
+    # blocks of 64 rows: pre-activations, gradients and inputs of both layers, and twice the outputs
+    assert shared_bytes(spec) == data + 4 * (64 * ((2 * 16 + 5) + (2 * 3 + 17) + 2 * 3) + 2 * weights)
+    assert own_bytes(per_network) - own_bytes(spec) == data
+    kept = 2 * history_bytes(spec)  # 12 updates, a row every 3
+    assert chunk_bytes(spec, 7, Room()) == 7 * (own_bytes(spec) + kept) + shared_bytes(spec)
+
+
+def test_a_network_that_trains_by_itself_takes_no_more_than_one(spec_of: SpecOf) -> None:
     wide = spec_of(model={"name": "mlp", "hidden": [512, 512]}, train={"epochs": 10})
-    assert is_wide(wide)
-    assert chunk_bytes(wide, 2, Room()) * 32 == pytest.approx(chunk_bytes(wide, 64, Room()))
-    assert chunk_bytes(wide, 1, Room()) < chunk_bytes(wide, 2, Room())
+    assert is_separate(wide)
+    one, two, three = (chunk_bytes(wide, count, Room()) for count in (1, 2, 3))
+    assert two - one == three - two > 0
     assert most_networks(wide, 64, Room(1.0), 64) == 1
+    lanes = spec_of(train={"epochs": 10})
+    assert chunk_bytes(lanes, 2, Room()) - chunk_bytes(lanes, 1, Room()) < column_bytes(lanes, compiled=False)
 
 
-def test_many_rows_train_with_the_network_axis_first(spec_of: SpecOf) -> None:
+def test_where_lanes_end(spec_of: SpecOf) -> None:
     def of(bits: int, units: int) -> RunSpec:
         return spec_of(data={"name": "parity", "bits": bits}, model={"name": "mlp", "hidden": [units]})
 
-    assert not is_wide(of(10, 22))
-    assert is_wide(of(12, 64))  # 64 networks of it would take a quarter of a gigabyte for each array
-    assert is_wide(of(16, 100))
+    assert LARGEST == 2500
+    assert not is_separate(of(4, 25))
+    assert is_separate(of(4, 26))  # 157 weights, 16 rows: 2512
+    assert is_separate(of(12, 1))
 
 
 @pytest.mark.parametrize("fields", [*SIZES, {"train": {"epochs": 5000, "log_every": 1}}], ids=str)
@@ -113,7 +138,7 @@ def test_as_many_train_at_a_time_as_fit(spec_of: SpecOf, fields: dict[str, Any],
         room = Room(size, workers, files)
         most = most_networks(spec, 5000, room, 5000)
         assert most == 1 or held_bytes(spec, most, 5000, room) <= size
-        more = most + (1 if is_wide(spec) or most < LANE - 1 else LANE)
+        more = most + (1 if is_separate(spec) or most < LANE - 1 else LANE)
         assert more > 5000 or held_bytes(spec, more, 5000, room) > size
     sizes = [held_bytes(spec, count, 5000, room) for count in range(1, 400)]
     assert sizes == sorted(sizes)  # what the search rests on

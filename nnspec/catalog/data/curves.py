@@ -7,7 +7,18 @@ from typing import cast
 
 import numpy as np
 
-from nnspec.catalog.data.sets import COMMON, SEED_RULE, SPLIT_RULE, DataEntry, DataSet, Params, Size, real, whole
+from nnspec.catalog.data.sets import (
+    COMMON,
+    LARGEST,
+    SEED_RULE,
+    SPLIT_RULE,
+    DataEntry,
+    DataSet,
+    Params,
+    Size,
+    real,
+    whole,
+)
 from nnspec.params import Integer, Many, Param, Real
 
 Curve = Callable[[np.ndarray, Params], np.ndarray]
@@ -21,7 +32,7 @@ def _curve(name: str, summary: str, curve: Curve, *params: Param) -> DataEntry:
         return DataSet(x[:, None], None, 0, y[:, None], ("x",), target_names=("y",))
 
     rows = Param("rows", 100, Integer(2, 1_000_000), "number of places")
-    noise = Param("noise", 0.0, Real(0), "standard deviation of what is added to the curve")
+    noise = Param("noise", 0.0, Real(0, LARGEST), "standard deviation of what is added to the curve")
     return DataEntry(
         name,
         summary,
@@ -43,12 +54,17 @@ CURVES = (
         "sine",
         "sin(pi frequency x): a number to be learnt",
         lambda x, p: np.sin(np.pi * real(p, "frequency") * x),
-        Param("frequency", 1.0, Real(0, open_low=True), "periods between -1 and 1"),
+        Param("frequency", 1.0, Real(0, LARGEST, open_low=True), "periods between -1 and 1"),
     ),
     _curve(
         "polynomial",
         "c0 + c1 x + c2 x^2 + ...: a number to be learnt",
         _polynomial,
-        Param("coefficients", (0.0, -3.0, 0.0, 4.0), Many(Real(), most=20), "c0, c1, c2, ...; as given 4 x^3 - 3 x"),
+        Param(
+            "coefficients",
+            (0.0, -3.0, 0.0, 4.0),
+            Many(Real(-LARGEST, LARGEST), most=20),
+            "c0, c1, c2, ...; as given 4 x^3 - 3 x",
+        ),
     ),
 )

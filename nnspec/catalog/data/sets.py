@@ -85,6 +85,7 @@ def real(params: Params, name: str) -> float:
     return float(str(params[name]))
 
 
+LARGEST = 1e6  # of the numbers that data are made with: far beyond use, and far below where single precision ends
 TEST_FRACTION = Param(
     "test_fraction", 0.0, Real(0, 1, open_high=True), "share of the rows that is kept for the test part; 0: none"
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnspec.catalog.data.sets import COMMON, SPLIT_RULE, DataEntry, DataSet, Params, Size, real, whole
+from nnspec.catalog.data.sets import COMMON, LARGEST, SPLIT_RULE, DataEntry, DataSet, Params, Size, real, whole
 from nnspec.params import Integer, Param, Real, Rule
 
 BOX = 10.0  # centres of blobs lie within -BOX..BOX
@@ -22,7 +22,7 @@ def _rows(default: int = 200) -> Param:
 
 
 def _noise(default: float, what: str) -> Param:
-    return Param("noise", default, Real(0), what)
+    return Param("noise", default, Real(0, LARGEST), what)
 
 
 def _even(rows: int, classes: int) -> tuple[int, ...]:
@@ -139,7 +139,7 @@ SHAPES = (
         _rows(),
         _classes(2),
         _noise(0.02, "standard deviation of what moves the points"),
-        Param("turns", 1.5, Real(0), "turns of an arm"),
+        Param("turns", 1.5, Real(0, LARGEST), "turns of an arm"),
         rules=(_ENOUGH,),
     ),
     _entry(
