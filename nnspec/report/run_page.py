@@ -23,7 +23,6 @@ from nnspec.analysis.sweep_figures import (
     verdicts_info,
 )
 from nnspec.analysis.tables import failures, percent, with_interval
-from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
 from nnspec.report.networks_page import (
     activations_section,
@@ -49,6 +48,7 @@ def run_report(
     *,
     gradient_steps: ArrayLike | None = None,
     rows: Sequence[RowOutcomes] = (),
+    notes: Sequence[str] = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -61,10 +61,11 @@ def run_report(
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
         rows: what its networks say of the rows of each part of the data.
+        notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
     """
     table = table_of(result)
     sections = [
-        *_outcome(table, result.verdict is not None, estimate_notes([result.spec])),
+        *_outcome(table, result.verdict is not None, notes),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
         *rows_sections(rows),
         *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),

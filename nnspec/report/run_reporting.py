@@ -11,6 +11,7 @@ import torch
 
 from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.measures import SOLVED
+from nnspec.diagnostics import estimate_notes
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
@@ -75,6 +76,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         activation_curves([cell.spec], MOST_ACTIVATIONS),
         gradient_steps=list(moments(cell.result)),
         rows=row_outcomes(cell.spec, _first(cell.result.final)),
+        notes=estimate_notes([cell.spec]),
         command=f"python run.py spec={SPEC}",
         spec_yaml=store.artifact(run_id, SPEC).decode(),
         title=facts.name,

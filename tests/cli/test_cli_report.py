@@ -37,6 +37,7 @@ def test_the_report_of_a_single_run(own, nnspec, tmp_path, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda url: opened_pages.append(url) or True)
     assert nnspec("report", "last", "--uri", own.uri, "--out", str(tmp_path / "out"), "--open")[0] == 0
     expected = {"verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms", "activations"}
+    expected |= {"confusion_training"}
     assert {path.stem for path in (tmp_path / "out").glob("*.png")} == expected
     assert opened_pages == [(tmp_path / "out" / "report.html").as_uri()]
 

@@ -1,0 +1,122 @@
+"""What the terminal and the pictures tell of data with many rows, several classes, numbers to be learnt, and a split of
+each network's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from nnspec.diagnostics import Group, diagnose, estimate_notes
+from nnspec.errors import SpecError
+from nnspec.execute.judge import judge
+from nnspec.problem import Problem
+from nnspec.report.console import single_result
+from nnspec.report.showing import plane_data, surfaces
+from nnspec.results.arrays import Results
+from nnspec.results.events import TrainedCell
+from nnspec.specs import RunSpec
+from nnspec.training.loop import train_chunk
+from nnspec.training.plan import Chunk, Share
+
+SpecOf = Callable[..., RunSpec]
+BLOBS = {"name": "blobs", "rows": 30, "test_fraction": 0.3}
+WIDE = {"name": "digits", "test_fraction": 0.5}
+SINE = {"name": "sine", "rows": 20}
+NUMBERS = {"model": {"name": "mlp", "hidden": [3], "output": "identity"}, "loss": "mse"}
+
+
+def trained(spec: RunSpec) -> Results:
+    *_, last = train_chunk([spec], Chunk((Share(0, 0, spec.replicates),)))
+    assert isinstance(last, Results)
+    return last
+
+
+def told(spec: RunSpec) -> list[str]:
+    result = trained(spec)
+    judged = judge([spec], Chunk((Share(0, 0, spec.replicates),)), result)
+    whole = Results(**{**vars(result), "spec": spec, "verdict": judged.verdict, "numbers": judged.numbers})
+    return single_result(TrainedCell(0, whole)).splitlines()
+
+
+def test_few_rows_are_told_one_by_one(spec_of: SpecOf) -> None:
+    lines = told(spec_of(train={"epochs": 2}))
+    assert lines[0].split() == ["inputs", "target", "output"]
+    assert not any(line.startswith(("accuracy", "  on test", f"{'':12}estimated")) for line in lines)
+
+
+def test_many_rows_are_told_by_how_many_are_right(spec_of: SpecOf) -> None:
+    lines = told(spec_of(data=WIDE, loss="cross_entropy", train={"epochs": 2}, replicates=2))
+    heads = [line[:12].rstrip() for line in lines]
+    assert heads == ["final loss", "  on test", "accuracy", "  on test", "solved", "verdict", ""]
+    assert "estimated at this size: " in lines[-1]
+    assert "local_minimum" in lines[-1]
+
+
+def test_what_is_estimated_is_said_once_for_all_cells(spec_of: SpecOf) -> None:
+    small, large = spec_of(), spec_of(data=WIDE, loss="cross_entropy")
+    assert estimate_notes([small]) == []
+    assert estimate_notes([large, small, large]) == estimate_notes([large]) != []
+
+
+def test_each_network_is_judged_on_its_own_split(spec_of: SpecOf) -> None:
+    data = {**BLOBS, "split": "per_network"}
+    spec = spec_of(data=data, loss="cross_entropy", train={"epochs": 3}, replicates=3, seed=7)
+    result = trained(spec)
+    judged = judge([spec], Chunk((Share(0, 0, 3),)), result)
+    differ = []
+    for row in range(3):
+        part = result.select(network=slice(row, row + 1))
+        problem = Problem.of(spec, 7 + row)
+        ends = (part.steps, part.loss, part.solved, part.nonfinite_at)
+        alone = diagnose(Group(spec, part.initial, part.final, *ends, problem=problem))
+        assert judged.verdict[row] == alone.verdict[0]
+        for name, values in alone.numbers.items():
+            np.testing.assert_array_equal(judged.numbers[name][row], values[0], err_msg=name)
+        shared = diagnose(Group(spec, part.initial, part.final, *ends))
+        differ += [values[0] != shared.numbers[name][0] for name, values in alone.numbers.items()]
+    assert any(differ)  # the splits differ, and so does what they say
+
+
+def test_three_classes_over_the_plane(spec_of: SpecOf) -> None:
+    spec = spec_of(data={"name": "blobs", "rows": 30}, loss="cross_entropy", train={"epochs": 60})
+    points, targets = plane_data(spec)
+    assert sorted(set(targets)) == [0, 1, 2]
+    result = trained(spec)
+    (found,) = surfaces(spec, [{name: w[0] for name, w in result.final.items()}], ["one"])
+    assert found["classes"] == 3
+    assert set(np.unique(found["p"])) <= {0, 1, 2}
+    assert found["wrong"].sum() == round(30 * (1 - float(result.final_accuracy[0])))
+    assert np.array_equal(found["points"], points)
+
+
+def test_numbers_over_the_plane_are_themselves(spec_of: SpecOf, tmp_path) -> None:
+    path = tmp_path / "plane.csv"
+    rows = [(x, y, x - 3 * y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+    path.write_text("a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    spec = spec_of(data={"name": "csv", "path": str(path), "target": "c"}, **NUMBERS)
+    assert plane_data(spec)[1].tolist() == [c for _, _, c in rows]
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_an_output_that_cannot_reach_the_numbers_is_refused(spec_of: SpecOf, loss: str) -> None:
+    with pytest.raises(SpecError) as error:
+        spec_of(data=SINE, loss=loss)
+    rule = "model.output must reach targets of -0.9966 to 0.9966, but got 'sigmoid' of 0 to 1"
+    assert str(error.value) == f"{rule}; try model.output=identity"
+
+
+def test_an_output_that_reaches_the_numbers_is_none_of_the_rules(spec_of: SpecOf) -> None:
+    for output, data in (("identity", SINE), ("tanh", SINE), ("sigmoid", {"name": "abs"})):
+        spec_of(data=data, loss="mse", model={"name": "mlp", "hidden": [3], "output": output})
+
+
+def test_standardised_numbers_are_reached_or_not(spec_of: SpecOf) -> None:
+    with pytest.raises(SpecError, match=r"must reach targets of -1\.4.* but got 'tanh' of -1 to 1"):
+        spec_of(data={**SINE, "standardize": True}, **{**NUMBERS, "model": {"name": "mlp", "output": "tanh"}})
+
+
+def test_a_perceptron_is_told_its_own_remedy(spec_of: SpecOf) -> None:
+    with pytest.raises(SpecError, match=r"^activation\.name must reach .*; try activation=identity$"):
+        spec_of(data=SINE, loss="mse", model="perceptron", activation="sigmoid")
