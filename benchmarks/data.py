@@ -55,8 +55,8 @@ class Work:
 
 def works(quick: bool, folder: Path) -> list[Work]:
     """All lines; with ``quick`` fewer epochs where these only repeat, and fewer networks."""
-    passes, updates = (2, 30) if quick else (5, 200)
-    many, sixty_five = (200, 16384) if quick else (1000, 65536)
+    passes, updates, epochs = (1, 20, 4) if quick else (5, 200, 10)
+    many, sixty_five = (100, 16384) if quick else (1000, 65536)
     found = [
         Work("xor 2-4-1", [*XOR, "train.epochs=1000"], 1, ONE),
         Work(
@@ -67,10 +67,10 @@ def works(quick: bool, folder: Path) -> list[Work]:
         ),
     ]
     for networks, to_reach in ((1, ONE), (16, STACK)):
-        found.append(_digits((128,), 64, 10, networks, to_reach))
+        found.append(_digits((128,), 64, epochs, networks, to_reach))
         if networks == 1:
             found.append(_digits((128,), 0, updates, networks, to_reach))
-        found.append(_digits((256, 128), 64, 10, networks, to_reach))
+        found.append(_digits((256, 128), 64, epochs, networks, to_reach))
     wide = ["data=npz", f"data.path={table(folder)}", "data.target=y", "model.hidden=[256,128]", "train.batch_size=128"]
     found.insert(5, Work("784-256-128-10, 10,000 rows", [*wide, *MULTICLASS, f"train.epochs={passes}"], 1, ONE))
     to_reach = "40 x the loop; 2 x JAX's later calls"
@@ -273,11 +273,14 @@ def line(work: Work, options: argparse.Namespace, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--baselines", type=Path, default=Path("../shared/baselines"))
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--repeat", type=int, default=None, help="calls, of which the best counts: 3, or 2 with --quick"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer epochs and networks: a minute or two")
     parser.add_argument("--jax", action="store_true", help="ask JAX too; it must be installed")
     parser.add_argument("--only", nargs="+", default=[""], help="lines whose names hold one of these")
     options = parser.parse_args()
+    options.repeat = options.repeat or (2 if options.quick else 3)
     if not options.baselines.exists():
         print(f"no baselines at {options.baselines} (--baselines FOLDER): digits without the bare products")
     print(f"seconds a network, {cores()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
