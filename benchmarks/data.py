@@ -51,6 +51,7 @@ class Work:
     to_reach: str
     digits: tuple[str, ...] = ()
     jax: bool = False
+    against: str = ""  # the line before that it is compared with, instead of with peers
 
 
 def works(quick: bool, folder: Path) -> list[Work]:
@@ -81,7 +82,8 @@ def works(quick: bool, folder: Path) -> list[Work]:
         ("xor, softmax float32", ["loss=cross_entropy"], "0.5 x sigmoid float32"),
         ("xor, softmax float64", ["loss=cross_entropy", "dtype=float64"], "0.5 x sigmoid float32"),
     ):
-        found.append(Work(name, [*XOR, "train.epochs=1000", *words], sixty_five, wanted))
+        first = "" if wanted.startswith("what") else "xor, sigmoid float32"
+        found.append(Work(name, [*XOR, "train.epochs=1000", *words], sixty_five, wanted, against=first))
     return found
 
 
@@ -254,18 +256,21 @@ def best(measure: Callable[[], float], times: int) -> float:
     return min(measure() for _ in range(times))
 
 
-def line(work: Work, options: argparse.Namespace, folder: Path) -> str:
-    """Measure a line's work and what it is compared with."""
+def line(work: Work, options: argparse.Namespace, folder: Path, before: dict[str, float]) -> str:
+    """Measure a line's work and what it is compared with; ``before`` has and gets the seconds of whole lines."""
     spec = replace(nnspec.spec(work.words), replicates=work.networks)
     nnspec.train(replace(spec, replicates=1))  # compiles
     alone, all_ = best(lambda: trainer(spec), options.repeat), best(lambda: whole(spec), options.repeat)
-    with_ = peers(work, spec, options, folder)
+    before[work.name] = all_
+    with_ = Peers() if work.against else peers(work, spec, options, folder)
     parts = [f"trainer {alone:.6f}", f"whole {all_:.6f}"]
     for name, seconds in (("loop", with_.loop), ("jax later", with_.jax), ("products", with_.products)):
         if seconds is not None:
             ratio = f"{all_ / seconds:.2f} x its time" if name == "products" else f"{seconds / all_:.2f} x faster"
             trained = f"{alone / seconds:.2f}" if name == "products" else f"{seconds / alone:.2f}"
             parts.append(f"{name} {seconds:.6f} = {ratio} (trainer {trained})")
+    if work.against in before:
+        parts.append(f"{before[work.against] / all_:.2f} x the speed of {work.against}")
     weights = f"{architecture(spec).parameters} weights"
     return f"{work.name}, {work.networks} at once, {weights}: {', '.join(parts)}; to reach: {work.to_reach}"
 
@@ -285,10 +290,10 @@ def main() -> None:
         print(f"no baselines at {options.baselines} (--baselines FOLDER): digits without the bare products")
     print(f"seconds a network, {cores()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, before = Path(name), dict[str, float]()
         for work in works(options.quick, folder):
             if any(part in work.name for part in options.only):
-                print(line(work, options, folder), flush=True)
+                print(line(work, options, folder, before), flush=True)
     words = [*DIGITS, "model.hidden=[128]", "train.batch_size=64"]
     print(f"composing a spec takes {best(lambda: composing(words), options.repeat):.3f} s more, once a command")
     print(f"load at the end {os.getloadavg()[0]:.1f}")

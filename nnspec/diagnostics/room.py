@@ -13,8 +13,8 @@ from nnspec.specs import RunSpec
 # time; beyond, one network after another, with what ``Extent`` says.
 EXACT_ROWS, EXACT_WORK = 4096, 2**18
 SAMPLE = 128  # rows from which is estimated what is only told, and the curvature
-# The one pass over all rows may cost a tenth of the training. A row costs it two or three times what it costs the trainer
-# (benchmarks/README.md), so it looks at a twentieth of the rows trained on.
+# The one pass over all rows may cost some tenth of the training. A row costs it two or three times what it costs the
+# trainer (see benchmarks/README.md), so it looks at a twentieth of the rows trained on.
 SHARE = 20
 # steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many
 # weights, as many as keep the basis within so many numbers, but not fewer than eight
