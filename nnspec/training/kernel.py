@@ -28,7 +28,7 @@ from nnspec.training.stacking import blocks
 
 SCALAR: Any = GraphMaths()
 ROWS: Any = RowMaths()
-I1, I32, I64, VOID = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.VoidType()
+I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 POINTER = ir.PointerType()
 LINE = 64  # bytes of a line of the cache: where arrays begin
 TOGETHER = 8  # vectors that an activation is evaluated on at a time
@@ -284,8 +284,13 @@ class KernelWriter:
         """``out`` [m, n] columns first = left [m, k] right [k, n] + beta out, by the library. ``left`` and ``right``
         are an address, whether it lies transposed, and the length of its columns."""
         m, n, k = sizes
-        integer = lambda value: self._constant(I32(value))  # noqa: E731
-        letter = lambda transposed: self._constant(ir.Constant(ir.IntType(8), ord("T" if transposed else "N")))  # noqa: E731
+
+        def integer(value: int) -> ir.GlobalVariable:
+            return self._constant(I32(value))
+
+        def letter(transposed: bool) -> ir.GlobalVariable:
+            return self._constant(I8(ord("T" if transposed else "N")))
+
         function_type = ir.FunctionType(VOID, [POINTER] * 13)
         function = self.make.inttoptr(product_function(self.lanes.dtype), function_type.as_pointer())
         (a, ta, lda), (b, tb, ldb) = left, right

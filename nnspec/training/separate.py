@@ -208,7 +208,8 @@ class Separate:
 
     def _point(self, network: Network, span: Span, batches: np.ndarray, scales: np.ndarray) -> None:
         """What a span's updates read."""
-        moving = _moving(network.spec, network.kernel, span)
+        spec, names = network.spec, tuple(name for _, name in network.kernel.moving)
+        moving = _moving(spec.optimizer, spec.schedule, self.pace.updates, names, span, spec.dtype)
         order = self._order(network, span)
         network.held[-4:] = [batches, scales, moving, order]
         for name, array in zip(("batches", "scales", "moving", "order"), network.held[-4:], strict=True):
@@ -396,15 +397,18 @@ def _coefficients(optimizer: Member, schedule: Member, total: int, first: int) -
     return OPTIMIZERS[optimizer.name].coefficients(h, t)
 
 
-def _moving(spec: RunSpec, kernel: Kernel, span: Span) -> np.ndarray:
+@lru_cache(maxsize=256)
+def _moving(
+    optimizer: Member, schedule: Member, total: int, names: tuple[str, ...], span: Span, dtype: str
+) -> np.ndarray:
     """The coefficients that change from update to update, of a span's updates: [updates, names]."""
-    total, blocks = updates(spec), range(span.step // AHEAD, (span.step + span.updates - 1) // AHEAD + 1)
-    found = [_coefficients(spec.optimizer, spec.schedule, total, number * AHEAD + 1) for number in blocks]
-    lines = [torch.cat([block[name] for block in found])[:, 0] for _, name in kernel.moving]
+    blocks = range(span.step // AHEAD, (span.step + span.updates - 1) // AHEAD + 1)
+    found = [_coefficients(optimizer, schedule, total, number * AHEAD + 1) for number in blocks]
+    lines = [torch.cat([block[name] for block in found])[:, 0] for name in names]
     skip = span.step - blocks[0] * AHEAD
     if not lines:
-        return np.zeros(1, spec.dtype)
-    return torch.stack(lines, 1)[skip : skip + span.updates].numpy().astype(spec.dtype)
+        return np.zeros(1, dtype)
+    return torch.stack(lines, 1)[skip : skip + span.updates].numpy().astype(dtype)
 
 
 def _number(spec: RunSpec, key: tuple[Any, ...]) -> float:
