@@ -14,7 +14,7 @@ from nnspec.catalog import INITS
 from nnspec.duration import Pace, pace, updates, updates_a_pass
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_separate
-from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes
+from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes, own_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
 from nnspec.training.spans import MOST, logged_rows, spans
 
@@ -107,14 +107,26 @@ def compiled_seconds(steps: Pace, update: float) -> float:
     return update * both.updates + fast * (steps.updates + LOOK * logged_rows(steps))
 
 
+def _separate_trial(spec: RunSpec, probe: Probe, patience: float) -> Trial | None:
+    """A trial of one network that trains by itself, of a narrower one where its weights take more than there is room;
+    its rows stay all, for they decide how it trains."""
+    smaller: RunSpec | None = spec
+    while smaller is not None and own_bytes(smaller) > ROOM:
+        smaller = narrower(smaller)
+    if smaller is None:
+        return None
+    setup, update = probe([_endless(smaller)], Chunk((Share(0, 0, 1),)), patience, rows(spec.data))
+    share = architecture(smaller).parameters / architecture(spec).parameters
+    return Trial(setup / share, update / share)
+
+
 def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
     """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of
     the data's rows. None if all of that does not fit."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
     if is_separate(spec):
-        picked, shares = _first(specs, chunk, 1)
-        return Trial(*probe([_endless(one) for one in picked], Chunk(shares), patience, rows(spec.data)))
+        return _separate_trial(spec, probe, patience)
     count, least = chunk.networks, min(LANE, chunk.networks)
     while count > least and _bytes(spec, count) > ROOM:
         count = max(least, count // 2)

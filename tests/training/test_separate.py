@@ -282,7 +282,7 @@ def test_what_is_solved_trains_no_more(batch: int | None, measure: str, spec_of:
 def test_what_does_not_get_better_trains_no_more(batch: int | None, spec_of: SpecOf, train: Train) -> None:
     fields: dict[str, Any] = {**EVERY, "epochs": 8 if batch else 30, "batch_size": batch}
     free = train(spec_of(**IRIS, train=fields))
-    patience, every = 4, 3
+    patience, every = 6, 3
     stop = {"stop": "plateau", "patience": patience, "log_every": every, "snapshot_every": 0}
     stopped = train(spec_of(**IRIS, train={**fields, **stop}))
     ends: list[int | None] = []
