@@ -51,12 +51,13 @@ class Work:
     to_reach: str
     digits: tuple[str, ...] = ()
     jax: bool = False
+    against: str = ""  # the line before that it is compared with, instead of with peers
 
 
 def works(quick: bool, folder: Path) -> list[Work]:
     """All lines; with ``quick`` fewer epochs where these only repeat, and fewer networks."""
-    passes, updates = (2, 30) if quick else (5, 200)
-    many, sixty_five = (200, 16384) if quick else (1000, 65536)
+    passes, updates, epochs = (1, 20, 4) if quick else (5, 200, 10)
+    many, sixty_five = (100, 16384) if quick else (1000, 65536)
     found = [
         Work("xor 2-4-1", [*XOR, "train.epochs=1000"], 1, ONE),
         Work(
@@ -67,10 +68,10 @@ def works(quick: bool, folder: Path) -> list[Work]:
         ),
     ]
     for networks, to_reach in ((1, ONE), (16, STACK)):
-        found.append(_digits((128,), 64, 10, networks, to_reach))
+        found.append(_digits((128,), 64, epochs, networks, to_reach))
         if networks == 1:
             found.append(_digits((128,), 0, updates, networks, to_reach))
-        found.append(_digits((256, 128), 64, 10, networks, to_reach))
+        found.append(_digits((256, 128), 64, epochs, networks, to_reach))
     wide = ["data=npz", f"data.path={table(folder)}", "data.target=y", "model.hidden=[256,128]", "train.batch_size=128"]
     found.insert(5, Work("784-256-128-10, 10,000 rows", [*wide, *MULTICLASS, f"train.epochs={passes}"], 1, ONE))
     to_reach = "40 x the loop; 2 x JAX's later calls"
@@ -81,7 +82,8 @@ def works(quick: bool, folder: Path) -> list[Work]:
         ("xor, softmax float32", ["loss=cross_entropy"], "0.5 x sigmoid float32"),
         ("xor, softmax float64", ["loss=cross_entropy", "dtype=float64"], "0.5 x sigmoid float32"),
     ):
-        found.append(Work(name, [*XOR, "train.epochs=1000", *words], sixty_five, wanted))
+        first = "" if wanted.startswith("what") else "xor, sigmoid float32"
+        found.append(Work(name, [*XOR, "train.epochs=1000", *words], sixty_five, wanted, against=first))
     return found
 
 
@@ -254,18 +256,21 @@ def best(measure: Callable[[], float], times: int) -> float:
     return min(measure() for _ in range(times))
 
 
-def line(work: Work, options: argparse.Namespace, folder: Path) -> str:
-    """Measure a line's work and what it is compared with."""
+def line(work: Work, options: argparse.Namespace, folder: Path, before: dict[str, float]) -> str:
+    """Measure a line's work and what it is compared with; ``before`` has and gets the seconds of whole lines."""
     spec = replace(nnspec.spec(work.words), replicates=work.networks)
     nnspec.train(replace(spec, replicates=1))  # compiles
     alone, all_ = best(lambda: trainer(spec), options.repeat), best(lambda: whole(spec), options.repeat)
-    with_ = peers(work, spec, options, folder)
+    before[work.name] = all_
+    with_ = Peers() if work.against else peers(work, spec, options, folder)
     parts = [f"trainer {alone:.6f}", f"whole {all_:.6f}"]
     for name, seconds in (("loop", with_.loop), ("jax later", with_.jax), ("products", with_.products)):
         if seconds is not None:
             ratio = f"{all_ / seconds:.2f} x its time" if name == "products" else f"{seconds / all_:.2f} x faster"
             trained = f"{alone / seconds:.2f}" if name == "products" else f"{seconds / alone:.2f}"
             parts.append(f"{name} {seconds:.6f} = {ratio} (trainer {trained})")
+    if work.against in before:
+        parts.append(f"{before[work.against] / all_:.2f} x the speed of {work.against}")
     weights = f"{architecture(spec).parameters} weights"
     return f"{work.name}, {work.networks} at once, {weights}: {', '.join(parts)}; to reach: {work.to_reach}"
 
@@ -273,19 +278,22 @@ def line(work: Work, options: argparse.Namespace, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--baselines", type=Path, default=Path("../shared/baselines"))
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--repeat", type=int, default=None, help="calls, of which the best counts: 3, or 2 with --quick"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer epochs and networks: a minute or two")
     parser.add_argument("--jax", action="store_true", help="ask JAX too; it must be installed")
     parser.add_argument("--only", nargs="+", default=[""], help="lines whose names hold one of these")
     options = parser.parse_args()
+    options.repeat = options.repeat or (2 if options.quick else 3)
     if not options.baselines.exists():
         print(f"no baselines at {options.baselines} (--baselines FOLDER): digits without the bare products")
     print(f"seconds a network, {cores()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, before = Path(name), dict[str, float]()
         for work in works(options.quick, folder):
             if any(part in work.name for part in options.only):
-                print(line(work, options, folder), flush=True)
+                print(line(work, options, folder, before), flush=True)
     words = [*DIGITS, "model.hidden=[128]", "train.batch_size=64"]
     print(f"composing a spec takes {best(lambda: composing(words), options.repeat):.3f} s more, once a command")
     print(f"load at the end {os.getloadavg()[0]:.1f}")

@@ -79,7 +79,7 @@ def run(
                 parent.abandon(outcome)
             raise
     outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
-    _show(outcome, cells, settings, sweep, command, parent, say)
+    _show(outcome, cells, settings, sweep, command, parent, say, quiet)
     return outcome
 
 
@@ -175,12 +175,13 @@ def _show(
     command: str,
     parent: Parent | None,
     say: Say,
+    quiet: bool,
 ) -> None:
     if sweep and outcome.outcomes:
         from nnspec.report.sweep_result import show_sweep
 
         show_sweep(outcome, settings, say)
-    elif outcome.cells:
+    elif outcome.cells and not quiet:  # a table of outputs takes a while to lay out
         say(console.single_result(outcome.cells[0], outcome.interval))
     if outcome.failed:
         say(console.failures_text(outcome.failed, [console.cell_name(cell) for cell in cells]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from nnspec.architecture import Architecture, Pointwise, architecture
 from nnspec.catalog import DATA, INITS, LOSSES
 from nnspec.catalog.inits import Layer
+from nnspec.cli.flags import Flags, UsageError
 from nnspec.problem import parts_of
 from nnspec.specs import RunSpec
 from nnspec.terminal import table_text
@@ -23,11 +25,44 @@ def show(arguments: Sequence[str]) -> int:
     """Print the spec that the overrides state, layer by layer."""
     from nnspec.compose import spec as compose
 
-    spec = compose(arguments)
+    parser = Flags("show", "The resolved spec, its data, its layers, and what its initialisation does to them.")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--plot", metavar="FILE", help="draw the data into this PNG file")
+    asked = parser.parsed(arguments)
+    spec = compose(asked.overrides)
+    if asked.plot:
+        write_picture(spec, asked.plot)
+        return 0
     print(f"# spec {spec.fingerprint}")
     print(yaml.safe_dump(spec.to_mapping(), sort_keys=False, default_flow_style=None), end="")
     print("\n".join(["", *data_lines(spec), "", *layer_lines(architecture(spec)), "", *init_lines(spec)]))
     return 0
+
+
+def write_picture(spec: RunSpec, path: str) -> None:
+    """Draw the data of a spec into a PNG file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from nnspec.analysis.data_figures import Shown, plot_data
+
+    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
+    numbers = LOSSES[spec.loss.name].numbers and made.targets is not None
+    both = [("training", parts.inputs, parts.targets), ("test", parts.test_inputs, parts.test_targets)]
+    shown = [
+        Shown(name, inputs, None if numbers else _labels(targets), targets[:, 0] if numbers else None)
+        for name, inputs, targets in both
+        if len(inputs)
+    ]
+    names = made.class_names or tuple(str(number) for number in range(made.classes))
+    rows, width = made.inputs.shape
+    picture = plot_data(shown, names, f"{spec.data.name}: {rows:,} rows of {width} input{'s' * (width != 1)}")
+    try:
+        Path(path).write_bytes(picture)
+    except OSError as error:
+        raise UsageError(f"--plot must name a file that can be written, but got {path}: {error.strerror}") from error
+    print(f"data drawn into {path}")
 
 
 def data_lines(spec: RunSpec) -> Iterator[str]:
@@ -66,8 +101,12 @@ def _range(values: np.ndarray) -> str:
 
 def _counts(targets: np.ndarray, classes: int) -> list[int]:
     """Rows of each class, of targets [n, k] with an output a class, or one that is positive for the second class."""
-    labels = targets.argmax(1) if targets.shape[1] > 1 else (targets[:, 0] > 0).astype(np.int64)
-    return np.bincount(labels, minlength=classes).tolist()
+    return np.bincount(_labels(targets), minlength=classes).tolist()
+
+
+def _labels(targets: np.ndarray) -> np.ndarray:
+    """The class of each row of targets [n, k]."""
+    return targets.argmax(1) if targets.shape[1] > 1 else (targets[:, 0] > 0).astype(np.int64)
 
 
 def layer_lines(shape: Architecture) -> Iterator[str]:

@@ -7,6 +7,7 @@ Axes: m networks, n rows, i fan-in, o fan-out, k outputs; networks first. All fl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ def flatten(shape: Architecture, weights: Mapping[str, np.ndarray]) -> Tensor:
 
 def unflatten(shape: Architecture, flat: Tensor) -> list[Layer]:
     """The layers of weights [m, P]."""
-    sizes = [int(np.prod(size)) for size in shape.tensors().values()]
+    sizes = [math.prod(size) for size in shape.tensors().values()]
     parts = dict(zip(shape.tensors(), torch.split(flat, sizes, dim=-1), strict=True))
     layers = []
     for dense, after in zip(shape.dense, shape.after, strict=True):

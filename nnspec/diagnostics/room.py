@@ -14,7 +14,9 @@ from nnspec.specs import RunSpec
 # time; beyond, one network after another, with what ``Extent`` says.
 EXACT_ROWS, EXACT_WORK = 4096, 2**18
 SAMPLE = 128  # rows from which is estimated what is only told, and the curvature
-SHARE = 10  # the one pass over all rows may cost a tenth of the training: it looks at a tenth of the rows trained on
+# The one pass over all rows may cost some tenth of the training. A row costs it two or three times what it costs the
+# trainer (see benchmarks/README.md), so it looks at a twentieth of the rows trained on.
+SHARE = 20
 # steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many
 # weights, as many as keep the basis within so many numbers, but not fewer than eight
 STEPS, BASIS, FEWEST = 30, 2**23, 8
@@ -35,7 +37,7 @@ class Extent:
 
     ``exact``: all of it, for everything, and the Hessian with 60 steps of Lanczos or whole. Otherwise ``looked`` rows
     give the loss, the gradient, what is off, what passes and, of two directions, the curvature: all rows where training
-    made ten passes or more. The other numbers are estimated from ``sample`` rows, and the two directions come from
+    made twenty passes or more. The other numbers are estimated from ``sample`` rows, and the two directions come from
     ``steps`` steps of Lanczos on these.
     """
 

@@ -231,6 +231,26 @@ def test_show_of_data(capsys: Any) -> None:
     assert "0 to 1, mean 0.6667" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data=digits", "loss=cross_entropy"],
+        ["data=moons", "data.test_fraction=0.3"],
+        ["data=wine", "loss=cross_entropy"],
+        ["data=sine", "loss=mse", "model.output=identity"],
+    ],
+)
+def test_show_draws_the_data(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(["show", *words, "--plot", "data.png"]) == 0
+    assert Path("data.png").read_bytes().startswith(b"\x89PNG")
+    assert "data drawn into data.png" in capsys.readouterr().out
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "data=xor", "--plot", "nowhere/data.png"]) == 2
+    assert "--plot must name a file that can be written, but got nowhere/data.png" in capsys.readouterr().err
+
+
 def test_show_of_a_bad_spec(capsys: Any) -> None:
     assert main(["show", "activation=gleu"]) == 2
     assert "did you mean 'gelu'" in capsys.readouterr().err
