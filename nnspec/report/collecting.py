@@ -141,8 +141,8 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str], most_curves: int = CURVE
     band = {}
     names = list(labels)
     for level in levels:
-        cells, epochs = _longest(specs, np.flatnonzero(codes == level))
-        names[level] += epochs
+        cells, longest = _longest(specs, np.flatnonzero(codes == level))
+        names[level] += longest
         band.update({index: (int(level), replicates) for index, replicates in _sample(specs, cells, most_curves)})
     chosen = set(evenly(len(group_labels), GROUPS))
     group = {index: int(code) for index, code in enumerate(group_codes) if code in chosen}
@@ -154,7 +154,7 @@ def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], st
     its label."""
     clocks = {int(i): (updates(specs[i]), -log_every(specs[i])) for i in cells}
     longest = max(clocks.values())
-    return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} epochs" if len(
+    return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} updates" if len(
         set(clocks.values())
     ) > 1 else ""
 

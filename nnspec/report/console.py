@@ -11,7 +11,7 @@ from nnspec.architecture import architecture, rows
 from nnspec.diagnostics import VERDICTS, estimates
 from nnspec.duration import batch_size, updates_a_pass
 from nnspec.problem import own_rows, rows_of
-from nnspec.results.arrays import WILSON, Interval, Results, quantity, result_lines, verdict_text
+from nnspec.results.arrays import WILSON, Interval, Results, quantity, result_lines, unit_of, verdict_text
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
@@ -121,7 +121,7 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     result = cell.result
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON
-    loss, solved = result_lines(result.final_loss, result.solved, result.solved_at, limits, how)
+    loss, solved = result_lines(result.final_loss, result.solved, result.solved_at, limits, how, unit_of(result.spec))
     table = outputs_table(result)
     lines = [*([table, ""] if table else []), loss]
     if result.final_test_loss is not None:

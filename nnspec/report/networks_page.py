@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nnspec.analysis.draw import MOST_PANELS, png
+from nnspec.analysis.fit_figures import Fit, plot_fit
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
 from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
 from nnspec.analysis.row_figures import RowOutcomes, confusion_info, plot_confusion, wrong_rows
@@ -31,6 +32,15 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
     title = "Decision surfaces" if classes else "Outputs over the inputs"
     return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
+
+
+def fit_section(info: Fit) -> Section:
+    """What networks say over their only input, beside the rows."""
+    ends = (
+        f"median output {info.median[0]:.3g} at input {info.xs[0]:.3g} and {info.median[-1]:.3g} at {info.xs[-1]:.3g}"
+    )
+    alt = f"Output of {info.networks} networks over the input: {ends}."
+    return Section("Output over the input", "", png(plot_fit(info)), alt, name="fit")
 
 
 def lines_section(lines: Sequence[UnitLines]) -> Section:

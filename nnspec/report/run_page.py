@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnspec.analysis.draw import png
+from nnspec.analysis.fit_figures import Fit
 from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
 from nnspec.analysis.plane_figures import UnitLines
 from nnspec.analysis.row_figures import RowOutcomes
@@ -26,6 +27,7 @@ from nnspec.analysis.tables import failures, percent, with_interval
 from nnspec.duration import tolerance
 from nnspec.report.networks_page import (
     activations_section,
+    fit_section,
     lines_section,
     rows_sections,
     surfaces_section,
@@ -48,6 +50,7 @@ def run_report(
     *,
     gradient_steps: ArrayLike | None = None,
     rows: Sequence[RowOutcomes] = (),
+    fit: Fit | None = None,
     notes: Sequence[str] = (),
     command: str = "",
     spec_yaml: str = "",
@@ -61,12 +64,14 @@ def run_report(
         gradient_norms: layer -> [r, t], at ``gradient_steps`` [t], by default ``result.steps``.
         histograms: layer -> moment -> values; see ``histograms_info``.
         rows: what its networks say of the rows of each part of the data.
+        fit: what its networks say over their only input.
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
     """
     table = table_of(result)
     sections = [
         *_outcome(table, result.verdict is not None, notes),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
+        *([fit_section(fit)] if fit else []),
         *rows_sections(rows),
         *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
     ]

@@ -18,8 +18,8 @@ from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import Shown, activation_curves, first_lines, on_the_plane, row_outcomes, surfaces
-from nnspec.results.arrays import Results
+from nnspec.report.showing import Shown, activation_curves, first_lines, fit, on_the_plane, row_outcomes, surfaces
+from nnspec.results.arrays import Results, unit_of
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC
@@ -76,6 +76,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         activation_curves([cell.spec], MOST_ACTIVATIONS),
         gradient_steps=list(moments(cell.result)),
         rows=row_outcomes(cell.spec, _first(cell.result.final)),
+        fit=fit(cell.spec, _first(cell.result.final)),
         notes=estimate_notes([cell.spec]),
         command=f"python run.py spec={SPEC}",
         spec_yaml=store.artifact(run_id, SPEC).decode(),
@@ -105,7 +106,7 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     for word, row in chosen:
         name = f"{word}, seed {int(cell.result.seeds[row])}, " if len(cell.result.seeds) > 1 else ""
         networks = [{key: tensor[row] for key, tensor in over_time[step].items()} for step in steps]
-        found += surfaces(cell.spec, networks, [f"{name}epoch {step}" for step in steps])
+        found += surfaces(cell.spec, networks, [f"{name}{unit_of(cell.spec)} {step}" for step in steps])
     return found
 
 

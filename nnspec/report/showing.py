@@ -19,6 +19,7 @@ from nnspec.specs import Member, RunSpec
 from nnspec.torch_maths import XP as TORCH
 
 if TYPE_CHECKING:
+    from nnspec.analysis.fit_figures import Fit
     from nnspec.analysis.layer_figures import ActivationCurve
     from nnspec.analysis.plane_figures import UnitLines
 
@@ -26,6 +27,7 @@ Weights = Mapping[str, np.ndarray]
 XP = NumpyMaths()
 GRID = 41  # values of each input: data rows lie on it, for the margin is half of their span
 MOST_ROWS = 10_000  # of a data set that a report passes through its networks
+PLACES = 201  # of the only input at which outputs are drawn
 REACH = 4.0  # of the activations' figure
 
 
@@ -123,6 +125,22 @@ def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) 
         {"label": label, "p": one.reshape(GRID, GRID), "wrong": missed, **plane}
         for label, one, missed in zip(labels, p, wrong, strict=True)
     ]
+
+
+def fit(spec: RunSpec, weights: Weights) -> Fit | None:
+    """The first output of networks with tensors [m, ...] over their only input, with the data's rows; None unless they
+    learn a number from one input."""
+    from nnspec.analysis.fit_figures import fit_info
+
+    if architecture(spec).inputs != 1 or not learns_numbers(spec):
+        return None
+    problem = Problem.of(spec)
+    rows = [
+        (inputs[:, 0], targets[:, 0])
+        for inputs, targets in ((problem.inputs, problem.targets), (problem.test_inputs, problem.test_targets))
+    ]
+    xs = np.linspace(problem.inputs.min(), problem.inputs.max(), PLACES)
+    return fit_info(xs, outputs(stacked(spec), weights, xs[:, None])[..., 0], rows[0], rows[1])
 
 
 def unit_lines(shown: Shown) -> UnitLines | None:

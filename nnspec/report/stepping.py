@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nnspec.duration import tolerance
 from nnspec.report.collecting import evenly
 from nnspec.report.showing import on_the_plane, surfaces
+from nnspec.results.arrays import unit_of
 from nnspec.results.events import TrainedCell
 from nnspec.tracking.artifacts import Files
 
@@ -41,7 +42,7 @@ def snapshot_images(cell: TrainedCell, timestamp: int) -> Mapping[str, bytes]:
     def infos() -> list[Surface]:
         from nnspec.analysis.plane_figures import surfaces_info
 
-        labels = [f"epoch {step}, seed {int(result.seeds[0])}" for step in steps]
+        labels = [f"{unit_of(cell.spec)} {step}, seed {int(result.seeds[0])}" for step in steps]
         return surfaces_info(surfaces(cell.spec, first, labels), tolerance(cell.spec))
 
     @lru_cache(maxsize=1)  # a picture has two names, one after the other

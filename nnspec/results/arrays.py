@@ -159,12 +159,15 @@ class Results:
 
     def __repr__(self) -> str:
         networks, rows = len(self.seeds), len(self.steps)
+        unit = unit_of(self.spec)
         head = (
             f"{networks} network{'s' * (networks != 1)} of seed {self.seeds[0]} on, {rows} rows of history up to "
-            f"epoch {self.steps[-1]}"
+            f"{unit} {self.steps[-1]}"
         )
         ended = self.solved_at is not None
-        return "\n".join([head, *(result_lines(self.final_loss, self.solved, self.solved_at) if ended else [])])
+        return "\n".join(
+            [head, *(result_lines(self.final_loss, self.solved, self.solved_at, unit=unit) if ended else [])]
+        )
 
 
 def concatenate(parts: Sequence[Results], axis: str = "network") -> Results:
@@ -236,11 +239,21 @@ def _together(name: str, values: Sequence[Any], change: Callable[[Sequence[np.nd
 
 
 def result_lines(
-    final_loss: np.ndarray, solved: np.ndarray, solved_at: np.ndarray, limits: Limits | None = None, how: str = WILSON
+    final_loss: np.ndarray,
+    solved: np.ndarray,
+    solved_at: np.ndarray,
+    limits: Limits | None = None,
+    how: str = WILSON,
+    unit: str = "epoch",
 ) -> list[str]:
     """What became of networks, in two lines; arrays [m]. The limits of the solve rate are Wilson's unless others are
-    given."""
-    return [f"final loss  {quantity(final_loss)}", f"solved      {solved_text(solved, solved_at, limits, how)}"]
+    given; ``unit`` is what ``solved_at`` counts, see ``unit_of``."""
+    return [f"final loss  {quantity(final_loss)}", f"solved      {solved_text(solved, solved_at, limits, how, unit)}"]
+
+
+def unit_of(spec: RunSpec) -> str:
+    """What the updates of a spec are called: epochs where each is a pass over all rows."""
+    return "epoch" if spec.train.batch_size is None else "update"
 
 
 def quantity(values: np.ndarray) -> str:
@@ -251,13 +264,19 @@ def quantity(values: np.ndarray) -> str:
     return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
 
 
-def solved_text(solved: np.ndarray, solved_at: np.ndarray, limits: Limits | None = None, how: str = WILSON) -> str:
-    """How many networks are solved, with the interval, and after how many updates."""
+def solved_text(
+    solved: np.ndarray,
+    solved_at: np.ndarray,
+    limits: Limits | None = None,
+    how: str = WILSON,
+    unit: str = "epoch",
+) -> str:
+    """How many networks are solved, with the interval, and after how many updates, called ``unit``."""
     if len(solved) == 1:
-        return f"yes, from epoch {solved_at[0]:g}" if solved[0] else "no"
+        return f"yes, from {unit} {solved_at[0]:g}" if solved[0] else "no"
     low, high = limits or wilson_interval(int(solved.sum()), len(solved))
     text = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] ({how})"
-    return f"{text}, from epoch {np.median(solved_at[solved]):g} (median)" if solved.any() else text
+    return f"{text}, from {unit} {np.median(solved_at[solved]):g} (median)" if solved.any() else text
 
 
 def verdict_text(verdict: np.ndarray) -> str:

@@ -107,7 +107,7 @@ def test_memory_is_bounded_whatever_the_number_of_cells(spec_of, cells):
 def test_levels_of_several_lengths_show_the_longest(spec_of):
     specs = [spec_of(activation=a, train={"epochs": e}) for a in ("relu", "tanh", "gelu") for e in (20, 50)]
     found = plan(specs, ["activation.name", "train.epochs"])
-    assert list(found.bands) == ["relu, 50 epochs", "tanh, 50 epochs", "gelu, 50 epochs"]
+    assert list(found.bands) == ["relu, 50 updates", "tanh, 50 updates", "gelu, 50 updates"]
     assert sorted(found.band) == [1, 3, 5]
 
 

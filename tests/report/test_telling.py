@@ -8,12 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from nnspec.analysis.draw import png
+from nnspec.analysis.fit_figures import plot_fit
 from nnspec.diagnostics import Group, diagnose, estimate_notes
 from nnspec.errors import SpecError
 from nnspec.execute.judge import judge
 from nnspec.problem import Problem
 from nnspec.report.console import single_result
-from nnspec.report.showing import plane_data, surfaces
+from nnspec.report.showing import fit, plane_data, surfaces
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec
@@ -120,3 +122,23 @@ def test_standardised_numbers_are_reached_or_not(spec_of: SpecOf) -> None:
 def test_a_perceptron_is_told_its_own_remedy(spec_of: SpecOf) -> None:
     with pytest.raises(SpecError, match=r"^activation\.name must reach .*; try activation=identity$"):
         spec_of(data=SINE, loss="mse", model="perceptron", activation="sigmoid")
+
+
+def test_a_curve_is_drawn_of_one_input(spec_of: SpecOf) -> None:
+    spec = spec_of(data={**SINE, "test_fraction": 0.2}, **NUMBERS, train={"epochs": 5}, replicates=3)
+    result = trained(spec)
+    found = fit(spec, result.final)
+    assert found is not None
+    problem = Problem.of(spec)
+    np.testing.assert_array_equal(found.training[0], problem.inputs[:, 0])
+    np.testing.assert_array_equal(found.test[1], problem.test_targets[:, 0])
+    row = int(np.argmin(problem.inputs))  # the first place is the smallest input
+    said = np.sort(result.outputs[:, row, 0])
+    # outputs are of float32 networks, the curve is of the same weights in float64
+    np.testing.assert_allclose([found.low[0], found.median[0], found.high[0]], said, rtol=1e-5, atol=1e-6)
+    assert png(plot_fit(found)).startswith(b"\x89PNG")
+
+
+def test_no_curve_is_drawn_of_classes_or_of_two_inputs(spec_of: SpecOf) -> None:
+    spec = spec_of()
+    assert fit(spec, trained(spec).final) is None

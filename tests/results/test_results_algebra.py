@@ -33,6 +33,7 @@ def result(spec_of: Callable[..., RunSpec]) -> Results:
         right=rng.random((NETWORKS, STEPS)) < 0.5,
         test_loss=rng.random((NETWORKS, STEPS)),
         test_accuracy=rng.random((NETWORKS, STEPS)),
+        errors=rng.integers(0, 5, (NETWORKS, STEPS)),
         outputs=rng.random((NETWORKS, ROWS, OUTPUTS)),
         solved_at=np.arange(NETWORKS),
         nonfinite_at=-np.arange(NETWORKS),
