@@ -57,7 +57,7 @@ class Work:
 def works(quick: bool, folder: Path) -> list[Work]:
     """All lines; with ``quick`` fewer epochs where these only repeat, and fewer networks."""
     passes, updates, epochs = (1, 20, 4) if quick else (5, 200, 10)
-    many, sixty_five = (100, 16384) if quick else (1000, 65536)
+    many, sixty_five = (100, 4096) if quick else (1000, 65536)
     found = [
         Work("xor 2-4-1", [*XOR, "train.epochs=1000"], 1, ONE),
         Work(
