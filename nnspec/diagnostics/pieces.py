@@ -26,19 +26,21 @@ Tensor = torch.Tensor
 def probe_in_pieces(rows: Rows, final: Tensor, initial: Tensor, limits: Thresholds) -> tuple[Probes, Probes]:
     """The probes of networks with weights [m, P] at the end of training, and at its start."""
     sample = rows.sample()
-    ends = [_end(rows, sample, rows.network(flat), limits) for flat in final]
-    starts = [_estimated(rows, sample, rows.network(flat), limits) for flat in initial]
+    ends, starts = [], []
+    for last, first in zip(final, initial, strict=True):
+        trained = rows.network(last)
+        end, start = _estimated(rows, sample, torch.cat([trained, rows.network(first)]), limits)
+        ends.append(end | _summed(rows, trained))
+        starts.append(start)
     return _together(ends), _together(starts)
 
 
-def _end(rows: Rows, sample: Problem, flat: Tensor, limits: Thresholds) -> dict[str, float]:
-    return _estimated(rows, sample, flat, limits) | _summed(rows, flat)
-
-
-def _estimated(rows: Rows, sample: Problem, flat: Tensor, limits: Thresholds) -> dict[str, float]:
-    """Everything from the sample; counts of rows are scaled up."""
-    found = {name: float(value[0]) for name, value in measured(sample, flat, limits).items()}
-    found["dead_rows"] *= rows.extent.rows / rows.extent.sample
+def _estimated(rows: Rows, sample: Problem, both: Tensor, limits: Thresholds) -> list[dict[str, float]]:
+    """Everything from the sample, of a network's last and first weights [2, P]; counts of rows are scaled up."""
+    measures = measured(sample, both, limits)
+    found = [{name: float(value[moment]) for name, value in measures.items()} for moment in range(2)]
+    for one in found:
+        one["dead_rows"] *= rows.extent.rows / rows.extent.sample
     return found
 
 

@@ -202,9 +202,8 @@ class _Pool(Iterator[Event]):
             return
         if self.waiting:
             self.busy[connection] = (process, self.waiting.pop())
-        else:
+        else:  # that it ends is not waited for
             connection.close()
-            process.join()
 
 
 def _end(busy: dict[Connection, tuple[Any, int]]) -> None:

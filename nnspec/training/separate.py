@@ -8,6 +8,8 @@ network touches another.
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -33,7 +35,7 @@ from nnspec.training.tracing import trace_update
 
 AHEAD = 256  # updates for which coefficients are computed at a time, from a multiple of it on
 SPAN = 3e9  # multiplications of a network in one call: some tenths of a second, for nothing interrupts it
-ORDER = 0x0DE5  # with a network's seed, the seed of its orders of rows
+ORDER = 0x0DE5  # keeps the seeds of orders of rows apart from those of weights
 
 
 @dataclass(frozen=True)
@@ -330,7 +332,9 @@ class Separate:
 
 def order_of_rows(seed: int, number: int, rows: int) -> np.ndarray:
     """The order in which the network of a seed sees its rows in pass ``number``, from 0: int32, [rows]."""
-    return np.random.default_rng([seed, ORDER, number]).permutation(rows).astype(np.int32)
+    # of a seed torch's generator reads 32 bits: a checksum mixes both numbers, and no two seeds share a pass's order
+    drawn = torch.Generator().manual_seed(zlib.crc32(struct.pack("<QQ", seed, number), ORDER))
+    return torch.randperm(rows, generator=drawn, dtype=torch.int32).numpy()
 
 
 def address(array: np.ndarray) -> int:
