@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig
@@ -11,6 +12,7 @@ from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
 from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.compose.folders import conf_dir
 from nnspec.compose.said import refuse_choices
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
@@ -28,14 +30,27 @@ def spec(overrides: Sequence[str] = ()) -> RunSpec:
 
 def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> tuple[RunSpec, Settings]:
     """The checked spec and the settings that overrides state."""
-    composer = composer or Composer()
+    composer = composer or _composer(_stamps())
     lines = with_archived(overrides)
     try:
-        config = composer.mapping(lines)
+        config = composer.resolved(composer.container(lines))
     except COMPOSE_ERRORS as error:
         raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
     refuse_choices(composer, lines)
     return checked_config(config)
+
+
+@lru_cache(maxsize=1)
+def _composer(stamps: tuple[object, ...]) -> Composer:
+    """A composer that keeps what it has composed, as long as nobody changes a config."""
+    return Composer()
+
+
+def _stamps() -> tuple[object, ...]:
+    """What tells that a config has been changed."""
+    folder = conf_dir()
+    files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml"), *folder.glob("*/*/*.yaml")]
+    return tuple((str(file), (known := file.stat()).st_mtime_ns, known.st_size) for file in sorted(files))
 
 
 def checked_config(config: Mapping[str, object]) -> tuple[RunSpec, Settings]:

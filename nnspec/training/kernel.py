@@ -24,13 +24,14 @@ from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 from nnspec.training.graph import LIBRARY, Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
 from nnspec.training.instructions import Code, Lanes, functions_at_hand, product_function, target
-from nnspec.training.stacking import blocks
+from nnspec.training.stacking import Block, blocks
 
 SCALAR: Any = GraphMaths()
 ROWS: Any = RowMaths()
 I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 POINTER = ir.PointerType()
 LINE = 64  # bytes of a line of the cache: where arrays begin
+NARROW = 16  # outputs of a layer, see ``narrow``
 TOGETHER = 8  # vectors that an activation is evaluated on at a time
 STATISTICS = 3  # numbers that passes over rows sum up: the loss, rows that are right, and 0 or not-a-number
 LANES = {"float32": 16, "float64": 8}
@@ -182,6 +183,8 @@ class KernelWriter:
             self.arrays.add(f"x{number}", (layer.fan_in + 1) * rows)
             self.arrays.add(f"z{number}", layer.fan_out * rows)
             self.arrays.add(f"dz{number}", layer.fan_out * rows)
+            if narrow(layer):
+                self.arrays.add(f"turned{number}", (layer.fan_in + 1) * layer.fan_out)
         for name in ("y", "p"):
             self.arrays.add(name, self.problem.shape.outputs * rows)
 
@@ -318,11 +321,24 @@ class KernelWriter:
         fan_in, fan_out = layer.fan_in + 1, layer.fan_out
         dz = self._array(f"dz{number}")
         x = (self._array(f"x{number}"), number == 0, fan_in if number == 0 else rows)
-        self._product(self._weights(number, "gradients"), (fan_out, fan_in, rows), (dz, True, rows), x, beta)
+        if narrow(layer):
+            left = (x[0], not x[1], x[2])
+            self._product(self._array(f"turned{number}"), (fan_in, fan_out, rows), left, (dz, False, rows), beta)
+        else:
+            self._product(self._weights(number, "gradients"), (fan_out, fan_in, rows), (dz, True, rows), x, beta)
         if number:
             zero = self._constant(self.lanes.scalar(0))
             below, sizes = self._array(f"dz{number - 1}"), (rows, layer.fan_in, fan_out)
             self._product(below, sizes, (dz, False, rows), (self._weights(number), False, fan_out), zero)
+
+    def _turn(self) -> None:
+        """Put gradients that were made with the longer side first in their place."""
+        for number, layer in enumerate(self.layers):
+            if narrow(layer):
+                turned, gradients = self._array(f"turned{number}"), self._weights(number, "gradients")
+                with self._loop(0, layer.fan_in + 1) as i, self._loop(0, layer.fan_out) as o:
+                    value = self._read(turned, self.make.add(self.make.mul(o, I64(layer.fan_in + 1)), i))
+                    self._write(value, gradients, self.make.add(self.make.mul(i, I64(layer.fan_out)), o))
 
     # -- formulas -------------------------------------------------------------------------------------------------
 
@@ -478,6 +494,7 @@ class KernelWriter:
     def _write_step(self) -> None:
         """``step(table, number)``: update ``number`` of a call, from 0, by the optimizer's rule."""
         with self._body(self.step) as (update,):
+            self._turn()
             factor = self._clipping() if self.shape.clip else None
             places = {
                 key: self.make.add(self.make.mul(update, I64(len(self.moving))), I64(place))
@@ -600,6 +617,12 @@ class KernelWriter:
         with make.if_then(ended):
             self._write(made, given["stopped"], 0)
             make.ret_void()
+
+
+def narrow(layer: Block) -> bool:
+    """Whether the product of a layer's gradient is made with its inputs first: BLAS takes twice as long over few rows
+    of many columns as over the reverse."""
+    return layer.fan_out < NARROW <= layer.fan_in
 
 
 def numbers_of(results: Sequence[Traced]) -> set[Key]:
