@@ -79,7 +79,7 @@ def test_config_states_the_defaults_of_its_params(section: str, params: tuple[Pa
 def test_default_is_the_textbook_exercise() -> None:
     found = spec()
     names = [getattr(found, group).name for group in REGISTRIES]
-    assert names == ["mlp", "relu", "kaiming_uniform", "adam", "bce", "xor"]
+    assert names == ["mlp", "relu", "kaiming_uniform", "adam", "bce", "xor", "constant"]
     assert (found.model["hidden"], found.model["output"], found.init["bias"]) == ((4,), "sigmoid", "zeros")
     assert (found.optimizer["lr"], found.train.epochs, found.replicates) == (0.1, 1000, 1)
 

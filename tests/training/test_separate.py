@@ -17,6 +17,7 @@ from nnspec.builder import build
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, updates
 from nnspec.problem import Problem
+from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import is_separate
@@ -319,3 +320,19 @@ def test_loss_and_accuracy_of_the_test_part_by_hand(split: str, spec_of: SpecOf,
     np.testing.assert_array_equal(trained.final_test_loss, trained.test_loss[:, -1])
     np.testing.assert_array_equal(trained.final_test_accuracy, trained.test_accuracy[:, -1])
     assert np.ptp(trained.test_loss) > 0.1  # it is no constant
+
+
+@pytest.mark.parametrize("data", [{"name": "and"}, {"name": "xor"}, {"name": "moons", "rows": 40}], ids=str)
+def test_the_perceptrons_rule_is_that_of_the_reference(data: dict[str, Any], spec_of: SpecOf, train: Train) -> None:
+    """Errors pass by pass and weights, by NumPy row by row; the first pass without an error is where it is solved."""
+    fields = {"model": {"name": "perceptron"}, "optimizer": "perceptron_rule", "loss": "mse", "dtype": "float64"}
+    spec = spec_of(data=data, init="normal", seed=3, replicates=2, train={"epochs": 15, "log_every": 4}, **fields)
+    result = train(spec)
+    for number in range(2):
+        errors, weights = train_by_rows(spec, {name: tensor[number] for name, tensor in result.initial.items()})
+        assert result.errors[number].tolist() == list(errors)
+        for name, tensor in weights.items():
+            np.testing.assert_allclose(result.final[name][number], tensor, rtol=1e-12)
+        first = next((passed for passed, wrong in enumerate(errors) if not wrong), NEVER)
+        assert result.solved_at[number] == first
+    assert (result.solved_at > NEVER).all() == (data["name"] == "and")
