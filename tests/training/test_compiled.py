@@ -290,7 +290,7 @@ def test_a_formula_of_rows_is_that_of_torch_to_the_last_bit(name: str, columns: 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*LIBRARY, "tanh written out"])
 def test_a_function_without_torchs_library_is_right_to_its_last_digits(name: str, dtype: str) -> None:
-    """C's functions where torch has none, and what kernels write out: SciPy and NumPy in double precision tell the value.
+    """C's functions where torch has none, and what kernels write out: SciPy and NumPy tell the value, in float64.
     Four units in the last place: C's libraries promise one to two, NumPy's one more."""
     name, _, written = name.partition(" ")
     functions = {**dict.fromkeys(LIBRARY, ONE_BY_ONE), **({name: WRITTEN_OUT} if written else {})}
