@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,15 +31,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training one or several specs gave: ``results`` has the arrays of each, ``table`` one row a network.
+    """What training one or several specs gave: ``results`` has the arrays of each, ``table`` one row a network,
+    made of the ``outcome`` when it is first asked for.
 
     ``run_ids`` are the MLflow runs of the specs, empty without tracking. It prints as what became of the networks; a
     notebook shows solve rates and the main figure.
     """
 
     results: tuple[Results, ...]
-    table: pd.DataFrame
+    outcome: Outcome
     run_ids: tuple[str, ...] = ()
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a network: its seed, the fields that vary, how it ended and what diagnosis measured."""
+        return self.outcome.table()
 
     @property
     def verdicts(self) -> tuple[np.ndarray, ...]:
@@ -104,7 +111,7 @@ def train(
     _complain(outcome, len(cells))
     results = tuple(outcome.cells[index].result for index in range(len(cells)))
     ids = tuple(outcome.run_ids[index] for index in range(len(cells))) if tracking else ()
-    return TrainResult(results, outcome.table(), ids)
+    return TrainResult(results, outcome, ids)
 
 
 def _complain(outcome: Outcome, cells: int) -> None:

@@ -32,12 +32,23 @@ def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> 
     """The checked spec and the settings that overrides state."""
     composer = composer or _composer(_stamps())
     lines = with_archived(overrides)
+    container = _container(composer, tuple(lines))
     try:
-        config = composer.resolved(composer.container(lines))
+        config = composer.resolved(container)
+    except COMPOSE_ERRORS as error:
+        raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
+    return checked_config(config)
+
+
+@lru_cache(maxsize=1000)
+def _container(composer: Composer, lines: tuple[str, ...]) -> dict[str, Any]:
+    """What overrides compose to, interpolations as they are written, once they are known to say what is meant."""
+    try:
+        container = composer.container(lines)
     except COMPOSE_ERRORS as error:
         raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
     refuse_choices(composer, lines)
-    return checked_config(config)
+    return container
 
 
 @lru_cache(maxsize=1)

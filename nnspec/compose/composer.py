@@ -21,7 +21,6 @@ from nnspec.compose.loader import loader
 
 keep_asserts(overrides_visitor)
 CONFIG = "config"
-KEPT = 10_000  # compositions
 # What Hydra and OmegaConf raise on bad input; ValueError and the like come out of Hydra's grammar and defaults list.
 COMPOSE_ERRORS = (
     HydraException,
@@ -90,8 +89,6 @@ class Composer:
         be changed."""
         lines = tuple(overrides)
         if lines not in self._containers:
-            if len(self._containers) == KEPT:
-                self._containers.clear()
             self._containers[lines] = plain(self.config(overrides), resolve=False)
         return self._containers[lines]
 

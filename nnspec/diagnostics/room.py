@@ -15,8 +15,8 @@ from nnspec.specs import RunSpec
 EXACT_ROWS, EXACT_WORK = 4096, 2**18
 SAMPLE = 128  # rows from which is estimated what is only told, and the curvature
 # The one pass over all rows may cost some tenth of the training. A row costs it two or three times what it costs the
-# trainer (see benchmarks/README.md), so it looks at a twentieth of the rows trained on.
-SHARE = 20
+# trainer (see benchmarks/README.md), so it looks at a fortieth of the rows trained on.
+SHARE = 40
 # steps of Lanczos on the sample: half of those at exact sizes, for they only propose directions; and, with many
 # weights, as many as keep the basis within so many numbers, but not fewer than eight
 STEPS, BASIS, FEWEST = 30, 2**23, 8

@@ -127,6 +127,7 @@ class Kernel:
     moving: tuple[Key, ...]
     ones: tuple[slice, ...]  # of the working memory, to be filled with 1
     work: int
+    places: Mapping[str, int]  # of the arguments in the table
     parameters: int  # of a network, filled up to whole vectors
     keeps: Any  # the code lives as long as this
 
@@ -659,6 +660,7 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         writer.moving,
         writer.ones,
         writer.arrays.size,
+        {name: place for place, name in enumerate(writer.arguments)},
         writer.padded,
         engine,
     )

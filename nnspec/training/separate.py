@@ -69,13 +69,17 @@ class Network:
     solved: np.ndarray  # [1] updates made when it was first solved, or ``LATE``
     stopped: np.ndarray  # [1] updates made when it ended before its time, or ``LATE``
     held: list[np.ndarray]  # what the table points at
+    at: int = 0  # where the table is
     best: float = math.inf  # the lowest loss at a look, and the updates made then
     best_at: int = 0
     orders: dict[int, np.ndarray] = field(default_factory=dict)  # of rows, by the number of the pass
 
+    def __post_init__(self) -> None:
+        self.at = address(self.table)
+
     def point(self, name: str, array: np.ndarray) -> None:
         """Have the kernel find an array."""
-        self.table[self.kernel.arguments.index(name)] = address(array)
+        self.table[self.kernel.places[name]] = address(array)
 
     @property
     def ended(self) -> bool:
@@ -170,7 +174,7 @@ class Separate:
                 if network.ended:
                     continue
                 self._point(network, part, batches, scales)
-                network.kernel.train(address(network.table), part.looks, part.count, part.step)
+                network.kernel.train(network.at, part.looks, part.count, part.step)
                 if row is not None and not looks:
                     self._note(number, row, part)
                 if network.ended:
@@ -193,7 +197,7 @@ class Separate:
                 for name, array in {"batches": batches, "scales": ones, "moving": nothing}.items():
                     network.point(name, array)
                 statistics[:] = 0
-                network.kernel.train(address(network.table), 1, count, 0)
+                network.kernel.train(network.at, 1, count, 0)
                 self.errors[number, passed] = wrong = count - int(statistics[1])
                 if not wrong:  # nothing has changed in it
                     network.solved[0] = min(network.solved[0], passed)
@@ -269,7 +273,7 @@ class Separate:
     def _evaluate(self, number: int, here: slice, outputs: np.ndarray | None = None) -> bool:
         """Write rows of the history by passes over all rows; whether all outputs are finite."""
         network, history, statistics = self.networks[number], self.history, self.common["statistics"]
-        table, rows = address(network.table), network.rows
+        table, rows = network.at, network.rows
         network.kernel.norms(table, address(self.common["norms"]))
         network.kernel.evaluate(
             table, address(rows.training), self.rows_count, None if outputs is None else address(outputs)
@@ -303,7 +307,7 @@ class Separate:
         outputs = np.empty((len(self.networks), self.rows_count, self.shape.outputs), self.kind)
         for number, network in enumerate(self.networks):
             if network.ended:
-                table, rows = address(network.table), address(network.rows.training)
+                table, rows = network.at, address(network.rows.training)
                 network.kernel.evaluate(table, rows, self.rows_count, address(outputs[number]))
                 continue
             if not self._evaluate(number, last, outputs[number]):
