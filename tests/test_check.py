@@ -360,14 +360,15 @@ def test_every_entry_checks_at_its_defaults(spec_of: SpecOf, group: str) -> None
             assert getattr(spec_of(**{group: entry.name}, **beside(group, entry)), group).name == entry.name
 
 
-def beside(group: str, entry: Any) -> dict[str, str]:
+def beside(group: str, entry: Any) -> dict[str, Any]:
     """What else must be said with an entry: a loss that fits a data set, a model that an optimizer trains."""
     if getattr(entry, "by_rows", False):
         return {"model": "perceptron", "loss": "mse"}
     if group != "data" or entry.boolean:
         return {}
     held = entry.size({param.name: param.default for param in entry.params})
-    return {"loss": "cross_entropy" if held.classes else "mse"}
+    numbers = {"loss": "mse", "model": {"name": "mlp", "output": "identity"}}
+    return {"loss": "cross_entropy"} if held.classes else numbers
 
 
 @pytest.mark.parametrize(

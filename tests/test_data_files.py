@@ -111,11 +111,12 @@ def test_parquet_takes_texts_categories_and_truth_values() -> None:
 def test_the_loss_decides_what_a_number_is(spec_of: SpecOf) -> None:
     path = written("a,b,y\n1,2,10\n3,4,20\n5,6,30\n")
     data = {"name": "csv", "path": path, "target": "y"}
-    numbers = Problem.of(checked(spec_of(loss="mse", data=data)))
+    model = {"name": "mlp", "output": "identity"}  # whose outputs can be 30
+    numbers = Problem.of(checked(spec_of(loss="mse", data=data, model=model)))
     classes = Problem.of(checked(spec_of(loss="cross_entropy", data=data)))
     assert numbers.targets.tolist() == [[10], [20], [30]]
     assert classes.targets.tolist() == np.eye(3).tolist()
-    several = Problem.of(checked(spec_of(loss="huber", data={**data, "target": ["y", "b"]})))
+    several = Problem.of(checked(spec_of(loss="huber", data={**data, "target": ["y", "b"]}, model=model)))
     assert (several.inputs.tolist(), several.targets.tolist()) == ([[1], [3], [5]], [[10, 2], [20, 4], [30, 6]])
     with pytest.raises(SpecError, match="several targets are numbers"):
         spec_of(loss="cross_entropy", data={**data, "target": ["y", "b"]})

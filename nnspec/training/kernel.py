@@ -12,6 +12,8 @@ first, [n, i + 1].
 from __future__ import annotations
 
 import ctypes
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,12 +87,14 @@ def trace_row(problem: Problem, update: Sequence[Traced], by_rows: bool) -> Form
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a kernel: ``rows`` of a block and of the largest batch, ``data`` rows of which a batch's are taken.
+    """The sizes of a kernel: ``rows`` of a block of a batch, ``looked`` of a block where the network is only looked at,
+    and the ``batch``.
 
     ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch;
     ``by_rows`` that updates go by an error's rule, and that statistics sum up over all updates of a call."""
 
     rows: int
+    looked: int
     batch: int
     watched: bool
     clip: float = 0.0
@@ -147,7 +151,7 @@ class KernelWriter:
     def __init__(self, spec: RunSpec, problem: Problem, shape: Shape, formulas: Formulas, lanes: Lanes):
         self.spec, self.problem, self.shape, self.formulas, self.lanes = spec, problem, shape, formulas, lanes
         self.functions = functions_at_hand(lanes.dtype, lanes.count)
-        self.layers = blocks(problem.shape)
+        self.layers, self.rows = blocks(problem.shape), shape.rows
         self.module = ir.Module("nnspec")
         self.arrays = Arrays(lanes.bytes)
         self.slots = len(formulas.update) - 1
@@ -165,43 +169,54 @@ class KernelWriter:
         self._lay_out()
         self.constants: dict[Any, ir.GlobalVariable] = {}
         self.pass_ = self._function("pass", [I64, POINTER, I64, lanes.scalar])
+        self.look = self._function("look", [I64, POINTER, I64, lanes.scalar])
         self.back = self._function("back", [I64])
         self.step = self._function("step", [I64])
         self.norms = self._function("norms", [POINTER], "external")
-        self._write_pass()
+        self._write_pass(self.pass_)
         self._write_back()
         self._write_step()
         self._write_norms()
-        self._write_evaluate()
+        with self._for_looks():
+            self._write_pass(self.look)
+            self._write_evaluate()
         self._write_train()
 
     # -- memory ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         """The working memory: each layer's inputs, pre-activations and gradients, the targets and the outputs."""
-        rows = self.shape.rows
-        for number, layer in enumerate(self.layers):
-            self.arrays.add(f"x{number}", (layer.fan_in + 1) * rows)
-            self.arrays.add(f"z{number}", layer.fan_out * rows)
-            self.arrays.add(f"dz{number}", layer.fan_out * rows)
-            if narrow(layer):
-                self.arrays.add(f"turned{number}", (layer.fan_in + 1) * layer.fan_out)
-        for name in ("y", "p"):
-            self.arrays.add(name, self.problem.shape.outputs * rows)
+        for rows in {self.shape.rows, self.shape.looked}:
+            for number, layer in enumerate(self.layers):
+                self.arrays.add(f"x{number} {rows}", (layer.fan_in + 1) * rows)
+                self.arrays.add(f"z{number} {rows}", layer.fan_out * rows)
+                self.arrays.add(f"dz{number} {rows}", layer.fan_out * rows)
+                if narrow(layer):
+                    self.arrays.add(f"turned{number} {rows}", (layer.fan_in + 1) * layer.fan_out)
+            for name in ("y", "p"):
+                self.arrays.add(f"{name} {rows}", self.problem.shape.outputs * rows)
+
+    @contextmanager
+    def _for_looks(self) -> Iterator[None]:
+        """What is written inside passes over blocks of so many rows as looks do."""
+        self.rows = self.shape.looked
+        yield
+        self.rows = self.shape.rows
 
     @property
     def ones(self) -> tuple[slice, ...]:
         """Where in the working memory the inputs lie that are always 1."""
-        rows, found = self.shape.rows, []
-        for number, layer in enumerate(self.layers):
-            start = self.arrays.places[f"x{number}"]
+        found = []
+        sizes = {self.shape.rows, self.shape.looked}
+        for (number, layer), rows in itertools.product(enumerate(self.layers), sizes):
+            start = self.arrays.places[f"x{number} {rows}"]
             whole = (layer.fan_in + 1) * rows
             first = slice(start + layer.fan_in, start + whole, layer.fan_in + 1)
             found.append(slice(start + layer.fan_in * rows, start + whole) if number else first)
         return tuple(found)
 
     def _array(self, name: str) -> ir.Value:
-        return self._place(self.given["work"], self.arrays.places[name])
+        return self._place(self.given["work"], self.arrays.places[f"{name} {self.rows}"])
 
     def _place(self, base: ir.Value, number: ir.Value | int, kind: Any = None) -> ir.Value:
         """The address of a number behind ``base``."""
@@ -307,7 +322,7 @@ class KernelWriter:
 
     def _forward(self, number: int) -> None:
         """z = W' x of layer ``number``."""
-        layer, rows = self.layers[number], self.shape.rows
+        layer, rows = self.layers[number], self.rows
         fan_in, fan_out = layer.fan_in + 1, layer.fan_out
         x = (self._array(f"x{number}"), number == 0, fan_in if number == 0 else rows)
         zero = self._constant(self.lanes.scalar(0))
@@ -318,7 +333,7 @@ class KernelWriter:
     def _backward(self, number: int, beta: ir.Value) -> None:
         """The gradient of the weights of layer ``number``, added to ``beta`` times what is there, and of its inputs,
         which takes the place of the pre-activations' below."""
-        layer, rows = self.layers[number], self.shape.rows
+        layer, rows = self.layers[number], self.rows
         fan_in, fan_out = layer.fan_in + 1, layer.fan_out
         dz = self._array(f"dz{number}")
         x = (self._array(f"x{number}"), number == 0, fan_in if number == 0 else rows)
@@ -363,7 +378,7 @@ class KernelWriter:
                 )
 
         alone = traced(1)
-        vectors = layer.fan_out * self.shape.rows // self.lanes.count
+        vectors = layer.fan_out * math.gcd(self.shape.rows, self.shape.looked) // self.lanes.count
         calls = any(node.op in LIBRARY for node in reachable(alone.all()))
         return traced(next(count for count in (TOGETHER, 4, 2, 1) if vectors % count == 0)) if calls else alone
 
@@ -382,10 +397,10 @@ class KernelWriter:
 
     # -- functions ------------------------------------------------------------------------------------------------
 
-    def _write_pass(self) -> None:
-        """``pass(table, count, which, fresh, scale)``: a forward pass over ``count`` rows of a block, whose numbers are
-        ``which``; they are gathered unless they are there (``fresh`` is 0)."""
-        with self._body(self.pass_) as (count, which, fresh, scale):
+    def _write_pass(self, function: ir.Function) -> None:
+        """``function(table, count, which, fresh, scale)``: a forward pass over ``count`` rows of a block, whose numbers
+        are ``which``; they are gathered unless they are there (``fresh`` is 0)."""
+        with self._body(function) as (count, which, fresh, scale):
             with self.make.if_then(self.make.icmp_signed("!=", fresh, I64(0))):
                 self._gather(which, count)
             for number in range(len(self.layers)):
@@ -396,7 +411,7 @@ class KernelWriter:
 
     def _gather(self, which: ir.Value, count: ir.Value) -> None:
         """The inputs and targets of the rows ``which``."""
-        make, width, outputs, rows = self.make, self.layers[0].fan_in + 1, self.problem.shape.outputs, self.shape.rows
+        make, width, outputs, rows = self.make, self.layers[0].fan_in + 1, self.problem.shape.outputs, self.rows
         copy = self.module.declare_intrinsic("llvm.memcpy", [POINTER, POINTER, I64])
         x, y = self._array("x0"), self._array("y")
         with self._loop(0, count) as row:
@@ -412,7 +427,7 @@ class KernelWriter:
         """The activations of a layer, which are the inputs of the next."""
         z, h = self._array(f"z{number}"), self._array(f"x{number + 1}")
         value, lanes = self.hidden[number].value, self.lanes.count
-        with self._loop(0, self.layers[number].fan_out * self.shape.rows, len(value) * lanes) as first:
+        with self._loop(0, self.layers[number].fan_out * self.rows, len(value) * lanes) as first:
             at = lambda n: self.make.add(first, I64(n * lanes))  # noqa: E731
             leaves = {"z": lambda n: self._vector(z, at(n)), "learned": lambda _: self._learned(number)}
             for place, result in enumerate(self._instructions(leaves, value)):
@@ -420,7 +435,7 @@ class KernelWriter:
 
     def _score(self, count: ir.Value, scale: ir.Value) -> None:
         """Outputs, the gradient of the loss, and the statistics, which sum up."""
-        make, formulas, rows, outputs = self.make, self.formulas, self.shape.rows, self.problem.shape.outputs
+        make, formulas, rows, outputs = self.make, self.formulas, self.rows, self.problem.shape.outputs
         last = len(self.layers) - 1
         z, dz, y, p = (self._array(name) for name in (f"z{last}", f"dz{last}", "y", "p"))
         sums = [make.alloca(self.lanes.vector) for _ in range(STATISTICS)]
@@ -474,7 +489,7 @@ class KernelWriter:
             share = make.alloca(self.lanes.vector)
             make.store(ir.Constant(self.lanes.vector, None), share)
         together = len(behind.slope)
-        with self._loop(0, self.layers[number].fan_out * self.shape.rows, together * lanes) as first:
+        with self._loop(0, self.layers[number].fan_out * self.rows, together * lanes) as first:
             at = lambda n: make.add(first, I64(n * lanes))  # noqa: E731
             leaves = {
                 "z": lambda n: self._vector(z, at(n)),
@@ -555,19 +570,19 @@ class KernelWriter:
     @contextmanager
     def _blocks(self, which: ir.Value, count: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
         """The blocks of ``count`` rows: the first row, their numbers, how many they are."""
-        rows = self.shape.rows
+        rows = self.rows
         with self._loop(0, count, rows) as first:
             left = self.make.sub(count, first)
             yield first, self._place(which, first, I32), self._smaller(left, I64(rows))
 
     def _write_evaluate(self) -> None:
-        make, outputs, rows = self.make, self.problem.shape.outputs, self.shape.rows
+        make, outputs, rows = self.make, self.problem.shape.outputs, self.rows
         with self._body(self._function("evaluate", [POINTER, I64, POINTER], "external")) as (which, count, into):
             make = self.make
             self._clear()
             wanted = make.icmp_unsigned("!=", make.ptrtoint(into, I64), I64(0))
             with self._blocks(which, count) as (first, some, size):
-                make.call(self.pass_, [self.table, size, some, I64(1), self.lanes.scalar(0)])
+                make.call(self.look, [self.table, size, some, I64(1), self.lanes.scalar(0)])
                 with make.if_then(wanted), self._loop(0, size) as row, self._loop(0, outputs) as output:
                     value = self._read(self._array("p"), make.add(make.mul(output, I64(rows)), row))
                     self._write(value, into, make.add(make.mul(make.add(first, row), I64(outputs)), output))
@@ -594,7 +609,7 @@ class KernelWriter:
     def _fresh(self, update: ir.Value) -> ir.Value:
         """Whether rows have to be gathered: not where all rows are one block, which is there from the call's first
         update on."""
-        if not self.shape.watched or self.shape.batch > self.shape.rows:
+        if not self.shape.watched or self.shape.batch > self.rows:
             return I64(1)
         return self.make.zext(self.make.icmp_signed("==", update, I64(0)), I64)
 

@@ -74,10 +74,9 @@ def _values(spec: RunSpec) -> int:
     )
 
 
-def block_rows(spec: RunSpec) -> int:
-    """Rows that a kernel takes at a time: a batch, or equal parts of it, in whole vectors."""
-    batch = batch_size(spec)
-    even = -(-batch // -(-batch // MOST_ROWS))
+def block_rows(count: int) -> int:
+    """Of so many rows those that a kernel takes at a time: all, or equal parts of them, in whole vectors."""
+    even = -(-count // -(-count // MOST_ROWS))
     return -(-even // WHOLE) * WHOLE
 
 
@@ -100,7 +99,8 @@ def shared_bytes(spec: RunSpec) -> int:
     """What a process takes for all networks that it trains one after another: the data, and a kernel's memory."""
     shape = architecture(spec)
     values = sum(2 * layer.fan_out + layer.fan_in + 1 for layer in shape.dense) + 2 * shape.outputs
-    return _data_bytes(spec) + item_bytes(spec) * (block_rows(spec) * values + 2 * shape.parameters)
+    held = block_rows(batch_size(spec)) + block_rows(rows(spec.data))
+    return _data_bytes(spec) + item_bytes(spec) * (held * values + 2 * shape.parameters)
 
 
 def _data_bytes(spec: RunSpec) -> int:

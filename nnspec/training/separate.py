@@ -451,6 +451,7 @@ def kernel_of(spec: RunSpec, problem: Problem) -> Kernel:
         size = batch_size(spec)
         by_rows = OPTIMIZERS[spec.optimizer.name].by_rows
         watched = size == len(problem.inputs) and not by_rows
-        shape = Shape(WHOLE if by_rows else block_rows(spec), size, watched, spec.train.clip_norm, by_rows)
+        rows = WHOLE if by_rows else block_rows(size)
+        shape = Shape(rows, block_rows(len(problem.inputs)), size, watched, spec.train.clip_norm, by_rows)
         KERNELS[key] = build_kernel(spec, problem, shape, update)
     return KERNELS[key]

@@ -107,9 +107,9 @@ def test_a_sample_estimates_and_says_so(spec_of):
         np.testing.assert_allclose(found.numbers[name], ends.numbers[name], rtol=0.2, atol=0.02, err_msg=name)
 
 
-def test_short_trainings_look_at_a_twentieth_of_what_they_trained_on(spec_of):
+def test_short_trainings_look_at_a_fortieth_of_what_they_trained_on(spec_of):
     shape = Problem.of(parity(spec_of)).shape
-    assert Extent.of(shape, 100_000, 3).looked == 15_000
+    assert Extent.of(shape, 100_000, 3).looked == 7_500
     assert Extent.of(shape, 100_000, 20).looked == 100_000
     assert Extent.of(shape, 100_000, 1_000_000).looked == 100_000
     words = Extent.of(shape, 100_000, 3).estimates()

@@ -35,7 +35,7 @@ WIDE = {"model": {"name": "mlp", "hidden": [512, 512]}, "replicates": 64, "train
 TOO_LARGE: list[dict[str, Any]] = [  # for 100 MiB
     WIDE,
     {"model": {"name": "mlp", "hidden": [30000, 30000]}},
-    {"data": {"name": "parity", "bits": 14}, "replicates": 64},
+    {"data": {"name": "parity", "bits": 16}, "replicates": 256},
     {"replicates": 4000, "train": {"epochs": 2000, "log_every": 1}},
     {"replicates": 100_000_000},
     {"train": {"epochs": 10_000_000, "log_every": 1}},
@@ -114,7 +114,7 @@ def test_a_budget_never_shares_out_more_than_there_is(
 
 def test_small_memory_takes_fewer_processes_rather_than_none(spec_of: SpecOf) -> None:
     spec = spec_of(model={"name": "mlp", "hidden": [1000, 1000]}, replicates=64, train={"epochs": 3})
-    workers = [shared_out([spec], 4, memory, Use()).room.workers for memory in (640, 900, 1500, 4000)]
+    workers = [shared_out([spec], 4, memory, Use()).room.workers for memory in (720, 1000, 1500, 4000)]
     assert workers == sorted(workers)
     assert workers[0] == 1
     assert workers[-1] == 4

@@ -28,7 +28,7 @@ def make_cell(seed: int = 0, replicates: int = 1, steps: int = 5, lr: float = 0.
         Member("kaiming_uniform", (("bias", "zeros"),)),
         Member("adam", (("betas", (0.9, 0.999)), ("eps", 1e-8), ("lr", lr))),
         Member("bce"),
-        Member("xor"),
+        Member("xor", (("encoding", "binary"),)),
         train=Train(epochs=10 * (steps - 1)),
         seed=seed,
         replicates=replicates,

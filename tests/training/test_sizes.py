@@ -103,8 +103,9 @@ def test_the_sizes_of_networks_that_train_one_after_another_by_hand(spec_of: Spe
     spec, per_network = (spec_of(**ASIDE, data=IRIS | split) for split in ({}, {"split": "per_network"}))
     weights, data = 131, 150 * (5 + 3) * (3 * 8 + 2 * 4)
     assert own_bytes(spec) == 4 * (5 + 2) * weights + 8 * 112
-    # blocks of 64 rows: pre-activations, gradients and inputs of both layers, and twice the outputs
-    assert shared_bytes(spec) == data + 4 * (64 * ((2 * 16 + 5) + (2 * 3 + 17) + 2 * 3) + 2 * weights)
+    # blocks of 64 rows for updates and of 112 for looks: pre-activations, gradients and inputs of both layers, and
+    # twice the outputs
+    assert shared_bytes(spec) == data + 4 * ((64 + 112) * ((2 * 16 + 5) + (2 * 3 + 17) + 2 * 3) + 2 * weights)
     assert own_bytes(per_network) - own_bytes(spec) == data
     kept = 2 * history_bytes(spec)  # 12 updates, a row every 3
     assert chunk_bytes(spec, 7, Room()) == 7 * (own_bytes(spec) + kept) + shared_bytes(spec)
