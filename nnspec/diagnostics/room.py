@@ -37,7 +37,7 @@ class Extent:
 
     ``exact``: all of it, for everything, and the Hessian with 60 steps of Lanczos or whole. Otherwise ``looked`` rows
     give the loss, the gradient, what is off, what passes and, of two directions, the curvature: all rows where training
-    made twenty passes or more. The other numbers are estimated from ``sample`` rows, and the two directions come from
+    made forty passes or more. The other numbers are estimated from ``sample`` rows, and the two directions come from
     ``steps`` steps of Lanczos on these.
     """
 

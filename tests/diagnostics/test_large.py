@@ -110,10 +110,10 @@ def test_a_sample_estimates_and_says_so(spec_of):
 def test_short_trainings_look_at_a_fortieth_of_what_they_trained_on(spec_of):
     shape = Problem.of(parity(spec_of)).shape
     assert Extent.of(shape, 100_000, 3).looked == 7_500
-    assert Extent.of(shape, 100_000, 20).looked == 100_000
+    assert Extent.of(shape, 100_000, 40).looked == 100_000
     assert Extent.of(shape, 100_000, 1_000_000).looked == 100_000
     words = Extent.of(shape, 100_000, 3).estimates()
-    assert words["dead_units"] == "estimated from 15,000 of 100,000 rows"
+    assert words["dead_units"] == "estimated from 7,500 of 100,000 rows"
     assert Extent.of(shape, 500, 3).exact  # 217 weights on 500 rows
     assert not Extent.of(shape, 5000, 3).exact
 
