@@ -123,6 +123,7 @@ class _Pool(Iterator[Event]):
         self.work = (specs, chunks, extra)
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
+        self.leaving: list[Any] = []  # processes that have nothing more to do
         Finalize(self, _end, (self.busy,), exitpriority=0)  # Python would wait for them, and they for work
         self.silence = silence
         self.heard: dict[int, float] = {}  # by process, when it last reported; none once it is known to be stopped
@@ -131,6 +132,7 @@ class _Pool(Iterator[Event]):
 
     def __next__(self) -> Event:
         if not self.busy:
+            self._wait_for_leavers()
             raise StopIteration
         try:
             while True:
@@ -147,6 +149,11 @@ class _Pool(Iterator[Event]):
         """End the workers, whatever they have in hand; also one that is stopped, which no request to end would
         reach."""
         _end(self.busy)
+        self._wait_for_leavers()
+
+    def _wait_for_leavers(self) -> None:
+        while self.leaving:
+            self.leaving.pop().join()
 
     def _stuck(self) -> Stuck | None:
         """Of the workers that have been silent for a while one that is stopped; each once."""
@@ -202,8 +209,9 @@ class _Pool(Iterator[Event]):
             return
         if self.waiting:
             self.busy[connection] = (process, self.waiting.pop())
-        else:  # that it ends is not waited for
+        else:  # the others train on while it ends
             connection.close()
+            self.leaving.append(process)
 
 
 def _end(busy: dict[Connection, tuple[Any, int]]) -> None:
