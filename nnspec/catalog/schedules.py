@@ -63,8 +63,10 @@ def _linear(k: np.ndarray, n: int, p: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(p["floor"] + (1 - p["floor"]) * _share(k, n, p))
 
 
-WARMUP = Param("warmup", 0, Integer(0), "updates in which the learning rate rises to lr first")
-LENGTH = Param("updates", None, Optional(Integer(1)), "updates from lr to the floor; null: all behind the warm-up")
+MOST = 1_000_000_000_000  # updates: more than any training makes
+WARMUP = Param("warmup", 0, Integer(0, MOST), "updates in which the learning rate rises to lr first")
+WHOLE = Optional(Integer(1, MOST))
+LENGTH = Param("updates", None, WHOLE, "updates from lr to the floor; null: all after the warm-up")
 FLOOR = Param("floor", 0.0, Real(0, 1, open_high=True), "share of lr at which it ends")
 GAMMA = Real(0, 1, open_low=True, open_high=True)
 
@@ -82,7 +84,7 @@ SCHEDULES: Registry[Schedule] = Registry(
             "lr gamma^floor(k / step_size): torch's StepLR (He et al. 2016 divide by 10 in this way)",
             _step,
             (
-                Param("step_size", 300, Integer(1), "updates between two steps down"),
+                Param("step_size", 300, Integer(1, MOST), "updates between two steps down"),
                 Param("gamma", 0.1, GAMMA, "factor of each step"),
                 WARMUP,
             ),
