@@ -149,7 +149,9 @@ def init_lines(spec: RunSpec) -> Iterator[str]:
             else f"{promised(Layer(dense.fan_in, dense.fan_out, gain), dict(spec.init.params)):.4g}"
         )
         weight, bias = weights[f"{dense.name}.weight"], weights[f"{dense.name}.bias"]
-        rows.append([dense.name, said, f"{weight.std():.4g}", f"{bias.std():.4g}"])
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float: their spread is infinite
+            drawn = [f"{values.std(dtype=np.float64):.4g}" for values in (weight, bias)]
+        rows.append([dense.name, said, *drawn])
     yield (
         f"init {spec.init.name}, bias {spec.init['bias']}, gain {gain:.4g}: standard deviations, drawn over {seeds} "
         "seeds"
