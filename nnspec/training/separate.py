@@ -453,5 +453,6 @@ def kernel_of(spec: RunSpec, problem: Problem) -> Kernel:
         watched = size == len(problem.inputs) and not by_rows
         rows = WHOLE if by_rows else block_rows(size)
         shape = Shape(rows, block_rows(len(problem.inputs)), size, watched, spec.train.clip_norm, by_rows)
-        KERNELS[key] = build_kernel(spec, problem, shape, update)
+        own_problem = replace(problem, shape=architecture(spec))  # cells of a stack may differ in their activation
+        KERNELS[key] = build_kernel(spec, own_problem, shape, update)
     return KERNELS[key]

@@ -21,6 +21,8 @@ from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import is_separate
+from nnspec.training.loop import train_chunk
+from nnspec.training.plan import Chunk, Share
 from nnspec.training.separate import order_of_rows
 
 SpecOf = Callable[..., RunSpec]
@@ -336,3 +338,14 @@ def test_the_perceptrons_rule_is_that_of_the_reference(data: dict[str, Any], spe
         first = next((passed for passed, wrong in enumerate(errors) if not wrong), NEVER)
         assert result.solved_at[number] == first
     assert (result.solved_at > NEVER).all() == (data["name"] == "and")
+
+
+def test_cells_of_one_stack_keep_their_own_activations(spec_of: SpecOf) -> None:
+    """Networks that differ in nothing but their activation share a chunk, not a kernel."""
+    fields = {"data": "iris", "loss": "cross_entropy", "train": {"epochs": 2, "batch_size": 32}}
+    specs = [spec_of(activation=name, **fields) for name in ("relu", "tanh")]
+    whole = list(train_chunk(specs, Chunk((Share(0, 0, 1), Share(1, 0, 1)))))[-1]
+    for number, spec in enumerate(specs):
+        alone = list(train_chunk([spec], Chunk((Share(0, 0, 1),))))[-1]
+        assert whole.select(network=slice(number, number + 1)).loss.tobytes() == alone.loss.tobytes()
+        assert whole.loss[number].tobytes() != whole.loss[1 - number].tobytes()
