@@ -16,6 +16,7 @@ from nnspec.diagnostics import diagnosis_bytes, probe_bytes
 from nnspec.duration import log_every, pace, updates
 from nnspec.errors import Fault, SpecError
 from nnspec.specs import RunSpec
+from nnspec.training.layout import is_separate
 from nnspec.training.memory import (
     OBJECTS,
     Room,
@@ -102,7 +103,8 @@ def _filed_bytes(kind: Kind) -> float:
 def fixed_bytes(kind: Kind, room: Room) -> float:
     """What a process takes that trains networks of this kind, however many: the compiler, what writes files."""
     writer = TABLE_WRITER if room.workers > 1 and room.files and makes_files(kind.spec) else 0
-    return PROCESS + writer + (COMPILER if room.compiled and compiles(kind.spec, kind.networks) else 0)
+    always = is_separate(kind.spec)  # there is no other way to train them
+    return PROCESS + writer + (COMPILER if always or (room.compiled and compiles(kind.spec, kind.networks)) else 0)
 
 
 def budget(found: Sequence[Kind], workers: int, memory: float, use: Use) -> Budget | float:

@@ -114,7 +114,7 @@ def test_a_budget_never_shares_out_more_than_there_is(
 
 def test_small_memory_takes_fewer_processes_rather_than_none(spec_of: SpecOf) -> None:
     spec = spec_of(model={"name": "mlp", "hidden": [1000, 1000]}, replicates=64, train={"epochs": 3})
-    workers = [shared_out([spec], 4, memory, Use()).room.workers for memory in (720, 1000, 1500, 4000)]
+    workers = [shared_out([spec], 4, memory, Use()).room.workers for memory in (820, 1000, 1500, 4000)]
     assert workers == sorted(workers)
     assert workers[0] == 1
     assert workers[-1] == 4
@@ -215,7 +215,7 @@ REAL = [
     (2, 150, ["replicates=4000", "train.epochs=500", "train.log_every=3"]),
     (
         2,
-        100,
+        300,
         [
             "-m",
             "optimizer=glob(*,exclude=perceptron_rule)",
