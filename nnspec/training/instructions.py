@@ -141,6 +141,16 @@ def target() -> Any:
     )
 
 
+def machine_code(module: ir.Module, effort: int) -> Any:
+    """The engine that holds a module's machine code, which lives as long as it; ``effort`` is LLVM's level."""
+    machine, parsed = target(), llvm.parse_assembly(str(module))
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=effort))
+    passes.getModulePassManager().run(parsed, passes)
+    engine = llvm.create_mcjit_compiler(parsed, machine)
+    engine.finalize_object()
+    return engine
+
+
 @lru_cache
 def library_function(symbol: str) -> ir.Constant:
     """Where a function of torch's library is.

@@ -19,13 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 from nnspec.training.graph import LIBRARY, Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
-from nnspec.training.instructions import Code, Lanes, functions_at_hand, product_function, target
+from nnspec.training.instructions import Code, Lanes, functions_at_hand, machine_code, product_function
 from nnspec.training.stacking import Block, blocks
 
 SCALAR: Any = GraphMaths()
@@ -655,12 +654,7 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
     """
     lanes = Lanes(spec.dtype, LANES[spec.dtype])
     writer = KernelWriter(spec, problem, shape, trace_row(problem, update, shape.by_rows), lanes)
-    machine = target()
-    module = llvm.parse_assembly(str(writer.module))
-    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-    passes.getModulePassManager().run(module, passes)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = machine_code(writer.module, 2)
 
     def function(name: str, *arguments: Any) -> Callable[..., None]:
         made = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *arguments)

@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from nnspec.training.graph import Traced, reachable
 from nnspec.training.history import LATE
-from nnspec.training.instructions import FUNCTIONS, I8, I32, I64, POINTER, Code, Lanes, target
+from nnspec.training.instructions import FUNCTIONS, I8, I32, I64, POINTER, Code, Lanes, machine_code
 from nnspec.training.tracing import Pass
 
 VECTOR_BYTES = 64  # of a vector of networks: a register of the widest processors, two or four of others
@@ -56,12 +55,7 @@ def build(traced: Pass, update: Sequence[Traced], functions: Mapping[str, str] =
         Untraceable: if this machine's torch has not the functions that a formula calls.
     """
     writer = _Writer(traced, update, functions)
-    machine = target()
-    module = llvm.parse_assembly(str(writer.module))
-    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
-    passes.getModulePassManager().run(module, passes)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = machine_code(writer.module, 1)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7, ctypes.c_int32, ctypes.c_void_p)
     return CompiledStep(function(engine.get_function_address("kernel")), writer.slots, engine)
 

@@ -197,10 +197,6 @@ class NetworkLast:
         """The L2 norm of each layer's weight matrix, [M] a layer."""
         return [(layer.matrix * layer.matrix).sum((0, 1)).sqrt() for layer in self.layers]
 
-    def spread(self, values: Tensor) -> Tensor:
-        """One value a column, [..., M], as it broadcasts against the weights."""
-        return values
-
     def rows(self) -> Tensor:
         """The weights as [P, M] rows."""
         return self.weights

@@ -26,7 +26,7 @@ class StackedOptimizer:
     def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast, width: int, factor: Factor = None):
         self.entry, self.network, self.width, self.factor = entry, network, width, factor
         kind = network.weights.dtype
-        self.h: dict[str, Any] = {k: network.spread(v.to(kind)) if isinstance(v, Tensor) else v for k, v in h.items()}
+        self.h: dict[str, Any] = {k: v.to(kind) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
         self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
         self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)
@@ -78,10 +78,9 @@ class StackedOptimizer:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'
         precision."""
         rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
-        every = (
-            rows[:, :1].expand(-1, self.width).contiguous() if self.which is None else rows.index_select(1, self.which)
-        )
-        return self.network.spread(every)
+        if self.which is None:
+            return rows[:, :1].expand(-1, self.width).contiguous()
+        return rows.index_select(1, self.which)
 
     def reset(self, which: Tensor) -> None:
         """The state of these networks as at the start."""
