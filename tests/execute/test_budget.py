@@ -207,8 +207,8 @@ def peak(*words: str) -> tuple[float, int, str]:
 IDLE = {1: ("replicates=1", "train.epochs=1"), 2: ("replicates=600", "train.epochs=1")}
 ALL = "adagrad,adam,adamw,rmsprop,rprop,sgd"
 REAL = [
-    (2, 300, ["model.hidden=[512,512]", "replicates=64", "train.epochs=10"]),
-    (1, 240, ["model.hidden=[1000,1000]", "train.epochs=10"]),
+    (2, 340, ["model.hidden=[512,512]", "replicates=64", "train.epochs=10"]),
+    (1, 320, ["model.hidden=[1000,1000]", "train.epochs=10"]),
     (1, 400, ["data=parity", "data.bits=14", "replicates=64", "train.epochs=5"]),
     (2, 60, ["loss=cross_entropy", "replicates=4000", "train.epochs=200"]),
     (2, 150, ["model.hidden=[64,64]", "dtype=float64", "replicates=60", "train.epochs=100", "train.snapshot_every=20"]),
