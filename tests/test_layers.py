@@ -15,7 +15,7 @@ from nnspec.catalog import INITS, LOSSES, OPTIMIZERS, OUTPUTS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "terminal processes files",
+    "terminal processes files documents",
     "errors",
     "params",
     "registry yaml_text intervals",
