@@ -15,7 +15,7 @@ from nnspec.catalog import INITS, LOSSES, OPTIMIZERS, OUTPUTS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "terminal processes files documents",
+    "terminal processes files documents release",
     "errors",
     "params",
     "registry yaml_text intervals",

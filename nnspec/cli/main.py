@@ -50,9 +50,9 @@ def command(words: Sequence[str]) -> int:
         print(usage())
         return 0 if words else 2
     if words[0] in ("-V", "--version", "version"):
-        from importlib.metadata import version
+        from nnspec.release import version
 
-        print(version("nnspec"))
+        print(version())
         return 0
     if words[0] not in COMMANDS:
         raise UnknownCommand(f"there is no command '{printable(words[0])}'\n{usage()}")
