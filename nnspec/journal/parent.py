@@ -12,8 +12,8 @@ from nnspec.errors import TrackingError
 from nnspec.journal.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, keep
 from nnspec.journal.recording import Recorder, now
-from nnspec.report.drawing import Drawer
 from nnspec.report.as_json import Place
+from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
 from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
 from nnspec.report.voice import Say

@@ -17,8 +17,8 @@ def nothing(text: str) -> None:
 
 @dataclass(frozen=True)
 class Voice:
-    """``result`` says what came out, ``asked`` what a flag asks for, as a plan; ``note`` what happens on the way, ``error``
-    what went wrong. ``bar`` says whether a progress bar is shown."""
+    """``result`` says what came out, ``asked`` what a flag asks for, as a plan; ``note`` what happens on the way,
+    ``error`` what went wrong. ``bar`` says whether a progress bar is shown."""
 
     result: Say = print
     asked: Say = print
