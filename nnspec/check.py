@@ -26,9 +26,10 @@ from nnspec.catalog import (
     STAND_INS,
     Loss,
     Size,
+    parameters,
 )
 from nnspec.catalog.data import class_faults
-from nnspec.catalog.inits import BIAS_SAME, bias_param
+from nnspec.catalog.inits import BIAS_SAME
 from nnspec.duration_rules import duration_faults
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
@@ -150,8 +151,7 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     if member.name not in registry:
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
-    params = entry.params + (bias_param(entry) if group == "init" else ())
-    values = parse_params(f"{group}.", params, dict(member.params), faults)
+    values = parse_params(f"{group}.", parameters(entry), dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     faults.extend(
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)

@@ -25,7 +25,7 @@ RANKS = [
     "architecture torch_maths",
     "duration",
     "duration_rules problem",
-    "results check effects",
+    "results check effects schema",
     "initial",
     "builder reference training diagnostics tracking",
     "compose",

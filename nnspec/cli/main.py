@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.show:show",
         "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
     ),
+    "schema": ("nnspec.cli.schema:schema", "a JSON Schema that editors check spec and sweep files by: nnspec schema"),
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),

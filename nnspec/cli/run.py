@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nnspec.compose.composer import Composer
 
 CONFIG = "config"
-FLAGS = {"plan": "sweep.plan_only=true", "timings": "timings=true"}
+# flags that are keys
+FLAGS = {"plan": "sweep.plan_only=true", "timings": "timings=true", "quiet": "quiet=true", "json": "json=true"}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -58,6 +59,8 @@ def _parser() -> Flags:
     parser = Flags("run", "Trains a spec or a sweep.", parents=[get_args_parser()], add_help=False)
     parser.add_argument("--plan", action="store_true", help="Show what would train together and train nothing")
     parser.add_argument("--timings", action="store_true", help="Say where the time went")
+    parser.add_argument("--quiet", "-q", action="store_true", help="Print errors only, and show no progress")
+    parser.json()
     return parser
 
 
@@ -71,8 +74,10 @@ def _require_one_command(flags: argparse.Namespace) -> None:
         raise UsageError(
             "only one of --run, --multirun, --cfg, --info and --shell-completion can be given; keep one of them"
         )
-    if flags.resolve and not (flags.cfg or flags.help):
-        raise UsageError("--resolve goes with --cfg or --help; add one of them, or leave it out")
+    if flags.resolve and not flags.cfg:
+        raise UsageError("--resolve goes with --cfg; add it, or leave --resolve out")
+    if flags.json and (flags.cfg or flags.info or flags.shell_completion):
+        raise UsageError("--json goes with training and --plan, but Hydra's own commands print text; leave it out")
 
 
 def _call(parser: Flags, flags: argparse.Namespace, overrides: list[str], configs: Any) -> None:

@@ -21,6 +21,9 @@ from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
+from nnspec.results.requirements import checks, required_tag
+from nnspec.results.table import outcome_rows
+from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
@@ -68,11 +71,13 @@ def now() -> int:
 @dataclass
 class Recorder:
     """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
-    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
+    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest; ``require`` is what the
+    cells must keep, which a tag then says."""
 
     specs: Mapping[int, RunSpec]
     parent: str | None = None
     interval: Interval | None = None
+    require: Require = field(default_factory=Require)
     clock: Callable[[], int] = now
     _begun: set[int] = field(default_factory=set)
 
@@ -119,6 +124,7 @@ class Recorder:
             solved = int(result.solved.sum())
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
         tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
+        tags |= required_tag([*checks(self.require, cell.index, outcome_rows(result), self.interval)])
         files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)
         ended = self.clock()
         images = snapshot_images(cell, ended)

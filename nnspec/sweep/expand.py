@@ -53,11 +53,12 @@ def named_axes(composer: Composer, overrides: Sequence[str]) -> list[str]:
     return found
 
 
-def _unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
+def unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
+    """The cells as they are made, without a word."""
     return found
 
 
-def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = _unwatched) -> SweepPlan:
+def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = unwatched) -> SweepPlan:
     """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for.
     ``watch`` is given the cells before the first is made, and how many there are: it passes them on and may tell how
     far they are.

@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from nnspec.catalog import REGISTRIES
-from nnspec.cli.listing import parameters
+from nnspec.catalog import REGISTRIES, parameters
 from nnspec.compose.folders import conf_dir
 from nnspec.params import Either, Many, Optional, Param, Refused
 from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING
@@ -248,7 +247,7 @@ def params() -> Mapping[str, tuple[Param, ...]]:
         known |= {f"{prefix}{param.name}": (param,) for param in several}
     for group, registry in REGISTRIES.items():
         for entry in registry:
-            for param in parameters(group, entry):
+            for param in parameters(entry):
                 key = f"{group}.{param.name}"
                 known[key] = (*known.get(key, ()), param)
     return known
