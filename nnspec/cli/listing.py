@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nnspec.catalog import ACTIVATIONS
 from nnspec.cli.flags import Flags
 from nnspec.documents import document
 from nnspec.errors import NnspecError, nearest
@@ -12,8 +13,9 @@ from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.schema import members_of
 from nnspec.specs import text
 
+ACTIVATION, EXPERIMENTS = "activation", "experiments"
 KINDS = {
-    "activations": "activation",
+    "activations": ACTIVATION,
     "inits": "init",
     "models": "model",
     "optimizers": "optimizer",
@@ -21,7 +23,6 @@ KINDS = {
     "data": "data",
     "schedules": "schedule",
 }
-EXPERIMENTS = "experiments"
 
 
 def listing(arguments: Sequence[str]) -> int:
@@ -46,6 +47,7 @@ def members(group: str) -> list[dict[str, Any]]:
         {
             "name": name,
             "summary": summary,
+            **({"derivative": derivative(name)} if group == ACTIVATION else {}),
             "parameters": [
                 {
                     "key": f"{group}.{param.name}",
@@ -58,6 +60,11 @@ def members(group: str) -> list[dict[str, Any]]:
         }
         for name, (summary, params) in members_of(group).items()
     ]
+
+
+def derivative(name: str) -> str | None:
+    """The formula of an activation's derivative; None of a name that stands for another."""
+    return ACTIVATIONS[name].derivative if name in ACTIVATIONS else None
 
 
 def experiments() -> list[dict[str, Any]]:
@@ -77,6 +84,8 @@ def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     width = max((len(one["name"]) for one in listed), default=0)
     for one in listed:
         yield f"  {one['name']:<{width}}  {one['summary']}"
+        if one.get("derivative"):
+            yield f"  {'':<{width}}    f' = {one['derivative']}"
         for param in one["parameters"]:
             yield f"  {'':<{width}}    {param['key']}={text(param['default'])}  {param['doc']}"
     yield ""
