@@ -8,11 +8,9 @@ from typing import Any
 
 import yaml
 
-from nnspec.catalog import DATA, LOSSES
 from nnspec.cli.flags import Flags, UsageError
-from nnspec.cli.spec_info import labels, spec_info
+from nnspec.cli.spec_info import spec_info
 from nnspec.documents import document
-from nnspec.problem import parts_of
 from nnspec.specs import RunSpec
 from nnspec.terminal import table_text
 
@@ -26,13 +24,23 @@ def show(arguments: Sequence[str]) -> int:
     parser = Flags("show", "The resolved spec, its data, its layers, and what its initialisation does to them.")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--plot", metavar="FILE", help="draw the data into this PNG file")
+    forms.add_argument(
+        "--plot",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="draw what is named (data=, activation=, init=; the data unless said) into this PNG file, or without FILE "
+        "on a terminal that shows pictures",
+    )
     forms.add_argument("--yaml", action="store_true", help="print the spec alone, as spec=FILE reads it")
     parser.json(forms)
     asked = parser.parsed(arguments)
-    spec = compose(asked.overrides)
-    if asked.plot:
-        write_picture(spec, asked.plot)
+    words, file = asked.overrides, asked.plot
+    if file and "=" in file:  # --plot init=zeros: a word that --plot took for its FILE
+        words, file = [*words, file], ""
+    spec = compose(words)
+    if file is not None:
+        draw(spec, words, file)
     elif asked.yaml:
         print(spec.yaml(), end="")
     elif asked.json:
@@ -54,30 +62,25 @@ def lines(spec: RunSpec) -> Iterator[str]:
     yield from init_lines(info["init"])
 
 
-def write_picture(spec: RunSpec, path: str) -> None:
-    """Draw the data of a spec into a PNG file.
+def draw(spec: RunSpec, words: Sequence[str], path: str) -> None:
+    """Draw what the words name into a PNG file, or without one on a terminal that can show it.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or there is none and no such terminal.
     """
-    from nnspec.analysis.data_figures import Shown, plot_data
+    from nnspec.cli.inline import shown
+    from nnspec.cli.pictures import picture
 
-    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
-    numbers = LOSSES[spec.loss.name].numbers and made.targets is not None
-    both = [("training", parts.inputs, parts.targets), ("test", parts.test_inputs, parts.test_targets)]
-    shown = [
-        Shown(name, inputs, None if numbers else labels(targets), targets[:, 0] if numbers else None)
-        for name, inputs, targets in both
-        if len(inputs)
-    ]
-    names = made.class_names or tuple(str(number) for number in range(made.classes))
-    rows, width = made.inputs.shape
-    picture = plot_data(shown, names, f"{spec.data.name}: {rows:,} rows of {width} input{'s' * (width != 1)}")
+    content, what = picture(spec, words)
+    if not path:
+        if not shown(content):
+            raise UsageError("--plot needs a FILE here, for this is no terminal that shows pictures; try --plot it.png")
+        return
     try:
-        Path(path).write_bytes(picture)
+        Path(path).write_bytes(content)
     except OSError as error:
         raise UsageError(f"--plot must name a file that can be written, but got {path}: {error.strerror}") from error
-    print(f"data drawn into {path}")
+    print(f"{' and '.join(what)} drawn into {path}")
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:

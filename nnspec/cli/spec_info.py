@@ -91,12 +91,8 @@ def init_info(spec: RunSpec) -> dict[str, Any]:
     entry = INITS[spec.init.name]
     if entry.stored:
         return {"scheme": entry.name, "path": spec.init["path"], "layers": []}
-    from nnspec.initial import activation_gain, initial_weights
-
     shape = architecture(spec)
-    seeds = max(1, min(SEEDS, _NUMBERS // shape.parameters))
-    weights = initial_weights(spec, np.arange(seeds))
-    gain = activation_gain(spec.activation)
+    weights, gain, seeds = drawn_weights(spec)
     layers = []
     for dense in shape.dense:
         layer = Layer(dense.fan_in, dense.fan_out, gain)
@@ -111,6 +107,14 @@ def init_info(spec: RunSpec) -> dict[str, Any]:
             }
         )
     return {"scheme": entry.name, "bias": spec.init["bias"], "gain": gain, "seeds": seeds, "layers": layers}
+
+
+def drawn_weights(spec: RunSpec) -> tuple[dict[str, np.ndarray], float, int]:
+    """The initial weights [m, ...] of many networks of a spec, the activation's gain, and how many networks."""
+    from nnspec.initial import activation_gain, initial_weights
+
+    seeds = max(1, min(SEEDS, _NUMBERS // architecture(spec).parameters))
+    return initial_weights(spec, np.arange(seeds)), activation_gain(spec.activation), seeds
 
 
 def _spread(values: np.ndarray) -> float:
