@@ -46,6 +46,7 @@ _LAZY = {
     "table": "nnspec.api",
     "train": "nnspec.api",
 }
+_ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]
 
 
@@ -63,6 +64,8 @@ def spec(overrides: Sequence[str] = ()) -> RunSpec:
 def __getattr__(name: str) -> object:
     if name in _LAZY:
         return _function(name)
+    if name in _ROOMS:
+        return import_module(f"nnspec.{name}")
     if name == "__version__":
         from nnspec.release import version
 
@@ -71,7 +74,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__doc__", "__version__"])
+    return sorted([*__all__, *_ROOMS, "__doc__", "__version__"])
 
 
 def _function(name: str) -> Any:
