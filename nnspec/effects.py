@@ -155,9 +155,14 @@ def _never(name: str) -> Callable[[Command], bool]:
     return lambda c: _whole(c) and all(getattr(pace(s), name) > updates(s) for s in c.specs)
 
 
+def _is(kind: str) -> Callable[[Command], bool]:
+    return lambda c: c.kind == kind
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
+_CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
 _ADD_M = "add -m, or leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
@@ -199,7 +204,8 @@ SETTINGS = (
         "leave one out",
         True,
     ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "remedy")),
+    *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
     Idle("hydra/sweeper", *_SINGLE, _ADD_M),

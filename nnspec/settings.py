@@ -70,6 +70,7 @@ COMMAND = (
     Param("resume", None, Optional(Text()), "'last' or the id of a sweep to go on with"),
     Param("reuse", False, Boolean(), "take cells that are filed already instead of training them"),
     Param("timings", False, Boolean(), "print where the time went"),
+    Param("remedy", False, Boolean(), "measure what would help a run that failed, on other seeds"),
 )
 AUTO = "auto"
 AUTO_START = 100  # replicates of the first round of replicates=auto
@@ -117,6 +118,7 @@ class Settings:
     resume: str | None = None  # 'last' or the id of a parent run
     reuse: bool = False
     timings: bool = False
+    remedy: bool = False
     shard: tuple[int, int] | None = None  # (i, K): cells i, i + K, i + 2K, ...
     auto: bool = False  # replicates=auto: train more replicates until runtime.precision is reached
 

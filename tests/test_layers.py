@@ -34,7 +34,7 @@ RANKS = [
     "execute",
     "report",
     "journal",
-    "runner",
+    "runner remedies",
     "api",
     "cli",
     "_plugins __init__",

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),
+    "remedy": ("nnspec.cli.remedy:remedy", "what would have helped, measured: nnspec remedy last"),
     "report": (
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",
