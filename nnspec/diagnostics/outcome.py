@@ -23,7 +23,6 @@ ORDER = (
     conditions.still_learning,
 )
 STUCK = "stuck"  # none of these: said rather than guessed
-VERDICTS = (*(condition.__name__ for condition in ORDER), STUCK)
 
 
 def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
