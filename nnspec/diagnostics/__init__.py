@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nnspec.diagnostics.group import Diagnosis as Diagnosis
 from nnspec.diagnostics.group import Group as Group
+from nnspec.diagnostics.group import Snapshots as Snapshots
 from nnspec.diagnostics.room import at_a_time as at_a_time
 from nnspec.diagnostics.room import diagnosis_bytes as diagnosis_bytes
 from nnspec.diagnostics.room import estimate_notes as estimate_notes
