@@ -4,7 +4,7 @@ when. No torch."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from nnspec.diagnostics.sentences import number, since_text
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES
+from nnspec.explaining.verdict import part
 from nnspec.results.arrays import Results
 from nnspec.results.table import outcome_rows
 from nnspec.specs import RunSpec
@@ -40,9 +41,13 @@ class Explanation:
     measured: int
     where: str = ""
 
+    def said(self) -> str:
+        """The sentence, and since when."""
+        return self.sentence + (f"; {self.since}" if self.since else "")
+
     def __str__(self) -> str:
-        said = self.sentence + (f"; {self.since}" if self.since else "")
-        return f"{self.where}: {said}" if self.where else said
+        many = f"{self.verdict} {100 * self.networks / self.total:.1f}%: " if self.total > 1 else ""
+        return many + (f"{self.where}: " if self.where else "") + self.said()
 
 
 def explained(verdict: np.ndarray, columns: Mapping[str, Any], spec: RunSpec) -> list[Explanation]:
@@ -79,27 +84,23 @@ def explained_table(
         rows = table[verdict == name]
         where, some = _largest(rows, axes)
         spec = spec_of(some.index[0])
-        numbers = {str(key): median(some[key].to_numpy(dtype=object)) for key in some}
+        numbers = {str(key): median(_floats(some[key])) for key in some}
         one = _explanation(name, numbers, spec, len(rows), len(table), len(some))
         found.append(replace(one, where=where))
     return found
 
 
-def lines(explanations: Sequence[Explanation], total: int) -> list[str]:
-    """A line an explanation: of a single network what it says, else with the verdict and its share before it."""
-    if total == 1:
-        return [str(one) for one in explanations]
-    return [f"{one.verdict} {100 * one.networks / one.total:.1f}%: {one}" for one in explanations]
+def lines(explanations: Sequence[Explanation]) -> str:
+    """All of them for a terminal, each beside the label 'why'; empty without any."""
+    return "\n".join(part("" if number else "why", str(one)) for number, one in enumerate(explanations))
 
 
 def median(values: np.ndarray) -> float:
     """The median of the values that are finite numbers; NaN where there is none, or they are no numbers."""
-    known = [float(value) for value in values.tolist() if _is_finite(value)]
-    return float(np.median(known)) if len(known) > 1 else known[0] if known else math.nan
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    if values.dtype.kind not in "iuf":
+        return math.nan
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) > 1 else float(known[0]) if len(known) else math.nan
 
 
 def _by_count(verdict: np.ndarray) -> list[str]:
@@ -120,6 +121,12 @@ def _largest(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[str, pd.DataFrame
     some = groups.get_group(values if len(varied) > 1 else (values[0],))
     said = " ".join(f"{axis.removesuffix('.name')}={value}" for axis, value in zip(varied, values, strict=True))
     return said, some
+
+
+def _floats(column: pd.Series[Any]) -> np.ndarray:
+    """A column's values, whole numbers with gaps as floats with NaN."""
+    values = column.to_numpy(dtype=float, na_value=math.nan) if str(column.dtype) == "Int64" else column.to_numpy()
+    return np.asarray(values)
 
 
 def _explanation(
