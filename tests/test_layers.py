@@ -31,7 +31,7 @@ RANKS = [
     "compose",
     "sweep analysis",
     "readback",
-    "execute",
+    "execute explaining",
     "report",
     "journal",
     "runner remedies",

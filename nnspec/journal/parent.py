@@ -14,7 +14,7 @@ from nnspec.journal.filer import Filer, keep
 from nnspec.journal.recording import Recorder, now
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
-from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
+from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics, sweep_why
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.outcome import Outcome
@@ -27,6 +27,7 @@ from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.cell_records import run_name
 from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
+from nnspec.tracking.records import NOTE_TAG
 from nnspec.tracking.spool import kept_message
 
 Say = Callable[[str], object]
@@ -122,6 +123,7 @@ class Parent:
             self.run_id,
             status,
             metrics=sweep_metrics(outcome),
+            tags=self._note(self.start, outcome),
             artifacts=sweep_artifacts(outcome) | report,
             end_time=now(),
         )
@@ -131,6 +133,11 @@ class Parent:
             outcome.unfiled = True
             folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
             complain(kept_message("the sweep's own run", [folder.parent], error))
+
+    def _note(self, start: RunStart, outcome: Outcome) -> dict[str, str]:
+        """The description of the sweep's run, with why networks did not learn."""
+        why = sweep_why(outcome)
+        return {NOTE_TAG: "\n\n".join([start.tags[NOTE_TAG], *map(str, why)])} if why else {}
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""
@@ -190,7 +197,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> Run
         DIGEST_TAG: digest,
         "nnspec.command": command,
         "nnspec.axes": json.dumps(list(axes)),
-        "mlflow.note.content": f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
+        NOTE_TAG: f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
     }
     return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())
 
