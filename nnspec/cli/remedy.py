@@ -54,9 +54,7 @@ def after_run(outcome: Outcome, settings: Settings) -> int:
     if cell is None or outcome.interrupted:
         return 0
     if cell.result.solved.all():
-        complain(
-            "remedy=true has no effect on a run that solved; measure changes all the same with: nnspec remedy last"
-        )
+        complain("remedy=true has no effect on a run that solved; leave it out")
         return 0
     found = remedies(
         cell.spec, commonest(cell.result.verdict, cell.result.solved), runtime=settings.runtime, progress=True

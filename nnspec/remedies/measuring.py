@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.catalog import INITS
-from nnspec.diagnostics.verdicts import REMEDIES, verdict_entry
-from nnspec.errors import Fault, NnspecError, TrainingError
+from nnspec.diagnostics import verdict_entry
+from nnspec.diagnostics.verdicts import REMEDIES
+from nnspec.errors import Fault, NnspecError, SpecError, TrainingError
 from nnspec.execute.engine import Training
 from nnspec.execute.interrupts import Interrupts
 from nnspec.remedies.changes import Change, changes
@@ -51,8 +52,9 @@ def remedies(
         progress: show a bar, where stderr is a terminal.
 
     Raises:
-        SpecError: there is no such verdict, or training does not fit into memory.
-        NnspecError: nothing can be measured: no weight is drawn, no change makes sense, or it would take too long.
+        SpecError: there is no such verdict, no weight is drawn, there are too few or too many seeds, or training does
+            not fit into memory.
+        NnspecError: no change makes sense, or it would take too long.
         TrainingError: the spec itself could not be trained.
     """
     runtime = runtime or Runtime()
@@ -83,9 +85,9 @@ def remedies(
 def _refuse(spec: RunSpec, seeds: int | None) -> None:
     if INITS[spec.init.name].stored:
         rule = "must draw weights, for a change is measured over seeds"
-        raise NnspecError(Fault("init", rule, f"'{spec.init.name}'", "choose an init that draws them"))
+        raise SpecError([Fault("init", rule, f"'{spec.init.name}'", "choose an init that draws them")])
     if seeds is not None and not 2 <= seeds <= MOST_SEEDS:
-        raise NnspecError(Fault("seeds", f"must be 2 to {MOST_SEEDS:,}", str(seeds), f"try {SEED_COUNTS[0]}"))
+        raise SpecError([Fault("seeds", f"must be 2 to {MOST_SEEDS:,}", str(seeds), f"try {SEED_COUNTS[0]}")])
 
 
 def _train(specs: Sequence[RunSpec], runtime: Runtime, progress: bool) -> _Trained:

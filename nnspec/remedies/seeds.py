@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from nnspec.specs import SEEDS, RunSpec
 from nnspec.training.loop import probe
 from nnspec.training.memory import multiplications
 
-MOST_SEEDS = 1_000_000
+MOST_SEEDS = 100_000
 SEED_COUNTS = (200, 100, 50, 20)  # with fewer, no difference would be sure: an exact test of 18 changes needs 10 pairs
 BUDGET = 30.0  # seconds
 UNTRIED = 2e9  # multiplications that take seconds at most on any machine: no trial is needed to know
@@ -31,8 +32,6 @@ def fresh_seed(spec: RunSpec, count: int) -> int:
 def affordable(specs: Sequence[RunSpec], runtime: Runtime, budget: float = BUDGET) -> tuple[int, int]:
     """How many changes, and seeds of each, train in about ``budget`` seconds; ``specs`` are the spec and its changes.
 
-    All changes on one of ``SEED_COUNTS`` where that can be, else as many changes as can be on the fewest seeds.
-
     Raises:
         NnspecError: not a single change can.
     """
@@ -41,17 +40,24 @@ def affordable(specs: Sequence[RunSpec], runtime: Runtime, budget: float = BUDGE
         return len(specs) - 1, most
     training = Training([over(spec, 0, least) for spec in specs], runtime)
     seconds = plan_seconds(training.plan, min(training.workers, cores()), probe, TRIAL)
-    share = 0.0 if seconds is None else budget / max(seconds, budget / most)
-    found = [count for count in SEED_COUNTS if count <= least * share]
-    if found:
-        return len(specs) - 1, found[0]
-    number = int(len(specs) * share) - 1
-    if number < 1:
+    found = fitting(math.inf if seconds is None else seconds, len(specs), budget)
+    if found is None:
         how_long = "an unknown time" if seconds is None else f"about {console.duration(2 * seconds / len(specs))}"
-        rule = f"must be measured within {budget:g} s"
         value = f"{how_long} for one change on {least} seeds"
-        raise NnspecError(Fault("remedies", rule, value, f"give the number of seeds, as in --seeds {least}"))
-    return number, least
+        remedy = f"say how many seeds all the same: nnspec remedy RUN --seeds {least}"
+        raise NnspecError(Fault("remedies", f"must be measured within about {budget:g} s", value, remedy))
+    return found
+
+
+def fitting(seconds: float, specs: int, budget: float) -> tuple[int, int] | None:
+    """How many changes, and seeds of each, train in ``budget`` seconds where all ``specs`` on the fewest of
+    ``SEED_COUNTS`` take ``seconds``: all changes on as many as can be, else some on the fewest; None: not one."""
+    least = SEED_COUNTS[-1]
+    counts = [count for count in SEED_COUNTS if seconds * count <= least * budget]
+    if counts:
+        return specs - 1, counts[0]
+    changes = int(specs * budget / seconds) - 1
+    return (changes, least) if changes > 0 else None
 
 
 def over(spec: RunSpec, first: int, count: int) -> RunSpec:
