@@ -38,5 +38,5 @@ def test_the_words_are_few_and_state_the_spec(said: list[str], few: list[str]) -
 def test_a_path_comes_back_as_it_was(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(name).write_text("x,y,target\n0,1,a\n1,0,b\n0,0,a\n1,1,b\n")
-    stated = spec(['data=csv', f'data.path="{name}"', "data.target=target", "loss=cross_entropy"])
+    stated = spec(["data=csv", f'data.path="{name}"', "data.target=target", "loss=cross_entropy"])
     assert spec(words(stated)) == stated
