@@ -111,7 +111,7 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
     figure, grid = _panels(len(shown), columns, 2.1 if columns > 1 else 3.6)
     image = None
     for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
-        image = _draw_surface(axes, info, 31 if columns > 1 else 48)
+        image = draw_surface(axes, info, 31 if columns > 1 else 48)
         _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
     if image is not None:
         width, height = figure.get_size_inches()
@@ -227,7 +227,8 @@ def _round_ticks(low: float, high: float) -> list[float]:
     return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
-def _draw_surface(axes: Axes, info: Surface, width: int) -> Any:
+def draw_surface(axes: Axes, info: Surface, width: int) -> Any:
+    """One panel; its label is wrapped to ``width`` characters. Returns the image of its shades."""
     extent = (float(info.xs[0]), float(info.xs[-1]), float(info.ys[0]), float(info.ys[-1]))
     image = axes.imshow(
         info.p,
