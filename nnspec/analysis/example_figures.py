@@ -88,8 +88,11 @@ def _draw_units(axes: Axes, units: UnitValues) -> None:
 def _draw_line(axes: Axes, line: Line) -> None:
     for number, (label, y) in enumerate(line.ys.items()):
         axes.plot(line.x, y, linewidth=1.8, label=label, **style(number))
-    at = float(np.interp(line.mark, line.x, next(iter(line.ys.values()))))
+    first = next(iter(line.ys.values()))
+    at = float(np.interp(line.mark, line.x, first))
     axes.plot([line.mark], [at], marker="o", markersize=7, color="#D55E00", linestyle="none", clip_on=False)
     tidy(axes, line.upwards.capitalize(), line.across, line.upwards)
     if len(line.ys) > 1:
         axes.legend(fontsize=8, frameon=False, loc="upper center")
+        if spread := float(np.ptp(first)):  # a steeper line must not flatten the first
+            axes.set_ylim(first.min() - spread, first.max() + 4 * spread)
