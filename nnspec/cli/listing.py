@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec.catalog import REGISTRIES, STAND_INS
 from nnspec.catalog.inits import bias_param
+from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.params import Param
@@ -21,19 +22,33 @@ KINDS = {
     "data": "data",
     "schedules": "schedule",
 }
+VERDICT_KIND = "verdicts"
 EXPERIMENTS = "experiments"
 
 
 def listing(arguments: Sequence[str]) -> int:
     """Print the members of the kinds named, or of all kinds."""
-    kinds = [*KINDS, EXPERIMENTS]
+    kinds = [*KINDS, VERDICT_KIND, EXPERIMENTS]
     wanted = list(arguments) or kinds
     for kind in wanted:
         if kind not in kinds:
             raise NnspecError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
     for kind in wanted:
-        print("\n".join([f"{kind}:", *(_experiments() if kind == EXPERIMENTS else _members(KINDS[kind])), ""]))
+        print("\n".join([f"{kind}:", *_listed(kind), ""]))
     return 0
+
+
+def _listed(kind: str) -> Iterator[str]:
+    if kind == EXPERIMENTS:
+        return _experiments()
+    return _verdicts() if kind == VERDICT_KIND else _members(KINDS[kind])
+
+
+def _verdicts() -> Iterator[str]:
+    width = max(map(len, VERDICT_ENTRIES))
+    for entry in VERDICT_ENTRIES.values():
+        yield f"  {entry.name:<{width}}  {entry.summary}"
+    yield f"  {'':<{width}}  nnspec explain VERDICT says more"
 
 
 def _members(group: str) -> Iterator[str]:

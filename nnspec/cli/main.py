@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.show:show",
         "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
     ),
+    "explain": (
+        "nnspec.cli.explain:explain",
+        "what a verdict means, or why a run's networks did not learn: nnspec explain dead_units",
+    ),
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),

@@ -134,7 +134,7 @@ def since_text(verdict: str, numbers: Numbers, spec: RunSpec, median: bool = Fal
             return f"before the first update{many}"
         return f"since the first update{many}" if at == 1 else f"since {unit} {at:g}{many}"
     if at == 0 and verdict in SEEN_IN_SNAPSHOTS:
-        return f"so with the initial weights already{many}"
+        return "so with the initial weights already" + (", in most of them" if median else "")
     if verdict in SEEN_IN_SNAPSHOTS and spec.train.snapshot_every and extent(spec).exact:
         return f"so in every snapshot since {unit} {at:g}{many}"
     return f"the loss has not moved since {f'{unit} {at:g}' if at else 'the start'}{many}"

@@ -40,7 +40,8 @@ class RunExplanation:
         for one in self.verdicts:
             if self.networks > 1:
                 yield f"\n{one.verdict}, {one.networks:,} of {one.total:,}"
-            yield part("where", one.where) if one.where else ""
+            if one.where:
+                yield part("as in", one.where)
             yield part("measured" if one.measured == 1 else "medians", one.said())
             yield part("more", f"nnspec explain {one.verdict}")
 

@@ -47,7 +47,7 @@ class Explanation:
 
     def __str__(self) -> str:
         many = f"{self.verdict} {100 * self.networks / self.total:.1f}%: " if self.total > 1 else ""
-        return many + (f"{self.where}: " if self.where else "") + self.said()
+        return many + (f"as in {self.where}: " if self.where else "") + self.said()
 
 
 def explained(verdict: np.ndarray, columns: Mapping[str, Any], spec: RunSpec) -> list[Explanation]:

@@ -25,7 +25,7 @@ from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.cell_records import run_name
-from nnspec.tracking.locate import run_page, ui_command
+from nnspec.tracking.locate import run_page, ui_command, uri_flag
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import NOTE_TAG
 from nnspec.tracking.spool import kept_message
@@ -169,6 +169,8 @@ class Parent:
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
             location = self.store.location
+            if self.start is None and not outcome.failed:  # a sweep has its report already
+                say(f"report      nnspec report last{uri_flag(location)}")
             command = [] if location.kind == "http" else [ui_command(location)]
             say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
 
