@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping
 
 from nnspec.architecture import architecture
+from nnspec.catalog import ACTIVATIONS
 from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.room import extent
 from nnspec.diagnostics.thresholds import TAIL
 from nnspec.duration import updates
 from nnspec.results.arrays import unit_of
-from nnspec.specs import RunSpec
+from nnspec.specs import Member, RunSpec
 
 Numbers = Mapping[str, float]
 SEEN_IN_SNAPSHOTS = ("dead_units", "symmetric", "saturated")  # asked of each snapshot where there are some
@@ -50,8 +51,8 @@ def dead_units(numbers: Numbers, spec: RunSpec) -> str:
     """Units that are off for every row, and rows for which all units of a layer are off."""
     shape, rows = architecture(spec), extent(spec).looked
     behind = zip(shape.dense, shape.after, strict=True)
-    units = sum(dense.fan_out for dense, after in behind if slopes(after.member).dies)
-    kind = "units" if slopes(shape.output).dies else "hidden units"
+    units = sum(dense.fan_out for dense, after in behind if _dies(after.member))
+    kind = "units" if _dies(shape.output) else "hidden units"
     off, dark = number(numbers, "dead_units"), number(numbers, "dead_rows")
     if off == units:
         return f"{off:g} of {units} {kind} are off for every row: no gradient reaches them"
@@ -59,6 +60,11 @@ def dead_units(numbers: Numbers, spec: RunSpec) -> str:
     if not off > 0:
         return f"{blocked}: no gradient passes"
     return f"{off:g} of {units} {kind} {_are(off)} off for every row: no gradient reaches them; {blocked}"
+
+
+def _dies(activation: Member) -> bool:
+    """Whether units can be off; those of an output that mixes them, as softmax, have no derivative of their own."""
+    return activation.name in ACTIVATIONS and slopes(activation).dies
 
 
 def symmetric(numbers: Numbers, spec: RunSpec) -> str:
