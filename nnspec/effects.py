@@ -160,9 +160,14 @@ def _untested(command: Command) -> bool:
     return not all(test_rows(spec.data) for spec in command.specs)
 
 
+def _is(kind: str) -> Callable[[Command], bool]:
+    return lambda c: c.kind == kind
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
+_CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
 _ADD_M = "add -m, or leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
@@ -213,8 +218,9 @@ SETTINGS = (
         "add data.test_fraction=0.3, or leave it out",
         refused=True,
     ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "remedy")),
     *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
+    *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
     Idle("hydra/sweeper", *_SINGLE, _ADD_M),

@@ -78,6 +78,7 @@ COMMAND = (
     Param("timings", False, Boolean(), "print where the time went"),
     Param("quiet", False, Boolean(), "print nothing but errors and what is asked for, and show no progress"),
     Param("json", False, Boolean(), "print one JSON document instead of text; see docs/json.md"),
+    Param("remedy", False, Boolean(), "measure what would help a run that failed, on other seeds"),
 )
 REQUIRE = (
     Param("solve_rate", None, Optional(Real(0, 1)), "least share of a cell's networks that must be solved"),
@@ -149,6 +150,7 @@ class Settings:
     timings: bool = False
     quiet: bool = False
     json: bool = False
+    remedy: bool = False
     shard: tuple[int, int] | None = None  # (i, K): cells i, i + K, i + 2K, ...
     auto: bool = False  # replicates=auto: train more replicates until runtime.precision is reached
 

@@ -116,6 +116,9 @@ SETTINGS = [
     (JOB, ["sweep.csv=x.csv"], "sweep.csv", TOLD),
     (SWEEPS, ["sweep.plan_only=true", "timings=true"], "timings", TOLD),
     (SWEEPS, ["sweep.plan_only=true", "resume=last"], "resume", TOLD),
+    (RUN, ["sweep.plan_only=true", "remedy=true"], "remedy", TOLD),
+    (SWEEPS, ["remedy=true"], "remedy", REFUSED),
+    (JOB, ["remedy=true"], "remedy", REFUSED),
 ]
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from nnspec.catalog import ACTIVATIONS
 from nnspec.cli.flags import Flags
+from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.schema import members_of
 from nnspec.specs import text
 
-ACTIVATION, EXPERIMENTS = "activation", "experiments"
+ACTIVATION, VERDICTS, EXPERIMENTS = "activation", "verdicts", "experiments"
 KINDS = {
     "activations": ACTIVATION,
     "inits": "init",
@@ -27,7 +28,7 @@ KINDS = {
 
 def listing(arguments: Sequence[str]) -> int:
     """Print the members of the kinds named, or of all kinds."""
-    kinds = [*KINDS, EXPERIMENTS]
+    kinds = [*KINDS, VERDICTS, EXPERIMENTS]
     parser = Flags("list", "What can be named, with its parameters and their defaults.")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(kinds)}; all unless said")
     parser.json()
@@ -36,9 +37,21 @@ def listing(arguments: Sequence[str]) -> int:
     for kind in wanted:
         if kind not in kinds:
             raise NnspecError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
-    found = {kind: experiments() if kind == EXPERIMENTS else members(KINDS[kind]) for kind in wanted}
+    found = {kind: listed(kind) for kind in wanted}
     print(document(found) if asked.json else "\n".join(line for kind in wanted for line in lines(kind, found[kind])))
     return 0
+
+
+def listed(kind: str) -> list[dict[str, Any]]:
+    """All that can be named of a kind."""
+    if kind == EXPERIMENTS:
+        return experiments()
+    return verdicts() if kind == VERDICTS else members(KINDS[kind])
+
+
+def verdicts() -> list[dict[str, Any]]:
+    """The verdicts; ``nnspec explain`` says more of each."""
+    return [{"name": entry.name, "summary": entry.summary, "parameters": []} for entry in VERDICT_ENTRIES.values()]
 
 
 def members(group: str) -> list[dict[str, Any]]:
@@ -88,6 +101,8 @@ def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"  {'':<{width}}    f' = {one['derivative']}"
         for param in one["parameters"]:
             yield f"  {'':<{width}}    {param['key']}={text(param['default'])}  {param['doc']}"
+    if kind == VERDICTS:
+        yield f"  {'':<{width}}  nnspec explain VERDICT says more"
     yield ""
 
 

@@ -22,9 +22,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
     ),
     "schema": ("nnspec.cli.schema:schema", "a JSON Schema that editors check spec and sweep files by: nnspec schema"),
+    "explain": (
+        "nnspec.cli.explain:explain",
+        "what a verdict means, or why a run's networks did not learn: nnspec explain dead_units",
+    ),
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),
+    "remedy": ("nnspec.cli.remedy:remedy", "what would have helped, measured: nnspec remedy last"),
     "report": (
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",

@@ -199,7 +199,12 @@ def job(config: Any) -> float | None:
     from nnspec import runner
 
     outcome = runner.run([Cell(spec)], settings, axes=(), sweep=False, command=command_line())
-    if outcome.exit_status:
-        raise SystemExit(outcome.exit_status)
+    status = outcome.exit_status
+    if settings.remedy and not settings.sweep.plan_only:
+        from nnspec.cli.remedy import after_run
+
+        status = after_run(outcome, settings) or status
+    if status:
+        raise SystemExit(status)
     loss: float | None = getattr(outcome, "objective", None)
     return loss

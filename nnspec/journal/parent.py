@@ -15,7 +15,7 @@ from nnspec.journal.recording import Recorder, now
 from nnspec.report.as_json import Place
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
-from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics
+from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics, sweep_why
 from nnspec.report.voice import Say
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
@@ -28,8 +28,9 @@ from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.cell_records import run_name
-from nnspec.tracking.locate import run_page, ui_command
+from nnspec.tracking.locate import run_page, ui_command, uri_flag
 from nnspec.tracking.provenance import process_tags
+from nnspec.tracking.records import NOTE_TAG
 from nnspec.tracking.spool import kept_message
 
 NAME_AXES = 4  # axes named in a sweep's name
@@ -130,7 +131,7 @@ class Parent:
             self.run_id,
             status,
             metrics=sweep_metrics(outcome),
-            tags=required_tag(outcome.checks),
+            tags=required_tag(outcome.checks) | self._note(self.start, outcome),
             artifacts=sweep_artifacts(outcome) | report,
             end_time=now(),
         )
@@ -140,6 +141,11 @@ class Parent:
             outcome.unfiled = True
             folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
             complain(kept_message("the sweep's own run", [folder.parent], error))
+
+    def _note(self, start: RunStart, outcome: Outcome) -> dict[str, str]:
+        """The description of the sweep's run, with why networks did not learn."""
+        why = sweep_why(outcome)
+        return {NOTE_TAG: "\n\n".join([start.tags[NOTE_TAG], *map(str, why)])} if why else {}
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""
@@ -179,6 +185,8 @@ class Parent:
         place = self.place(outcome)
         if place is not None:
             say(f"run         {place.name} in experiment {place.experiment}")
+            if self.start is None and not outcome.failed:  # a sweep has its report already
+                say(f"report      nnspec report last{uri_flag(self.store.location)}")
             command = [] if place.command is None else [place.command]
             say("look at it  " + "\n            ".join([*command, place.url]))
 
@@ -207,7 +215,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> Run
         DIGEST_TAG: digest,
         "nnspec.command": command,
         "nnspec.axes": json.dumps(list(axes)),
-        "mlflow.note.content": f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
+        NOTE_TAG: f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
     }
     return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())
 

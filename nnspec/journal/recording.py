@@ -17,6 +17,7 @@ import numpy as np
 
 from nnspec.diagnostics import VERDICTS
 from nnspec.duration import updates
+from nnspec.explaining import explained_result
 from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
@@ -27,10 +28,10 @@ from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
-from nnspec.tracking.cell_records import dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.cell_records import dataset_info, describe, final_metrics, history_series, run_name
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
-from nnspec.tracking.records import Series
+from nnspec.tracking.records import NOTE_TAG, Series
 
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 OBJECTS = 16_000  # bytes of a cell's Python objects
@@ -125,6 +126,8 @@ class Recorder:
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
         tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
         tags |= required_tag([*checks(self.require, cell.index, outcome_rows(result), self.interval)])
+        if why := explained_result(result):
+            tags[NOTE_TAG] = "\n\n".join([describe(cell.spec), *map(str, why)])
         files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)
         ended = self.clock()
         images = snapshot_images(cell, ended)

@@ -28,7 +28,7 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import effects
 from nnspec.report.material import Material
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section, verdicts_text
+from nnspec.report.networks_page import activations_section, lines_section, surfaces_section, verdicts_text, why_section
 from nnspec.report.page import Section, pngs_of, report_html
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 def _sections(sweep: Material) -> Iterator[Section]:
     yield _summary(sweep)
+    yield from why_section(sweep.why)
     yield from _heatmap(sweep)
     if sweep.axes:
         yield from _extremes(sweep)

@@ -13,14 +13,14 @@ from pathlib import Path
 from nnspec.release import version
 from nnspec.specs import RunSpec
 from nnspec.tracking.cell_records import describe
-from nnspec.tracking.records import FINGERPRINT_TAG, PROCESS_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG
 
 _GIT_SECONDS = 5.0  # a repository on a sleeping network disk must not hold up a run
 
 
 def run_tags(spec: RunSpec) -> dict[str, str]:
     """The tags of a cell: what it is and where it comes from. The run's name and parent are not among them."""
-    return {FINGERPRINT_TAG: spec.fingerprint, "mlflow.note.content": describe(spec), **process_tags()}
+    return {FINGERPRINT_TAG: spec.fingerprint, NOTE_TAG: describe(spec), **process_tags()}
 
 
 @cache

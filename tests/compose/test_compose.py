@@ -108,12 +108,14 @@ def test_settings_go_their_own_way(composer: Composer) -> None:
         "shard=1/3",
         "replicates=auto",
         "timings=true",
+        "remedy=true",
         "resume=last",
     ]
     found, stated = checked_config(composer.mapping(lines))
     assert found == RunSpec.from_mapping({**found.to_mapping(), "replicates": 100})
     assert (stated.tracking.enabled, stated.runtime.workers, stated.sweep.plan_only) == (False, 2, True)
     assert (stated.shard, stated.auto, stated.timings, stated.resume) == ((1, 3), True, True, "last")
+    assert stated.remedy
     assert settings_from(composer.mapping([])) == Settings()
 
 

@@ -107,6 +107,7 @@ SWEEPING = (
         "resume=nosuch",
         "reuse=true",
         "timings=true",
+        "remedy=true",
         "tracking=off",
         "tracking.writer=client",
     ),
