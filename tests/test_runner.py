@@ -283,7 +283,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     second = run(
         cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True
     )
-    assert "2 of 4 cells already done" in capsys.readouterr().out
+    assert "2 of 4 cells already done" in capsys.readouterr().err
     assert second.parent == first.parent
     assert second.exit_status == 0
     assert sorted(second.cells) == [0, 1]  # the order of cells is another one now
@@ -377,7 +377,7 @@ def test_reuse_takes_what_is_filed_whichever_command_filed_it(
     cells = sweep_of(spec_of)
     alone = run([cells[1]], PLAIN, quiet=True)
     outcome = run(cells, replace(PLAIN, reuse=True), ["optimizer.lr"], sweep=True, keep=True)
-    assert "1 of 3 cells taken from earlier runs" in capsys.readouterr().out
+    assert "1 of 3 cells taken from earlier runs" in capsys.readouterr().err
     assert sorted(outcome.cells) == [0, 2]
     assert outcome.run_ids[1] == alone.run_ids[0]
     own = outcome.table()
@@ -491,7 +491,7 @@ def test_a_spool_that_cannot_be_filed_is_trained_again(
 
 def test_duplicates_are_said(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     run(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER), ["optimizer.lr"], sweep=True, duplicates=2)
-    assert "2 cells stated twice: trained once" in capsys.readouterr().out
+    assert "2 cells stated twice: trained once" in capsys.readouterr().err
 
 
 def test_timings_are_said_where_asked(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
