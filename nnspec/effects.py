@@ -213,7 +213,7 @@ SETTINGS = (
         "add data.test_fraction=0.3, or leave it out",
         refused=True,
     ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "quiet")),
     *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
