@@ -218,7 +218,7 @@ SETTINGS = (
         "add data.test_fraction=0.3, or leave it out",
         refused=True,
     ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "remedy")),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "quiet", "remedy")),
     *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
     *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),

@@ -40,6 +40,10 @@ class Flags(argparse.ArgumentParser):
             self._refuse(unknown)
         return found
 
+    def flags(self) -> list[argparse.Action]:
+        """The flags that there are, in the order in which they were added."""
+        return [action for action in self._actions if action.option_strings]
+
     def _refuse(self, words: Sequence[str]) -> NoReturn:
         flag = words[0].split("=", 1)[0]
         meant = [option for option in self._option_string_actions if len(flag) > 2 and option.startswith(flag)]

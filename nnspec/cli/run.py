@@ -35,6 +35,11 @@ def run(arguments: Sequence[str]) -> int:
     parser = _parser()
     try:
         flags = parser.parsed(arguments)
+        if flags.help:
+            from nnspec.cli.run_help import help_text
+
+            print(help_text(parser.flags(), (*FLAGS, "multirun", "help")), end="")
+            return 0
         _require_one_command(flags)
         said = [override for flag, override in FLAGS.items() if getattr(flags, flag)]
         overrides = opened([*with_archived(flags.overrides), *said], flags.multirun)
@@ -57,9 +62,9 @@ def _parser() -> Flags:
     from hydra._internal.utils import get_args_parser
 
     parser = Flags("run", "Trains a spec or a sweep.", parents=[get_args_parser()], add_help=False)
-    parser.add_argument("--plan", action="store_true", help="Show what would train together and train nothing")
-    parser.add_argument("--timings", action="store_true", help="Say where the time went")
-    parser.add_argument("--quiet", "-q", action="store_true", help="Print errors only, and show no progress")
+    parser.add_argument("--plan", action="store_true", help="show what would train together, and train nothing")
+    parser.add_argument("--timings", action="store_true", help="say where the time went")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print errors only, and show no progress")
     parser.json()
     return parser
 
@@ -92,9 +97,7 @@ def _call(parser: Flags, flags: argparse.Namespace, overrides: list[str], config
     GlobalHydra.instance().clear()
     GlobalHydra.instance().initialize(hydra)
     try:
-        if flags.help:
-            hydra.app_help(config_name=name, args_parser=parser, args=flags)
-        elif flags.hydra_help:
+        if flags.hydra_help:
             hydra.hydra_help(config_name=name, args_parser=parser, args=flags)
         elif flags.cfg:
             hydra.show_cfg(name, overrides, flags.cfg, flags.package, flags.resolve)

@@ -14,7 +14,7 @@ import yaml
 from nnspec.catalog import REGISTRIES, parameters
 from nnspec.compose.folders import conf_dir
 from nnspec.params import Either, Many, Optional, Param, Refused
-from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING
+from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING
 from nnspec.specs import SCALARS, SOLVED, TRAIN
 
 PLAIN: tuple[Any, ...] = (
@@ -242,6 +242,7 @@ def params() -> Mapping[str, tuple[Param, ...]]:
         "": SCALARS + COMMAND,
         "tracking.": TRACKING,
         "sweep.": SWEEP,
+        "require.": REQUIRE,
     }
     for prefix, several in sections.items():
         known |= {f"{prefix}{param.name}": (param,) for param in several}
