@@ -27,7 +27,10 @@ from nnspec.specs import RunSpec as RunSpec
 if TYPE_CHECKING:
     from nnspec.api import TrainResult as TrainResult
     from nnspec.api import compare as compare
+    from nnspec.api import explain as explain
     from nnspec.api import load as load
+    from nnspec.api import plan as plan
+    from nnspec.api import remedy as remedy
     from nnspec.api import report as report
     from nnspec.api import sweep as sweep
     from nnspec.api import table as table
@@ -40,6 +43,9 @@ _LAZY = {
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",
     "compare": "nnspec.api",
+    "explain": "nnspec.api",
+    "plan": "nnspec.api",
+    "remedy": "nnspec.api",
     "load": "nnspec.api",
     "report": "nnspec.api",
     "sweep": "nnspec.api",

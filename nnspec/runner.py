@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from nnspec.documents import document
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
@@ -165,7 +167,19 @@ def _say_duplicates(say: Say, duplicates: int) -> None:
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
 
 
-def _show_plan(training: Training | AdaptiveTraining, settings: Settings, duplicates: int, speak: Voice) -> None:
+@dataclass(frozen=True)
+class Planned:
+    """What would train, in words and as the document of ``--json``. It prints as the words."""
+
+    text: str
+    info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def planned(training: Training | AdaptiveTraining, duplicates: int = 0) -> Planned:
+    """What would train together, how much memory and about how long it takes; ``duplicates`` are cells stated twice."""
     from nnspec.execute.cost import plan_seconds
     from nnspec.training.loop import probe
 
@@ -173,11 +187,17 @@ def _show_plan(training: Training | AdaptiveTraining, settings: Settings, duplic
     memory = planned_bytes(plan, training.shared)
     seconds = plan_seconds(plan, min(workers, cores()), probe)
     rounds = isinstance(training, AdaptiveTraining)
+    lines = [console.plan_report(plan, workers, memory, seconds)]
+    lines += ["(the first round of replicates=auto)"] if rounds else []
+    _say_duplicates(lines.append, duplicates)
+    return Planned("\n".join(lines), as_json.plan_info(plan, workers, memory, seconds, rounds, duplicates))
+
+
+def _show_plan(training: Training | AdaptiveTraining, settings: Settings, duplicates: int, speak: Voice) -> None:
+    found = planned(training, duplicates)
     if settings.json:
-        print(document(as_json.plan_info(plan, workers, memory, seconds, rounds, duplicates)))
-    report = console.plan_report(plan, workers, memory, seconds)
-    speak.asked(report + ("\n(the first round of replicates=auto)" if rounds else ""))
-    _say_duplicates(speak.asked, duplicates)
+        print(document(found.info))
+    speak.asked(found.text)
 
 
 def _show(

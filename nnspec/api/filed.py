@@ -15,10 +15,16 @@ from nnspec.analysis.measures import SOLVED
 from nnspec.api.result import compared
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
+from nnspec.check import checked
+from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import Fault, NnspecError
+from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, explain_verdict
 from nnspec.readback import is_sweep, networks, read_axes
+from nnspec.remedies import Remedies, remedies
+from nnspec.remedies.filed import failure_of
 from nnspec.report.drawing import PAGE
 from nnspec.report.notebook import page_html
+from nnspec.specs import RunSpec
 from nnspec.tracking import find_run, opened, read_checked_spec, read_weights
 from nnspec.tracking.files import file_name
 
@@ -133,3 +139,35 @@ def report(run: str, out: str | Path | None = None, *, measure: str = SOLVED, ur
         value = f"'{target}' ({error.strerror})"
         raise NnspecError(Fault("out", "must be a folder that can be written", value, "name another")) from error
     return Report(target / PAGE)
+
+
+def explain(what: str, *, uri: str | None = None) -> VerdictExplanation | RunExplanation:
+    """What a verdict means, as 'dead_units', or why the networks of a run or a sweep did not learn, with the numbers
+    that were measured. It prints as the command line does. A name that is both is the verdict.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    if what in VERDICT_ENTRIES:
+        return explain_verdict(what)
+    with opened(uri) as store:
+        return explain_run(store, find_run(store, what))
+
+
+def remedy(run: str | RunSpec, seeds: int | None = None, *, progress: bool = False, uri: str | None = None) -> Remedies:
+    """What would help a run that failed, measured: its spec is trained with each of a few changes, all on the same
+    seeds. It prints as the command line does; ``frame()`` is a table, a row a change.
+
+    ``run`` names a run, or is a spec. ``seeds`` is how many for each change; unsaid, what trains in about half a
+    minute. ``progress`` shows a bar.
+
+    Raises:
+        TrackingError: there is no such run, or it has no results.
+        AnalysisError: it is a sweep; the error names some of its cells.
+        NnspecError: no change makes sense, or it would take too long.
+    """
+    if isinstance(run, RunSpec):
+        return remedies(checked(run), None, seeds, progress=progress)
+    with opened(uri) as store:
+        spec, verdict = failure_of(store, find_run(store, run))
+    return remedies(spec, verdict, seeds, progress=progress)

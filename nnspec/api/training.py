@@ -9,11 +9,13 @@ from nnspec.api.result import TrainResult
 from nnspec.check import checked
 from nnspec.compose import Composer, heed_sweep
 from nnspec.errors import Fault, SpecError, TrainingError
+from nnspec.execute.adaptive import trainer
 from nnspec.results.outcome import Outcome
-from nnspec.runner import run
+from nnspec.runner import Planned, planned, run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.specs import RunSpec
-from nnspec.sweep import Cell, plan
+from nnspec.sweep import Cell, SweepPlan
+from nnspec.sweep import plan as expand_all
 
 
 def train(
@@ -57,27 +59,45 @@ def sweep(
         SpecError: with every fault of every cell.
         TrainingError: networks could not be trained.
     """
-    if isinstance(overrides, str):
-        remedy = f"write nnspec.sweep(['{overrides}'])"
-        raise SpecError([Fault("overrides", "must be a list of texts", f"the text '{overrides}'", remedy)])
     composer = Composer()
-    planned, stated = plan(overrides, composer)
+    expanded, stated = _expanded(composer, overrides, "sweep")
     if stated.sweep.plan_only:
-        raise SpecError([Fault("sweep.plan_only", "must be false in nnspec.sweep", "true", "leave it out")])
+        raise SpecError([Fault("sweep.plan_only", "must be false in nnspec.sweep", "true", "use nnspec.plan")])
     runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
     settings = replace(stated, tracking=_tracking(stated.tracking, tracking), runtime=runtime)
-    heed_sweep(composer, [cell.spec for cell in planned.cells], settings, overrides)
+    heed_sweep(composer, [cell.spec for cell in expanded.cells], settings, overrides)
     outcome = run(
-        planned.cells,
+        expanded.cells,
         settings,
-        axes=planned.axes,
-        duplicates=planned.duplicates,
+        axes=expanded.axes,
+        duplicates=expanded.duplicates,
         sweep=True,
         command=f"nnspec.sweep({list(overrides)})",
         quiet=not progress,
         keep=keep,
     )
-    return _result(outcome, len(planned.cells))
+    return _result(outcome, len(expanded.cells))
+
+
+def plan(overrides: Sequence[str], *, workers: int | None = None) -> Planned:
+    """What overrides would train, a single spec or a sweep, as ``run.py --plan`` says: it prints as that; its ``info``
+    is what ``--json`` prints. Nothing is trained.
+
+    Raises:
+        SpecError: with every fault of every cell, or if it does not fit into memory.
+    """
+    expanded, stated = _expanded(Composer(), overrides, "plan")
+    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
+    specs = [cell.spec for cell in expanded.cells]
+    training = trainer(specs, runtime, stated.auto, stated.tracking.enabled, None, len(specs) == 1, range(len(specs)))
+    return planned(training, expanded.duplicates)
+
+
+def _expanded(composer: Composer, overrides: Sequence[str], name: str) -> tuple[SweepPlan, Settings]:
+    if isinstance(overrides, str):
+        remedy = f"write nnspec.{name}(['{overrides}'])"
+        raise SpecError([Fault("overrides", "must be a list of texts", f"the text '{overrides}'", remedy)])
+    return expand_all(overrides, composer)
 
 
 def _tracking(stated: Tracking, wanted: bool | str) -> Tracking:
