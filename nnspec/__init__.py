@@ -27,6 +27,7 @@ from nnspec.specs import RunSpec as RunSpec
 if TYPE_CHECKING:
     from nnspec.api import TrainResult as TrainResult
     from nnspec.api import compare as compare
+    from nnspec.api import diff as diff
     from nnspec.api import explain as explain
     from nnspec.api import load as load
     from nnspec.api import plan as plan
@@ -43,10 +44,11 @@ _LAZY = {
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",
     "compare": "nnspec.api",
+    "diff": "nnspec.api",
     "explain": "nnspec.api",
+    "load": "nnspec.api",
     "plan": "nnspec.api",
     "remedy": "nnspec.api",
-    "load": "nnspec.api",
     "report": "nnspec.api",
     "sweep": "nnspec.api",
     "table": "nnspec.api",

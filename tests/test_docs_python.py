@@ -28,10 +28,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_what_the_examples_make(ran: dict[str, Any]) -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 8
     assert (len(ran["result"].table), len(ran["swept"].table), len(ran["frame"])) == (100, 200, 200)
     for name in ("sweep.png", "survival.png", "pages/heatmap.png"):
         assert (ran["folder"] / name).read_bytes().startswith(b"\x89PNG")
+    assert "dead_units" in repr(ran["failed"].explain())
+    assert len(ran["found"].frame()) > 5
     weights = [net.state_dict()["0.weight"].tolist() for net in (ran["net"], nnspec.build(ran["swept"].specs[0], 3))]
     assert weights[0] != weights[1]  # the loaded one is trained
 

@@ -2,6 +2,7 @@
 
 from nnspec.api.filed import Report as Report
 from nnspec.api.filed import compare as compare
+from nnspec.api.filed import diff as diff
 from nnspec.api.filed import explain as explain
 from nnspec.api.filed import load as load
 from nnspec.api.filed import remedy as remedy

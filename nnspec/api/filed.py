@@ -22,6 +22,7 @@ from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, e
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.filed import failure_of
+from nnspec.report.differing import Difference, difference_of
 from nnspec.report.drawing import PAGE
 from nnspec.report.notebook import page_html
 from nnspec.specs import RunSpec
@@ -97,6 +98,17 @@ def compare(
         run_id = find_run(store, run)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
     return compared(frame, axes, by, measure, confidence)
+
+
+def diff(a: str, b: str, *, uri: str | None = None) -> Difference:
+    """What differs between two runs, or two sweeps, in their specs and in their results. It prints as the command line
+    does; its ``info`` is what ``--json`` prints.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    with opened(uri) as store:
+        return difference_of(store, find_run(store, a), find_run(store, b))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from nnspec.analysis.levels import column_of
 from nnspec.analysis.measures import SOLVED
 from nnspec.builder import with_weights
 from nnspec.errors import NnspecError
+from nnspec.explaining import RunExplanation, explained_table
 from nnspec.report import console, notebook
 from nnspec.results.arrays import NEVER, Results, result_lines, verdict_text
 from nnspec.results.outcome import Outcome
@@ -82,6 +83,13 @@ class TrainResult:
         """Every pair of levels of an axis (the widest unless said): see ``nnspec.compare``."""
         return compared(self.table, self.axes, by, measure, confidence)
 
+    def explain(self) -> RunExplanation:
+        """Why networks did not learn, of each verdict with the numbers that were measured: see ``nnspec.explain``."""
+        cells = self.table["cell"]
+        found = explained_table(self.table, self.axes, lambda row: self.specs[int(cells.loc[row])])
+        solved = int(self.table["solved"].sum())
+        return RunExplanation(self.run_id or "", self._name(), len(self.table), solved, tuple(found))
+
     def figure(self, by: str | Sequence[str] | None = None) -> Figure:
         """The figure that says most: solve rates over the axes ``by`` (the two widest unless said), or of one cell its
         losses over updates.
@@ -106,6 +114,9 @@ class TrainResult:
         result = self.results[cell]
         return with_weights(result.spec, {name: tensor[replicate] for name, tensor in result.final.items()})
 
+    def _name(self) -> str:
+        return console.summary(self.specs[0]) if len(self.specs) == 1 else console.count(len(self.specs), "cell")
+
     def _columns(self, by: str | Sequence[str] | None, otherwise: Sequence[str]) -> list[str]:
         names = otherwise if by is None else [by] if isinstance(by, str) else by
         return [column_of(self.table, name) for name in names]
@@ -120,10 +131,9 @@ class TrainResult:
         # cells may share seeds: then they count for less than as many networks
         rate = solve_rates(self.table, ()).iloc[0]
         solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
-        cells = console.summary(self.specs[0]) if len(self.specs) == 1 else console.count(len(self.specs), "cell")
         return "\n".join(
             [
-                f"{cells}: {console.count(len(self.table), 'network')}",
+                f"{self._name()}: {console.count(len(self.table), 'network')}",
                 *result_lines(self.table["final_loss"].to_numpy(), solved, at, (rate["low"], rate["high"])),
                 f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy.special import expit, ndtr
 from nnspec.architecture import Pointwise
 from nnspec.builder import pointwise_module
 from nnspec.catalog import ACTIVATIONS, OUTPUTS, Activation
+from nnspec.cli import main
 from nnspec.specs import Member
 
 POINTS = np.random.default_rng(1).uniform(-6.5, 6.5, 400)  # none is a kink
@@ -110,3 +112,12 @@ def test_the_formula_of_gelu_is_near_its_approximation() -> None:
 
 def test_every_activation_states_its_derivative() -> None:
     assert [entry.name for entry in OUTPUTS if not entry.derivative] == []
+
+
+def test_list_says_it_in_text_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "activations", "--json"]) == 0
+    listed = {one["name"]: one["derivative"] for one in json.loads(capsys.readouterr().out)["activations"]}
+    assert listed["sigmoid"] == "f (1 - f)"
+    assert listed["auto"] is None
+    assert main(["list", "activations"]) == 0
+    assert "  f' = f (1 - f)\n" in capsys.readouterr().out
