@@ -29,11 +29,9 @@ def remedy(arguments: Sequence[str]) -> int:
     parser.json()
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        from nnspec.remedies.filed import failure_of
+        from nnspec.remedies import failure_of, remedies
 
         spec, verdict = failure_of(store, find_run(store, asked.run))
-    from nnspec.remedies import remedies
-
     if verdict is None:
         complain("all networks of the run solved; what is measured is how many do over other seeds")
     found = remedies(spec, verdict, asked.seeds, progress=True)
@@ -46,8 +44,7 @@ def after_run(outcome: Outcome, settings: Settings) -> int:
 
     Returns the exit status of this part. A run that solved needs none, which is told.
     """
-    from nnspec.remedies import remedies
-    from nnspec.remedies.filed import commonest
+    from nnspec.remedies import commonest, remedies
     from nnspec.tracking import open_store
 
     cell = outcome.cells.get(0)

@@ -2,6 +2,8 @@
 
 from nnspec.remedies.changes import Change as Change
 from nnspec.remedies.changes import changes as changes
+from nnspec.remedies.filed import commonest as commonest
+from nnspec.remedies.filed import failure_of as failure_of
 from nnspec.remedies.found import ANOTHER_SEED as ANOTHER_SEED
 from nnspec.remedies.found import Measured as Measured
 from nnspec.remedies.found import Remedies as Remedies

@@ -14,7 +14,6 @@ COMMANDS = [
     ["activation=tanh", "init=zeros", "optimizer=sgd", "optimizer.momentum=0.9"],
     ["init=xavier_normal", "init.bias=same", "init.gain=auto", "optimizer.lr=0.002", "optimizer.weight_decay=0.1"],
     ["activation=leaky_relu", "activation.negative_slope=0.3", "model.hidden=[3,5]", "model.output=tanh", "loss=mse"],
-    ["activation=gelu", "init=orthogonal", "optimizer=rprop", "train.epochs=30"],
     ["model=perceptron"],
     ["model=perceptron", "loss=mse", "activation=tanh"],
     ["model=perceptron", "loss=mse", "model.output=tanh"],

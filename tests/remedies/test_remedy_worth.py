@@ -8,7 +8,7 @@ from scipy import stats
 
 from nnspec.remedies import worth
 
-CHANGES = 10  # of a command
+CHANGES = 18  # of a command, as many as XOR has
 
 
 def outcomes(chance: np.random.Generator, rates: list[float], seeds: int, shared: float) -> np.ndarray:
@@ -23,23 +23,21 @@ def any_remedy(chance: np.random.Generator, rate: float, seeds: int, shared: flo
     return any(worth(plain, one, CHANGES).remedy for one in changed)
 
 
-CASES = [(0.5, 60, 0.0), (0.5, 60, 0.8), (0.05, 200, 0.5), (0.9, 40, 0.3)]
-
-
-@pytest.mark.parametrize(("rate", "seeds", "shared"), CASES)
-def test_changes_without_effect_are_seldom_called_remedies(rate: float, seeds: int, shared: float) -> None:
-    """In at most 5% of commands. A rule that errs in exactly 5% has more than this many errors once in a thousand
-    sets of so many trials; one without a correction for the number of changes errs in about 15%."""
-    trials, chance = 100, np.random.default_rng(12)
-    called = sum(any_remedy(chance, rate, seeds, shared) for _ in range(trials))
+def test_changes_without_effect_are_seldom_called_remedies() -> None:
+    """In at most 5% of commands. A rule that errs in exactly 5% of them errs more often than this once in a thousand
+    times that so many are tried; one without a correction for the number of changes errs in about 20%."""
+    trials, chance = 120, np.random.default_rng(12)
+    called = sum(any_remedy(chance, 0.5, 200, 0.3) for _ in range(trials))
     assert called <= stats.binom.ppf(0.999, trials, 0.05)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rate", "seeds", "shared"), CASES)
+@pytest.mark.parametrize(
+    ("rate", "seeds", "shared"), [(0.5, 200, 0.0), (0.5, 60, 0.8), (0.05, 200, 0.5), (0.9, 40, 0.3)]
+)
 def test_over_many_trials_they_are_called_so_in_at_most_5_percent(rate: float, seeds: int, shared: float) -> None:
-    """No margin: the seed is fixed, and the rule errs in about 2%, for it tests losses too and is exact."""
-    trials, chance = 2000, np.random.default_rng(5)
+    """No margin: the seed is fixed, and the rule errs in less than 3%, for it tests losses too and is exact."""
+    trials, chance = 1000, np.random.default_rng(5)
     assert sum(any_remedy(chance, rate, seeds, shared) for _ in range(trials)) <= 0.05 * trials
 
 
