@@ -136,6 +136,6 @@ def _explanation(
     at = number(numbers, "since")
     measured = measured or networks
     several = measured > 1
-    sentence = entry.summary if spec is None else entry.sentence(numbers, spec)
+    sentence = entry.said(numbers, spec)
     since = "" if spec is None else since_text(name, numbers, spec, several)
     return Explanation(name, networks, total, sentence, since, None if math.isnan(at) else at, measured)
