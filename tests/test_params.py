@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from nnspec.catalog import REGISTRIES
-from nnspec.catalog.inits import bias_param
+from nnspec.catalog import REGISTRIES, parameters
 from nnspec.params import Boolean, Choice, Either, Integer, Many, Optional, Real, Refused, Text, ordered
 from nnspec.specs import SCALARS, SOLVED, TRAIN
 
@@ -21,7 +21,7 @@ ACCEPTED = [
     (Text(), "a", "a"),
     (Choice(("a", "b")), "b", "b"),
     (Many(Integer(1)), [1, 2], (1, 2)),
-    (Many(Real(), 2, 2), (1, 2), (1.0, 2.0)),
+    (Many(Real(), 2, 2), [1, 2], (1.0, 2.0)),
     (Optional(Integer()), None, None),
     (Optional(Integer()), 4, 4),
     (Either("auto", Real()), "auto", "auto"),
@@ -73,6 +73,24 @@ def test_refused(kind: Any, value: object, rule: str) -> None:
         kind.parse(value)
 
 
+@pytest.mark.parametrize(("kind", "value", "_"), ACCEPTED, ids=str)
+def test_the_schema_accepts_what_the_kind_accepts(kind: Any, value: object, _: object) -> None:
+    Draft202012Validator.check_schema(kind.schema())
+    assert Draft202012Validator(kind.schema()).is_valid(value)
+
+
+def beyond_schemas(value: object) -> bool:
+    """Whether a value is a number that JSON does not have, or that a schema takes for another."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (value == 1.0 or not abs(value) < 1e300)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "_"), [row for row in REFUSED if not beyond_schemas(row[1])], ids=lambda v: str(v)[:40]
+)
+def test_the_schema_refuses_what_the_kind_refuses(kind: Any, value: object, _: str) -> None:
+    assert not Draft202012Validator(kind.schema()).is_valid(value)
+
+
 def test_minus_zero_is_zero() -> None:
     assert math.copysign(1, Real().parse(-0.0)) == 1.0
 
@@ -86,11 +104,7 @@ def test_ordered() -> None:
 ALL = [
     pytest.param(param, id=f"{where}.{param.name}")
     for where, params in [
-        *(
-            (f"{group}={e.name}", e.params + (bias_param(e) if group == "init" else ()))
-            for group, r in REGISTRIES.items()
-            for e in r
-        ),
+        *((f"{group}={entry.name}", parameters(entry)) for group, registry in REGISTRIES.items() for entry in registry),
         ("train", TRAIN),
         ("solved", SOLVED),
         ("spec", SCALARS),

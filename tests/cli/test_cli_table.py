@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -103,6 +105,27 @@ def test_what_differs_between_two_sweeps(filed, nnspec):
     last = out.splitlines()[-1]
     assert last.startswith(f"a - b: {100 * (rates[0] - rates[1]):+.1f}% solved [")
     assert last.endswith("paired by seed")
+
+
+def test_differences_as_json(filed, nnspec):
+    status, out, _ = nnspec("diff", filed.sweep.parent, filed.longer.parent, "--uri", filed.uri, "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert set(found) == {"a", "b", "spec", "same_results", "results", "difference"}
+    assert found["a"] == {"run_id": filed.sweep.parent, "name": found["a"]["name"]}
+    assert {"field": "train.epochs", "a": "60", "b": "80"} in found["spec"]
+    rates = [frame["solved"].mean() for frame in (filed.sweep.table(), filed.longer.table())]
+    assert [found["results"][letter]["solve_rate"] for letter in "ab"] == rates
+    for side in found["results"].values():
+        assert set(side) == {
+            *("networks", "solve_rate", "solve_rate_low", "solve_rate_high"),
+            *("final_loss_median", "solved_at_median", "verdicts"),
+        }
+        assert sum(side["verdicts"].values()) == pytest.approx(1)
+    assert set(found["difference"]) == {"difference", "low", "high", "p", "paired"}
+    assert found["difference"]["difference"] == pytest.approx(rates[0] - rates[1])
+    same = json.loads(nnspec("diff", filed.sweep.parent, filed.sweep.parent, "--uri", filed.uri, "--json")[1])
+    assert (same["spec"], same["same_results"], same["difference"]) == ([], True, None)
 
 
 def test_comparison_has_pairs_and_effects(filed, nnspec):
