@@ -16,7 +16,7 @@ from nnspec.diagnostics.room import extent
 from nnspec.diagnostics.thresholds import TAIL
 from nnspec.duration import updates
 from nnspec.results.arrays import unit_of
-from nnspec.specs import Member, RunSpec
+from nnspec.specs import RunSpec
 
 Numbers = Mapping[str, float]
 SEEN_IN_SNAPSHOTS = ("dead_units", "symmetric", "saturated")  # asked of each snapshot where there are some
