@@ -70,10 +70,13 @@ def test_list_as_json(nnspec: Any) -> None:
     listed = json.loads(out)
     assert status == 0
     assert set(listed) == {
-        *("activations", "inits", "models", "optimizers", "losses", "data", "schedules", "experiments")
+        *("activations", "inits", "models", "optimizers", "losses", "data", "schedules", "verdicts"),
+        "experiments",
     }
     assert {entry["name"] for entry in listed["optimizers"]} == set(REGISTRIES["optimizer"].names())
-    assert all(set(entry) == {"name", "summary", "parameters"} for kind in listed.values() for entry in kind)
+    for kind, entries in listed.items():
+        keys = {"name", "summary", "parameters", *(["derivative"] if kind == "activations" else [])}
+        assert all(set(entry) == keys for entry in entries)
     parameters = [each for kind in listed.values() for entry in kind for each in entry["parameters"]]
     assert all(set(each) == {"key", "default", "doc", "schema"} for each in parameters)
     assert all(Draft202012Validator(each["schema"]).is_valid(each["default"]) for each in parameters)
