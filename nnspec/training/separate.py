@@ -385,9 +385,7 @@ def _starts(spec: RunSpec) -> list[float]:
 
 
 def _hyper(optimizer: Member) -> dict[str, Any]:
-    """The hyperparameters of a member, with which of its switches are on."""
-    h = dict(optimizer.params)
-    return h | {f"{name}_on": h[name] != 0 for name in OPTIMIZERS[optimizer.name].switches}
+    return OPTIMIZERS[optimizer.name].hyperparameters(dict(optimizer.params))
 
 
 @lru_cache(maxsize=256)
