@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS, SCHEDULES
-from nnspec.duration import batch_size, pace, tolerance, updates, updates_a_pass
+from nnspec.catalog import OPTIMIZERS
+from nnspec.duration import batch_size, pace, schedule_factor, tolerance, updates, updates_a_pass
 from nnspec.initial import Weights
 from nnspec.problem import Problem
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
@@ -28,12 +28,12 @@ from nnspec.specs import Member, RunSpec, Train
 from nnspec.training.history import LATE, unwritten
 from nnspec.training.kernel import LINE, STATISTICS, Kernel, Shape, build_kernel
 from nnspec.training.memory import WHOLE, block_rows
+from nnspec.training.optimizer import AHEAD, coefficients
 from nnspec.training.plan import Chunk, segment_key, stack_key
 from nnspec.training.spans import MOST, Span, logged_steps, row_of
 from nnspec.training.stacking import from_rows, initial_rows, members
 from nnspec.training.tracing import trace_update
 
-AHEAD = 256  # updates for which coefficients are computed at a time, from a multiple of it on
 SPAN = 3e9  # multiplications of a network in one call: some tenths of a second, for nothing interrupts it
 ORDER = 0x0DE5  # keeps the seeds of orders of rows apart from those of weights
 
@@ -396,11 +396,7 @@ def _coefficients(optimizer: Member, schedule: Member, total: int, first: int) -
         name: value if isinstance(value, (bool, str)) else torch.tensor(value, dtype=torch.float64)[..., None]
         for name, value in _hyper(optimizer).items()
     }
-    t = torch.arange(first, first + AHEAD, dtype=torch.float64)[:, None]
-    entry, params = SCHEDULES[schedule.name], dict(schedule.params)
-    if entry.moves(params) and "lr" in h:
-        h["lr"] = h["lr"] * torch.from_numpy(entry.factor(t.numpy(), total, params))
-    return OPTIMIZERS[optimizer.name].coefficients(h, t)
+    return coefficients(OPTIMIZERS[optimizer.name], h, schedule_factor(schedule, total), first, AHEAD)
 
 
 @lru_cache(maxsize=256)
