@@ -15,6 +15,7 @@ from typing import Any
 
 from nnspec.catalog.maths import InPlace
 
+Key = tuple[Any, ...]  # of a number of a network's own, see ``tracing``
 PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
 # functions that are called on whole rows, not written out
 LIBRARY = ("exp", "expm1", "log1p", "log", "tanh", "erf", "sin", "cos", "sqrt")
@@ -161,6 +162,12 @@ def reachable(results: Iterable[Traced]) -> list[Node]:
             found[node] = None
             pending.extend(arg for arg in node.args if isinstance(arg, Node))
     return list(found)
+
+
+def numbers_of(results: Iterable[Traced]) -> list[Key]:
+    """The keys of the networks' own numbers that results are made of, in an order of their own."""
+    found = (node.args[0] for node in reachable(results) if node.op == "number")
+    return sorted({key for key in found if isinstance(key, tuple)}, key=repr)
 
 
 def fma(one: Traced, two: Any, three: Any) -> Traced:

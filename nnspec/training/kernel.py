@@ -23,7 +23,19 @@ from llvmlite import ir
 
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import LIBRARY, Graph, GraphMaths, Row, RowMaths, Traced, reachable, total, tracing
+from nnspec.training.graph import (
+    LIBRARY,
+    Graph,
+    GraphMaths,
+    Key,
+    Row,
+    RowMaths,
+    Traced,
+    numbers_of,
+    reachable,
+    total,
+    tracing,
+)
 from nnspec.training.instructions import Code, Lanes, functions_at_hand, machine_code, product_function
 from nnspec.training.stacking import Block, blocks
 
@@ -36,7 +48,6 @@ NARROW = 16  # outputs of a layer, see ``narrow``
 TOGETHER = 8  # vectors that an activation is evaluated on at a time
 STATISTICS = 3  # numbers that passes over rows sum up: the loss, rows that are right, and 0 or not-a-number
 LANES = {"float32": 16, "float64": 8}
-Key = tuple[Any, ...]  # of a number of the network's own, see ``tracing``
 
 
 @dataclass(frozen=True)
@@ -158,8 +169,8 @@ class KernelWriter:
         self.hidden = [self._traced_activation(number) for number in range(len(self.layers) - 1)]
         traced = [*formulas.update, *(part for behind in self.hidden for part in behind.all())]
         keys = numbers_of(traced)
-        self.numbers = tuple(sorted((key for key in keys if key[0] != "moving"), key=repr))
-        self.moving = tuple(sorted((key for key in keys if key[0] == "moving"), key=repr))
+        self.numbers = tuple(key for key in keys if key[0] != "moving")
+        self.moving = tuple(key for key in keys if key[0] == "moving")
         self.arguments = (
             *("data", "targets", "order", "weights", "gradients", *(f"state{n}" for n in range(self.slots))),
             *("work", "numbers", "moving", "batches", "scales", "tolerance", "need", "leave"),
@@ -638,12 +649,6 @@ def narrow(layer: Block) -> bool:
     """Whether the product of a layer's gradient is made with its inputs first: BLAS takes twice as long over few rows
     of many columns as over the reverse."""
     return layer.fan_out < NARROW <= layer.fan_in
-
-
-def numbers_of(results: Sequence[Traced]) -> set[Key]:
-    """The keys of the network's own numbers in some graphs."""
-    found = (node.args[0] for node in reachable(results) if node.op == "number")
-    return {key for key in found if isinstance(key, tuple)}
 
 
 def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence[Traced]) -> Kernel:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from nnspec.training.graph import Traced, reachable
+from nnspec.training.graph import Traced, numbers_of
 from nnspec.training.history import LATE
 from nnspec.training.instructions import FUNCTIONS, I8, I32, I64, POINTER, Code, Lanes, machine_code
 from nnspec.training.tracing import Pass
@@ -68,7 +68,7 @@ class _Writer:
         self.lanes = lanes = Lanes(traced.dtype, VECTOR_BYTES // np.dtype(traced.dtype).itemsize)
         vector, self.ints, self.integer = lanes.vector, lanes.integers(), lanes.integer
         history = [traced.right, traced.loss, traced.accuracy, *traced.norms]
-        numbers = _numbers([*traced.gradients, *traced.distances, *history, *update])
+        numbers = numbers_of([*traced.gradients, *traced.distances, *history, *update])
         self.lasting = [key for key in numbers if key[0] != "moving"]
         self.moving = [key for key in numbers if key[0] == "moving"]
         stored = [("stored", number) for number in range(len(update))]
@@ -186,9 +186,3 @@ class _Writer:
         after = make.append_basic_block()
         make.cbranch(make.icmp_signed("<", following, stop), body, after)
         make.position_at_end(after)
-
-
-def _numbers(results: Iterable[Traced]) -> list[Slot]:
-    """The rows of numbers that results are made of."""
-    found = (node.args[0] for node in reachable(results) if node.op == "number")
-    return sorted({key for key in found if isinstance(key, tuple)}, key=repr)
