@@ -28,8 +28,6 @@ from nnspec.training.graph import (
     Graph,
     GraphMaths,
     Key,
-    Row,
-    RowMaths,
     Traced,
     numbers_of,
     reachable,
@@ -37,10 +35,10 @@ from nnspec.training.graph import (
     tracing,
 )
 from nnspec.training.instructions import Code, Lanes, functions_at_hand, machine_code, product_function
+from nnspec.training.row_graph import ROWS, Row, trace_outputs
 from nnspec.training.stacking import Block, blocks
 
 SCALAR: Any = GraphMaths()
-ROWS: Any = RowMaths()
 I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 POINTER = ir.PointerType()
 LINE = 64  # bytes of a line of the cache: where arrays begin
@@ -85,14 +83,10 @@ def trace_row(problem: Problem, update: Sequence[Traced], by_rows: bool) -> Form
     graph, count = Graph(), problem.shape.outputs
     z = Row([graph.leaf("z", number) for number in range(count)])
     y = Row([graph.leaf("y", number) for number in range(count)])
-    xp = ROWS
-    p = problem.output.value(xp, z)
-    gradient = p - y if by_rows else problem.loss.gradient(xp, z, p, y, problem.loss_params)
-    if not (by_rows or problem.loss.fused):
-        gradient = gradient * problem.output.slope(xp, z, p)
-    elements = problem.loss.elements(xp, z, p, y, problem.loss_params)
-    distance = xp.max(problem.loss.distance(xp, p, y), 1)
-    return Formulas(p.values, gradient.values, total(elements.values), distance.values[0], update)
+    row = trace_outputs(problem, z, y)
+    gradients = row.outputs - y if by_rows else row.gradients
+    (distance,) = ROWS.max(row.distances, 1).values
+    return Formulas(row.outputs.values, gradients.values, total(row.losses.values), distance, update)
 
 
 @dataclass(frozen=True)
