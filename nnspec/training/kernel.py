@@ -123,19 +123,18 @@ class Arrays:
 class Kernel:
     """The machine code of one network's training; see ``KernelWriter`` for what the functions take.
 
-    ``arguments`` names what the table of addresses holds, ``numbers`` the network's own numbers and ``moving`` those
-    that change from update to update; ``work`` is the length of the working memory.
+    ``numbers`` are the network's own numbers and ``moving`` those that change from update to update; ``work`` is the
+    length of the working memory.
     """
 
     train: Callable[..., None]
     evaluate: Callable[..., None]
     norms: Callable[..., None]
-    arguments: tuple[str, ...]
     numbers: tuple[Key, ...]
     moving: tuple[Key, ...]
     ones: tuple[slice, ...]  # of the working memory, to be filled with 1
     work: int
-    places: Mapping[str, int]  # of the arguments in the table
+    places: Mapping[str, int]  # of what the table has addresses of, by name
     parameters: int  # of a network, filled up to whole vectors
     keeps: Any  # the code lives as long as this
 
@@ -663,7 +662,6 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         function("train", ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
         function("evaluate", ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p),
         function("norms", ctypes.c_void_p),
-        writer.arguments,
         writer.numbers,
         writer.moving,
         writer.ones,

@@ -65,7 +65,7 @@ class Network:
     seed: int
     kernel: Kernel
     rows: Rows
-    table: np.ndarray  # the addresses that the kernel is given, by ``kernel.arguments``
+    table: np.ndarray  # the addresses that the kernel is given, by ``kernel.places``
     solved: np.ndarray  # [1] updates made when it was first solved, or ``LATE``
     stopped: np.ndarray  # [1] updates made when it ended before its time, or ``LATE``
     held: list[np.ndarray]  # what the table points at
@@ -89,8 +89,6 @@ class Network:
 
 class Separate:
     """The networks of a chunk, which share a stack's key."""
-
-    why_eager = ""
 
     def __init__(self, specs: Sequence[RunSpec], chunk: Chunk):
         owners, self.seeds = members(specs, chunk)
@@ -152,7 +150,7 @@ class Separate:
             "solved": np.array([LATE], np.int64),
             "stopped": np.array([LATE], np.int64),
         }
-        table = np.array([address(arrays[name]) if name in arrays else 0 for name in kernel.arguments], np.int64)
+        table = np.array([address(arrays[name]) if name in arrays else 0 for name in kernel.places], np.int64)
         held = [*arrays.values(), *[table] * 4]
         return Network(spec, int(self.seeds[number]), kernel, rows, table, arrays["solved"], arrays["stopped"], held)
 
@@ -326,7 +324,6 @@ class Separate:
             final=final,
             snapshots={step: self._tensors(self.snapshots.pop(step)) for step in sorted(self.snapshots)},
             errors=self.errors if self.by_rows else UNKNOWN,
-            why_eager=self.why_eager,
         )
 
     def _tensors(self, weights: np.ndarray) -> Weights:
