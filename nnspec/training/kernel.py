@@ -34,13 +34,14 @@ from nnspec.training.graph import (
     total,
     tracing,
 )
-from nnspec.training.instructions import Code, Lanes, functions_at_hand, machine_code, product_function
+from nnspec.training.instructions import Code, functions_at_hand
+from nnspec.training.lanes import I8, I32, I64, POINTER, Lanes
+from nnspec.training.library import machine_code, product_function
 from nnspec.training.row_graph import ROWS, Row, trace_outputs
 from nnspec.training.stacking import Block, blocks
 
 SCALAR: Any = GraphMaths()
-I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
-POINTER = ir.PointerType()
+I1, VOID = ir.IntType(1), ir.VoidType()
 LINE = 64  # bytes of a line of the cache: where arrays begin
 NARROW = 16  # outputs of a layer, see ``narrow``
 TOGETHER = 8  # vectors that an activation is evaluated on at a time

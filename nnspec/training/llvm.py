@@ -19,7 +19,9 @@ from llvmlite import ir
 
 from nnspec.training.graph import Traced, numbers_of
 from nnspec.training.history import LATE
-from nnspec.training.instructions import FUNCTIONS, I8, I32, I64, POINTER, Code, Lanes, machine_code
+from nnspec.training.instructions import Code
+from nnspec.training.lanes import I8, I32, I64, POINTER, Lanes
+from nnspec.training.library import FUNCTIONS, machine_code
 from nnspec.training.tracing import Pass
 
 VECTOR_BYTES = 64  # of a vector of networks: a register of the widest processors, two or four of others
