@@ -26,9 +26,11 @@ from nnspec.problem import Problem
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
 from nnspec.specs import Member, RunSpec, Train
 from nnspec.training.history import LATE, unwritten
-from nnspec.training.kernel import LINE, STATISTICS, Kernel, Shape, build_kernel
+from nnspec.training.kernel import Kernel, build_kernel
+from nnspec.training.layers import LINE, Shape
 from nnspec.training.memory import WHOLE, block_rows
 from nnspec.training.optimizer import AHEAD, coefficients
+from nnspec.training.passes import STATISTICS
 from nnspec.training.plan import Chunk, segment_key, stack_key
 from nnspec.training.spans import MOST, Span, logged_steps, row_of
 from nnspec.training.stacking import from_rows, initial_rows, members
