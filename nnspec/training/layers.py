@@ -11,12 +11,12 @@ from typing import Any
 from llvmlite import ir
 
 from nnspec.architecture import Architecture
+from nnspec.training.arrays import LINE
 from nnspec.training.lanes import I8, I32, I64, POINTER, Lanes
 from nnspec.training.library import product_function
 from nnspec.training.stacking import Block, blocks
 from nnspec.training.writer import VOID, Writer
 
-LINE = 64  # bytes of a line of the cache: where arrays begin
 NARROW = 16  # outputs of a layer, see ``narrow``
 
 
