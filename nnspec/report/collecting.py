@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.duration import log_every, updates
-from nnspec.report.showing import Shown, on_the_plane
+from nnspec.report.showing import Shown, alone, on_the_plane
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import varied
@@ -190,7 +190,9 @@ def _candidate(rank: int, label: str, result: Results, row: int) -> _Candidate:
         for moment in (result.initial, *chosen, result.final)
     ]
     loss = float(result.final_loss[row])
-    return _Candidate(rank, loss if np.isfinite(loss) else np.inf, label, result.spec, moments)
+    return _Candidate(
+        rank, loss if np.isfinite(loss) else np.inf, label, alone(result.spec, result.seeds[row]), moments
+    )
 
 
 def _ranks(index: int, rows: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from nnspec.analysis.draw import MOST_PANELS, png
 from nnspec.analysis.fit_figures import Fit, plot_fit
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
@@ -30,6 +32,8 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     alt = f"{len(infos)} surfaces over the input plane: {wrong}."
     classes = infos[0].classes
     text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
+    if not all(np.array_equal(surface.points, infos[0].points) for surface in infos):
+        text += " Rows are those that the network in question was trained on."
     title = "Decision surfaces" if classes else "Outputs over the inputs"
     return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
 
