@@ -13,7 +13,7 @@ from nnspec.analysis.row_figures import NO_ANSWER, RowOutcomes, classes_said
 from nnspec.architecture import architecture, learns_numbers
 from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
-from nnspec.diagnostics.gradients import outputs, stacked
+from nnspec.diagnostics.gradients import outputs, stacked, undisturbed
 from nnspec.problem import Problem, own_rows
 from nnspec.specs import Member, RunSpec
 from nnspec.torch_maths import XP as TORCH
@@ -109,7 +109,8 @@ def _answers(problem: Problem, weights: Weights) -> tuple[np.ndarray, np.ndarray
     [m, n]."""
     problem = problem.stacked(torch.from_numpy)
     p = outputs(problem, weights)
-    near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
+    with undisturbed():
+        near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
     return p, ~near.all(dim=1).T.numpy()
 
 
