@@ -16,7 +16,7 @@ from nnspec.errors import NnspecError, TrainingError
 from nnspec.readback import networks
 from nnspec.report import console
 from nnspec.report.notebook import result_html
-from nnspec.results.arrays import NEVER, Results, result_lines, verdict_text
+from nnspec.results.arrays import NEVER, TIMES, Results, result_lines, unit_of, verdict_text
 from nnspec.results.outcome import Outcome
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
@@ -69,7 +69,9 @@ class TrainResult:
 
         # cells may share seeds: then they count for less than as many networks
         rate = solve_rates(self.table, ()).iloc[0]
-        solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
+        solved, unit = self.table["solved"].to_numpy(), unit_of(*(result.spec for result in self.results))
+        known = [name for name in TIMES if name in self.table]
+        times = {name: self.table[name].to_numpy(dtype=float, na_value=NEVER) for name in known}
         cells = (
             console.summary(self.results[0].spec)
             if len(self.results) == 1
@@ -78,7 +80,7 @@ class TrainResult:
         return "\n".join(
             [
                 f"{cells}: {console.count(len(self.table), 'network')}",
-                *result_lines(self.table["final_loss"].to_numpy(), solved, at, (rate["low"], rate["high"])),
+                *result_lines(self.table["final_loss"].to_numpy(), solved, times, unit, (rate["low"], rate["high"])),
                 f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
             ]
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from nnspec.analysis.draw import MOST_PANELS, png
 from nnspec.analysis.fit_figures import Fit, plot_fit
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
 from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
-from nnspec.analysis.row_figures import RowOutcomes, confusion_info, plot_confusion, wrong_rows
+from nnspec.analysis.row_figures import Confusion, RowOutcomes, confusion_info, plot_confusions, wrong_rows
 from nnspec.report.page import Section
 
 RINGS = "a ring marks a row that is wrong"
@@ -30,6 +32,8 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     alt = f"{len(infos)} surfaces over the input plane: {wrong}."
     classes = infos[0].classes
     text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
+    if not all(np.array_equal(surface.points, infos[0].points) for surface in infos):
+        text += " Rows are those that the network in question was trained on."
     title = "Decision surfaces" if classes else "Outputs over the inputs"
     return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
 
@@ -62,13 +66,33 @@ def rows_sections(parts: Sequence[RowOutcomes]) -> Iterator[Section]:
         text = f"{info.networks} networks on {info.rows} rows; each line of the matrix adds up to 100%."
         alt = f"Confusion matrix on the {part.part} rows. Said rightly of each class: {right}."
         name = f"confusion_{part.part}"
-        yield Section(f"Confusion, {part.part} part", text, png(plot_confusion(info)), alt, name=name)
+        yield Section(f"Confusion, {part.part} part", text, png(plot_confusions([info])), alt, name=name)
     for part in parts:
         found = wrong_rows(part)
         text = (
             "None." if found.empty else "Wrong in at least half of the networks; rows are counted from 0 in their part."
         )
         yield Section(f"Rows that most get wrong, {part.part} part", text, table=None if found.empty else found)
+
+
+def confusions_section(infos: Sequence[Confusion]) -> Section:
+    """What networks of several groups say of the rows of each class."""
+    parts = " or ".join(sorted({info.part for info in infos}))
+    text = (
+        f"Each matrix pools that many networks of its cells, evenly chosen, solved or not, on up to "
+        f"{max(info.rows for info in infos)} {parts} rows; each of its lines adds up to 100%."
+    )
+    alt = "; ".join(f"{info.label}, {_rightly(info)}" for info in infos)
+    picture = png(plot_confusions(infos))
+    return Section(f"Confusion, {parts} part", text, picture, f"Confusion matrices. {alt}.", name="confusion")
+
+
+def _rightly(info: Confusion) -> str:
+    """The classes that are told best and worst, in words."""
+    shares = np.nan_to_num(info.shares.diagonal(), nan=-1)  # of a class without a row, the last to be named
+    best, worst = int(shares.argmax()), int(np.where(shares < 0, np.inf, shares).argmin())
+    words = [f"{word} {info.names[i]} ({100 * shares[i]:.1f}%)" for word, i in (("best", best), ("worst", worst))]
+    return f"said rightly: {', '.join(words)}"
 
 
 def activations_section(activations: Sequence[ActivationCurve]) -> Section:

@@ -18,7 +18,16 @@ from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import Shown, activation_curves, first_lines, fit, on_the_plane, row_outcomes, surfaces
+from nnspec.report.showing import (
+    Shown,
+    activation_curves,
+    alone,
+    first_lines,
+    fit,
+    on_the_plane,
+    row_outcomes,
+    surfaces,
+)
 from nnspec.results.arrays import Results, unit_of
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
@@ -106,7 +115,9 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     for word, row in chosen:
         name = f"{word}, seed {int(cell.result.seeds[row])}, " if len(cell.result.seeds) > 1 else ""
         networks = [{key: tensor[row] for key, tensor in over_time[step].items()} for step in steps]
-        found += surfaces(cell.spec, networks, [f"{name}{unit_of(cell.spec)} {step}" for step in steps])
+        found += surfaces(
+            alone(cell.spec, cell.result.seeds[row]), networks, [f"{name}{unit_of(cell.spec)} {step}" for step in steps]
+        )
     return found
 
 
@@ -118,7 +129,8 @@ def lines_over_time(cell: TrainedCell) -> list[UnitLines]:
     found = []
     for word, row in _typical(cell.result):
         weights = [{name: tensor[row] for name, tensor in moment.items()} for moment in moments(cell.result).values()]
-        found.append(first_lines(Shown(f"{word}, seed {int(cell.result.seeds[row])}", cell.spec, weights)))
+        seed = int(cell.result.seeds[row])
+        found.append(first_lines(Shown(f"{word}, seed {seed}", alone(cell.spec, seed), weights)))
     return found
 
 

@@ -28,7 +28,13 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import effects
 from nnspec.report.material import Material
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section, verdicts_text
+from nnspec.report.networks_page import (
+    activations_section,
+    confusions_section,
+    lines_section,
+    surfaces_section,
+    verdicts_text,
+)
 from nnspec.report.page import Section, pngs_of, report_html
 
 if TYPE_CHECKING:
@@ -207,6 +213,8 @@ def _effects(sweep: Material) -> Iterator[Section]:
 
 
 def _networks(sweep: Material) -> Iterator[Section]:
+    if sweep.confusions:
+        yield confusions_section(sweep.confusions)
     if sweep.surfaces:
         yield surfaces_section(sweep.surfaces, sweep.tolerance)
     if sweep.lines:

@@ -78,7 +78,7 @@ class Separate:
             self.history = replace(self.history, test_loss=room[0], test_accuracy=room[1])
         self.errors = np.zeros((len(owners), self.pace.updates if self.by_rows else 0), np.int64)
         self.written = 0  # rows of the history
-        self.nonfinite_at = np.full(len(owners), NEVER)
+        self.nonfinite_at, self.stopped_at = (np.full(len(owners), NEVER) for _ in range(2))
         self.snapshots: dict[int, np.ndarray] = {}
 
     def _network(self, number: int, spec: RunSpec, kernel: Kernel, rows: Rows, work: np.ndarray) -> Network:
@@ -230,6 +230,8 @@ class Separate:
         if nonfinite:
             self.nonfinite_at[number] = network.stopped[0]
             self.history.right[number, since] = False
+        else:
+            self.stopped_at[number] = network.stopped[0]
 
     def rows(self) -> Results:
         """The history so far."""
@@ -255,6 +257,7 @@ class Separate:
             history,
             outputs=outputs,
             solved_at=np.where(history.right[:, -1], solved_at, NEVER),
+            stopped_at=UNKNOWN if self.spec.train.stop == "never" else self.stopped_at,
             nonfinite_at=self.nonfinite_at,
             initial=from_rows(self.shape, self.initial),
             final=final,

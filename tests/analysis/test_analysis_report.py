@@ -10,6 +10,7 @@ import pytest
 
 from nnspec.analysis.figures import activation_info, lines_info
 from nnspec.analysis.levels import AnalysisError
+from nnspec.analysis.row_figures import Confusion
 from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
 from nnspec.report.run_page import run_report, table_of, typical
@@ -57,7 +58,16 @@ def everything(table):
     x = np.linspace(-2, 2, 9)
     rest = {"command": f"python run.py -m a='{EVIL}'", "spec_yaml": f"a: '{EVIL}'\n", "title": EVIL}
     return sweep_report(
-        Material(table, AXES, curves, [SURFACE], [line], [activation_info(x, x, x * 0 + 1, EVIL)], **rest)
+        Material(
+            table,
+            AXES,
+            curves,
+            [SURFACE],
+            [line],
+            [activation_info(x, x, x * 0 + 1, EVIL)],
+            confusions=[Confusion("test", ("a", EVIL), np.eye(2, 3), 3, 4, f"{EVIL}: 3 networks")],
+            **rest,
+        )
     )
 
 
@@ -96,14 +106,14 @@ def test_nothing_is_loaded_from_elsewhere(page):
 def test_every_picture_has_an_alternative_with_numbers(page):
     seen, pngs, _ = page
     images = seen.all("img")
-    assert len(images) == len(pngs) == 9
+    assert len(images) == len(pngs) == 10
     assert all(re.search(r"\d", image["alt"]) and len(image["alt"]) > 40 for image in images)
     assert all(picture.startswith(b"\x89PNG") for picture in pngs.values())
 
 
 def test_pictures_have_names_fit_for_files(page):
     _, pngs, _ = page
-    kinds = {"heatmap", "loss", "surfaces", "lines", "activations"}
+    kinds = {"heatmap", "loss", "confusion", "surfaces", "lines", "activations"}
     axes = {f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "optimizer_lr")}
     assert {name.removesuffix(".png") for name in pngs} == kinds | axes
 
