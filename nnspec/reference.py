@@ -100,8 +100,8 @@ class Optimizer:
         self.entry.update(self.weights, g, self.state, np.empty_like(g), self.h, coefficients)
 
 
-def drawn(spec: RunSpec, seed: int | None) -> Tensors:
-    """The initial weights of one seed."""
+def drawn(spec: RunSpec, seed: int | None = None) -> Tensors:
+    """The initial weights of one seed (the spec's own unless given), by ``state_dict`` name."""
     from nnspec.initial import initial_weights
 
     return {name: w[0] for name, w in initial_weights(spec, [spec.seed if seed is None else seed]).items()}

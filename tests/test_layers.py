@@ -15,7 +15,7 @@ from nnspec.catalog import INITS, LOSSES, OPTIMIZERS, OUTPUTS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "terminal processes files documents",
+    "terminal processes files documents release",
     "errors",
     "params",
     "registry yaml_text intervals",
@@ -25,16 +25,16 @@ RANKS = [
     "architecture torch_maths",
     "duration",
     "problem",
-    "results check effects",
+    "results check effects schema",
     "initial",
     "builder reference training diagnostics tracking",
     "compose",
     "sweep analysis",
     "readback",
-    "execute",
+    "execute explaining",
     "report",
     "journal",
-    "runner",
+    "runner remedies",
     "api",
     "cli",
     "_plugins __init__",

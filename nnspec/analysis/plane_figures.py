@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FEW = 20  # points that are drawn large
 MOST_UNITS = 16
+LETTERS = 12  # of a figure's title to the inch
 MOST_MOMENTS = 6  # of a unit's line, start and end among them
 
 
@@ -111,7 +112,7 @@ def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input 
     figure, grid = _panels(len(shown), columns, 2.1 if columns > 1 else 3.6)
     image = None
     for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
-        image = _draw_surface(axes, info, 31 if columns > 1 else 48)
+        image = draw_surface(axes, info, 31 if columns > 1 else 48)
         _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
     if image is not None:
         width, height = figure.get_size_inches()
@@ -184,19 +185,16 @@ def plot_lines(infos: UnitLines | Sequence[UnitLines]) -> Figure:
     shown = [infos] if isinstance(infos, UnitLines) else list(infos)[:MOST_PANELS]
     columns = min(3, max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(max(4.4, 3.0 * columns), 3.0 * rows + 0.5)
+    width = max(4.4, 3.0 * columns)
+    figure = new_figure(width, 3.0 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, info in zip(grid.flat, shown, strict=False):
         _draw_lines(axes, info)
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
-    figure.suptitle(
-        "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)",
-        fontsize=10,
-        color=INK,
-        x=0.01,
-        ha="left",
-    )
+    title = "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)"
+    wrapped = textwrap.fill(title, int(LETTERS * width))
+    figure.suptitle(wrapped, fontsize=10, color=INK, x=0.01, ha="left")
     return figure
 
 
@@ -227,7 +225,8 @@ def _round_ticks(low: float, high: float) -> list[float]:
     return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
-def _draw_surface(axes: Axes, info: Surface, width: int) -> Any:
+def draw_surface(axes: Axes, info: Surface, width: int) -> Any:
+    """One panel; its label is wrapped to ``width`` characters. Returns the image of its shades."""
     extent = (float(info.xs[0]), float(info.xs[-1]), float(info.ys[0]), float(info.ys[-1]))
     image = axes.imshow(
         info.p,

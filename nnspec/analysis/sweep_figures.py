@@ -197,12 +197,8 @@ def draw_curves(axes: Axes, info: Curves) -> None:
         [part[np.isfinite(part)] for curve in info.curves for part in (curve.low, curve.high)] or [np.zeros(0)]
     )
     log = finite.size > 0 and finite.min() > 0 and finite.max() / finite.min() > 20
-    tidy(
-        axes,
-        f"{info.what.capitalize()}: median and 10-90% of networks" + _left_out(info.left_out, "curves"),
-        "updates",
-        info.what,
-    )
+    bands = ": median and 10-90% of networks" if any(curve.networks > 1 for curve in info.curves) else ""
+    tidy(axes, info.what.capitalize() + bands + _left_out(info.left_out, "curves"), "updates", info.what)
     axes.set_yscale("log" if log else "linear")
     top = float(finite.max()) if finite.size else 1.0
     for i, curve in enumerate(info.curves):

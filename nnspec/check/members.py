@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import lru_cache
 
-from nnspec.catalog import REGISTRIES, STAND_INS
-from nnspec.catalog.inits import bias_param
+from nnspec.catalog import REGISTRIES, STAND_INS, parameters
 from nnspec.errors import Fault, unknown
 from nnspec.params import Param, Refused, Rule, Value, rounded
 from nnspec.specs import MEMBERS, SOLVED, TRAIN, Member, RunSpec, parse_params, text
@@ -33,8 +32,7 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     if member.name not in registry:
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
-    params = entry.params + (bias_param(entry) if group == "init" else ())
-    values = parse_params(f"{group}.", params, dict(member.params), faults)
+    values = parse_params(f"{group}.", parameters(entry), dict(member.params), faults)
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     faults.extend(
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)

@@ -42,6 +42,7 @@ class Case:
     rows: Rows
     final: torch.Tensor  # [m, P]
     probes: Probes
+    starts: Probes  # of the initial weights
     numbers: dict[str, np.ndarray] = field(default_factory=dict)
 
     def note(self, name: str, which: np.ndarray, values: np.ndarray | float) -> None:
@@ -65,9 +66,9 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
     numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
     numbers |= {name: np.full(len(final), np.nan) for name in COSTLY}
-    return Case(
-        group, limits, rows, final, replace(ends, numbers={name: numbers[name] for name in ends.numbers}), numbers
-    )
+    numbers["init_loss"] = group.loss[:, 0].astype(np.float64)
+    probes = replace(ends, numbers={name: numbers[name] for name in ends.numbers})
+    return Case(group, limits, rows, final, probes, starts, numbers)
 
 
 def diverged(case: Case, which: np.ndarray) -> np.ndarray:

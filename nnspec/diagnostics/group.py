@@ -12,6 +12,19 @@ from nnspec.specs import RunSpec
 
 
 @dataclass(frozen=True)
+class Snapshots:
+    """Weights on the way: ``weights`` has updates made -> name -> [all, ...], of which networks [m] of a group are
+    those at ``where`` [m]. Copies are made of what is asked for only, for all of it may be a lot."""
+
+    weights: Mapping[int, Mapping[str, np.ndarray]]
+    where: np.ndarray
+
+    def at(self, step: int, which: np.ndarray) -> dict[str, np.ndarray]:
+        """The tensors [w, ...] of networks ``which`` [w] of the group after so many updates."""
+        return {name: tensor[self.where[which]] for name, tensor in self.weights[step].items()}
+
+
+@dataclass(frozen=True)
 class Group:
     """Trained networks of one kind. Axes: m networks, t logged steps.
 
@@ -27,6 +40,7 @@ class Group:
     right: np.ndarray  # [m] bool, solved at the end, by what the spec calls solved
     nonfinite_at: np.ndarray  # [m] int64, -1 where finite
     problem: Problem | None = None  # what they learned: their training part, in NumPy arrays; None: that of the spec
+    snapshots: Snapshots | None = None  # their weights on the way, if any were kept
 
 
 @dataclass(frozen=True)

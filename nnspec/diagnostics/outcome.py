@@ -7,6 +7,7 @@ import numpy as np
 from nnspec.diagnostics import conditions
 from nnspec.diagnostics.gradients import undisturbed
 from nnspec.diagnostics.group import Diagnosis, Group
+from nnspec.diagnostics.since import since
 from nnspec.diagnostics.thresholds import THRESHOLDS, Thresholds
 
 # What cannot be argued with comes first, then causes before the symptoms they would also show: a network with dead
@@ -23,7 +24,6 @@ ORDER = (
     conditions.still_learning,
 )
 STUCK = "stuck"  # none of these: said rather than guessed
-VERDICTS = (*(condition.__name__ for condition in ORDER), STUCK)
 
 
 def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
@@ -40,8 +40,9 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
             holds = condition(case, which)
             verdict[which[holds]] = condition.__name__
             which = which[~holds]
-    verdict = verdict.astype(str)
+        verdict = verdict.astype(str)
+        at = since(case, verdict)
     plateau = np.where(verdict == conditions.local_minimum.__name__, group.loss[:, -1].astype(np.float64), np.nan)
-    numbers = case.numbers | {"plateau_loss": plateau}
+    numbers = case.numbers | {"plateau_loss": plateau, "since": at}
     finite = {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()}
     return Diagnosis(verdict, finite, case.rows.extent.estimates())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nnspec.diagnostics import VERDICTS, Group, at_a_time, diagnose
+from nnspec.diagnostics import VERDICTS, Group, Snapshots, at_a_time, diagnose
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import Results
 from nnspec.specs import Member, RunSpec
@@ -70,5 +70,6 @@ def _group(spec: RunSpec, trained: Results, where: np.ndarray, problem: Problem 
         loss=trained.loss[where],
         right=trained.solved[where],
         nonfinite_at=trained.nonfinite_at[where],
+        snapshots=Snapshots(trained.snapshots, where) if trained.snapshots else None,
         problem=problem,
     )

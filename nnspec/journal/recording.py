@@ -17,17 +17,21 @@ import numpy as np
 
 from nnspec.diagnostics import VERDICTS
 from nnspec.duration import updates
+from nnspec.explaining import explained_result
 from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
+from nnspec.results.requirements import checks, required_tag
+from nnspec.results.table import outcome_rows
+from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
-from nnspec.tracking.cell_records import dataset_info, final_metrics, history_series, run_name
+from nnspec.tracking.cell_records import dataset_info, describe, final_metrics, history_series, run_name
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
-from nnspec.tracking.records import Series
+from nnspec.tracking.records import NOTE_TAG, Series
 
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 OBJECTS = 16_000  # bytes of a cell's Python objects
@@ -68,11 +72,13 @@ def now() -> int:
 @dataclass
 class Recorder:
     """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
-    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
+    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest; ``require`` is what the
+    cells must keep, which a tag then says."""
 
     specs: Mapping[int, RunSpec]
     parent: str | None = None
     interval: Interval | None = None
+    require: Require = field(default_factory=Require)
     clock: Callable[[], int] = now
     _begun: set[int] = field(default_factory=set)
 
@@ -119,6 +125,9 @@ class Recorder:
             solved = int(result.solved.sum())
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
         tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
+        tags |= required_tag([*checks(self.require, cell.index, outcome_rows(result), self.interval)])
+        if why := explained_result(result):
+            tags[NOTE_TAG] = "\n\n".join([describe(cell.spec), *map(str, why)])
         files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)
         ended = self.clock()
         images = snapshot_images(cell, ended)

@@ -10,6 +10,8 @@ import numpy as np
 from nnspec.architecture import architecture, rows
 from nnspec.diagnostics import VERDICTS, estimates
 from nnspec.duration import batch_size, updates_a_pass
+from nnspec.explaining import explained_result
+from nnspec.explaining import lines as why_lines
 from nnspec.problem import own_rows, rows_of
 from nnspec.results.arrays import (
     WILSON,
@@ -143,6 +145,7 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
         lines.append(f"stopped     {stopped_text(result.stopped_at, unit)}")
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(result.verdict)}")
+        lines += [why] if (why := why_lines(explained_result(result))) else []
         lines += [note] if (note := estimated_text(result.spec)) else []
     return "\n".join(lines)
 

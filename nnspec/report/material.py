@@ -33,6 +33,7 @@ class Material:
         tolerance: rows of a surface further than this from their target are ringed.
         measure: what cells are compared by: 'solved', or one of ``analysis.MEASURES``.
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
+        why: why networks did not learn, a text a verdict.
         by: one or two axes of the heat map; None takes the two widest.
     """
 
@@ -51,3 +52,4 @@ class Material:
     test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     confusions: Sequence[Confusion] = ()
+    why: Sequence[str] = ()

@@ -25,6 +25,12 @@ def verdicts_text(notes: Sequence[str]) -> str:
     return "\n\n".join(["Not all that verdicts rest on is exact at this size.", *notes]) if notes else ""
 
 
+def why_section(why: Sequence[str]) -> Iterator[Section]:
+    """Why networks did not learn, a paragraph a verdict."""
+    if why:
+        yield Section("Why", "\n\n".join(why))
+
+
 def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) -> Section:
     """Decision surfaces, of several networks or of one over time; mappings as in ``surfaces_info``."""
     infos = surfaces_info(surfaces, tolerance)
@@ -63,7 +69,8 @@ def rows_sections(parts: Sequence[RowOutcomes]) -> Iterator[Section]:
             continue
         info = confusion_info(part)
         right = ", ".join(f"{name} {100 * info.shares[i, i]:.1f}%" for i, name in enumerate(info.names))
-        text = f"{info.networks} networks on {info.rows} rows; each line of the matrix adds up to 100%."
+        networks = f"{info.networks} network{'s' * (info.networks != 1)}"
+        text = f"{networks} on {info.rows} rows; each line of the matrix adds up to 100%."
         alt = f"Confusion matrix on the {part.part} rows. Said rightly of each class: {right}."
         name = f"confusion_{part.part}"
         yield Section(f"Confusion, {part.part} part", text, png(plot_confusions([info])), alt, name=name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
+from nnspec.explaining import explained_table
 from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
@@ -83,9 +84,9 @@ class SweepReport:
 
     def _begin(self, table: pd.DataFrame) -> None:
         if self.drawer is not None and len(table):
-            self.drawer.draw(
-                material_of(self.collector, table, command=self.command, spec=self.spec, title=self.title, by=self.by)
-            )
+            found = explained_table(table, self.collector.axes, lambda row: self.specs[int(table["cell"].loc[row])])
+            said = {"command": self.command, "spec": self.spec, "title": self.title}
+            self.drawer.draw(material_of(self.collector, table, by=self.by, why=[str(one) for one in found], **said))
 
     def _files(self) -> dict[str, bytes]:
         assert self.drawer is not None
@@ -114,6 +115,7 @@ def material_of(
     title: str = "Sweep",
     by: Sequence[str] | None = None,
     measure: str = SOLVED,
+    why: Sequence[str] = (),
 ) -> Material:
     """What to draw of the cells that were collected and the table of all."""
     from nnspec.analysis.levels import MEASURED
@@ -137,4 +139,5 @@ def material_of(
         title=title,
         measure=measure,
         notes=estimate_notes(collector.specs),
+        why=why,
     )

@@ -32,6 +32,7 @@ from nnspec.report.networks_page import (
     rows_sections,
     surfaces_section,
     verdicts_text,
+    why_section,
 )
 from nnspec.report.page import Section, pngs_of, report_html
 from nnspec.results.arrays import Results
@@ -52,6 +53,7 @@ def run_report(
     rows: Sequence[RowOutcomes] = (),
     fit: Fit | None = None,
     notes: Sequence[str] = (),
+    why: Sequence[str] = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -66,10 +68,11 @@ def run_report(
         rows: what its networks say of the rows of each part of the data.
         fit: what its networks say over their only input.
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
+        why: why networks did not learn, a text a verdict.
     """
     table = table_of(result)
     sections = [
-        *_outcome(table, result.verdict is not None, notes),
+        *_outcome(table, result.verdict is not None, notes, why),
         *_history(result, gradient_norms, result.steps if gradient_steps is None else gradient_steps),
         *([fit_section(fit)] if fit else []),
         *rows_sections(rows),
@@ -97,7 +100,11 @@ def typical(result: Results, solved: bool) -> int | None:
     return int(rows[np.argsort(loss, kind="stable")[(len(rows) - 1) // 2]])
 
 
-def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str]) -> Iterator[Section]:
+def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str], why: Sequence[str]) -> Iterator[Section]:
+    if len(table) == 1:
+        yield _one_network(table.iloc[0], notes)
+        yield from why_section(why)
+        return
     row = solve_rates(table, ()).iloc[0]
     whole = with_interval(row["rate"], row["low"], row["high"])
     yield Section(
@@ -105,6 +112,7 @@ def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str]) -> Iterato
         f"{len(table)} networks; solved: {whole} (Wilson, 95%).\n\n{failures(table)}.",
         table=loss_quantiles(table, ()),
     )
+    yield from why_section(why)
     if judged:
         info = verdicts_info(table)
         shares = ", ".join(
@@ -112,11 +120,17 @@ def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str]) -> Iterato
         )
         text = verdicts_text(notes)
         yield Section("Verdicts", text, png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
-    if len(table) > 1:
-        curve = survival_info(table)
-        text = "Kaplan-Meier; networks that did not solve are censored at their last update."
-        alt = f"Survival curve of {len(table)} networks; median {curve.curves[0].median:g} updates."
-        yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
+    curve = survival_info(table)
+    text = "Kaplan-Meier; networks that did not solve are censored at their last update."
+    alt = f"Survival curve of {len(table)} networks; median {curve.curves[0].median:g} updates."
+    yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
+
+
+def _one_network(row: pd.Series[Any], notes: Sequence[str]) -> Section:
+    """What became of the only network: it has no rate and no quantiles."""
+    became = f"solved from update {row['solved_at']}" if row["solved"] else f"not solved: {row['verdict']}"
+    text = f"One network of seed {row['seed']}; {became}. Final loss {row['final_loss']:.4g}."
+    return Section("Summary", "\n\n".join([text, verdicts_text(notes)]).strip())
 
 
 def _history(

@@ -14,6 +14,7 @@ from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError
+from nnspec.explaining import explained_result, sweep_explanations
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
 from nnspec.report.drawing import PAGE, draw
@@ -66,7 +67,8 @@ def _sweep(store: Store, run_id: str, measure: str) -> dict[str, bytes]:
     for cell in cells:
         collector.add(cell)
     said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
-    return draw(material_of(collector, table, measure=measure, **said))
+    why = [str(one) for one in sweep_explanations(store, run_id, table)]
+    return draw(material_of(collector, table, measure=measure, why=why, **said))
 
 
 def _single(store: Store, run_id: str) -> dict[str, bytes]:
@@ -87,6 +89,7 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         rows=row_outcomes(cell.spec, _first(cell.result.final)),
         fit=fit(cell.spec, _first(cell.result.final)),
         notes=estimate_notes([cell.spec]),
+        why=[str(one) for one in explained_result(cell.result)] if cell.result.verdict is not None else [],
         command=f"python run.py spec={SPEC}",
         spec_yaml=store.artifact(run_id, SPEC).decode(),
         title=facts.name,

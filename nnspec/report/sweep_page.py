@@ -34,6 +34,7 @@ from nnspec.report.networks_page import (
     lines_section,
     surfaces_section,
     verdicts_text,
+    why_section,
 )
 from nnspec.report.page import Section, pngs_of, report_html
 
@@ -73,6 +74,7 @@ def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 def _sections(sweep: Material) -> Iterator[Section]:
     yield _summary(sweep)
+    yield from why_section(sweep.why)
     yield from _heatmap(sweep)
     if sweep.axes:
         yield from _extremes(sweep)

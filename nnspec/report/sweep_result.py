@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nnspec.errors import Fault, NnspecError
+from nnspec.explaining import Explanation, explained_table, lines
 from nnspec.intervals import wilson_interval
 from nnspec.results.outcome import Outcome
 from nnspec.results.table import axis_column
@@ -41,6 +42,14 @@ def sweep_artifacts(outcome: Outcome) -> dict[str, bytes]:
     buffer = io.BytesIO()
     outcome.table().to_parquet(buffer, index=False)
     return {RESULTS: buffer.getvalue()}
+
+
+def sweep_why(outcome: Outcome) -> list[Explanation]:
+    """Why networks of a sweep did not learn."""
+    if not outcome.outcomes:
+        return []
+    table = outcome.table()
+    return explained_table(table, table_axes(outcome), lambda row: outcome.specs[int(table["cell"].loc[row])])
 
 
 def table_axes(outcome: Outcome) -> list[str]:
@@ -86,3 +95,5 @@ def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object
         best, worst = tables.best_and_worst(table, axes, BEST)
         say(f"\nbest\n{tables.render_frame(best)}\n\nworst\n{tables.render_frame(worst)}")
     say("\n" + tables.failures(table))
+    if why := sweep_why(outcome):
+        say(lines(why))

@@ -276,8 +276,14 @@ def quantity(values: np.ndarray) -> str:
     """One number, or the median and the middle four fifths of many."""
     if len(values) == 1:
         return f"{values[0]:.4g}"
-    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
+    low, middle, high = quantiles(values)
     return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
+
+
+def quantiles(values: np.ndarray) -> tuple[float, float, float]:
+    """10%, 50% and 90% of values [m], each one of them; what is not finite is larger than all others."""
+    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
+    return float(low), float(middle), float(high)
 
 
 def solved_text(

@@ -201,6 +201,12 @@ def ui_command(location: Location) -> str:
     return f"{mlflow} ui --backend-store-uri {uri}"
 
 
+def uri_flag(location: Location, environ: Mapping[str, str] = os.environ) -> str:
+    """What a command on filed runs needs besides the run to find this store; nothing where it looks there anyway."""
+    own = environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return "" if location.uri == own else f" --uri {shlex.quote(location.shown)}"
+
+
 def _masked(uri: str) -> str:
     return _PASSWORD.sub(r"\1:***@", uri)
 

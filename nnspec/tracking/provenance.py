@@ -8,26 +8,26 @@ import socket
 import subprocess
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
+from nnspec.release import version
 from nnspec.specs import RunSpec
 from nnspec.tracking.cell_records import describe
-from nnspec.tracking.records import FINGERPRINT_TAG, PROCESS_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG
 
 _GIT_SECONDS = 5.0  # a repository on a sleeping network disk must not hold up a run
 
 
 def run_tags(spec: RunSpec) -> dict[str, str]:
     """The tags of a cell: what it is and where it comes from. The run's name and parent are not among them."""
-    return {FINGERPRINT_TAG: spec.fingerprint, "mlflow.note.content": describe(spec), **process_tags()}
+    return {FINGERPRINT_TAG: spec.fingerprint, NOTE_TAG: describe(spec), **process_tags()}
 
 
 @cache
 def process_tags() -> dict[str, str]:
     """The tags that every run of this process shares; sweeps carry them too."""
     return {
-        "nnspec.version": _version(),
+        "nnspec.version": version(),
         "mlflow.user": _user(),
         "mlflow.source.name": sys.argv[0] or "python",
         "mlflow.source.type": "LOCAL",
@@ -57,13 +57,6 @@ def _git(folder: Path, *command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version() -> str:
-    try:
-        return metadata.version("nnspec")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _user() -> str:

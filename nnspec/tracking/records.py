@@ -13,6 +13,7 @@ PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"
 PROCESS_TAG = "nnspec.process"
+NOTE_TAG = "mlflow.note.content"  # the description that MLflow shows above a run
 SPOOL_TAG, ITEM_TAG = "nnspec.spool_id", "nnspec.spool_item"  # the spooled folder that a run came from, its place there
 # With name and start time these tags tell a run from every other: how one is found whose creation went unanswered.
 IDENTITY_TAGS = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, PROCESS_TAG, SPOOL_TAG, ITEM_TAG)

@@ -26,7 +26,7 @@ MOST_ROWS, WHOLE = 256, 16  # rows of a kernel's block: at most, so that they st
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
 # numbers of the diagnosis at the start and the end of training, besides two or three a layer; at the end only
-PROBES, ENDS = (9, 6)
+PROBES, ENDS = (9, 8)
 TEXTS = 17  # bytes of a verdict and of what tells a row from others, in a row of a file
 CELL_FILES = 8_000  # bytes of a cell's files besides its numbers
 LARGE_CELL = 2_000_000  # bytes of a cell's results beyond which its files are made one by one

@@ -55,8 +55,8 @@ SIZES: list[dict[str, Any]] = [
 def test_the_sizes_of_the_textbook_network_by_hand(spec_of: SpecOf) -> None:
     spec = spec_of(train={"epochs": 100, "log_every": 10})  # 17 weights, 2 layers, 4 rows, 11 rows of the history
     assert history_bytes(spec) == 11 * (4 * (2 + 2) + 1)
-    # two sets of weights, four outputs, thirty numbers of the diagnosis, and seed, verdict, solved_at, nonfinite_at
-    assert result_bytes(spec) == 11 * 17 + 4 * 2 * 17 + 4 * 4 + 8 * (30 + 4)
+    # two sets of weights, four outputs, 32 numbers of the diagnosis, and seed, verdict, solved_at, nonfinite_at
+    assert result_bytes(spec) == 11 * 17 + 4 * 2 * 17 + 4 * 4 + 8 * (32 + 4)
     # 6 arrays and Adam's 2; z 4 and 1, scratch 4, h and dh 8, formulas 24, outputs 10 for each of 4 rows; the history's
     # block
     assert column_bytes(spec, compiled=False) == 4 * (8 * 17 + 4 * (5 + 4 + 8 + 24 + 10)) + 11 * 17

@@ -1,0 +1,141 @@
+"""Why networks did not learn, in words: of each verdict that occurs a sentence with the numbers measured, and since
+when. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnspec.diagnostics.sentences import number, since_text
+from nnspec.diagnostics.verdicts import VERDICT_ENTRIES
+from nnspec.explaining.verdict import part
+from nnspec.results.arrays import Results
+from nnspec.results.table import outcome_rows
+from nnspec.specs import RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOLVED = "solved"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Networks that ended with one verdict: ``networks`` of ``total``.
+
+    ``sentence`` has the numbers measured, of one network or medians over ``measured`` networks: those of the
+    combination of choices ``where`` that has most of them, or all where there is one combination only. ``since`` is a
+    clause, or empty where nothing tells; ``since_update`` its number.
+    """
+
+    verdict: str
+    networks: int
+    total: int
+    sentence: str
+    since: str
+    since_update: float | None
+    measured: int
+    where: str = ""
+
+    def said(self) -> str:
+        """The sentence, and since when."""
+        return self.sentence + (f"; {self.since}" if self.since else "")
+
+    def __str__(self) -> str:
+        many = f"{self.verdict} {100 * self.networks / self.total:.1f}%: " if self.total > 1 else ""
+        return many + (f"as in {self.where}: " if self.where else "") + self.said()
+
+
+def explained(verdict: np.ndarray, columns: Mapping[str, Any], spec: RunSpec) -> list[Explanation]:
+    """An explanation of each verdict but 'solved' that networks [m] of one spec ended with, the most common first.
+
+    ``columns`` are what was measured on them, [m] each by name; what is no number is left out.
+    """
+    found = []
+    for name in _by_count(verdict):
+        which = np.flatnonzero(verdict == name)
+        numbers = {key: median(np.asarray(values)[which]) for key, values in columns.items()}
+        found.append(_explanation(name, numbers, spec, len(which), len(verdict)))
+    return found
+
+
+def explained_result(result: Results) -> list[Explanation]:
+    """The explanations of a cell that has trained."""
+    if bool(result.solved.all()):
+        return []
+    return explained(result.verdict.astype(str), outcome_rows(result), result.spec)
+
+
+def explained_table(
+    table: pd.DataFrame, axes: Sequence[str], spec_of: Callable[[int], RunSpec | None]
+) -> list[Explanation]:
+    """The explanations of a sweep's networks by its table: of each verdict, that of the combination of ``axes`` that
+    has most networks with it, for medians over different specs would be those of no network.
+
+    ``spec_of`` gives the spec of a row of the table; where it gives None the verdict's summary stands for a sentence.
+    """
+    found = []
+    verdict = table["verdict"].to_numpy().astype(str)
+    for name in _by_count(verdict):
+        rows = table[verdict == name]
+        where, some = _largest(rows, axes)
+        spec = spec_of(some.index[0])
+        numbers = {str(key): median(_floats(some[key])) for key in some}
+        one = _explanation(name, numbers, spec, len(rows), len(table), len(some))
+        found.append(replace(one, where=where))
+    return found
+
+
+def lines(explanations: Sequence[Explanation]) -> str:
+    """All of them for a terminal, each beside the label 'why'; empty without any."""
+    return "\n".join(part("" if number else "why", str(one)) for number, one in enumerate(explanations))
+
+
+def median(values: np.ndarray) -> float:
+    """The median of the values that are finite numbers; NaN where there is none, or they are no numbers."""
+    if values.dtype.kind not in "iuf":
+        return math.nan
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) > 1 else float(known[0]) if len(known) else math.nan
+
+
+def _by_count(verdict: np.ndarray) -> list[str]:
+    """The verdicts but 'solved' that occur and are known, the most common first."""
+    names, counts = np.unique(verdict, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [str(names[i]) for i in order if names[i] != SOLVED and names[i] in VERDICT_ENTRIES]
+
+
+def _largest(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[str, pd.DataFrame]:
+    """The largest group of rows that agree on the axes, in words and as it is."""
+    varied = [axis for axis in axes if axis in rows and axis != "seed"]
+    if not varied:
+        return "", rows
+    groups = rows.groupby(varied, sort=False, dropna=False, observed=True)
+    chosen = groups.size().idxmax()
+    values = chosen if isinstance(chosen, tuple) else (chosen,)
+    some = groups.get_group(values if len(varied) > 1 else (values[0],))
+    said = " ".join(f"{axis.removesuffix('.name')}={value}" for axis, value in zip(varied, values, strict=True))
+    return said, some
+
+
+def _floats(column: pd.Series[Any]) -> np.ndarray:
+    """A column's values, whole numbers with gaps as floats with NaN."""
+    values = column.to_numpy(dtype=float, na_value=math.nan) if str(column.dtype) == "Int64" else column.to_numpy()
+    return np.asarray(values)
+
+
+def _explanation(
+    name: str, numbers: Mapping[str, float], spec: RunSpec | None, networks: int, total: int, measured: int = 0
+) -> Explanation:
+    entry = VERDICT_ENTRIES[name]
+    at = number(numbers, "since")
+    measured = measured or networks
+    several = measured > 1
+    sentence = entry.summary if spec is None else entry.sentence(numbers, spec)
+    since = "" if spec is None else since_text(name, numbers, spec, several)
+    return Explanation(name, networks, total, sentence, since, None if math.isnan(at) else at, measured)
