@@ -247,8 +247,10 @@ def _columns_text(columns: list[list[str]]) -> str:
 
 
 def _float_text(name: str, value: float, rates: bool) -> str:
+    if name.startswith("median"):  # of updates, which are whole
+        return "never" if math.isinf(value) else f"{value:.0f}"
     if math.isinf(value):
-        return "never" if name.startswith("median") else f"{value:g}"
+        return f"{value:g}"
     if not rates and name in ("low", "high", "difference"):
         small = abs(value) <= sys.float_info.min  # a limit that excludes 0 by the least that a float can
         return "0" if small else f"{value:{'+' if name == 'difference' else ''}.4g}"

@@ -21,6 +21,7 @@ def report(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
+        from nnspec.analysis.measures import SOLVED
         from nnspec.report.drawing import PAGE
         from nnspec.report.reporting import filed_at
         from nnspec.report.run_reporting import filed_report
@@ -28,7 +29,7 @@ def report(arguments: Sequence[str]) -> int:
 
         run_id = find_run(store, asked.run)
         target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
-        files = filed_report(store, run_id, asked.measure)
+        files = filed_report(store, run_id, asked.measure or SOLVED)
         replaced = (target / PAGE).exists()
         write(target, files)
         store.add_artifacts(run_id, filed_at(files))
