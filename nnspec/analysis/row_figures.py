@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NO_ANSWER = -1  # the class of outputs that are not finite
 NUMBERS_UP_TO = 16  # classes of a matrix with numbers in its cells
+NUMBER_ROOM = 0.3  # inches that they need
 MOST_ROWS = 20  # of a table of rows
 
 
@@ -65,14 +66,14 @@ def confusion_info(outcomes: RowOutcomes) -> Confusion:
     return Confusion(outcomes.part, outcomes.names, shares, *said.shape)
 
 
-def plot_confusion(info: Confusion) -> Figure:
+def plot_confusion(info: Confusion, width: float | None = None) -> Figure:
     """Shares as cividis shades from 0 to 1, in percent where there is room; wanted classes downwards, said ones
     across."""
     from matplotlib import colormaps
 
     classes, columns = info.shares.shape
-    side = float(np.clip(0.42 * classes, 1.6, 6.5))
-    figure = new_figure(side + 2.4, side + 1.3)
+    side = float(np.clip(0.42 * classes, 1.6, 6.5 if width is None else width - 1.6))
+    figure = new_figure(width or side + 2.4, side + 1.3)
     axes = figure.subplots()
     image = axes.imshow(np.ma.masked_invalid(info.shares), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.set_facecolor("#eeeeee")
@@ -82,7 +83,7 @@ def plot_confusion(info: Confusion) -> Figure:
     slant = 35 if max(map(len, labels)) > 3 else 0
     axes.set_xticks(range(0, columns, every), labels[::every], rotation=slant, ha="right" if slant else "center")
     axes.set_yticks(range(0, classes, every), labels[:classes:every])
-    if classes <= NUMBERS_UP_TO:
+    if classes <= NUMBERS_UP_TO and side / classes >= NUMBER_ROOM:
         for (i, j), share in np.ndenumerate(info.shares):
             shade = colormaps["cividis"](0.0 if np.isnan(share) else share)
             colour = "white" if float(np.dot(shade[:3], (0.299, 0.587, 0.114))) < 0.5 else INK

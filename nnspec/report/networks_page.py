@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from nnspec.analysis.draw import MOST_PANELS, png
+from nnspec.analysis.draw import MOST_PANELS
 from nnspec.analysis.fit_figures import Fit, plot_fit
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
 from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
@@ -31,7 +32,7 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     classes = infos[0].classes
     text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
     title = "Decision surfaces" if classes else "Outputs over the inputs"
-    return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
+    return Section(title, text, partial(plot_surfaces, infos), alt, name="surfaces")
 
 
 def fit_section(info: Fit) -> Section:
@@ -40,7 +41,7 @@ def fit_section(info: Fit) -> Section:
         f"median output {info.median[0]:.3g} at input {info.xs[0]:.3g} and {info.median[-1]:.3g} at {info.xs[-1]:.3g}"
     )
     alt = f"Output of {info.networks} networks over the input: {ends}."
-    return Section("Output over the input", "", png(plot_fit(info)), alt, name="fit")
+    return Section("Output over the input", "", partial(plot_fit, info), alt, name="fit")
 
 
 def lines_section(lines: Sequence[UnitLines]) -> Section:
@@ -48,7 +49,7 @@ def lines_section(lines: Sequence[UnitLines]) -> Section:
     labels = "; ".join(info.label for info in lines[:MOST_PANELS])
     alt = f"Lines of the hidden units over the input plane, from start to end, of {len(lines)} networks: {labels}."
     return Section(
-        "Hidden units", "Each line is where a hidden unit is zero.", png(plot_lines(lines)), alt, name="lines"
+        "Hidden units", "Each line is where a hidden unit is zero.", partial(plot_lines, lines), alt, name="lines"
     )
 
 
@@ -62,7 +63,7 @@ def rows_sections(parts: Sequence[RowOutcomes]) -> Iterator[Section]:
         text = f"{info.networks} networks on {info.rows} rows; each line of the matrix adds up to 100%."
         alt = f"Confusion matrix on the {part.part} rows. Said rightly of each class: {right}."
         name = f"confusion_{part.part}"
-        yield Section(f"Confusion, {part.part} part", text, png(plot_confusion(info)), alt, name=name)
+        yield Section(f"Confusion, {part.part} part", text, partial(plot_confusion, info), alt, name=name)
     for part in parts:
         found = wrong_rows(part)
         text = (
@@ -78,7 +79,7 @@ def activations_section(activations: Sequence[ActivationCurve]) -> Section:
     return Section(
         "Activations",
         text,
-        png(plot_activations(activations)),
+        partial(plot_activations, activations),
         f"Activations with derivatives: {flat}.",
         name="activations",
     )

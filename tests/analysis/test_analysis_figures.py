@@ -145,7 +145,7 @@ def test_activation_tells_how_flat_it_is():
     x = np.linspace(-1, 1, 101)
     info = f.activation_info(x, np.maximum(x, 0), (x > 0) * 1.0, "relu")
     assert info.flat == pytest.approx(51 / 101)
-    assert "relu: flat over 50%" in drawn(f.plot_activations([info]))
+    assert "relu:\nflat over 50%" in drawn(f.plot_activations([info]))
 
 
 def test_norms_keep_layers_apart():
