@@ -55,6 +55,7 @@ VERDICTS = {
 OTHER_VERDICT = ("#B0B0B0", "++")
 DPI = 110
 WIDTH, HEIGHT = 7.2, 4.2  # inches of a figure on a page
+Y_LABELS = 1.1  # inches that the labels of an axis may take
 NARROW = 5.0  # inches: a narrower figure has fewer panels and shorter labels
 TALLEST = 9.0  # inches that a column of a journal has
 LABEL = 28  # characters of a label beside a line
@@ -127,10 +128,13 @@ def headline(figure: Figure, title: str) -> None:
 
 
 def panel_width(axes: Axes) -> float:
-    """About how many inches the title of a panel has."""
+    """About how many inches the title of a panel has; that of a whole figure begins where the labels of y end."""
     figure, spec = axes.get_figure(), axes.get_subplotspec()
     width = float(figure.get_size_inches()[0])  # type: ignore[union-attr]
-    return width / spec.get_gridspec().ncols if spec is not None else width * axes.get_position().width
+    if spec is None:
+        return width * float(axes.get_position().width)
+    columns = int(spec.get_gridspec().ncols)
+    return width / columns if columns > 1 else width - Y_LABELS
 
 
 def wrapped(title: str, inches: float, points: float = 10) -> str:
