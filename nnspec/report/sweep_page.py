@@ -180,7 +180,7 @@ def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
         yield Section(
             "Loss",
-            "",
+            _pooled(sweep, wide[:1]),
             partial(plot_curves, info),
             f"Loss curves with 10 to 90% bands. Final medians: {ends}.",
             name="loss",
@@ -189,7 +189,7 @@ def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
         info = curves_info(curves, name.replace("_", " "))
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
         alt = f"Curves of the {info.what} with 10 to 90% bands. Final medians: {ends}."
-        yield Section(info.what.capitalize(), "", partial(plot_curves, info), alt, name=name)
+        yield Section(info.what.capitalize(), _pooled(sweep, wide[:1]), partial(plot_curves, info), alt, name=name)
     yield Section(
         "Final loss",
         f"Quantiles over networks; a non-finite loss counts as infinite. {_pooled(sweep, wide[:1])}".strip(),
@@ -209,7 +209,7 @@ def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
         else "Not all pairs share their seeds: those are compared as independent samples"
     )
     corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
-    text = f"{corrected}. {how}. Intervals go with p, one pair at a time."
+    text = f"{corrected}. {how}. Intervals go with p, one pair at a time. {_pooled(sweep, [axis])}".strip()
     yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
 
 

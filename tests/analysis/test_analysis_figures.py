@@ -206,3 +206,12 @@ def test_a_picture_is_what_matplotlib_would_save(small):
     ours = matplotlib.image.imread(io.BytesIO(png(picture(), 90)))
     plain.seek(0)
     np.testing.assert_array_equal(ours, matplotlib.image.imread(plain))
+
+
+def test_a_heat_map_says_what_it_pools_over(small):
+    table = small.assign(**{"train.epochs": np.arange(len(small)) % 2})
+    axes = ["activation.name", "optimizer.lr", "train.epochs"]
+    pooled = f.plot_heatmap(f.heatmap_info(table, *axes[:2], axes=axes))
+    assert "Share solved, by activation and optimizer.lr\npooled over train.epochs (2 values)" in drawn(pooled)
+    whole = f.plot_heatmap(f.heatmap_info(table, *axes[:2], axes=axes[:2]))
+    assert not any("pooled" in text for text in drawn(whole))
