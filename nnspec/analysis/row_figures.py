@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.analysis.draw import INK, drawable, new_figure, plain, shorten, tidy
+from nnspec.analysis.draw import INK, drawable, most_columns, new_figure, plain, shorten, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_ANSWER = -1  # the class of outputs that are not finite
 NUMBERS_UP_TO = 16  # classes of a matrix with numbers in its cells
+NUMBER_ROOM = 0.3  # inches that they need
 MOST_ROWS = 20  # of a table of rows
 
 
@@ -77,15 +78,17 @@ def confusion_info(outcomes: RowOutcomes) -> Confusion:
     return Confusion(outcomes.part, outcomes.names, shares_of(confusion_counts(outcomes)), *outcomes.said.shape)
 
 
-def plot_confusions(infos: Sequence[Confusion]) -> Figure:
-    """A matrix each, two beside one another: shares as cividis shades from 0 to 1, in percent where there is room;
-    wanted classes downwards, said ones across."""
-    columns, rows = min(2, len(infos)), -(-len(infos) // 2)
-    side = float(np.clip(0.42 * max(len(info.names) for info in infos), 1.6, 6.5 if columns == 1 else 4.4))
-    figure = new_figure(columns * (side + 1.1) + 1.3, rows * (side + 1.3))
+def plot_confusions(infos: Sequence[Confusion], width: float | None = None) -> Figure:
+    """A matrix each, two beside one another where there is room: shares as cividis shades from 0 to 1, in percent where
+    there is room; wanted classes downwards, said ones across."""
+    columns = min(most_columns(width, 2.7, 2), len(infos))
+    rows = -(-len(infos) // columns)
+    most = (6.5 if columns == 1 else 4.4) if width is None else (width - 1.3) / columns - 1.1
+    side = min(float(np.clip(0.42 * max(len(info.names) for info in infos), 1.6, 6.5)), most)
+    figure = new_figure(width or columns * (side + 1.1) + 1.3, rows * (side + 1.3))
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, info in zip(grid, infos, strict=False):
-        image = _draw_confusion(axes, info, 6.5 if side < 0.4 * len(info.names) else 7.5)
+        image = _draw_confusion(axes, info, side)
     for axes in grid[len(infos) :]:
         axes.set_visible(False)
     bar = figure.colorbar(image, ax=grid, ticks=[0, 0.5, 1], shrink=0.9, pad=0.02, fraction=0.08, aspect=20 * rows)
@@ -93,11 +96,12 @@ def plot_confusions(infos: Sequence[Confusion]) -> Figure:
     return figure
 
 
-def _draw_confusion(axes: Axes, info: Confusion, size: float) -> AxesImage:
-    """One matrix, with numbers of ``size`` points."""
+def _draw_confusion(axes: Axes, info: Confusion, side: float) -> AxesImage:
+    """One matrix, about ``side`` inches high."""
     from matplotlib import colormaps
 
     classes, columns = info.shares.shape
+    size = 6.5 if side < 0.4 * len(info.names) else 7.5
     image = axes.imshow(np.ma.masked_invalid(info.shares), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.set_facecolor("#eeeeee")
     title = shorten(info.label, 40) or f"What networks say, {info.part} rows"
@@ -107,7 +111,7 @@ def _draw_confusion(axes: Axes, info: Confusion, size: float) -> AxesImage:
     slant = 35 if max(map(len, labels)) > 3 else 0
     axes.set_xticks(range(0, columns, every), labels[::every], rotation=slant, ha="right" if slant else "center")
     axes.set_yticks(range(0, classes, every), labels[:classes:every])
-    if classes <= NUMBERS_UP_TO:
+    if classes <= NUMBERS_UP_TO and side / classes >= NUMBER_ROOM:
         for (i, j), share in np.ndenumerate(info.shares):
             shade = colormaps["cividis"](0.0 if np.isnan(share) else share)
             colour = "white" if float(np.dot(shade[:3], (0.299, 0.587, 0.114))) < 0.5 else INK

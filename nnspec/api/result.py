@@ -93,7 +93,7 @@ class TrainResult:
         columns = self._columns(by, self._widest())
         if len(columns) > 2:
             raise NnspecError(f"a figure has one or two axes, but got {len(columns)}: {', '.join(columns)}; leave some")
-        return notebook.figure(self.table, columns, self._only())
+        return notebook.figure(self.table, columns, self._only(), self.axes)
 
     def net(self, replicate: int = 0, cell: int = 0) -> torch.nn.Sequential:
         """The trained network of one replicate.
@@ -132,7 +132,7 @@ class TrainResult:
         )
 
     def _repr_html_(self) -> str:
-        return notebook.result_html(self.table, self._widest(), len(self.specs), self._only())
+        return notebook.result_html(self.table, self._widest(), len(self.specs), self._only(), self.axes)
 
 
 def compared(table: pd.DataFrame, axes: Sequence[str], by: str | None, measure: str, confidence: float) -> pd.DataFrame:
