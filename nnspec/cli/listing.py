@@ -54,12 +54,13 @@ def parameters(group: str, entry: Any) -> tuple[Param, ...]:
 
 
 def _experiments() -> Iterator[str]:
-    from nnspec.compose.folders import conf_dir
+    from nnspec.compose.folders import conf_dir, experiment_files
 
-    files = sorted((conf_dir() / "experiment").glob("*.yaml"))
-    width = max((len(file.stem) for file in files), default=0)
-    for file in files:
-        yield f"  {file.stem:<{width}}  {_question(read_bytes(file, YAML_BYTES).decode())}"
+    files = experiment_files()
+    width = max(map(len, files), default=0)
+    for name, file in files.items():
+        own = "" if file.is_relative_to(conf_dir()) else f" ({file})"
+        yield f"  {name:<{width}}  {_question(read_bytes(file, YAML_BYTES).decode(errors='replace'))}{own}"
 
 
 def _question(content: str) -> str:
