@@ -60,7 +60,8 @@ def _experiments() -> Iterator[str]:
     width = max(map(len, files), default=0)
     for name, file in files.items():
         own = "" if file.is_relative_to(conf_dir()) else f" ({file})"
-        yield f"  {name:<{width}}  {_question(read_bytes(file, YAML_BYTES).decode(errors='replace'))}{own}"
+        question = _question(read_bytes(file, YAML_BYTES).decode(errors="replace"))
+        yield f"  {name:<{width}}  {question}{own}"
 
 
 def _question(content: str) -> str:

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnspec.compose.asserts import keep_asserts
 from nnspec.compose.loader import loader
+from nnspec.compose.sources import Files
 
 keep_asserts(overrides_visitor)
 CONFIG = "config"
@@ -125,7 +126,7 @@ class Composer:
     def _finds(self, group: str, name: object) -> bool:
         """Whether a name that is not listed, as the path of a named sweep, leads to a config all the same."""
         sources = self.loader.get_sources() if isinstance(name, str) and ".." not in name.split("/") else []
-        return any(source.is_config(f"{group}/{name}") for source in sources)
+        return any(isinstance(source, Files) and source.is_config(f"{group}/{name}") for source in sources)
 
     def is_group(self, key: str) -> bool:
         """Whether ``key`` names a config group, so that a value chooses a file of it."""

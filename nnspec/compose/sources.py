@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -61,7 +62,7 @@ class WorkingFolder(Files):
         name = config_path.removeprefix(f"{EXPERIMENT}/")
         own = own_experiments(self.path) / self._normalize_file_name(name)
         said = Path(self.path, name)
-        return said if name.endswith(SUFFIX) and said.is_file() else own
+        return said if name.endswith(SUFFIX) and _is_file(said) else own
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The content of a named sweep.
@@ -88,7 +89,7 @@ class WorkingFolder(Files):
 
     def is_config(self, config_path: str) -> bool:
         """Whether there is such a named sweep."""
-        return _is_named(config_path) and config_path != EXPERIMENT and self.file(config_path).is_file()
+        return _is_named(config_path) and config_path != EXPERIMENT and _is_file(self.file(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """The names in the group, of files or of folders."""
@@ -106,6 +107,10 @@ def bases(result: ConfigResult) -> Iterator[str]:
     for item in result.defaults_list or ():
         if isinstance(item, ConfigDefault) and not item.is_self() and item.path and "${" not in item.path:
             yield item.path.removeprefix(f"/{EXPERIMENT}/")
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  # false for names that no file can have, of which pathlib makes errors
 
 
 def _is_named(config_path: str) -> bool:
