@@ -25,10 +25,12 @@ from nnspec.catalog import (
     REGISTRIES,
     STAND_INS,
     Loss,
+    Model,
     Size,
 )
 from nnspec.catalog.data import class_faults
 from nnspec.catalog.inits import BIAS_SAME, bias_param
+from nnspec.catalog.models import Unclear
 from nnspec.duration_rules import duration_faults
 from nnspec.errors import Fault, SpecError, unknown
 from nnspec.files import read_bytes
@@ -144,6 +146,7 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
     registry = REGISTRIES[group]
     faults: list[Fault] = []
+    member = replace(member, name=registry.named(member.name))
     if member.name in _stand_ins(group):
         parse_params(f"{group}.", (), dict(member.params), faults)
         return Member(member.name), tuple(faults)
@@ -151,13 +154,28 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
     params = entry.params + (bias_param(entry) if group == "init" else ())
-    values = parse_params(f"{group}.", params, dict(member.params), faults)
+    shorthand = MODELS[member.name].shorthand if group == "model" else ()
+    values: Mapping[str, Value] = parse_params(f"{group}.", (*params, *shorthand), dict(member.params), faults)
+    if group == "model":
+        values = _unfolded(MODELS[member.name], values, faults)
+    if group == "init" and "bias" in values:
+        values = {**values, "bias": INITS.named(str(values["bias"]))}
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     faults.extend(
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)
         for rule in _broken(entry.rules, values, broken)
     )
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+
+
+def _unfolded(model: Model, values: Mapping[str, Value], faults: list[Fault]) -> Mapping[str, Value]:
+    """The parameters that a spec keeps of a model; its shorthand is gone."""
+    try:
+        return model.unfold(values)
+    except Unclear as unclear:
+        where = f"model.{unclear.where}"
+        faults.append(Fault(where, str(unclear), text(values[unclear.where]), unclear.remedy))
+        return model.unfold({**values, **{param.name: None for param in model.shorthand}})
 
 
 def _broken(rules: Iterable[Rule], values: Mapping[str, Value], faulty: Set[str]) -> Iterator[Rule]:
@@ -247,6 +265,7 @@ def _with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     model, loss = MODELS[spec.model.name], LOSSES[spec.loss.name]
     named, said = spec.activation.name != AUTO, spec.model["output"]
     only = OPTIMIZERS[spec.optimizer.name].output if spec.optimizer.name in OPTIMIZERS else None
+    said = None if said is None else ACTIVATIONS.named(str(said))
     output = str((only or loss.output) if said is None else said)
     if model.between is None and named:  # the activation is the output's
         if said not in (None, spec.activation.name):

@@ -47,7 +47,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model": member("mlp", hiden=[4])},
-        r"model.hiden is not a known key; did you mean 'hidden'\? available: hidden, output",
+        r"model.hiden is not a known key; did you mean 'hidden'\? available: depth, hidden, output, width",
     ),
     ({"activation": member("relu", slope=1)}, "activation.slope is not a known key; it takes no parameters"),
     ({"trian": {}}, r"trian is not a field of a spec; did you mean 'train'\? available: activation, data, "),

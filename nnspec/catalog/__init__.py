@@ -35,3 +35,9 @@ REGISTRIES: dict[str, Registry] = {
     "data": DATA,
     "schedule": SCHEDULES,
 }
+
+
+def entry_name(group: str, name: object) -> object:
+    """What a name in a group stands for: an alias (``init=he_uniform``) for the entry that has it; see
+    ``Registry.named``."""
+    return REGISTRIES[group].named(name) if group in REGISTRIES and isinstance(name, str) else name

@@ -63,6 +63,7 @@ class Activation:
         None  # between which its values lie; None: not bounded on both sides, or not looked up
     )
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
     def bind(self, given: P, learned: Array | None = None) -> Bound:
         """The formulas with the parameters ``given``, those left out at their defaults; ``learned`` is what training
@@ -223,7 +224,7 @@ def _no_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
 ACTIVATIONS: Registry[Activation] = Registry(
     "activation",
     (
-        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0),
+        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0, aliases=("linear",)),
         Activation(
             "sigmoid",
             "1 / (1 + e^-z)",
@@ -232,6 +233,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: h * (1 - h),
             gain=lambda p: 1.0,
             span=(0, 1),
+            aliases=("logistic",),
         ),
         Activation(
             "tanh",
@@ -250,6 +252,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             **_leaky("negative_slope"),
             params=(Param("negative_slope", 0.01, Real(), "slope of the negative part"),),
             gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] * p["negative_slope"])),
+            aliases=("lrelu", "leakyrelu"),
         ),
         Activation(
             "prelu",
@@ -259,6 +262,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             params=(Param("init", 0.25, Real(), "what the learned slope starts from"),),
             gain=lambda p: math.sqrt(2 / (1 + p["init"] * p["init"])),
             learned=Learned("weight", "init", slope=lambda xp, z, p: xp.clip(z, None, 0)),
+            aliases=("parametric_relu",),
         ),
         Activation(
             "rrelu",
@@ -321,6 +325,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "SiLU",
             value=lambda xp, z, p: z * xp.sigmoid(z),
             slope=_silu_slope,
+            aliases=("swish",),
         ),
         Activation(
             "mish",
@@ -347,6 +352,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z / (1 + xp.abs(z)),
             slope=_softsign_slope,
             span=(-1, 1),
+            aliases=("soft_sign",),
         ),
         Activation(
             "logsigmoid",
@@ -354,6 +360,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "LogSigmoid",
             value=lambda xp, z, p: -softplus(xp, -z),
             slope=lambda xp, z, h, p: xp.sigmoid(-z),
+            aliases=("log_sigmoid",),
         ),
         Activation(
             "hardsigmoid",
@@ -362,6 +369,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.clip(z / 6 + 0.5, 0, 1),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) < 3, z) / 6,
             span=(0, 1),
+            aliases=("hard_sigmoid",),
         ),
         Activation(
             "hardtanh",
@@ -374,6 +382,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
                 Param("max_val", 1.0, Real(), "upper cut"),
             ),
             rules=(ordered("min_val", "max_val"),),
+            aliases=("hard_tanh",),
         ),
         Activation(
             "hardswish",
@@ -381,6 +390,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Hardswish",
             value=lambda xp, z, p: z * xp.clip(z + 3, 0, 6) / 6,
             slope=_hardswish_slope,
+            aliases=("hard_swish", "hard_silu"),
         ),
         Activation(
             "hardshrink",
@@ -389,6 +399,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z * xp.mask(xp.abs(z) > p["lambd"], z),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
+            aliases=("hard_shrink",),
         ),
         Activation(
             "softshrink",
@@ -397,6 +408,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: (z - xp.sign(z) * p["lambd"]) * xp.mask(xp.abs(z) > p["lambd"], z),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
+            aliases=("soft_shrink",),
         ),
         Activation(
             "tanhshrink",
@@ -404,6 +416,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Tanhshrink",
             value=lambda xp, z, p: z - xp.tanh(z),
             slope=lambda xp, z, h, p: (z - h) * (z - h),
+            aliases=("tanh_shrink",),
         ),
         Activation(
             "threshold",
@@ -423,6 +436,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.sin(z),
             slope=lambda xp, z, h, p: xp.cos(z),
             span=(-1, 1),
+            aliases=("sin",),
         ),
         Activation(
             "heaviside",
@@ -431,6 +445,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.mask(z > 0, z),
             slope=lambda xp, z, h, p: 0 * z,
             trainable=False,
+            aliases=("step",),
         ),
     ),
 )

@@ -56,6 +56,7 @@ class Init:
     bias: str = BIAS_ZEROS
     stored: bool = False
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
 
 MODE = Param(
@@ -222,6 +223,7 @@ INITS: Registry[Init] = Registry(
                     "move the cuts nearer to init.mean or raise init.std",
                 ),
             ),
+            aliases=("trunc_normal",),
         ),
         Init(
             "xavier_uniform",
@@ -230,6 +232,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             (UNIT_GAIN,),
             std=_glorot,
+            aliases=("glorot_uniform",),
         ),
         Init(
             "xavier_normal",
@@ -238,6 +241,7 @@ INITS: Registry[Init] = Registry(
             (NORMAL,),
             (UNIT_GAIN,),
             std=_glorot,
+            aliases=("glorot_normal",),
         ),
         Init(
             "kaiming_uniform",
@@ -246,6 +250,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             (MODE, AUTO_GAIN),
             std=_he,
+            aliases=("he_uniform",),
         ),
         Init(
             "kaiming_normal",
@@ -254,6 +259,7 @@ INITS: Registry[Init] = Registry(
             (NORMAL,),
             (MODE, AUTO_GAIN),
             std=_he,
+            aliases=("he_normal",),
         ),
         Init(
             "lecun_uniform",
@@ -289,7 +295,7 @@ INITS: Registry[Init] = Registry(
             ),
             biases=False,
         ),
-        Init("identity", "the identity matrix, cut or filled up with zeros", _eye, biases=False),
+        Init("identity", "the identity matrix, cut or filled up with zeros", _eye, biases=False, aliases=("eye",)),
         Init(
             "mirror",
             "He normal, the units in opposite pairs: with a zero bias and an odd or ReLU-like activation no pair is "
@@ -307,6 +313,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             std=lambda layer, p: 1 / math.sqrt(3 * layer.fan_in),
             bias=BIAS_SAME,
+            aliases=("pytorch",),
         ),
         Init(
             "from_file",

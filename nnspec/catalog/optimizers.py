@@ -52,6 +52,7 @@ class Optimizer:
     start: Callable[[H], tuple[Any, ...]] = lambda h: ()
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
     temporaries: int = 0
     scheduled: bool = True
     by_rows: bool = False
@@ -209,6 +210,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
                     "try optimizer.momentum=0.9 optimizer.dampening=0",
                 ),
             ),
+            aliases=("gradient_descent",),
         ),
         Optimizer(
             "adam",
@@ -234,6 +236,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_adamw,
             coefficients=_adam_coefficients,
             switches=("weight_decay",),
+            aliases=("adam_w",),
         ),
         Optimizer(
             "rmsprop",
@@ -251,6 +254,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_rmsprop,
             coefficients=_rmsprop_coefficients,
             switches=("momentum", "weight_decay"),
+            aliases=("rms_prop",),
         ),
         Optimizer(
             "adagrad",

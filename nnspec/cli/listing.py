@@ -40,7 +40,8 @@ def _members(group: str) -> Iterator[str]:
     names = REGISTRIES[group].names()
     width = max(map(len, names))
     for entry in REGISTRIES[group]:
-        yield f"  {entry.name:<{width}}  {entry.summary}"
+        also = f"; also {', '.join(entry.aliases)}" if entry.aliases else ""
+        yield f"  {entry.name:<{width}}  {entry.summary}{also}"
         for param in parameters(group, entry):
             yield f"  {'':<{width}}    {group}.{param.name}={text(param.default)}  {param.doc}"
     if group == "activation":
@@ -50,6 +51,8 @@ def _members(group: str) -> Iterator[str]:
 def parameters(group: str, entry: Any) -> tuple[Param, ...]:
     """The parameters that a member takes on the command line."""
     own: tuple[Param, ...] = entry.params
+    if group == "model":
+        return own + entry.shorthand
     return own + (bias_param(entry) if group == "init" else ())
 
 

@@ -15,6 +15,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
+from nnspec.catalog import REGISTRIES, entry_name
 from nnspec.compose.folders import conf_dir, own_experiments
 from nnspec.errors import Fault, SpecError
 from nnspec.files import YAML_BYTES, load_yaml, read_bytes
@@ -28,8 +29,16 @@ class Files(FileConfigSource):
     """A folder of config files, each a small YAML file of plain data."""
 
     def file(self, config_path: str) -> Path:
-        """Where a config is, or would be."""
-        return Path(self.path, self._normalize_file_name(config_path))
+        """Where a config is, or would be. An alias of an entry's name stands for that entry's file."""
+        own = Path(self.path, self._normalize_file_name(config_path))
+        group, _, name = config_path.rpartition("/")
+        if _is_file(own) or group not in REGISTRIES:
+            return own
+        return Path(self.path, self._normalize_file_name(f"{group}/{entry_name(group, name)}"))
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether there is such a file."""
+        return _is_file(self.file(config_path))
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The content of a file. A named sweep speaks of the whole config, with a header that says so or without.
