@@ -54,8 +54,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"train": {"epoch": 3}}, r"train.epoch is not a known key; did you mean 'epochs'\? "),
     (
         {"model": member("mlp", hidden=[-4])},
-        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]; try "
-        r"model.hidden=\[4\]",
+        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]",
     ),
     ({"model": member("mlp", hidden=[0])}, r"model.hidden must be a list .*but got \[0\]"),
     ({"model": member("mlp", hidden=[])}, r"model.hidden must be a list of at least 1 value, but got \[\]"),
