@@ -14,6 +14,7 @@ from nnspec.journal.filer import Filer
 from nnspec.journal.parent import Parent, Say
 from nnspec.report import console
 from nnspec.report.drawing import Drawer
+from nnspec.report.filing import filing_text, replicates_hint
 from nnspec.report.sweep_result import refuse_unwritable
 from nnspec.results.events import Advance, Failed, Notice, TrainedCell
 from nnspec.results.outcome import Outcome
@@ -56,8 +57,12 @@ def run(
         return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep, missing)
 
     training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
+    files = settings.tracking.enabled
     if settings.sweep.plan_only:
         say(_planned(training))
+        if files:
+            say(filing_text(training.plan.specs, sweep))
+            _say_hint(say, cells, command)
         _say_duplicates(say, duplicates)
         return outcome
     refuse_unwritable(settings.sweep.csv)
@@ -69,7 +74,10 @@ def run(
             missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
             if missing:
                 training = training if len(missing) == len(cells) else training_of(missing)
-                say(console.plan_line(training.plan, training.workers))
+                line = console.plan_line(training.plan, training.workers)
+                say(f"{line}; {filing_text(training.plan.specs, sweep)}" if files else line)
+                if files:
+                    _say_hint(say, [cells[index] for index in missing], command)
                 _say_duplicates(say, duplicates)
                 _train(training, outcome, parent, interrupts, keep, quiet)
             if parent is not None:
@@ -154,6 +162,11 @@ def _finish(filer: Filer, outcome: Outcome) -> None:
 def _say_duplicates(say: Say, duplicates: int) -> None:
     if duplicates:
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
+
+
+def _say_hint(say: Say, cells: Sequence[Cell], command: str) -> None:
+    if hint := replicates_hint(cells, command):
+        say(hint)
 
 
 def _planned(training: Training | AdaptiveTraining) -> str:
