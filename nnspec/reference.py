@@ -87,8 +87,7 @@ class Optimizer:
 
     def __init__(self, member: Member, weights: np.ndarray):
         self.entry, self.weights = OPTIMIZERS[member.name], weights.view(NumpyTensor)
-        h, self.lr = dict(member.params), member.number("lr")
-        self.h = {**h, **{f"{name}_on": h[name] != 0 for name in self.entry.switches}}
+        self.h, self.lr = self.entry.hyperparameters(dict(member.params)), member.number("lr")
         slots = self.entry.slots(self.h)
         starts = (*self.entry.start(self.h), *[0.0] * slots)[:slots]
         self.state = tuple(np.full_like(self.weights, start) for start in starts)

@@ -24,7 +24,7 @@ RANKS = [
     "catalog",
     "architecture torch_maths",
     "duration",
-    "duration_rules problem",
+    "problem",
     "results check effects schema",
     "initial",
     "builder reference training diagnostics tracking",

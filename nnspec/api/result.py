@@ -17,7 +17,7 @@ from nnspec.builder import with_weights
 from nnspec.errors import NnspecError
 from nnspec.explaining import RunExplanation, explained_table
 from nnspec.report import console, notebook
-from nnspec.results.arrays import NEVER, Results, result_lines, verdict_text
+from nnspec.results.arrays import NEVER, TIMES, Results, result_lines, unit_of, verdict_text
 from nnspec.results.outcome import Outcome
 from nnspec.specs import RunSpec
 
@@ -101,7 +101,7 @@ class TrainResult:
         columns = self._columns(by, self._widest())
         if len(columns) > 2:
             raise NnspecError(f"a figure has one or two axes, but got {len(columns)}: {', '.join(columns)}; leave some")
-        return notebook.figure(self.table, columns, self._only())
+        return notebook.figure(self.table, columns, self._only(), self.axes)
 
     def net(self, replicate: int = 0, cell: int = 0) -> torch.nn.Sequential:
         """The trained network of one replicate.
@@ -130,17 +130,19 @@ class TrainResult:
     def __repr__(self) -> str:
         # cells may share seeds: then they count for less than as many networks
         rate = solve_rates(self.table, ()).iloc[0]
-        solved, at = self.table["solved"].to_numpy(), self.table["solved_at"].to_numpy(dtype=float, na_value=NEVER)
+        solved, unit = self.table["solved"].to_numpy(), unit_of(*self.specs)
+        known = [name for name in TIMES if name in self.table]
+        times = {name: self.table[name].to_numpy(dtype=float, na_value=NEVER) for name in known}
         return "\n".join(
             [
                 f"{self._name()}: {console.count(len(self.table), 'network')}",
-                *result_lines(self.table["final_loss"].to_numpy(), solved, at, (rate["low"], rate["high"])),
+                *result_lines(self.table["final_loss"].to_numpy(), solved, times, unit, (rate["low"], rate["high"])),
                 f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
             ]
         )
 
     def _repr_html_(self) -> str:
-        return notebook.result_html(self.table, self._widest(), len(self.specs), self._only())
+        return notebook.result_html(self.table, self._widest(), len(self.specs), self._only(), self.axes)
 
 
 def compared(table: pd.DataFrame, axes: Sequence[str], by: str | None, measure: str, confidence: float) -> pd.DataFrame:

@@ -52,6 +52,7 @@ class Optimizer:
     start: Callable[[H], tuple[Any, ...]] = lambda h: ()
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
     temporaries: int = 0
     scheduled: bool = True
     by_rows: bool = False
@@ -63,6 +64,10 @@ class Optimizer:
         agreed: dict[str, Value] = {k: v for k, v in params.items() if isinstance(v, (bool, str))}
         agreed.update({k: params[k] != 0 for k in self.switches})
         return tuple(sorted(agreed.items()))
+
+    def hyperparameters(self, params: Mapping[str, Value]) -> dict[str, Any]:
+        """What the rule reads as ``h``: a member's parameters, and for each switch ``<name>_on``, whether it is on."""
+        return {**params, **{f"{name}_on": params[name] != 0 for name in self.switches}}
 
 
 TINY = 1e-37  # a root of this is far below any eps
@@ -209,6 +214,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
                     "try optimizer.momentum=0.9 optimizer.dampening=0",
                 ),
             ),
+            aliases=("gradient_descent",),
         ),
         Optimizer(
             "adam",
@@ -234,6 +240,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_adamw,
             coefficients=_adam_coefficients,
             switches=("weight_decay",),
+            aliases=("adam_w",),
         ),
         Optimizer(
             "rmsprop",
@@ -251,6 +258,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_rmsprop,
             coefficients=_rmsprop_coefficients,
             switches=("momentum", "weight_decay"),
+            aliases=("rms_prop",),
         ),
         Optimizer(
             "adagrad",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from nnspec.tracking import Store
 
 OPTION = "--uri"
+CONFIDENCE = 0.95
+SOLVE_RATE = "solve_rate"  # what MLflow calls the mean of 'solved'
 
 
 class Parser(Flags):
@@ -30,14 +33,58 @@ class Parser(Flags):
 
         self.add_argument(name, help=RUN)
 
+    def by(self, doc: str) -> None:
+        """Add the flag that names fields of the spec; the argument is a list of lists, see ``flat``."""
+        self.add_argument("--by", action="append", type=_words, metavar="FIELDS", help=doc)
+
     def measure(self) -> None:
-        """Add the flag that says what networks are compared by."""
+        """Add the flag that says what networks are compared by; None where it is not given."""
         from nnspec.analysis.measures import NAMES, SOLVED
 
         listed = ", ".join(NAMES)
         self.add_argument(
-            "--measure", choices=NAMES, default=SOLVED, metavar="NAME", help=f"one of {listed} (default {SOLVED})"
+            "--measure",
+            type=lambda name: SOLVED if name == SOLVE_RATE else name,
+            choices=NAMES,
+            metavar="NAME",
+            help=f"one of {listed} (default {SOLVED}, also called {SOLVE_RATE})",
         )
+
+    def confidence(self) -> None:
+        """Add the flag that says how sure intervals are."""
+        doc = f"of intervals (default {CONFIDENCE})"
+        self.add_argument("--confidence", type=share, default=CONFIDENCE, metavar="P", help=doc)
+
+    def formats(self) -> None:
+        """Add the flags that say how a table is printed; see ``asked_format``."""
+        from nnspec.analysis.writing import FORMATS
+
+        self.add_argument("--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)}")
+        self.json()
+
+
+def flat(by: Sequence[Sequence[str]] | None) -> list[str]:
+    """The fields that ``--by`` names, each once."""
+    return list(dict.fromkeys(name for names in by or () for name in names))
+
+
+def asked_format(asked: argparse.Namespace) -> str | None:
+    """The format that is asked for, None where none is.
+
+    Raises:
+        UsageError: ``--json`` and another format.
+    """
+    if asked.json and asked.format not in (None, "json"):
+        raise UsageError(Fault("--json", "must be the only format", f"--format {asked.format} too", "leave one out"))
+    return "json" if asked.json else asked.format
+
+
+def _words(value: str) -> list[str]:
+    """Names with commas between them, for argparse."""
+    names = value.split(",")
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"must be names with commas between them, but got '{value}'; try activation")
+    return names
 
 
 def share(value: str) -> float:

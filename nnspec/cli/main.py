@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",
     ),
+    "cite": ("nnspec.cli.cite:cite", "a paragraph and a BibTeX entry for a paper: nnspec cite last"),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }

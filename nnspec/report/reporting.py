@@ -15,7 +15,7 @@ from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
 from nnspec.report.showing import activation_curves, surfaces, unit_lines
-from nnspec.results.table import axis_column
+from nnspec.results.table import choices
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
 
@@ -53,7 +53,7 @@ class SweepReport:
     _failed: bool = False
 
     def __post_init__(self) -> None:
-        columns = [axis_column(axis) for axis in self.axes if axis != "seed"]
+        columns = choices(self.axes)
         self.collector = Collector(self.specs, columns)
         if self.drawer is None:
             self._guarded(self._start)
@@ -130,6 +130,7 @@ def material_of(
         test_curves={name: curves for name in BANDS[1:] if (curves := collector.curves(name))},
         surfaces=[drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         lines=[line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
+        confusions=collector.confusions(),
         activations=activation_curves(one_each, MOST_ACTIVATIONS),
         tolerance=tolerance(one_each[0]),
         by=by,

@@ -16,6 +16,7 @@ from nnspec.tracking.records import Series as Series
 from nnspec.tracking.results import checked_results as checked_results
 from nnspec.tracking.results import read_parquet as read_parquet
 from nnspec.tracking.results import read_results as read_results
+from nnspec.tracking.results import times_of as times_of
 from nnspec.tracking.spool import Unfiled as Unfiled
 from nnspec.tracking.spool import spool as spool
 from nnspec.tracking.store import RunQuery as RunQuery
