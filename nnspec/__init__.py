@@ -26,6 +26,7 @@ from nnspec.specs import RunSpec as RunSpec
 
 if TYPE_CHECKING:
     from nnspec.api import TrainResult as TrainResult
+    from nnspec.api import cite as cite
     from nnspec.api import compare as compare
     from nnspec.api import diff as diff
     from nnspec.api import explain as explain
@@ -43,6 +44,7 @@ _LAZY = {
     "build": "nnspec.builder",
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",
+    "cite": "nnspec.api",
     "compare": "nnspec.api",
     "diff": "nnspec.api",
     "explain": "nnspec.api",

@@ -1,6 +1,7 @@
 """nnspec from Python, by the names of the command line: train, sweep, and ask what was filed."""
 
 from nnspec.api.filed import Report as Report
+from nnspec.api.filed import cite as cite
 from nnspec.api.filed import compare as compare
 from nnspec.api.filed import diff as diff
 from nnspec.api.filed import explain as explain

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.analysis import axes_of
 from nnspec.analysis.measures import SOLVED
+from nnspec.analysis.pooling import pooled_table
 from nnspec.api.result import compared
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
@@ -22,6 +24,7 @@ from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, e
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.filed import failure_of
+from nnspec.report.citing import Citation, citation, general_citation
 from nnspec.report.differing import Difference, difference_of
 from nnspec.report.notebook import page_html
 from nnspec.report.page import PAGE
@@ -65,14 +68,26 @@ def load(
     return with_weights(spec, {name: tensor[chosen] if several else tensor for name, tensor in tensors.items()})
 
 
-def table(run: str, *, uri: str | None = None) -> pd.DataFrame:
+def table(
+    run: str, by: str | Sequence[str] | None = None, *, measure: str | None = None, uri: str | None = None
+) -> pd.DataFrame:
     """The table of a sweep or of a single run, one row a network: seed, what varies, how it ended, what was measured.
+
+    With ``by``, as 'activation' or ['activation', 'init'], one row a combination of their levels, pooled over the rest:
+    networks, rate or mean with its interval, median updates to solve. ``measure`` is what for, 'solved' unless said;
+    said without ``by`` it makes one row a cell.
 
     Raises:
         TrackingError: there is no such run, or nothing of it is finished.
+        AnalysisError: there is no such field, or networks do not have the measure.
     """
     with opened(uri) as store:
-        return networks(store, find_run(store, run))
+        run_id = find_run(store, run)
+        frame, axes = networks(store, run_id), read_axes(store, run_id)
+    if by is None and measure is None:
+        return frame
+    fields = [by] if isinstance(by, str) else by
+    return pooled_table(frame, fields, axes, measure or SOLVED).frame
 
 
 def compare(
@@ -109,6 +124,19 @@ def diff(a: str, b: str, *, uri: str | None = None) -> Difference:
     """
     with opened(uri) as store:
         return difference_of(store, find_run(store, a), find_run(store, b))
+
+
+def cite(run: str | None = None, *, uri: str | None = None) -> Citation:
+    """What a paper says of a run: version, commit, fingerprints, cells, seeds and how the statistics were done, in a
+    paragraph (``text``), and a ``bibtex`` entry. Without a run, what holds of every one.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    if run is None:
+        return general_citation()
+    with opened(uri) as store:
+        return citation(store, find_run(store, run))
 
 
 @dataclass(frozen=True)

@@ -27,5 +27,5 @@ def cite(arguments: Sequence[str]) -> int:
     else:
         with opened(asked.uri) as store:
             found = citation(store, find_run(store, asked.run))
-    print(document(found.content()) if asked.json else f"{found.text}\n\n{found.bibtex}")
+    print(document(found.content()) if asked.json else found)
     return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.levels import levels_of, short
 from nnspec.analysis.methods import statistics
 from nnspec.analysis.pooling import all_axes
 from nnspec.readback import is_sweep, networks, read_axes
+from nnspec.release import version
 from nnspec.report.console import count
 from nnspec.terminal import printable
 from nnspec.tracking.provenance import process_tags
@@ -31,7 +31,7 @@ COMMAND_TAG, AUTO = "nnspec.command", "replicates=auto"
 
 @dataclass(frozen=True)
 class Citation:
-    """A citation of nnspec, and of a run if ``run`` is one."""
+    """A citation of nnspec, and of a run if ``run`` is one. It prints as the paragraph and the BibTeX entry."""
 
     version: str  # empty where it is not known
     commit: str  # of the source tree that was trained from; empty where it is not known
@@ -45,6 +45,9 @@ class Citation:
     cells: int | None = None
     seeds: int | None = None
     networks: int | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.text}\n\n{self.bibtex}"
 
     @property
     def text(self) -> str:
@@ -106,7 +109,7 @@ def cite(store: Store, run_id: str) -> str:
 def general_citation() -> Citation:
     """What holds of every run of this installation."""
     tags = process_tags()
-    return Citation(metadata.version("nnspec"), tags.get(COMMIT_TAG, ""), _dirty(tags), tuple(statistics()))
+    return Citation(version(), tags.get(COMMIT_TAG, ""), _dirty(tags), tuple(statistics()))
 
 
 def citation(store: Store, run_id: str) -> Citation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 
 import nnspec
 from nnspec import analysis
+from nnspec.cli import main
+from nnspec.documents import document
 from nnspec.errors import NnspecError, TrackingError
 
 
@@ -70,3 +73,23 @@ def test_a_report_that_cannot_be_written_is_refused(swept, tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(NnspecError, match="out must be a folder that can be written"):
         nnspec.report("last", out=tmp_path / "file")
+
+
+def test_a_pooled_table_is_that_of_the_command_line(swept, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["table", "last", "--by", "activation", "--json"]) == 0
+    theirs = json.loads(capsys.readouterr().out)["rows"]
+    assert json.loads(document(nnspec.table("last", by="activation"))) == theirs
+    assert [row["networks"] for row in theirs] == [24, 24]
+    assert len(nnspec.table("last", ["activation", "init"])) == 4
+    cells = nnspec.table("last", measure="final_loss")
+    assert (len(cells), "mean" in cells) == (4, True)
+
+
+def test_what_a_paper_says(swept, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["cite", "last"]) == 0
+    found = nnspec.cite("last")
+    assert capsys.readouterr().out == f"{found}\n"
+    assert (found.cells, found.networks, found.version) == (4, 48, nnspec.__version__)
+    assert nnspec.cite().run is None

@@ -23,8 +23,8 @@ try:
 except nnspec.SpecError as error:
     assert "must be a list of texts" in str(error)
 from nnspec.sweep import Cell
-import nnspec.report.drawing as drawing
-assert Cell.__module__ == "nnspec.sweep.cells" and drawing.PAGE
+import nnspec.report.page as page
+assert Cell.__module__ == "nnspec.sweep.cells" and page.PAGE
 """
 
 
