@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FEW = 20  # points that are drawn large
 MOST_UNITS = 16
-LETTERS = 12  # of a figure's title to the inch
 MOST_MOMENTS = 6  # of a unit's line, start and end among them
 
 
@@ -185,16 +184,19 @@ def plot_lines(infos: UnitLines | Sequence[UnitLines]) -> Figure:
     shown = [infos] if isinstance(infos, UnitLines) else list(infos)[:MOST_PANELS]
     columns = min(3, max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    width = max(4.4, 3.0 * columns)
-    figure = new_figure(width, 3.0 * rows + 0.5)
+    figure = new_figure(max(4.4, 3.0 * columns), 3.0 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, info in zip(grid.flat, shown, strict=False):
         _draw_lines(axes, info)
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
-    title = "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)"
-    wrapped = textwrap.fill(title, int(LETTERS * width))
-    figure.suptitle(wrapped, fontsize=10, color=INK, x=0.01, ha="left")
+    figure.suptitle(
+        "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)",
+        fontsize=10,
+        color=INK,
+        x=0.01,
+        ha="left",
+    )
     return figure
 
 

@@ -1,7 +1,7 @@
 """What was measured on a network in one sentence a verdict, and since when it was so. No torch.
 
 ``numbers`` are those of the diagnosis by name, with ``final_loss`` and ``solved_at``, of one network or medians over
-several; what is missing or NaN was not measured and is left out.
+several; what is missing or NaN was not measured.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping
 
 from nnspec.architecture import architecture
-from nnspec.catalog import ACTIVATIONS
+from nnspec.catalog import LOSSES
 from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.room import extent
 from nnspec.diagnostics.thresholds import TAIL
 from nnspec.duration import updates
 from nnspec.results.arrays import unit_of
-from nnspec.specs import Member, RunSpec
+from nnspec.specs import RunSpec
 
 Numbers = Mapping[str, float]
 SEEN_IN_SNAPSHOTS = ("dead_units", "symmetric", "saturated")  # asked of each snapshot where there are some
@@ -49,22 +49,21 @@ def beyond_capacity(numbers: Numbers, spec: RunSpec) -> str:
 
 def dead_units(numbers: Numbers, spec: RunSpec) -> str:
     """Units that are off for every row, and rows for which all units of a layer are off."""
-    shape, rows = architecture(spec), extent(spec).looked
+    shape, seen = architecture(spec), extent(spec)
+    passed = shape.hidden if LOSSES[spec.loss.name].fused else shape.after  # by a gradient
+    dying = [after for after in passed if slopes(after.member).dies]
     behind = zip(shape.dense, shape.after, strict=True)
-    units = sum(dense.fan_out for dense, after in behind if _dies(after.member))
-    kind = "units" if _dies(shape.output) else "hidden units"
+    units = sum(dense.fan_out for dense, after in behind if after in dying)
+    kind = "units" if shape.after[-1] in dying else "hidden units"
     off, dark = number(numbers, "dead_units"), number(numbers, "dead_rows")
+    looked = "" if seen.looked == seen.rows else f" of the {seen.looked:,} that were looked at"
+    whole = f"{off:g} of {units:,} {kind} {_are(off)} off for every row{looked}: no gradient reaches them"
     if off == units:
-        return f"{off:g} of {units} {kind} are off for every row: no gradient reaches them"
-    blocked = f"for {dark:g} of {rows:,} rows, and all that are wrong are among them, every unit of a layer is off"
-    if not off > 0:
-        return f"{blocked}: no gradient passes"
-    return f"{off:g} of {units} {kind} {_are(off)} off for every row: no gradient reaches them; {blocked}"
-
-
-def _dies(activation: Member) -> bool:
-    """Whether units can be off; those of an output that mixes them, as softmax, have no derivative of their own."""
-    return activation.name in ACTIVATIONS and slopes(activation).dies
+        return whole
+    about = "" if seen.looked == seen.rows else "about "
+    rows = f"{about}{_count(dark)} of {seen.rows:,} rows"
+    blocked = f"for {rows}, and all that are wrong are among them, every unit of a layer is off"
+    return f"{whole}; {blocked}" if off > 0 else f"{blocked}: no gradient passes"
 
 
 def symmetric(numbers: Numbers, spec: RunSpec) -> str:
@@ -158,6 +157,11 @@ def _curvature(numbers: Numbers) -> str:
 
 def _tail(spec: RunSpec) -> str:
     return f"{round(TAIL * updates(spec)):,} {unit_of(spec)}s"
+
+
+def _count(rows: float) -> str:
+    """Rows, of which a median or an estimate may be no whole number."""
+    return f"{rows:,.0f}" if rows >= 100 else f"{rows:.3g}"
 
 
 def _are(count: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ class Verdict:
     """All that is known of a verdict whatever the network.
 
     ``thresholds`` are fields of ``Thresholds``; ``remedies`` are those of ``REMEDIES`` that could help, to be measured.
-    ``sentence`` puts the numbers measured on a network, or medians over several, in one sentence.
+    ``sentence`` puts the numbers measured on a network, or medians over several, in one sentence; ``measures`` are
+    those that it needs.
     """
 
     name: str
@@ -28,6 +30,13 @@ class Verdict:
     source: str
     remedies: tuple[str, ...]
     sentence: Callable[[Mapping[str, float], RunSpec], str]
+    measures: tuple[str, ...] = ()
+
+    def said(self, numbers: Mapping[str, float], spec: RunSpec | None) -> str:
+        """The sentence; the summary where the spec or a number that it needs is not known, as of an older run."""
+        if spec is None or not all(math.isfinite(numbers.get(name, math.nan)) for name in self.measures):
+            return self.summary
+        return self.sentence(numbers, spec)
 
 
 _ENTRIES = (
@@ -79,6 +88,7 @@ _ENTRIES = (
         "& Karniadakis 2020, Dying ReLU and initialization: theory and numerical examples",
         remedies=("init", "bias", "activation", "width", "lr", "optimizer", "seed"),
         sentence=sentences.dead_units,
+        measures=("dead_units", "dead_rows"),
     ),
     Verdict(
         name="symmetric",
@@ -93,6 +103,7 @@ _ENTRIES = (
         "Distributed Processing 1; Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4",
         remedies=("init",),
         sentence=sentences.symmetric,
+        measures=("distinct_units",),
     ),
     Verdict(
         name="saturated",
@@ -105,6 +116,7 @@ _ENTRIES = (
         source="Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks",
         remedies=("init", "activation", "lr", "optimizer", "seed"),
         sentence=sentences.saturated,
+        measures=("passage", "gradient_ratio"),
     ),
     Verdict(
         name="local_minimum",
@@ -118,6 +130,7 @@ _ENTRIES = (
         "2016, Local minima in training of neural networks",
         remedies=("width", "init", "activation", "lr", "optimizer", "seed"),
         sentence=sentences.local_minimum,
+        measures=("final_loss", "gradient_norm", "smallest_eigenvalue", "largest_eigenvalue"),
     ),
     Verdict(
         name="saddle",
@@ -130,6 +143,7 @@ _ENTRIES = (
         "problem in high-dimensional non-convex optimization",
         remedies=("lr", "optimizer", "init", "width", "seed"),
         sentence=sentences.saddle,
+        measures=("gradient_norm", "smallest_eigenvalue", "largest_eigenvalue"),
     ),
     Verdict(
         name="still_learning",
@@ -141,6 +155,7 @@ _ENTRIES = (
         source="Bengio 2012, Practical recommendations for gradient-based training of deep architectures",
         remedies=("lr", "optimizer", "init"),
         sentence=sentences.still_learning,
+        measures=("loss_slope", "final_loss"),
     ),
     Verdict(
         name="stuck",

@@ -4,7 +4,7 @@ when. No torch."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,24 @@ class Explanation:
         return many + (f"as in {self.where}: " if self.where else "") + self.said()
 
 
+@dataclass(frozen=True)
+class Medians(Mapping[str, float]):
+    """The median of each of ``columns`` [m] over networks ``which``, taken when it is asked for: a sentence needs few
+    of them."""
+
+    columns: Mapping[str, Any]
+    which: np.ndarray
+
+    def __getitem__(self, name: str) -> float:
+        return median(np.asarray(self.columns[name])[self.which])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
 def explained(verdict: np.ndarray, columns: Mapping[str, Any], spec: RunSpec) -> list[Explanation]:
     """An explanation of each verdict but 'solved' that networks [m] of one spec ended with, the most common first.
 
@@ -58,7 +76,7 @@ def explained(verdict: np.ndarray, columns: Mapping[str, Any], spec: RunSpec) ->
     found = []
     for name in _by_count(verdict):
         which = np.flatnonzero(verdict == name)
-        numbers = {key: median(np.asarray(values)[which]) for key, values in columns.items()}
+        numbers = Medians(columns, which)
         found.append(_explanation(name, numbers, spec, len(which), len(verdict)))
     return found
 
@@ -84,7 +102,7 @@ def explained_table(
         rows = table[verdict == name]
         where, some = _largest(rows, axes)
         spec = spec_of(some.index[0])
-        numbers = {str(key): median(_floats(some[key])) for key in some}
+        numbers = Medians({str(key): _floats(some[key]) for key in some}, np.arange(len(some)))
         one = _explanation(name, numbers, spec, len(rows), len(table), len(some))
         found.append(replace(one, where=where))
     return found
@@ -136,6 +154,6 @@ def _explanation(
     at = number(numbers, "since")
     measured = measured or networks
     several = measured > 1
-    sentence = entry.summary if spec is None else entry.sentence(numbers, spec)
+    sentence = entry.said(numbers, spec)
     since = "" if spec is None else since_text(name, numbers, spec, several)
     return Explanation(name, networks, total, sentence, since, None if math.isnan(at) else at, measured)

@@ -135,8 +135,8 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     lines.append(solved)
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(result.verdict)}")
-        lines += [why] if (why := why_lines(explained_result(result))) else []
         lines += [note] if (note := estimated_text(result.spec)) else []
+        lines += [why] if (why := why_lines(explained_result(result))) else []
     return "\n".join(lines)
 
 

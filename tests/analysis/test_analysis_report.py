@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from nnspec.analysis.figures import activation_info, lines_info
+from nnspec.analysis.figures import activation_info, curves_info, lines_info, plot_curves
 from nnspec.analysis.levels import AnalysisError
 from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
@@ -247,3 +247,29 @@ def test_the_report_of_a_run(result):
 def test_the_shortest_report_of_a_run(result):
     _, pngs = run_report(result)
     assert set(pngs) == {"survival.png", "loss.png", "norms.png"}
+
+
+def test_the_report_of_one_network_has_no_quantiles_and_no_shares(result):
+    one = replace(result.select(network=slice(6, 7)), verdict=np.array(["saddle"]))
+    html, pngs = run_report(one, why=["it stands on <a saddle>", "second"])
+    page = Page(html)
+    assert set(pngs) == {"loss.png", "norms.png"}
+    assert "One network of seed 106; not solved: saddle. Final loss 2.1." in page.text
+    assert "it stands on <a saddle>" in page.text
+    assert not any(word in page.text for word in ("Wilson", "q10", "Kaplan-Meier"))
+    solved, _ = run_report(replace(result.select(network=slice(0, 1)), verdict=np.array(["solved"])))
+    assert "One network of seed 100; solved from update 10. Final loss 0.01." in solved
+    assert "Why" not in Page(solved).text
+
+
+def test_curves_of_one_network_are_no_medians(result):
+    one = result.select(network=slice(0, 1))
+    for some, title in ((one, "Loss"), (result, "Loss: median and 10-90% of networks")):
+        figure = plot_curves(curves_info({"solved": (some.steps, some.loss)}))
+        assert figure.axes[0].get_title("left") == title
+
+
+def test_the_report_of_a_sweep_says_why(small):
+    html, _ = sweep_report(Material(small, AXES, why=["dead_units 50.0%: 3 of 4 <hidden> units"]))
+    assert "dead_units 50.0%: 3 of 4 <hidden> units" in Page(html).text
+    assert "Why" not in Page(sweep_report(Material(small, AXES))[0]).text

@@ -135,6 +135,8 @@ def readings(chance: Random, run: str) -> list[list[str]]:
     commands = [
         ["table", run],
         ["table", "last"],
+        ["explain", run],
+        ["explain", "@SWEEP@", "--json"],
         ["table", run, "--csv", "t.csv", "--parquet", "t.parquet"],
         ["compare", run],
         ["compare", "@SWEEP@", "--by", chance.choice(("activation", "seed", "optimizer.lr", "nosuch"))],

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from nnspec.errors import TrackingError
+from nnspec.explaining import explained_result
 from nnspec.journal import filer as filing
 from nnspec.journal.filer import UNFILED, Filer
 from nnspec.journal.recording import FAILURE_TAG, VERDICT_TAG, Recorder, held_bytes, most_common, verdict_metrics
@@ -25,7 +26,7 @@ from nnspec.settings import Tracking
 from nnspec.specs import RunSpec
 from nnspec.tracking import RunQuery, Store, file_spool, open_store
 from nnspec.tracking.artifacts import cell_artifacts
-from nnspec.tracking.records import FINGERPRINT_TAG
+from nnspec.tracking.records import FINGERPRINT_TAG, NOTE_TAG
 
 SpecOf = Callable[..., RunSpec]
 CellsOf = Callable[..., list[TrainedCell]]
@@ -81,7 +82,11 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(
         assert start.params == cell.spec.flat()
         assert end.status == "FINISHED"
         assert end.last_step == 20
-        assert end.tags == {VERDICT_TAG: most_common(cell.result.verdict)}
+        assert end.tags[VERDICT_TAG] == most_common(cell.result.verdict)
+        # what it was when it began, and why its networks did not learn
+        why = [str(one) for one in explained_result(cell.result)]
+        assert end.tags[NOTE_TAG] == "\n\n".join([start.tags[NOTE_TAG], *why])
+        assert why
         assert end.metrics["final_loss"] == pytest.approx(
             np.median(cell.result.final_loss), rel=1e-6
         )  # of float32 numbers
