@@ -171,6 +171,8 @@ class Parent:
             location = self.store.location
             if self.start is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(location)}")
+                if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
+                    say(f"what helps  nnspec remedy last{uri_flag(location)}")
             command = [] if location.kind == "http" else [ui_command(location)]
             say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
 
