@@ -187,6 +187,8 @@ class Parent:
             say(f"run         {place.name} in experiment {place.experiment}")
             if self.start is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(self.store.location)}")
+                if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
+                    say(f"what helps  nnspec remedy last{uri_flag(self.store.location)}")
             command = [] if place.command is None else [place.command]
             say("look at it  " + "\n            ".join([*command, place.url]))
 
