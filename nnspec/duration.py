@@ -13,8 +13,9 @@ import numpy as np
 
 from nnspec.architecture import learns_numbers, rows
 from nnspec.catalog import DATA, SCHEDULES
-from nnspec.specs import RunSpec
+from nnspec.specs import Member, RunSpec
 
+Factor = Callable[[np.ndarray], np.ndarray]
 LOG_EVERY = 10  # updates between two rows of the history at full batch
 NEAR = 0.4  # how near an output must be to a number, or to a truth value, so that it can be told from the other
 LARGEST = 0.5  # the distance at which a class and the likeliest other one have the same output
@@ -58,10 +59,15 @@ def log_every(spec: RunSpec) -> int:
     return passes if passes > 1 else LOG_EVERY
 
 
-def rate_factor(spec: RunSpec) -> Callable[[np.ndarray], np.ndarray] | None:
+def rate_factor(spec: RunSpec) -> Factor | None:
     """What lr is multiplied by at update t, as a function of an array of them; None if it stays as it is."""
-    schedule, params, last = SCHEDULES[spec.schedule.name], dict(spec.schedule.params), updates(spec)
-    return (lambda t: schedule.factor(t, last, params)) if schedule.moves(params) else None
+    return schedule_factor(spec.schedule, updates(spec))
+
+
+def schedule_factor(schedule: Member, last: int) -> Factor | None:
+    """The same by a schedule, in a training of ``last`` updates."""
+    entry, params = SCHEDULES[schedule.name], dict(schedule.params)
+    return (lambda t: entry.factor(t, last, params)) if entry.moves(params) else None
 
 
 def tolerance(spec: RunSpec) -> float:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from nnspec.architecture import architecture
+from nnspec.architecture import architecture, test_rows
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS, OUTPUTS
 from nnspec.catalog.inits import BIAS_SAME
 from nnspec.duration import log_every, pace, rate_factor, updates
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
-from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
+from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
 from nnspec.specs import SCALARS, TRAIN, RunSpec, Train, text
 
 RUN, JOB, SWEEPS = "a single run", "a job of another sweeper", "a sweep"
@@ -155,9 +155,19 @@ def _never(name: str) -> Callable[[Command], bool]:
     return lambda c: _whole(c) and all(getattr(pace(s), name) > updates(s) for s in c.specs)
 
 
+def _untested(command: Command) -> bool:
+    """Whether a cell has no test part."""
+    return not all(test_rows(spec.data) for spec in command.specs)
+
+
+def _is(kind: str) -> Callable[[Command], bool]:
+    return lambda c: c.kind == kind
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
+_CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
 _ADD_M = "add -m, or leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
@@ -199,7 +209,18 @@ SETTINGS = (
         "leave one out",
         True,
     ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings")),
+    *(Idle(f"require.{param.name}", *_FOREIGN, _OWN, refused=True) for param in REQUIRE),
+    Idle("json", *_FOREIGN, _OWN, refused=True),
+    Idle(
+        "require.test_accuracy",
+        "on a cell without a test part",
+        _untested,
+        "add data.test_fraction=0.3, or leave it out",
+        refused=True,
+    ),
+    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "quiet", "remedy")),
+    *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
+    *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
     Idle("hydra/sweeper", *_SINGLE, _ADD_M),
@@ -229,6 +250,7 @@ def _of_files(command: Command) -> dict[str, str]:
         ("tracking.", settings.tracking, TRACKING),
         ("train.", settings.runtime, RUNTIME),
         ("sweep.", settings.sweep, SWEEP),
+        ("require.", settings.require, REQUIRE),
         ("", settings, COMMAND),
     ]
     if not command.archived:  # an archived spec says every field, whether its run needed it or not

@@ -1,7 +1,9 @@
 """Typed parameters: what a value in a spec may be, said once and checked in one place.
 
 A kind turns a plain value (from YAML, a command line or Python) into its canonical form or says which rule it breaks.
-Canonical means that equal specs are equal objects: ``lr: 1`` and ``lr: 1.0`` are the same learning rate.
+Canonical means that equal specs are equal objects: ``lr: 1`` and ``lr: 1.0`` are the same learning rate. It also states
+its values as a JSON Schema, for editors; that may accept what ``parse`` refuses (a whole number as a float, say), and
+never the other way round.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Value = bool | int | float | str | None | tuple["Value", ...]
+Schema = dict[str, Any]  # a JSON Schema, draft 2020-12
 
 
 class Refused(ValueError):
@@ -28,6 +31,12 @@ class Kind(Protocol):
     """Turns a plain value into its canonical form, or raises ``Refused`` with the rule it breaks."""
 
     def parse(self, value: object) -> Value: ...
+
+
+class Stated(Kind, Protocol):
+    """A kind of a parameter: it also says which values it takes."""
+
+    def schema(self) -> Schema: ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,12 @@ class Real:
             bounds.append(f"{'below' if self.open_high else 'at most'} {self.high:g}")
         return " ".join(["must be a finite number", " and ".join(bounds)]).strip()
 
+    def schema(self) -> Schema:
+        low = "exclusiveMinimum" if self.open_low else "minimum"
+        high = "exclusiveMaximum" if self.open_high else "maximum"
+        bounds = {name: bound for name, bound in ((low, self.low), (high, self.high)) if math.isfinite(bound)}
+        return {"type": "number", **bounds}
+
 
 @dataclass(frozen=True)
 class Integer:
@@ -83,6 +98,10 @@ class Integer:
             bounds.append(f"at most {self.high}")
         return " ".join(["must be a whole number", " and ".join(bounds)]).strip()
 
+    def schema(self) -> Schema:
+        bounds = {name: bound for name, bound in (("minimum", self.low), ("maximum", self.high)) if bound is not None}
+        return {"type": "integer", **bounds}
+
 
 @dataclass(frozen=True)
 class Boolean:
@@ -93,6 +112,9 @@ class Boolean:
             raise Refused("must be true or false")
         return value
 
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
 
 @dataclass(frozen=True)
 class Text:
@@ -102,6 +124,9 @@ class Text:
         if not isinstance(value, str) or not value:
             raise Refused("must be a text")
         return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True)
@@ -115,12 +140,15 @@ class Choice:
             raise Refused(f"must be one of {', '.join(self.options)}")
         return value
 
+    def schema(self) -> Schema:
+        return {"enum": list(self.options)}
+
 
 @dataclass(frozen=True)
 class Many:
     """A list of values of one kind, at least ``least`` and at most ``most`` of them."""
 
-    kind: Kind
+    kind: Stated
     least: int = 1
     most: int | None = None
 
@@ -140,15 +168,22 @@ class Many:
             return f"must be a list of {self.least} values"
         return f"must be a list of at least {self.least} value{'s' * (self.least != 1)}"
 
+    def schema(self) -> Schema:
+        most = {} if self.most is None else {"maxItems": self.most}
+        return {"type": "array", "items": self.kind.schema(), "minItems": self.least, **most}
+
 
 @dataclass(frozen=True)
 class Optional:
     """A value of ``kind``, or null for 'not said'."""
 
-    kind: Kind
+    kind: Stated
 
     def parse(self, value: object) -> Value:
         return None if value is None else self.kind.parse(value)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self.kind.schema(), {"type": "null"}]}
 
 
 @dataclass(frozen=True)
@@ -156,7 +191,7 @@ class Either:
     """A word with a meaning of its own, or a value of ``kind`` (as in ``gain: auto``)."""
 
     word: str
-    kind: Kind
+    kind: Stated
 
     def parse(self, value: object) -> Value:
         if value == self.word:
@@ -165,6 +200,9 @@ class Either:
             return self.kind.parse(value)
         except Refused as refused:
             raise Refused(f"{refused} or '{self.word}'") from None
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"const": self.word}, self.kind.schema()]}
 
 
 def rounded(value: Value, dtype: str) -> Value:
@@ -189,7 +227,7 @@ class Param:
 
     name: str
     default: Value
-    kind: Kind
+    kind: Stated
     doc: str = ""
 
 

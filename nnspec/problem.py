@@ -74,14 +74,14 @@ class Problem:
         test = {"test_inputs": found.test_inputs, "test_targets": found.test_targets}
         return cls(architecture(spec), found.inputs, found.targets, loss, params, tolerance(spec), **test)
 
-    def stacked(self, convert: Callable[[np.ndarray], Array], rows: int | None = None) -> Problem:
-        """The same for many networks, the first ``rows`` of each part, in the arrays of another library."""
+    def stacked(self, convert: Callable[[np.ndarray], Array]) -> Problem:
+        """The same for many networks, in the arrays of another library."""
         return replace(
             self,
-            inputs=convert(self.inputs[:rows]),
-            targets=convert(self.targets[:rows, :, None]),
-            test_inputs=convert(self.test_inputs[:rows]),
-            test_targets=convert(self.test_targets[:rows, :, None]),
+            inputs=convert(self.inputs),
+            targets=convert(self.targets[:, :, None]),
+            test_inputs=convert(self.test_inputs),
+            test_targets=convert(self.test_targets[:, :, None]),
         )
 
     @property

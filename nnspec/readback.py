@@ -11,7 +11,7 @@ import numpy as np
 from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
-from nnspec.results.arrays import FINALS, NEVER, UNKNOWN, Results, by_layer, history_fields
+from nnspec.results.arrays import FINALS, TIMES, UNKNOWN, Results, by_layer, history_fields
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import axis_column
 from nnspec.specs import RunSpec
@@ -23,6 +23,7 @@ from nnspec.tracking import (
     read_parquet,
     read_results,
     read_weights,
+    times_of,
 )
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
 from nnspec.tracking.records import SWEEP_TAG
@@ -153,12 +154,11 @@ def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
         raise TrackingError(Fault(f"{RESULTS} of run {run_id}", rule, f"{len(results)}", "train the run again"))
     shape, replicates = architecture(spec).tensors(), spec.replicates
     initial, final = (_ordered(read_weights(run_id, store, shape, path, replicates), spec) for path in (INITIAL, FINAL))
-    known = {"seed", *FINALS, "solved", "solved_at", "verdict"}
+    known = {"seed", *FINALS, "solved", *TIMES, "verdict"}
     result = Results(
         spec=spec,
         seeds=results["seed"].to_numpy(),
-        **history,
-        solved_at=results["solved_at"].fillna(NEVER).to_numpy(dtype=np.int64),
+        **history | times_of(results),
         verdict=results["verdict"].to_numpy() if "verdict" in results else UNKNOWN,
         numbers={str(name): results[name].to_numpy() for name in results if name not in known},
         initial=initial,

@@ -87,8 +87,7 @@ class Optimizer:
 
     def __init__(self, member: Member, weights: np.ndarray):
         self.entry, self.weights = OPTIMIZERS[member.name], weights.view(NumpyTensor)
-        h, self.lr = dict(member.params), member.number("lr")
-        self.h = {**h, **{f"{name}_on": h[name] != 0 for name in self.entry.switches}}
+        self.h, self.lr = self.entry.hyperparameters(dict(member.params)), member.number("lr")
         slots = self.entry.slots(self.h)
         starts = (*self.entry.start(self.h), *[0.0] * slots)[:slots]
         self.state = tuple(np.full_like(self.weights, start) for start in starts)
@@ -101,8 +100,8 @@ class Optimizer:
         self.entry.update(self.weights, g, self.state, np.empty_like(g), self.h, coefficients)
 
 
-def drawn(spec: RunSpec, seed: int | None) -> Tensors:
-    """The initial weights of one seed."""
+def drawn(spec: RunSpec, seed: int | None = None) -> Tensors:
+    """The initial weights of one seed (the spec's own unless given), by ``state_dict`` name."""
     from nnspec.initial import initial_weights
 
     return {name: w[0] for name, w in initial_weights(spec, [spec.seed if seed is None else seed]).items()}

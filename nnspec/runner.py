@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from nnspec.documents import document
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
 from nnspec.execute.budget import planned_bytes
 from nnspec.execute.engine import Carry, Training
 from nnspec.execute.interrupts import Interrupts
 from nnspec.execute.pool import cores
 from nnspec.journal.filer import Filer
-from nnspec.journal.parent import Parent, Say
-from nnspec.report import console
+from nnspec.journal.parent import Parent
+from nnspec.report import as_json, console
 from nnspec.report.drawing import Drawer
 from nnspec.report.sweep_result import refuse_unwritable
+from nnspec.report.voice import SILENT, Say, Voice, voice
 from nnspec.results.events import Advance, Failed, Notice, TrainedCell
 from nnspec.results.outcome import Outcome
+from nnspec.results.requirements import checks, unmet_lines
 from nnspec.results.table import outcome_rows
 from nnspec.settings import Settings
 from nnspec.sweep import Cell
@@ -42,13 +47,14 @@ def run(
     A sweep files a parent run with the cells as its children, else the one cell is a run of its own. ``keep`` keeps the
     arrays of every cell in the outcome; ``carry`` trains the chunks elsewhere; ``drawer`` draws the report, if the
     caller has started one already and stops it. Interruption files what is done and is told by the exit status.
+    ``quiet`` says nothing at all, for callers from Python; the settings say how the command line speaks.
 
     Raises:
         TrackingError: the store cannot be reached; nothing has trained then.
     """
     started = time.perf_counter()
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
-    say: Say = (lambda text: None) if quiet else print
+    speak = SILENT if quiet else voice(settings)
     keep = keep or not sweep
 
     def training_of(missing: Sequence[int]) -> Training | AdaptiveTraining:
@@ -57,29 +63,34 @@ def run(
 
     training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
     if settings.sweep.plan_only:
-        say(_planned(training))
-        _say_duplicates(say, duplicates)
+        _show_plan(training, settings, duplicates, speak)
         return outcome
     refuse_unwritable(settings.sweep.csv)
     with Interrupts() as interrupts:
         parent = Parent.open(cells, settings, axes, sweep, command, drawer) if settings.tracking.enabled else None
         try:
             if parent is not None:
-                parent.take_earlier(outcome, say)
+                parent.take_earlier(outcome, speak.note)
             missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
             if missing:
                 training = training if len(missing) == len(cells) else training_of(missing)
-                say(console.plan_line(training.plan, training.workers))
-                _say_duplicates(say, duplicates)
-                _train(training, outcome, parent, interrupts, keep, quiet)
+                speak.note(console.plan_line(training.plan, training.workers))
+                _say_duplicates(speak.note, duplicates)
+                _train(training, outcome, parent, interrupts, keep, speak.bar)
+            outcome.checks = [
+                check
+                for index, rows in sorted(outcome.outcomes.items())
+                for check in checks(settings.require, index, rows, outcome.interval)
+            ]
             if parent is not None:
-                parent.close(outcome, say)
+                parent.close(outcome)
         except BaseException:
             if parent is not None:
                 parent.abandon(outcome)
             raise
     outcome.seconds["all"] = time.perf_counter() - started + expand_seconds
-    _show(outcome, cells, settings, sweep, command, parent, say, quiet)
+    _show(outcome, cells, settings, sweep, parent, speak)
+    _tell_failures(outcome, cells, sweep, command, parent is not None, speak.error)
     return outcome
 
 
@@ -89,9 +100,9 @@ def _train(
     parent: Parent | None,
     interrupts: Interrupts,
     keep: bool,
-    quiet: bool,
+    shown: bool,
 ) -> None:
-    bar = None if quiet else console.ProgressBar(training.plan.networks)
+    bar = console.ProgressBar(training.plan.networks) if shown else None
     if isinstance(training, AdaptiveTraining):
         outcome.interval = training.interval
     filer = parent.filer(training.by_cell, training.shared.backlog, outcome.interval) if parent is not None else None
@@ -156,41 +167,68 @@ def _say_duplicates(say: Say, duplicates: int) -> None:
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
 
 
-def _planned(training: Training | AdaptiveTraining) -> str:
+@dataclass(frozen=True)
+class Planned:
+    """What would train, in words and as the document of ``--json``. It prints as the words."""
+
+    text: str
+    info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def planned(training: Training | AdaptiveTraining, duplicates: int = 0) -> Planned:
+    """What would train together, how much memory and about how long it takes; ``duplicates`` are cells stated twice."""
     from nnspec.execute.cost import plan_seconds
     from nnspec.training.loop import probe
 
     plan, workers = training.plan, training.workers
-    report = console.plan_report(
-        plan, workers, planned_bytes(plan, training.shared), plan_seconds(plan, min(workers, cores()), probe)
-    )
-    return report + ("\n(the first round of replicates=auto)" if isinstance(training, AdaptiveTraining) else "")
+    memory = planned_bytes(plan, training.shared)
+    seconds = plan_seconds(plan, min(workers, cores()), probe)
+    rounds = isinstance(training, AdaptiveTraining)
+    lines = [console.plan_report(plan, workers, memory, seconds)]
+    lines += ["(the first round of replicates=auto)"] if rounds else []
+    _say_duplicates(lines.append, duplicates)
+    return Planned("\n".join(lines), as_json.plan_info(plan, workers, memory, seconds, rounds, duplicates))
+
+
+def _show_plan(training: Training | AdaptiveTraining, settings: Settings, duplicates: int, speak: Voice) -> None:
+    found = planned(training, duplicates)
+    if settings.json:
+        print(document(found.info))
+    speak.asked(found.text)
 
 
 def _show(
-    outcome: Outcome,
-    cells: Sequence[Cell],
-    settings: Settings,
-    sweep: bool,
-    command: str,
-    parent: Parent | None,
-    say: Say,
-    quiet: bool,
+    outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, parent: Parent | None, speak: Voice
 ) -> None:
+    """What came out: as a document of JSON, or in words."""
+    if settings.json:
+        place = parent.place(outcome) if parent is not None else None
+        print(document(as_json.run_info(outcome, cells, sweep, place, settings.timings)))
     if sweep and outcome.outcomes:
         from nnspec.report.sweep_result import show_sweep
 
-        show_sweep(outcome, settings, say)
-    elif outcome.cells and not quiet:  # a table of outputs takes a while to lay out
-        say(console.single_result(outcome.cells[0], outcome.interval))
-    if outcome.failed:
-        say(console.failures_text(outcome.failed, [console.cell_name(cell) for cell in cells]))
+        show_sweep(outcome, settings, speak.result)
+    elif outcome.cells and speak is not SILENT:  # a table of outputs takes a while to lay out
+        speak.result(console.single_result(outcome.cells[0], outcome.interval))
     if parent is not None:
-        parent.show(outcome, say)
+        parent.show(outcome, speak.result)
     if settings.timings:
-        say(console.timings_text(outcome.seconds, outcome.updaters))
+        speak.asked(console.timings_text(outcome.seconds, outcome.updaters))
+
+
+def _tell_failures(outcome: Outcome, cells: Sequence[Cell], sweep: bool, command: str, filed: bool, say: Say) -> None:
+    """What went wrong: why the exit status is not 0."""
+    if outcome.failed or outcome.unmet:
+        names = [console.cell_name(cell) for cell in cells]
+        if outcome.failed:
+            say(console.failures_text(outcome.failed, names))
+        if outcome.unmet:
+            say("\n".join(unmet_lines(outcome.unmet, names if sweep else None)))
     if outcome.interrupted:
         done = len(outcome.outcomes)
-        go_on = f"; go on with: {command} resume=last" if sweep and parent is not None else ""
-        kept = ", and what is known of the others is filed" if parent is not None and done < len(outcome.specs) else ""
+        go_on = f"; go on with: {command} resume=last" if sweep and filed else ""
+        kept = ", and what is known of the others is filed" if filed and done < len(outcome.specs) else ""
         say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nnspec.errors import Fault, SpecError, nearest
-from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Text, Value
+from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Schema, Text, Value
 from nnspec.specs import FIELDS, parse_params, targets, text
 
 TRACKING = (
@@ -42,6 +42,9 @@ class Mappings:
             raise Refused("must be a list of mappings, as in [{activation: relu, init: zeros}]")
         return tuple({str(k): v for k, v in item.items()} for item in value)  # type: ignore[misc]
 
+    def schema(self) -> Schema:
+        return {"type": "array", "items": {"type": "object", "minProperties": 1}}
+
 
 SWEEP = (
     Param("plan_only", False, Boolean(), "show the plan and train nothing"),
@@ -64,12 +67,29 @@ class Shard:
             raise Refused("must be i/K with 0 <= i < K")
         return (int(match[1]), int(match[2]))
 
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^\d+/\d+$"}
+
 
 COMMAND = (
     Param("shard", None, Optional(Shard()), "the part i/K of a sweep to train; null is all of it"),
     Param("resume", None, Optional(Text()), "'last' or the id of a sweep to go on with"),
     Param("reuse", False, Boolean(), "take cells that are filed already instead of training them"),
     Param("timings", False, Boolean(), "print where the time went"),
+    Param("quiet", False, Boolean(), "print nothing but errors and what is asked for, and show no progress"),
+    Param("json", False, Boolean(), "print one JSON document instead of text; see docs/json.md"),
+    Param("remedy", False, Boolean(), "measure what would help a run that failed, on other seeds"),
+)
+REQUIRE = (
+    Param("solve_rate", None, Optional(Real(0, 1)), "least share of a cell's networks that must be solved"),
+    Param("solve_rate_low", None, Optional(Real(0, 1)), "least lower bound of the solve rate's 95% interval"),
+    Param("final_loss", None, Optional(Real(0)), "largest final loss, as the median over a cell's networks"),
+    Param(
+        "test_accuracy",
+        None,
+        Optional(Real(0, 1)),
+        "least final accuracy on the test part, as the median over a cell's networks",
+    ),
 )
 AUTO = "auto"
 AUTO_START = 100  # replicates of the first round of replicates=auto
@@ -108,21 +128,35 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Require:
+    """What must hold of each cell of a command, or its exit status is 1; None requires nothing."""
+
+    solve_rate: float | None = None
+    solve_rate_low: float | None = None
+    final_loss: float | None = None
+    test_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of one command."""
 
     tracking: Tracking = field(default_factory=Tracking)
     runtime: Runtime = field(default_factory=Runtime)
     sweep: Sweep = field(default_factory=Sweep)
+    require: Require = field(default_factory=Require)
     resume: str | None = None  # 'last' or the id of a parent run
     reuse: bool = False
     timings: bool = False
+    quiet: bool = False
+    json: bool = False
+    remedy: bool = False
     shard: tuple[int, int] | None = None  # (i, K): cells i, i + K, i + 2K, ...
     auto: bool = False  # replicates=auto: train more replicates until runtime.precision is reached
 
 
 _RUNTIME_KEYS = frozenset(p.name for p in RUNTIME)
-SETTINGS_KEYS = frozenset(("tracking", "sweep", "spec", *(p.name for p in COMMAND)))
+SETTINGS_KEYS = frozenset(("tracking", "sweep", "require", "spec", *(p.name for p in COMMAND)))
 
 
 def split(config: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -161,6 +195,7 @@ def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]
         "tracking": Tracking(**_section("tracking", TRACKING, rest, faults)),
         "runtime": Runtime(**_section("train", RUNTIME, rest, faults)),
         "sweep": Sweep(**_section("sweep", SWEEP, rest, faults)),
+        "require": Require(**_section("require", REQUIRE, rest, faults)),
         "auto": rest.get("replicates") == AUTO,
     }
     values.update(parse_params("", COMMAND, {p.name: rest[p.name] for p in COMMAND if p.name in rest}, faults))

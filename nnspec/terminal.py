@@ -62,6 +62,11 @@ def complain(message: object) -> None:
         print(f"nnspec: {printable(line)}", file=sys.stderr)
 
 
+def note(message: object) -> None:
+    """Say what happens on the way, which is no result and asks for nothing: on stderr, as it is."""
+    print(message, file=sys.stderr, flush=True)
+
+
 class Output:
     """A text stream that takes everything: unprintable characters as escapes, and nothing any more once writing has
     failed.

@@ -15,7 +15,7 @@ from nnspec.catalog import INITS, LOSSES, OPTIMIZERS, OUTPUTS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "terminal processes files documents",
+    "terminal processes files documents release",
     "errors",
     "params",
     "registry yaml_text intervals",
@@ -24,8 +24,8 @@ RANKS = [
     "catalog",
     "architecture torch_maths",
     "duration",
-    "duration_rules problem",
-    "results check effects",
+    "problem",
+    "results check effects schema",
     "initial",
     "builder reference training diagnostics tracking",
     "compose",
@@ -34,7 +34,7 @@ RANKS = [
     "execute explaining",
     "report",
     "journal",
-    "runner",
+    "runner remedies",
     "api",
     "cli",
     "_plugins __init__",

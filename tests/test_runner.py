@@ -95,9 +95,11 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
     result = outcome.cells[0].result
     assert facts.metrics["final_loss"] == pytest.approx(np.median(result.final_loss), rel=1e-6)  # of float32 numbers
     assert facts.metrics["solve_rate"] == result.solved.mean()
-    said = capsys.readouterr().out
+    said, noted = capsys.readouterr()
+    assert noted.startswith(
+        "mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 200 epochs: 3 networks in 1 stack"
+    )
     for part in (
-        "mlp 2-4-1 gelu, kaiming_uniform, adam lr 0.1, bce on xor, 200 epochs: 3 networks",
         "output (median)",
         "final loss",
         "(95% Wilson)",
@@ -166,7 +168,7 @@ def test_a_cell_that_cannot_train_has_failed_and_the_others_finish(
     statuses = [store().get(outcome.run_ids[index]).status for index in range(3)]
     assert statuses == ["FINISHED", "FAILED", "FINISHED"]
     assert "non-finite from the start" in store().get(outcome.run_ids[1]).tags[FAILURE_TAG]
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "1 cell failed:" in said
     assert "optimizer.lr=huge: non-finite from the start" in said
 
@@ -270,7 +272,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
         first = run(cells, PLAIN, ["train.epochs"], sweep=True, command="nnspec run -m")
     assert signal.getsignal(signal.SIGTERM) is handler
     assert (first.interrupted, first.exit_status, sorted(first.outcomes)) == (True, 130, [0, 1])
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert (
         "interrupted: 2 of 4 cells done, and what is known of the others is filed; go on with: nnspec run -m "
         "resume=last" in said
@@ -283,7 +285,7 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     second = run(
         cells[::-1], replace(PLAIN, resume="last"), ["train.epochs"], sweep=True, command="nnspec run -m", keep=True
     )
-    assert "2 of 4 cells already done" in capsys.readouterr().out
+    assert "2 of 4 cells already done" in capsys.readouterr().err
     assert second.parent == first.parent
     assert second.exit_status == 0
     assert sorted(second.cells) == [0, 1]  # the order of cells is another one now
@@ -301,7 +303,7 @@ def test_an_interrupted_single_cell_is_killed(
     outcome = run([Cell(spec_of(train={"epochs": 5}))], PLAIN, command="nnspec run")
     assert outcome.exit_status == 130
     assert store().get(outcome.run_ids[0]).status == "KILLED"
-    assert "interrupted: 0 of 1 cells done" in capsys.readouterr().out
+    assert "interrupted: 0 of 1 cells done" in capsys.readouterr().err
 
 
 def test_a_finished_sweep_resumed_trains_nothing(spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +319,7 @@ def test_a_finished_sweep_resumed_trains_nothing(spec_of: SpecOf, monkeypatch: p
 def test_resume_without_an_earlier_sweep_starts_one(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run(sweep_of(spec_of), replace(PLAIN, resume="last"), ["optimizer.lr"], sweep=True)
     assert outcome.exit_status == 0
-    assert "no sweep of these cells to resume yet: starting it" in capsys.readouterr().out
+    assert "no sweep of these cells to resume yet: starting it" in capsys.readouterr().err
 
 
 def test_resume_of_what_is_no_run_is_refused(spec_of: SpecOf) -> None:
@@ -377,7 +379,7 @@ def test_reuse_takes_what_is_filed_whichever_command_filed_it(
     cells = sweep_of(spec_of)
     alone = run([cells[1]], PLAIN, quiet=True)
     outcome = run(cells, replace(PLAIN, reuse=True), ["optimizer.lr"], sweep=True, keep=True)
-    assert "1 of 3 cells taken from earlier runs" in capsys.readouterr().out
+    assert "1 of 3 cells taken from earlier runs" in capsys.readouterr().err
     assert sorted(outcome.cells) == [0, 2]
     assert outcome.run_ids[1] == alone.run_ids[0]
     own = outcome.table()
@@ -491,7 +493,7 @@ def test_a_spool_that_cannot_be_filed_is_trained_again(
 
 def test_duplicates_are_said(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
     run(sweep_of(spec_of), Settings(Tracking(enabled=False), ONE_WORKER), ["optimizer.lr"], sweep=True, duplicates=2)
-    assert "2 cells stated twice: trained once" in capsys.readouterr().out
+    assert "2 cells stated twice: trained once" in capsys.readouterr().err
 
 
 def test_timings_are_said_where_asked(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from nnspec.analysis.means import paired_mean_difference as paired_mean_differen
 from nnspec.analysis.measures import MEASURES as MEASURES
 from nnspec.analysis.pairs import compare as compare
 from nnspec.analysis.pairs import holm as holm
+from nnspec.analysis.pooling import pooled as pooled
 from nnspec.analysis.sequential import Looks as Looks
 from nnspec.analysis.sequential import exact_interval as exact_interval
 from nnspec.analysis.sequential import looks as looks
@@ -33,3 +34,5 @@ from nnspec.analysis.tables import render as render
 from nnspec.analysis.tables import render_frame as render_frame
 from nnspec.analysis.tables import write_csv as write_csv
 from nnspec.analysis.variance import effects as effects
+from nnspec.analysis.writing import FORMATS as FORMATS
+from nnspec.analysis.writing import write as write

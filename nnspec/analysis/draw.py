@@ -7,6 +7,7 @@ No figure depends on colour alone, and none touches pyplot: Figure objects on th
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,6 +54,11 @@ VERDICTS = {
 }
 OTHER_VERDICT = ("#B0B0B0", "++")
 DPI = 110
+WIDTH, HEIGHT = 7.2, 4.2  # inches of a figure on a page
+Y_LABELS = 1.1  # inches that the labels of an axis may take
+NARROW = 5.0  # inches: a narrower figure has fewer panels and shorter labels
+TALLEST = 9.0  # inches that a column of a journal has
+LABEL = 28  # characters of a label beside a line
 LARGEST = 1e100  # matplotlib's ticks and shades overflow when data come near the largest float, 1.8e308
 
 
@@ -66,6 +72,17 @@ def new_figure(
     figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def new_chart(width: float | None) -> Figure:
+    """An empty figure of one pair of axes, ``width`` inches wide, by default as on a page."""
+    wide = width or WIDTH
+    return new_figure(wide, float(np.clip(HEIGHT * wide / WIDTH, 2.4, HEIGHT)))
+
+
+def most_columns(width: float | None, panel: float, most: int) -> int:
+    """How many panels of ``panel`` inches at least stand side by side, at most ``most``."""
+    return most if width is None else int(np.clip(width // panel, 1, most))
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
@@ -91,7 +108,7 @@ def drawable(values: ArrayLike) -> np.ndarray:
 
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
     """Title to the left, quiet frame and grid."""
-    axes.set_title(plain(title), loc="left", fontsize=10, color=INK)
+    axes.set_title(wrapped(title, panel_width(axes)), loc="left", fontsize=10, color=INK)
     axes.set_xlabel(plain(x), fontsize=9, color=INK)
     axes.set_ylabel(plain(y), fontsize=9, color=INK)
     axes.tick_params(labelsize=8, colors=MUTED)
@@ -104,12 +121,35 @@ def tidy(axes: Axes, title: str = "", x: str = "", y: str = "", grid: bool = Tru
         axes.set_axisbelow(True)
 
 
+def headline(figure: Figure, title: str) -> None:
+    """The title of a figure of several panels."""
+    width = float(figure.get_size_inches()[0])
+    figure.suptitle(wrapped(title, width), fontsize=10, color=INK, x=0.01, ha="left")
+
+
+def panel_width(axes: Axes) -> float:
+    """About how many inches the title of a panel has; that of a whole figure begins where the labels of y end."""
+    figure, spec = axes.get_figure(), axes.get_subplotspec()
+    width = float(figure.get_size_inches()[0])  # type: ignore[union-attr]
+    if spec is None:
+        return width * float(axes.get_position().width)
+    columns = int(spec.get_gridspec().ncols)
+    return width / columns if columns > 1 else width - Y_LABELS
+
+
+def wrapped(title: str, inches: float, points: float = 10) -> str:
+    """A title in lines of at most so many inches, about, each of its own lines by itself."""
+    most = max(12, int(inches * 72 / (0.5 * points)))  # a letter is about half as wide as it is high
+    lines = [line for part in title.split("\n") for line in textwrap.wrap(part, most) or [""]]
+    return plain("\n".join(lines))
+
+
 def plain(label: object) -> str:
     """A label drawn as it is written: matplotlib would read what stands between two dollar signs as mathematics."""
     return printable_lines(str(label)).replace("$", r"\$")
 
 
-def shorten(label: str, most: int = 28) -> str:
+def shorten(label: str, most: int = LABEL) -> str:
     """A label of at most ``most`` characters, its middle left out."""
     if len(label) <= most:
         return label
@@ -130,12 +170,13 @@ def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours
     scale = np.log10 if log else np.asarray
     safe = np.clip(np.asarray(ends, dtype=float), low, high)
     at = (scale(safe) - scale(low)) / (scale(high) - scale(low))
-    inches = axes.get_figure().get_size_inches()[1]  # type: ignore[union-attr]
+    width, inches = axes.get_figure().get_size_inches()  # type: ignore[union-attr]
+    most = LABEL if width > NARROW else LABEL // 2
     height = float(inches) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
     for label, start, place, colour in zip(labels, at, spread(at, 0.19 / height), colours, strict=True):
         box = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
         axes.annotate(
-            plain(shorten(label)), xy=(1.0, float(start)), xytext=(1.035, float(place)), xycoords="axes fraction",
+            plain(shorten(label, most)), xy=(1.0, float(start)), xytext=(1.035, float(place)), xycoords="axes fraction",
             textcoords="axes fraction", va="center", fontsize=8, color=INK, arrowprops=box, annotation_clip=False,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from nnspec.analysis.plane_figures import plot_surfaces as plot_surfaces
 from nnspec.analysis.plane_figures import surface_info as surface_info
 from nnspec.analysis.plane_figures import surfaces_info as surfaces_info
 from nnspec.analysis.row_figures import confusion_info as confusion_info
-from nnspec.analysis.row_figures import plot_confusion as plot_confusion
+from nnspec.analysis.row_figures import plot_confusions as plot_confusions
 from nnspec.analysis.row_figures import wrong_rows as wrong_rows
 from nnspec.analysis.sweep_figures import curves_info as curves_info
 from nnspec.analysis.sweep_figures import heatmap_info as heatmap_info

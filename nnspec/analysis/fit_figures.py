@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import COLOURS, INK, drawable, new_figure, tidy
+from nnspec.analysis.draw import COLOURS, INK, drawable, new_chart, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,12 +44,14 @@ def fit_info(
     return Fit(np.asarray(xs, float), low, median, high, len(values), training, test)
 
 
-def plot_fit(info: Fit) -> Figure:
-    """The median as a line with a band from the 10% to the 90% quantile; dots are training rows, rings test rows."""
-    figure = new_figure()
+def plot_fit(info: Fit, width: float | None = None) -> Figure:
+    """The median as a line with a band from the 10% to the 90% quantile; dots are training rows (or all, where no test
+    rows are given), rings test rows."""
+    figure = new_chart(width)
     axes = figure.subplots()
     tidy(axes, "Output over the input" + (": median and 10-90% of networks" if info.networks > 1 else ""), "input", "y")
-    for (x, y), face, name in ((info.training, INK, "training rows"), (info.test, "none", "test rows")):
+    dots = "training rows" if len(info.test[0]) else "rows"
+    for (x, y), face, name in ((info.training, INK, dots), (info.test, "none", "test rows")):
         if len(x):
             axes.scatter(x, y, s=14, facecolors=face, edgecolors=INK, linewidths=0.8, label=name)
     if np.isfinite([info.low, info.high]).all():

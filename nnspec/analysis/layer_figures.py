@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import INK, MOST_PANELS, MUTED, drawable, new_figure, plain, style, tidy
+from nnspec.analysis.draw import (
+    MOST_PANELS,
+    MUTED,
+    WIDTH,
+    drawable,
+    headline,
+    most_columns,
+    new_figure,
+    plain,
+    style,
+    tidy,
+)
 from nnspec.analysis.sweep_figures import Curves, curves_info, draw_curves
 
 if TYPE_CHECKING:
@@ -39,19 +50,19 @@ def activation_info(x: ArrayLike, value: ArrayLike, derivative: ArrayLike, name:
     return ActivationCurve(name, np.asarray(x, float), drawable(value), slope, float((np.abs(slope) < 0.01).mean()))
 
 
-def plot_activations(infos: Sequence[ActivationCurve]) -> Figure:
+def plot_activations(infos: Sequence[ActivationCurve], width: float | None = None) -> Figure:
     """One panel an activation: value solid, derivative dashed."""
     shown = list(infos)[:MOST_PANELS]
-    columns = min(4, max(1, len(shown)))
+    columns = min(most_columns(width, 1.6, 4), max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(max(4.4, 2.4 * columns), 2.0 * rows + 0.6)
+    figure = new_figure(width or max(4.4, 2.4 * columns), 2.0 * rows + 0.6)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, info in zip(grid.flat, shown, strict=False):
         axes.axhline(0, color=MUTED, linewidth=0.6)
         axes.axvline(0, color=MUTED, linewidth=0.6)
         axes.plot(info.x, info.value, linewidth=1.8, label="value", **style(0))
         axes.plot(info.x, info.derivative, linewidth=1.6, label="derivative", **style(1))
-        tidy(axes, f"{info.name}: flat over {100 * info.flat:.0f}%")
+        tidy(axes, f"{info.name}:\nflat over {100 * info.flat:.0f}%")
         axes.set_title(axes.get_title("left"), loc="left", fontsize=8.5)
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
@@ -69,10 +80,10 @@ def norms_info(steps: ArrayLike, norms: Mapping[str, ArrayLike], what: str = "we
     )
 
 
-def plot_norms(infos: Curves | Sequence[Curves]) -> Figure:
+def plot_norms(infos: Curves | Sequence[Curves], width: float | None = None) -> Figure:
     """One panel a quantity (weights, gradients), one line a layer."""
     shown = [infos] if isinstance(infos, Curves) else list(infos)
-    figure = new_figure(7.2, 2.9 * max(1, len(shown)))
+    figure = new_figure(width or WIDTH, 2.9 * max(1, len(shown)))
     for axes, info in zip(figure.subplots(len(shown), 1, squeeze=False).flat, shown, strict=True):
         draw_curves(axes, info)
     return figure
@@ -104,12 +115,12 @@ def histograms_info(values: Mapping[str, Mapping[str, ArrayLike]], bins: int = 3
     return Histograms(tuple(layers), moments, tuple(edges), tuple(shares), len(values) - len(layers))
 
 
-def plot_histograms(info: Histograms, title: str = "Activations per layer") -> Figure:
+def plot_histograms(info: Histograms, title: str = "Activations per layer", width: float | None = None) -> Figure:
     """One panel a layer, one outline a moment; the last moment is filled."""
     count = max(1, len(info.layers))
-    columns = min(3, count)
+    columns = min(most_columns(width, 1.6, 3), count)
     rows = math.ceil(count / columns)
-    figure = new_figure(max(4.4, 2.7 * columns), 2.0 * rows + 0.7)
+    figure = new_figure(width or max(4.4, 2.7 * columns), 2.0 * rows + 0.7)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, layer, edges, shares in zip(grid.flat, info.layers, info.edges, info.shares, strict=False):
         for m, (moment, share) in enumerate(zip(info.moments, shares, strict=True)):
@@ -128,7 +139,7 @@ def plot_histograms(info: Histograms, title: str = "Activations per layer") -> F
         tidy(axes, layer, "value", "share")
     for axes in list(grid.flat)[len(info.layers) :]:
         axes.set_visible(False)
-    figure.suptitle(plain(title), fontsize=10, color=INK, x=0.01, ha="left")
+    headline(figure, title)
     if info.layers:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)

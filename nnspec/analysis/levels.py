@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnspec.errors import NnspecError, unknown
-from nnspec.results.arrays import FINALS
+from nnspec.results.arrays import FINALS, TIMES
 from nnspec.specs import FIELDS, MEMBERS, text
 from nnspec.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURED = ("cell", "seed", *FINALS, "solved", "solved_at", "verdict", "epochs")
+MEASURED = ("cell", "seed", *FINALS, "solved", *TIMES, "verdict", "epochs")
 MOST_GROUPS = 2**62  # numbers of combinations must stay whole
 
 

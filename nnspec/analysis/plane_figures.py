@@ -15,13 +15,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import COLOURS, INK, MOST_PANELS, drawable, new_figure, plain, tidy
+from nnspec.analysis.draw import (
+    COLOURS,
+    INK,
+    MOST_PANELS,
+    NARROW,
+    TALLEST,
+    drawable,
+    headline,
+    most_columns,
+    new_figure,
+    panel_width,
+    plain,
+    tidy,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FEW = 20  # points that are drawn large
+GAP, OVER = 0.32, 0.5  # inches between panels, and above each for two lines of title
+MARGINS, NARROW_MARGINS = (0.5, 1.0), (0.4, 0.7)  # inches to the left, and to the right for the bar of shades
+LETTERS = 13  # of a panel's title in an inch
 MOST_UNITS = 16
 MOST_MOMENTS = 6  # of a unit's line, start and end among them
 
@@ -100,31 +117,39 @@ def surfaces_info(surfaces: Sequence[Mapping[str, Any]], tolerance: float = 0.4)
     return [replace(surface, low=low, high=high) for surface in found]
 
 
-def plot_surfaces(infos: Sequence[Surface], title: str = "Output over the input plane") -> Figure:
-    """One panel a surface, in rows of up to four; beyond ``MOST_PANELS`` they are counted in the title.
+def plot_surfaces(
+    infos: Sequence[Surface], title: str = "Output over the input plane", width: float | None = None
+) -> Figure:
+    """One panel a surface, in rows of up to four; beyond ``MOST_PANELS``, or what a column holds, they are counted in
+    the title.
 
     The output as cividis shades with its contour at one half; circles are targets above one half, squares below, rings
     wrong. Of several classes the shades are the classes, of numbers their values, and points have the shade of theirs.
     """
-    shown = list(infos)[:MOST_PANELS]
-    columns = min(4, max(1, len(shown)))
-    figure, grid = _panels(len(shown), columns, 2.1 if columns > 1 else 3.6)
+    columns = min(most_columns(width, 1.5, 4), max(1, len(infos)))
+    margins = NARROW_MARGINS if width is not None and width <= NARROW else MARGINS
+    side = 2.1 if columns > 1 else 3.6
+    if width is not None:
+        side = min(3.0, (width - sum(margins)) / columns - GAP)
+    rows = int((TALLEST - 0.7) / (side + OVER))
+    shown = list(infos)[: MOST_PANELS if width is None else min(MOST_PANELS, rows * columns)]
+    figure, grid = _panels(len(shown), columns, side, margins)
     image = None
     for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
-        image = draw_surface(axes, info, 31 if columns > 1 else 48)
+        image = draw_surface(axes, info, min(48, int((side + GAP) * LETTERS)))
         _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
     if image is not None:
-        width, height = figure.get_size_inches()
-        bar = figure.colorbar(
-            image, cax=figure.add_axes((1 - 0.75 / width, 0.45 / height, 0.16 / width, min(0.6, 2.4 / height)))
-        )
+        wide, high = figure.get_size_inches()
+        place = (1 - 0.75 * margins[1] / wide, 0.45 / high, 0.16 * margins[1] / wide, min(0.6, 2.4 / high))
+        bar = figure.colorbar(image, cax=figure.add_axes(place))
         classes = shown[0].classes
         bar.ax.set_title("class" if classes > 2 else "output", fontsize=8)
         if classes > 2:
             bar.set_ticks(range(0, classes, -(-classes // 10)))
         bar.ax.tick_params(labelsize=8)
     rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
-    figure.suptitle(plain(title + rest), fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
+    text = wrapped(title + rest, float(figure.get_size_inches()[0]))
+    figure.suptitle(text, fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
     return figure
 
 
@@ -179,38 +204,33 @@ def lines_info(
     )
 
 
-def plot_lines(infos: UnitLines | Sequence[UnitLines]) -> Figure:
+def plot_lines(infos: UnitLines | Sequence[UnitLines], width: float | None = None) -> Figure:
     """Each unit's line at the start (thin, dashed) and at the end (thick, numbered, ticks on its positive side)."""
     shown = [infos] if isinstance(infos, UnitLines) else list(infos)[:MOST_PANELS]
-    columns = min(3, max(1, len(shown)))
+    columns = min(most_columns(width, 1.6, 3), max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(max(4.4, 3.0 * columns), 3.0 * rows + 0.5)
+    side = 3.0 if width is None else min(3.0, width / columns)
+    figure = new_figure(width or max(4.4, 3.0 * columns), side * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, info in zip(grid.flat, shown, strict=False):
         _draw_lines(axes, info)
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
-    figure.suptitle(
-        "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)",
-        fontsize=10,
-        color=INK,
-        x=0.01,
-        ha="left",
-    )
+    headline(figure, "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)")
     return figure
 
 
-def _panels(count: int, columns: int, side: float) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, columns: int, side: float, margins: tuple[float, float] = MARGINS) -> tuple[Figure, list[Axes]]:
     """Panels of ``side`` inches in rows, with room for two lines of title each and a bar to the right.
 
     Placed by hand: matplotlib's constrained layout takes longer over twenty panels than drawing them.
     """
     rows = max(1, math.ceil(count / columns))
-    gap, over, left, right = 0.32, 0.5, 0.5, 1.0
-    width, height = left + columns * (side + gap) + right, 0.35 + rows * (side + over) + 0.35
+    left, right = margins
+    width, height = left + columns * (side + GAP) + right, 0.35 + rows * (side + OVER) + 0.35
     figure = new_figure(width, height, layout=None)
     places = [divmod(number, columns) for number in range(count)]
-    spots = [(left + c * (side + gap), height - 0.35 - (r + 1) * (side + over)) for r, c in places]
+    spots = [(left + c * (side + GAP), height - 0.35 - (r + 1) * (side + OVER)) for r, c in places]
     return figure, [figure.add_axes((x / width, y / height, side / width, side / height)) for x, y in spots]
 
 
@@ -290,7 +310,8 @@ def _draw_lines(axes: Axes, info: UnitLines) -> None:
         f"{info.left_out} more units" if info.left_out else "",
     ]
     tidy(axes, grid=False)
-    axes.set_title(_wrapped("; ".join(note for note in notes if note), 40), loc="left", fontsize=8, color=INK)
+    text = _wrapped("; ".join(note for note in notes if note), int(panel_width(axes) * LETTERS))
+    axes.set_title(text, loc="left", fontsize=8, color=INK)
 
 
 def _draw_unit(axes: Axes, unit: int, segments: np.ndarray, reach: np.ndarray) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.levels import group_by
-from nnspec.analysis.stats import level_columns
+from nnspec.analysis.levels import Groups, group_by
+from nnspec.analysis.stats import level_columns, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +57,7 @@ def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confide
     done = np.asarray(solved, dtype=bool)
     if not done.size:
         raise ValueError("a survival curve must have at least one network, but got none; leave out empty groups")
-    end = np.broadcast_to(np.asarray(epochs, dtype=float), done.shape)
-    times = np.where(done, _numbers(solved_at, done), end)
+    times = _times(solved_at, done, epochs)
     curve = stats.ecdf(stats.CensoredData.right_censored(times, ~done)).sf
     low, high = _limits(curve, confidence)
     at, share = curve.quantiles, curve.probabilities
@@ -84,6 +83,27 @@ def survival_of(table: pd.DataFrame, rows: np.ndarray, confidence: float = 0.95)
     """The curve of the networks in ``rows`` [m] bool."""
     part = table.loc[rows, ["solved_at", "solved", "epochs"]]
     return survival(part["solved_at"], part["solved"], part["epochs"], confidence)
+
+
+def median_updates(table: pd.DataFrame, groups: Groups) -> np.ndarray:
+    """The median of each group's ``survival`` curve, [g]: infinite where that never came. Without limits, so that
+    thousands of cells take no time."""
+    done = table["solved"].to_numpy(dtype=bool)
+    times = _times(table["solved_at"], done, table["epochs"])
+    return np.array([_median(*group) for group in zip(split(times, groups), split(done, groups), strict=True)])
+
+
+def _median(times: np.ndarray, solved: np.ndarray) -> float:
+    """The first time at which Kaplan and Meier's product is at most one half."""
+    order = np.lexsort((~solved, times))  # a network that is censored as another solves was still there to solve
+    left = np.arange(len(times), 0, -1)
+    return _first(times[order], np.cumprod(1 - solved[order] / left))
+
+
+def _times(solved_at: ArrayLike, solved: np.ndarray, epochs: ArrayLike) -> np.ndarray:
+    """[m] when each network solved, or where it was censored."""
+    end = np.broadcast_to(np.asarray(epochs, dtype=float), solved.shape)
+    return np.where(solved, _numbers(solved_at, solved), end)
 
 
 def _numbers(solved_at: ArrayLike, solved: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def measure_means(table: pd.DataFrame, by: str | Sequence[str], measure: str, co
     groups = group_by(table, _names(by))
     seeds = levels_of(table, "seed").codes if "seed" in table.columns else np.arange(len(table))
     rows = []
-    for values, broken, of_seed in zip(*(_split(v, groups) for v in (found.values, found.broken, seeds)), strict=True):
+    for values, broken, of_seed in zip(*(split(v, groups) for v in (found.values, found.broken, seeds)), strict=True):
         _, place = np.unique(of_seed, return_inverse=True)
         mean = mean_of(np.bincount(place, weights=values), np.bincount(place))
         low, high = mean_limits(mean, 0.0, found.measure.most, confidence)
@@ -84,7 +84,7 @@ def loss_quantiles(
     groups = group_by(table, _names(by))
     loss = table["final_loss"].to_numpy(dtype=float)
     loss = np.where(np.isfinite(loss), loss, np.inf)
-    parts = [loss[groups.codes == g] for g in range(len(groups))] if len(groups) < 50 else _split(loss, groups)
+    parts = [loss[groups.codes == g] for g in range(len(groups))] if len(groups) < 50 else split(loss, groups)
     # Linear interpolation between a number and infinity has no value, so the quantile is an observed loss.
     values = np.array([np.quantile(part, quantiles, method="inverted_cdf") for part in parts]).reshape(
         len(parts), len(quantiles)
@@ -139,6 +139,7 @@ def _names(by: str | Sequence[str]) -> list[str]:
     return [by] if isinstance(by, str) else list(by)
 
 
-def _split(values: np.ndarray, groups: Groups) -> list[np.ndarray]:
+def split(values: np.ndarray, groups: Groups) -> list[np.ndarray]:
+    """The ``values`` [m] of each group, in their order."""
     order = np.argsort(groups.codes, kind="stable")
     return np.split(values[order], np.cumsum(np.bincount(groups.codes, minlength=len(groups)))[:-1])

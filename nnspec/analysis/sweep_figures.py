@@ -10,12 +10,17 @@ import numpy as np
 
 from nnspec.analysis.draw import (
     INK,
+    LABEL,
     MOST_LINES,
     MUTED,
+    NARROW,
     OTHER_VERDICT,
+    TALLEST,
     VERDICTS,
+    WIDTH,
     drawable,
     label_ends,
+    new_chart,
     new_figure,
     pick,
     plain,
@@ -35,26 +40,35 @@ if TYPE_CHECKING:
 
 INTERVALS_UP_TO = 12  # columns of a heat map whose cells have room for an interval
 NUMBERS_UP_TO = 24
+INTERVAL_ROOM, NUMBER_ROOM = 0.36, 0.26  # inches that they need
 MOST_BARS = 24
 NUMBERED_BARS = 12
 LABEL_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
 
 
 def heatmap_info(
-    table: pd.DataFrame, rows: str, columns: str, confidence: float = 0.95, measure: str = SOLVED
+    table: pd.DataFrame,
+    rows: str,
+    columns: str,
+    confidence: float = 0.95,
+    measure: str = SOLVED,
+    axes: Sequence[str] = (),
 ) -> Pivot:
-    """Solve rates, or means of another measure, with intervals over two axes; see ``tables.pivot``."""
-    return pivot(table, (), (rows, columns), confidence, measure)
+    """Solve rates, or means of another measure, with intervals over two axes; see ``tables.pivot``. Which others of
+    ``axes`` are pooled is said."""
+    return pivot(table, axes, (rows, columns), confidence, measure)
 
 
-def plot_heatmap(info: Pivot) -> Figure:
+def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     """Rates as cividis shades from 0 to 1, means over their own range, the brightest being the best; with rate and
     interval written in each cell that has room."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
     r, c = info.rate.shape
-    figure = new_figure(float(np.clip(1.9 + 0.78 * c, 4.6, 11)), float(np.clip(1.3 + 0.46 * r, 2.4, 11)))
+    wide = width or float(np.clip(1.9 + 0.78 * c, 4.6, 11))
+    room = (wide - 1.9) / c  # inches of a cell
+    figure = new_figure(wide, float(np.clip(1.3 + 0.46 * r, 2.4, 11 if width is None else TALLEST)))
     axes = figure.subplots()
     rates = info.measure == SOLVED
     shades = colormaps["cividis" if rates or MEASURES[info.measure].rising else "cividis_r"]
@@ -62,20 +76,21 @@ def plot_heatmap(info: Pivot) -> Figure:
     image = axes.imshow(np.ma.masked_invalid(info.rate), cmap=shades, norm=scale, aspect="auto")
     axes.set_facecolor("#eeeeee")
     names = short(info.columns or ""), short(info.rows)
-    tidy(axes, f"{heading(info.measure)}, by {names[1]} and {names[0]}", *names, grid=False)
-    _ticks(axes, "x", info.column_labels, rotate=c > 6 or max(map(len, info.column_labels)) > 9)
+    title = f"{heading(info.measure)}, by {names[1]} and {names[0]}"
+    tidy(axes, "\n".join(filter(None, [title, info.pooled])), *names, grid=False)
+    _ticks(axes, "x", info.column_labels, rotate=c > 6 or max(map(len, info.column_labels)) > min(9, room / 0.08))
     _ticks(axes, "y", info.row_labels)
-    if c <= NUMBERS_UP_TO and r <= NUMBERS_UP_TO:
+    if c <= NUMBERS_UP_TO and r <= NUMBERS_UP_TO and room >= NUMBER_ROOM:
         for (i, j), rate in np.ndenumerate(info.rate):
             shade = shades(0.0 if np.isnan(rate) else float(scale(rate)))
             dark = np.isfinite(rate) and float(np.dot(shade[:3], (0.299, 0.587, 0.114))) < 0.5
             axes.text(
                 j,
                 i,
-                _cell(info, i, j, c),
+                _cell(info, i, j, c <= INTERVALS_UP_TO and room >= INTERVAL_ROOM),
                 ha="center",
                 va="center",
-                fontsize=8 if c <= 9 else 7,
+                fontsize=8 if c <= 9 and room >= 0.6 else 7,
                 color="white" if dark else INK,
             )
     bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1] if rates else None, shrink=0.9, pad=0.02)
@@ -116,13 +131,20 @@ def verdicts_info(table: pd.DataFrame, by: str | None = None) -> VerdictBars:
     return VerdictBars(by or "", labels, networks[kept], verdicts, shares[kept], len(groups) - len(kept))
 
 
-def plot_verdicts(info: VerdictBars) -> Figure:
+def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
     """One bar a level, stacked by verdict in colours and hatches; shares of 6% and more are written in, of many bars
     only 'solved'."""
-    figure = new_figure(7.2, float(np.clip(1.35 + 0.3 * len(info.labels), 2.2, 12)))
+    wide = width or WIDTH
+    across = min(5 if wide > NARROW else 2, len(info.verdicts))
+    lines = -(-len(info.verdicts) // across)  # of the key; two fit anyway
+    high = float(
+        np.clip(1.35 + 0.3 * len(info.labels) + 0.16 * max(0, lines - 2), 2.2, 12 if width is None else TALLEST)
+    )
+    figure = new_figure(wide, high)
     axes = figure.subplots()
     left = np.zeros(len(info.labels))
     few = len(left) <= NUMBERED_BARS
+    least = 0.06 * (WIDTH - 1.2) / (wide - 1.2)  # of a bar that has room for its number
     for v, name in enumerate(info.verdicts):
         colour, hatch = VERDICTS.get(name, OTHER_VERDICT)
         look: dict[str, Any] = {
@@ -134,7 +156,7 @@ def plot_verdicts(info: VerdictBars) -> Figure:
         }
         bars = axes.barh(range(len(left)), info.shares[:, v], left=left, **look)
         for bar, share in zip(bars, info.shares[:, v], strict=True):
-            if share >= 0.06 and (few or name == "solved"):
+            if share >= least and (few or name == "solved"):
                 middle = bar.get_x() + share / 2, bar.get_y() + bar.get_height() / 2
                 axes.text(*middle, percent(share), ha="center", va="center", fontsize=7.5, color=INK, bbox=LABEL_BOX)
         left += info.shares[:, v]
@@ -146,7 +168,7 @@ def plot_verdicts(info: VerdictBars) -> Figure:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     handles, labels = axes.get_legend_handles_labels()
     key: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.2, "handleheight": 1.4}
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), **key)
+    figure.legend(handles, labels, loc="outside lower center", ncols=across, **key)
     return figure
 
 
@@ -184,9 +206,9 @@ def curves_info(
     return Curves(tuple(bands[i] for i in kept), what, len(bands) - len(kept))
 
 
-def plot_curves(info: Curves) -> Figure:
+def plot_curves(info: Curves, width: float | None = None) -> Figure:
     """Medians as lines with bands from the 10% to the 90% quantile, on a log scale where all is positive."""
-    figure = new_figure()
+    figure = new_chart(width)
     draw_curves(figure.subplots(), info)
     return figure
 
@@ -245,9 +267,9 @@ def survival_info(
     )
 
 
-def plot_survival(info: SurvivalCurves) -> Figure:
+def plot_survival(info: SurvivalCurves, width: float | None = None) -> Figure:
     """The share still unsolved against updates, with bands; a dot marks the median."""
-    figure = new_figure()
+    figure = new_chart(width)
     axes = figure.subplots()
     title = f"Still unsolved, by {short(info.axis)}" if info.axis else "Still unsolved"
     tidy(axes, title + _left_out(info.left_out, "levels"), "updates", "share of networks not yet solved")
@@ -292,11 +314,11 @@ def _step(end: float, times: np.ndarray, part: np.ndarray | None) -> np.ndarray:
     return np.concatenate([[1.0], part, part[-1:]])
 
 
-def _cell(info: Pivot, i: int, j: int, columns: int) -> str:
+def _cell(info: Pivot, i: int, j: int, interval: bool) -> str:
     if np.isnan(info.rate[i, j]):
         return NOTHING
     number = info.text(float(info.rate[i, j]))
-    if columns > INTERVALS_UP_TO:
+    if not interval:
         return number
     if info.measure == SOLVED:
         return f"{number}\n{100 * info.low[i, j]:.0f}-{100 * info.high[i, j]:.0f}"
@@ -308,7 +330,8 @@ def _ticks(axes: Axes, which: str, labels: Sequence[str], rotate: bool = False) 
     slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if rotate else {}
     every = -(-len(labels) // 40)
     places = list(range(0, len(labels), every))
-    texts = [plain(shorten(labels[i])) for i in places]
+    narrow = axes.get_figure().get_size_inches()[0] <= NARROW  # type: ignore[union-attr]
+    texts = [plain(shorten(labels[i], LABEL // 2 if narrow else LABEL)) for i in places]
     if which == "x":
         axes.set_xticks(places, texts, **slant)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnspec.analysis.levels import AnalysisError, Groups, group_by, missing, short, widest
 from nnspec.analysis.measures import MEASURES, SOLVED
+from nnspec.analysis.pooling import axes_text, pooled_axes
 from nnspec.analysis.stats import summary
 from nnspec.terminal import table_text
 
@@ -38,6 +39,7 @@ class Pivot:
     low: np.ndarray  # [r, c]
     high: np.ndarray  # [r, c]
     measure: str = SOLVED
+    pooled: str = ""  # what the axes shown leave out, in words
 
     def text(self, *values: float) -> str:
         """A rate or a mean, with its limits if they are given too."""
@@ -54,7 +56,7 @@ def pivot(
     measure: str = SOLVED,
 ) -> Pivot:
     """Solve rates, or means of another measure, over the one or two axes named in ``by``, else over the two widest of
-    ``axes``; other axes are pooled.
+    ``axes``; the others of ``axes`` are pooled, which the pivot says.
 
     Raises:
         AnalysisError: if an axis is unknown, ``by`` names none or more than two, or networks lack the measure.
@@ -74,7 +76,8 @@ def pivot(
     )
     labels = [level.labels for level in groups.levels]
     columns, column_labels = (chosen[1], labels[1]) if len(chosen) == 2 else (None, (measure,))
-    return Pivot(chosen[0], columns, labels[0], column_labels, networks, rates, low, high, measure)
+    pooled = axes_text(pooled_axes(table, chosen, axes))
+    return Pivot(chosen[0], columns, labels[0], column_labels, networks, rates, low, high, measure, pooled)
 
 
 def percent(rate: float) -> str:
@@ -115,7 +118,7 @@ def render(pivot: Pivot, width: int | None = None) -> str:
     blocks = [_columns_text([first, *block]) for block in _blocks(first, columns, limit)]
     if shown < len(cells):
         blocks.append(f"... and {len(cells) - shown} more rows of {short(pivot.rows)} (sweep.csv=FILE writes them all)")
-    return "\n\n".join(blocks)
+    return "\n\n".join(blocks) + (f"\n{pivot.pooled}" if pivot.pooled else "")
 
 
 def render_frame(frame: pd.DataFrame, headings: dict[str, str] | None = None) -> str:
@@ -247,8 +250,10 @@ def _columns_text(columns: list[list[str]]) -> str:
 
 
 def _float_text(name: str, value: float, rates: bool) -> str:
+    if name.startswith("median"):  # of updates, which are whole
+        return "never" if math.isinf(value) else f"{value:.0f}"
     if math.isinf(value):
-        return "never" if name.startswith("median") else f"{value:g}"
+        return f"{value:g}"
     if not rates and name in ("low", "high", "difference"):
         small = abs(value) <= sys.float_info.min  # a limit that excludes 0 by the least that a float can
         return "0" if small else f"{value:{'+' if name == 'difference' else ''}.4g}"

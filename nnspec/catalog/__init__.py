@@ -14,6 +14,7 @@ from nnspec.catalog.data import DataSet as DataSet
 from nnspec.catalog.data import Size as Size
 from nnspec.catalog.inits import INITS as INITS
 from nnspec.catalog.inits import Init as Init
+from nnspec.catalog.inits import bias_param
 from nnspec.catalog.losses import LOSSES as LOSSES
 from nnspec.catalog.losses import Loss as Loss
 from nnspec.catalog.models import AUTO as AUTO
@@ -24,7 +25,8 @@ from nnspec.catalog.optimizers import OPTIMIZERS as OPTIMIZERS
 from nnspec.catalog.optimizers import Optimizer as Optimizer
 from nnspec.catalog.schedules import SCHEDULES as SCHEDULES
 from nnspec.catalog.schedules import Schedule as Schedule
-from nnspec.registry import Registry
+from nnspec.params import Param
+from nnspec.registry import Entry, Registry
 
 REGISTRIES: dict[str, Registry] = {
     "model": MODELS,
@@ -35,3 +37,8 @@ REGISTRIES: dict[str, Registry] = {
     "data": DATA,
     "schedule": SCHEDULES,
 }
+
+
+def parameters(entry: Entry) -> tuple[Param, ...]:
+    """The parameters that a member takes: its own, and of an initialisation the bias's scheme."""
+    return entry.params + (bias_param(entry) if isinstance(entry, Init) else ())

@@ -46,7 +46,8 @@ class Activation:
     """One activation, elementwise unless it says otherwise.
 
     ``module`` is its class in ``torch.nn`` (or in ``nnspec.builder`` where torch has none). ``gain`` is what
-    ``torch.nn.init.calculate_gain`` gives, where it knows the activation.
+    ``torch.nn.init.calculate_gain`` gives, where it knows the activation. ``derivative`` is the formula of ``slope``
+    for readers, in z, the value f and the parameters.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Activation:
         None  # between which its values lie; None: not bounded on both sides, or not looked up
     )
     rules: tuple[Rule, ...] = ()
+    derivative: str = ""
 
     def bind(self, given: P, learned: Array | None = None) -> Bound:
         """The formulas with the parameters ``given``, those left out at their defaults; ``learned`` is what training
@@ -223,7 +225,7 @@ def _no_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
 ACTIVATIONS: Registry[Activation] = Registry(
     "activation",
     (
-        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0),
+        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0, derivative="1"),
         Activation(
             "sigmoid",
             "1 / (1 + e^-z)",
@@ -232,6 +234,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: h * (1 - h),
             gain=lambda p: 1.0,
             span=(0, 1),
+            derivative="f (1 - f)",
         ),
         Activation(
             "tanh",
@@ -241,8 +244,17 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: 1 - h * h,
             gain=lambda p: 5 / 3,
             span=(-1, 1),
+            derivative="1 - f^2",
         ),
-        Activation("relu", "max(0, z) (Nair and Hinton 2010)", "ReLU", _relu, _positive, gain=lambda p: math.sqrt(2)),
+        Activation(
+            "relu",
+            "max(0, z) (Nair and Hinton 2010)",
+            "ReLU",
+            _relu,
+            _positive,
+            gain=lambda p: math.sqrt(2),
+            derivative="1 if z > 0, else 0",
+        ),
         Activation(
             "leaky_relu",
             "z if z > 0, else negative_slope z (Maas et al. 2013)",
@@ -250,6 +262,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             **_leaky("negative_slope"),
             params=(Param("negative_slope", 0.01, Real(), "slope of the negative part"),),
             gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] * p["negative_slope"])),
+            derivative="1 if z > 0, else negative_slope",
         ),
         Activation(
             "prelu",
@@ -259,6 +272,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             params=(Param("init", 0.25, Real(), "what the learned slope starts from"),),
             gain=lambda p: math.sqrt(2 / (1 + p["init"] * p["init"])),
             learned=Learned("weight", "init", slope=lambda xp, z, p: xp.clip(z, None, 0)),
+            derivative="1 if z > 0, else a",
         ),
         Activation(
             "rrelu",
@@ -275,6 +289,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
                     "lower", "must not be above upper", lambda p: p["lower"] <= p["upper"], "exchange lower and upper"
                 ),
             ),
+            derivative="1 if z > 0, else (lower + upper) / 2",
         ),
         Activation(
             "relu6",
@@ -282,6 +297,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "ReLU6",
             value=lambda xp, z, p: xp.clip(z, 0, 6),
             slope=lambda xp, z, h, p: xp.mask((z > 0) & (z < 6), z),
+            derivative="1 if 0 < z < 6, else 0",
         ),
         Activation(
             "elu",
@@ -290,14 +306,16 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _elu,
             _elu_slope,
             params=(ALPHA,),
+            derivative="1 if z > 0, else alpha e^z",
         ),
         Activation(
             "selu",
-            "ELU scaled so that mean 0 and variance 1 are a fixed point (Klambauer et al. 2017)",
+            "1.0507 z if z > 0, else 1.7581 (e^z - 1): mean 0, variance 1 are a fixed point (Klambauer et al. 2017)",
             "SELU",
             _selu,
             _selu_slope,
             gain=lambda p: 0.75,
+            derivative="1.0507 if z > 0, else 1.7581 e^z",
         ),
         Activation(
             "celu",
@@ -306,6 +324,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _celu,
             _celu_slope,
             params=(ALPHA,),
+            derivative="1 if z > 0, else e^(z / alpha)",
         ),
         Activation(
             "gelu",
@@ -314,6 +333,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _gelu,
             _gelu_slope,
             params=(Param("approximate", "none", Choice(("none", "tanh")), "tanh for the paper's approximation"),),
+            derivative="Phi(z) + z phi(z), phi(z) = e^(-z^2 / 2) / sqrt(2 pi)",
         ),
         Activation(
             "silu",
@@ -321,6 +341,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "SiLU",
             value=lambda xp, z, p: z * xp.sigmoid(z),
             slope=_silu_slope,
+            derivative="s (1 + z (1 - s)), s = sigmoid(z)",
         ),
         Activation(
             "mish",
@@ -328,6 +349,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Mish",
             value=lambda xp, z, p: z * xp.tanh(softplus(xp, z)),
             slope=_mish_slope,
+            derivative="t + z sigmoid(z) (1 - t^2), t = tanh(softplus z)",
         ),
         Activation(
             "softplus",
@@ -339,6 +361,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
                 Param("beta", 1.0, Real(0, open_low=True), "sharpness of the bend"),
                 Param("threshold", 20.0, Real(), "beta z from which the value is z"),
             ),
+            derivative="1 if beta z > threshold, else sigmoid(beta z)",
         ),
         Activation(
             "softsign",
@@ -347,6 +370,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z / (1 + xp.abs(z)),
             slope=_softsign_slope,
             span=(-1, 1),
+            derivative="1 / (1 + |z|)^2",
         ),
         Activation(
             "logsigmoid",
@@ -354,6 +378,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "LogSigmoid",
             value=lambda xp, z, p: -softplus(xp, -z),
             slope=lambda xp, z, h, p: xp.sigmoid(-z),
+            derivative="sigmoid(-z)",
         ),
         Activation(
             "hardsigmoid",
@@ -362,6 +387,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.clip(z / 6 + 0.5, 0, 1),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) < 3, z) / 6,
             span=(0, 1),
+            derivative="1 / 6 if |z| < 3, else 0",
         ),
         Activation(
             "hardtanh",
@@ -374,6 +400,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
                 Param("max_val", 1.0, Real(), "upper cut"),
             ),
             rules=(ordered("min_val", "max_val"),),
+            derivative="1 if min_val < z < max_val, else 0",
         ),
         Activation(
             "hardswish",
@@ -381,6 +408,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Hardswish",
             value=lambda xp, z, p: z * xp.clip(z + 3, 0, 6) / 6,
             slope=_hardswish_slope,
+            derivative="0 if z <= -3, 1 if z >= 3, else z / 3 + 1 / 2",
         ),
         Activation(
             "hardshrink",
@@ -389,6 +417,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z * xp.mask(xp.abs(z) > p["lambd"], z),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
+            derivative="1 if |z| > lambd, else 0",
         ),
         Activation(
             "softshrink",
@@ -397,6 +426,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: (z - xp.sign(z) * p["lambd"]) * xp.mask(xp.abs(z) > p["lambd"], z),
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
+            derivative="1 if |z| > lambd, else 0",
         ),
         Activation(
             "tanhshrink",
@@ -404,6 +434,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             "Tanhshrink",
             value=lambda xp, z, p: z - xp.tanh(z),
             slope=lambda xp, z, h, p: (z - h) * (z - h),
+            derivative="tanh(z)^2",
         ),
         Activation(
             "threshold",
@@ -415,6 +446,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
                 Param("threshold", 0.0, Real(), "z above which the value is z"),
                 Param("value", 0.0, Real(), "the value elsewhere"),
             ),
+            derivative="1 if z > threshold, else 0",
         ),
         Activation(
             "sine",
@@ -423,6 +455,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.sin(z),
             slope=lambda xp, z, h, p: xp.cos(z),
             span=(-1, 1),
+            derivative="cos z",
         ),
         Activation(
             "heaviside",
@@ -431,6 +464,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: xp.mask(z > 0, z),
             slope=lambda xp, z, h, p: 0 * z,
             trainable=False,
+            derivative="0",
         ),
     ),
 )
@@ -447,6 +481,7 @@ OUTPUTS: Registry[Activation] = Registry(  # what may lie behind the last layer
             gain=lambda p: 1.0,  # it keeps no variance
             elementwise=False,
             span=(0, 1),
+            derivative="f_i (1 - f_i) by its own z_i, -f_i f_j by another z_j",
         ),
         *ACTIVATIONS,
     ),

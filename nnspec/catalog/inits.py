@@ -33,6 +33,7 @@ class Layer:
 
 
 P = Mapping[str, Any]
+Density = Callable[[np.ndarray, Layer, P], np.ndarray]
 Make = Callable[[tuple[np.ndarray, ...], tuple[int, int, int], Layer, P], np.ndarray]
 
 
@@ -42,7 +43,8 @@ class Init:
 
     ``make(noise, shape, layer, params)`` gives weights of ``shape`` [m, o, i] from one noise array a name in ``noise``.
     ``biases`` says whether the scheme makes sense for a bias vector, which it sees as [m, o, 1] with the layer's fans.
-    ``std(layer, params)`` is the standard deviation it promises, where it promises one.
+    ``std(layer, params)`` is the standard deviation it promises, where it promises one; ``density(w, layer, params)``
+    the probability density of a weight at ``w``, where it has one.
     ``bias`` is the bias's scheme unless said. ``stored`` schemes read a file instead of drawing.
     """
 
@@ -56,6 +58,7 @@ class Init:
     bias: str = BIAS_ZEROS
     stored: bool = False
     rules: tuple[Rule, ...] = ()
+    density: Density | None = None
 
 
 MODE = Param(
@@ -81,12 +84,45 @@ def _lecun(layer: Layer, p: P) -> float:
     return 1 / math.sqrt(layer.fan_in)
 
 
+def _torch_std(layer: Layer, p: P) -> float:
+    return 1 / math.sqrt(3 * layer.fan_in)
+
+
 def _uniform_std(layer: Layer, p: P) -> float:
     return float(p["high"] - p["low"]) / math.sqrt(12)
 
 
 def _given_std(layer: Layer, p: P) -> float:
     return float(p["std"])
+
+
+def _scaled_uniform_density(std: Callable[[Layer, P], float]) -> Density:
+    """The density of what ``_scaled_uniform`` makes."""
+
+    def density(w: np.ndarray, layer: Layer, p: P) -> np.ndarray:
+        bound = math.sqrt(3) * std(layer, p)
+        return np.where(np.abs(w) <= bound, 1 / (2 * bound), 0.0)
+
+    return density
+
+
+def _scaled_normal_density(std: Callable[[Layer, P], float]) -> Density:
+    """The density of what ``_scaled_normal`` makes."""
+    return lambda w, layer, p: _normal_density(w, 0.0, std(layer, p))
+
+
+def _normal_density(w: np.ndarray, mean: float, std: float) -> np.ndarray:
+    z = (w - mean) / std
+    return np.exp(-0.5 * z * z) / (std * math.sqrt(2 * math.pi))
+
+
+def _truncated_density(w: np.ndarray, layer: Layer, p: P) -> np.ndarray:
+    within = (p["low"] <= w) & (w <= p["high"])
+    return np.where(within, _normal_density(w, p["mean"], p["std"]) / _mass(p), 0.0)
+
+
+def _uniform_density(w: np.ndarray, layer: Layer, p: P) -> np.ndarray:
+    return np.where((p["low"] <= w) & (w <= p["high"]), 1 / (p["high"] - p["low"]), 0.0)
 
 
 def _between(noise: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -131,9 +167,14 @@ def _truncated(noise: tuple[np.ndarray, ...], shape: tuple[int, int, int], layer
     return np.clip(drawn, p["low"], p["high"])
 
 
-def _reachable(p: P) -> bool:
+def _mass(p: P) -> float:
+    """The share of the normal distribution between the two cuts."""
     low, high = (NormalDist().cdf((p[side] - p["mean"]) / p["std"]) for side in ("low", "high"))
-    return high - low >= LEAST_SHARE
+    return high - low
+
+
+def _reachable(p: P) -> bool:
+    return _mass(p) >= LEAST_SHARE
 
 
 def _truncated_std(layer: Layer, p: P) -> float:
@@ -190,6 +231,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             (Param("low", -1.0, Real(), "lower bound"), Param("high", 1.0, Real(), "upper bound")),
             std=_uniform_std,
+            density=_uniform_density,
             rules=(ordered("low", "high"),),
         ),
         Init(
@@ -199,6 +241,7 @@ INITS: Registry[Init] = Registry(
             (NORMAL,),
             (Param("mean", 0.0, Real(), "mean"), Param("std", 1.0, Real(0), "standard deviation")),
             std=_given_std,
+            density=lambda w, layer, p: _normal_density(w, p["mean"], p["std"]),
         ),
         Init(
             "truncated_normal",
@@ -212,6 +255,7 @@ INITS: Registry[Init] = Registry(
                 Param("high", 2.0, Real(), "upper cut"),
             ),
             std=_truncated_std,
+            density=_truncated_density,
             rules=(
                 ordered("low", "high"),
                 Rule(
@@ -230,6 +274,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             (UNIT_GAIN,),
             std=_glorot,
+            density=_scaled_uniform_density(_glorot),
         ),
         Init(
             "xavier_normal",
@@ -238,6 +283,7 @@ INITS: Registry[Init] = Registry(
             (NORMAL,),
             (UNIT_GAIN,),
             std=_glorot,
+            density=_scaled_normal_density(_glorot),
         ),
         Init(
             "kaiming_uniform",
@@ -246,6 +292,7 @@ INITS: Registry[Init] = Registry(
             (UNIFORM,),
             (MODE, AUTO_GAIN),
             std=_he,
+            density=_scaled_uniform_density(_he),
         ),
         Init(
             "kaiming_normal",
@@ -254,6 +301,7 @@ INITS: Registry[Init] = Registry(
             (NORMAL,),
             (MODE, AUTO_GAIN),
             std=_he,
+            density=_scaled_normal_density(_he),
         ),
         Init(
             "lecun_uniform",
@@ -261,6 +309,7 @@ INITS: Registry[Init] = Registry(
             _scaled_uniform(_lecun),
             (UNIFORM,),
             std=_lecun,
+            density=_scaled_uniform_density(_lecun),
         ),
         Init(
             "lecun_normal",
@@ -268,6 +317,7 @@ INITS: Registry[Init] = Registry(
             _scaled_normal(_lecun),
             (NORMAL,),
             std=_lecun,
+            density=_scaled_normal_density(_lecun),
         ),
         Init(
             "orthogonal",
@@ -299,13 +349,15 @@ INITS: Registry[Init] = Registry(
             (MODE, AUTO_GAIN),
             biases=False,
             std=_he,
+            density=_scaled_normal_density(_he),
         ),
         Init(
             "torch_default",
             "PyTorch's own: weights and biases uniform on +-1 / sqrt(fan_in)",
-            _scaled_uniform(lambda layer, p: 1 / math.sqrt(3 * layer.fan_in)),
+            _scaled_uniform(_torch_std),
             (UNIFORM,),
-            std=lambda layer, p: 1 / math.sqrt(3 * layer.fan_in),
+            std=_torch_std,
+            density=_scaled_uniform_density(_torch_std),
             bias=BIAS_SAME,
         ),
         Init(

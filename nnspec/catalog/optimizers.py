@@ -64,6 +64,10 @@ class Optimizer:
         agreed.update({k: params[k] != 0 for k in self.switches})
         return tuple(sorted(agreed.items()))
 
+    def hyperparameters(self, params: Mapping[str, Value]) -> dict[str, Any]:
+        """What the rule reads as ``h``: a member's parameters, and for each switch ``<name>_on``, whether it is on."""
+        return {**params, **{f"{name}_on": params[name] != 0 for name in self.switches}}
+
 
 TINY = 1e-37  # a root of this is far below any eps
 LR = Real(0, open_low=True)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnspec.cli.filed import Parser, UsageError, find_run, opened, share
+from nnspec.cli.filed import Parser, UsageError, asked_format, find_run, flat, opened
+from nnspec.documents import document
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nnspec.analysis.pooling import Pooled
+
+COUNTS = ["networks_a", "networks_b", "paired", "broken_a", "broken_b"]  # of pairs, said in words above their table
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The levels of one axis: the rate or mean of each, and every pair of them."""
+
+    levels: Pooled
+    pairs: pd.DataFrame
 
 
 def compare(arguments: Sequence[str]) -> int:
@@ -18,23 +32,35 @@ def compare(arguments: Sequence[str]) -> int:
         "Every pair of levels of an axis: difference of solve rates or of means, interval, p-value corrected by Holm.",
     )
     parser.run("sweep")
-    parser.add_argument(
-        "--by", action="append", metavar="AXIS", help="axis to compare, as activation or optimizer.lr; may be repeated"
-    )
+    parser.by("axes to compare, as activation or activation,optimizer.lr; may be repeated")
     parser.measure()
-    parser.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default 0.95)")
+    parser.confidence()
+    parser.formats()
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.readback import networks, read_axes
 
         run_id = find_run(store, asked.sweep)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
+    from nnspec.analysis.measures import SOLVED
+
     axes = [axis for axis in axes if axis in frame]
-    print("\n".join(lines(frame, axes, columns(asked.by, axes, frame), asked.confidence, asked.measure)))
+    measure = asked.measure or SOLVED
+    by = columns(flat(asked.by), axes, frame)
+    compared = [comparison(frame, axis, axes, asked.confidence, measure) for axis in by]
+    format = asked_format(asked) or "text"
+    if format == "json":
+        print(document(content(run_id, frame, axes, compared, measure)))
+    elif format == "csv":
+        print(csv(compared))
+    else:
+        from nnspec.analysis.writing import write
+
+        print("\n\n".join(write(part, format, note) for note, part in parts(frame, axes, compared, measure)))
     return 0
 
 
-def columns(by: Sequence[str] | None, axes: Sequence[str], frame: pd.DataFrame) -> list[str]:
+def columns(by: Sequence[str], axes: Sequence[str], frame: pd.DataFrame) -> list[str]:
     """The columns of the axes named; without any, the widest axis.
 
     Raises:
@@ -50,27 +76,56 @@ def columns(by: Sequence[str] | None, axes: Sequence[str], frame: pd.DataFrame) 
     return widest(frame, axes, 1)
 
 
-def lines(
-    frame: pd.DataFrame, axes: Sequence[str], by: Sequence[str], confidence: float, measure: str
-) -> Iterator[str]:
-    """The comparison, part by part. An unknown axis is an AnalysisError that lists the known ones."""
+def comparison(frame: pd.DataFrame, axis: str, axes: Sequence[str], confidence: float, measure: str) -> Comparison:
+    """The levels of ``axis`` compared. An unknown axis is an AnalysisError that lists the known ones."""
     from nnspec.analysis import compare as pairs
-    from nnspec.analysis import effects, render_frame, summary
-    from nnspec.analysis.levels import short
+    from nnspec.analysis.pooling import pooled_table
+
+    found = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence, measure)
+    return Comparison(pooled_table(frame, [axis], axes, measure, confidence), found)
+
+
+def parts(
+    frame: pd.DataFrame, axes: Sequence[str], compared: Sequence[Comparison], measure: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The tables of a comparison, each after what it is."""
+    from nnspec.analysis import effects
     from nnspec.analysis.measures import SOLVED, broken_text
 
-    for axis in by:
-        compared = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence, measure)
-        found = summary(frame, axis, confidence, measure)
-        yield f"{measure} by {short(axis)}, {100 * confidence:g}% intervals\n{render_frame(found)}\n"
-        counts = ["networks_a", "networks_b", "paired", "broken_a", "broken_b"]
-        yield f"{how(compared)}\n{render_frame(compared.drop(columns=counts, errors='ignore'))}\n"
-    if measure != SOLVED and (text := broken_text(frame, measure)):
-        yield f"{text}\n"
+    for one in compared:
+        yield one.levels.title(), one.levels.frame
+        yield how(one.pairs), one.pairs.drop(columns=COUNTS, errors="ignore")
     if axes:
+        broken = "" if measure == SOLVED else broken_text(frame, measure)
         what = "solving" if measure == SOLVED else measure
-        yield f"which axes matter: shares of the variance of {what} that the axes explain, and of all variance"
-        yield render_frame(effects(frame, axes, measure))
+        head = f"which axes matter: shares of the variance of {what} that the axes explain, and of all variance"
+        yield "\n".join(filter(None, [broken, head])), effects(frame, axes, measure)
+
+
+def csv(compared: Sequence[Comparison]) -> str:
+    """All pairs below each other, after the axis of each."""
+    import pandas as pd
+
+    from nnspec.analysis.writing import write
+
+    frames = [
+        pd.concat([pd.Series([one.levels.by[0]] * len(one.pairs), name="by"), one.pairs], axis=1) for one in compared
+    ]
+    return write(pd.concat(frames), "csv")
+
+
+def content(
+    run_id: str, frame: pd.DataFrame, axes: Sequence[str], compared: Sequence[Comparison], measure: str
+) -> dict[str, object]:
+    """The comparison as a JSON document has it; see docs/json.md."""
+    from nnspec.analysis import effects
+
+    return {
+        "run": run_id,
+        "measure": measure,
+        "comparisons": [{**one.levels.content(), "pairs": one.pairs} for one in compared],
+        "effects": effects(frame, axes, measure) if axes else [],
+    }
 
 
 def how(compared: pd.DataFrame) -> str:

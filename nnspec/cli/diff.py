@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnspec.cli.filed import Parser, find_run, opened
+from nnspec.documents import document
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ def diff(arguments: Sequence[str]) -> int:
     parser = Parser("diff", "What differs between two specs, or two sweeps, and between their results.")
     parser.run("a")
     parser.run("b")
+    parser.json()
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
         from nnspec.readback import networks, read_axes
@@ -30,33 +32,29 @@ def diff(arguments: Sequence[str]) -> int:
         facts = [store.get(run_id) for run_id in ids]
         tables = [networks(store, run_id) for run_id in ids]
         axes = [read_axes(store, run_id) for run_id in ids]
-    print("\n".join(lines(facts, tables, [axis for axis in axes[0] if axis in axes[1]])))
+    info = diff_info(facts, tables, [axis for axis in axes[0] if axis in axes[1]])
+    print(document(info) if asked.json else "\n".join(lines(info)))
     return 0
 
 
-def lines(facts: Sequence[RunFacts], tables: Sequence[pd.DataFrame], axes: Sequence[str]) -> Iterator[str]:
-    """The comparison of two runs, line by line; ``axes`` are those that both vary."""
-    from nnspec.analysis import render_frame
+def diff_info(facts: Sequence[RunFacts], tables: Sequence[pd.DataFrame], axes: Sequence[str]) -> dict[str, Any]:
+    """The comparison of two runs; ``axes`` are those that both vary. Results that are the same have no difference."""
+    same = same_results(*tables)
+    shared = [axis for axis in axes if all(axis in table for table in tables)]
+    return {
+        **{letter: {"run_id": one.run_id, "name": one.name} for letter, one in zip("ab", facts, strict=True)},
+        "spec": fields(facts),
+        "same_results": same,
+        "results": {letter: results(table) for letter, table in zip("ab", tables, strict=True)},
+        "difference": None if same else difference(tables, shared),
+    }
 
-    yield from (f"{letter}  {one.run_id}  {one.name}" for letter, one in zip("ab", facts, strict=True))
-    fields = field_table(facts)
-    yield "\n" + (f"spec\n{render_frame(fields)}" if len(fields) else "spec: the same")
-    if same_results(*tables):
-        yield f"\nresults: the same, network by network ({len(tables[0])})"
-        return
-    yield f"\nresults\n{render_frame(result_table(tables))}"
-    yield f"\n{difference(tables, [axis for axis in axes if all(axis in table for table in tables)])}"
 
-
-def field_table(facts: Sequence[RunFacts]) -> pd.DataFrame:
-    """One row a field in which the runs differ; '-' where one has no such field."""
-    import pandas as pd
-
+def fields(facts: Sequence[RunFacts]) -> list[dict[str, str | None]]:
+    """The fields in which the runs differ, with their values as text; None where one has no such field."""
     first, second = (one.params for one in facts)
     keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
-    return pd.DataFrame(
-        {"field": keys, "a": [first.get(key, "-") for key in keys], "b": [second.get(key, "-") for key in keys]}
-    )
+    return [{"field": key, "a": first.get(key), "b": second.get(key)} for key in keys]
 
 
 def same_results(a: pd.DataFrame, b: pd.DataFrame) -> bool:
@@ -65,48 +63,69 @@ def same_results(a: pd.DataFrame, b: pd.DataFrame) -> bool:
     return len(a) == len(b) and a[columns].reset_index(drop=True).equals(b[columns].reset_index(drop=True))
 
 
-def result_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """What came out, side by side."""
-    import pandas as pd
-
-    columns = [dict(_results(table)) for table in tables]
-    keys = list(dict.fromkeys(key for column in columns for key in column))
-    return pd.DataFrame(
-        {
-            "result": keys,
-            **{letter: [column.get(k, "-") for k in keys] for letter, column in zip("ab", columns, strict=True)},
-        }
-    )
-
-
-def _results(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def results(table: pd.DataFrame) -> dict[str, Any]:
+    """What came out of a run's networks; the share of each verdict, the commonest first."""
     from nnspec.analysis import solve_rates
-    from nnspec.analysis.tables import percent, with_interval
 
     rate = solve_rates(table, ()).iloc[0]
-    yield "networks", str(len(table))
-    yield "solved", with_interval(rate["rate"], rate["low"], rate["high"])
     loss = np.nan_to_num(table["final_loss"].to_numpy(dtype=float), nan=np.inf, posinf=np.inf)
-    yield "final loss, median", f"{np.quantile(loss, 0.5, method='inverted_cdf'):.4g}"
     at = table.loc[table["solved"].astype(bool), "solved_at"].astype(float)
-    if len(at):
-        yield "solved at, median of the solved", f"{at.median():g}"
-    for verdict, number in table["verdict"].value_counts().items():
-        yield f"verdict {verdict}", percent(number / len(table))
+    return {
+        "networks": len(table),
+        "solve_rate": rate["rate"],
+        "solve_rate_low": rate["low"],
+        "solve_rate_high": rate["high"],
+        "final_loss_median": np.quantile(loss, 0.5, method="inverted_cdf"),
+        "solved_at_median": at.median() if len(at) else None,
+        "verdicts": {name: number / len(table) for name, number in table["verdict"].value_counts().items()},
+    }
 
 
-def difference(tables: Sequence[pd.DataFrame], axes: Sequence[str]) -> str:
-    """The difference of the solve rates with its interval and p-value, in a line."""
+def difference(tables: Sequence[pd.DataFrame], axes: Sequence[str]) -> dict[str, Any]:
+    """The difference a - b of the solve rates with its 95% interval and p-value, and whether it is paired by seed."""
     import pandas as pd
 
     from nnspec.analysis import compare
-    from nnspec.analysis.tables import cell_text
 
     columns = ["seed", "solved", *axes]
     both = pd.concat(
         [table[columns].assign(run=letter) for table, letter in zip(tables, "ab", strict=True)], ignore_index=True
     )
     row = compare(both, "run", ["run", *axes]).iloc[0]
-    said = {name: cell_text(name, row[name]) for name in ("difference", "low", "high", "p")}
-    how = "paired by seed" if row["paired"] else "as independent samples, for their seeds are not the same"
-    return f"a - b: {said['difference']} solved [{said['low']}, {said['high']}] (95%), p {said['p']}, {how}"
+    return {name: row[name] for name in ("difference", "low", "high", "p", "paired")}
+
+
+def lines(info: Mapping[str, Any]) -> Iterator[str]:
+    """The comparison of two runs, line by line."""
+    import pandas as pd
+
+    from nnspec.analysis import render_frame
+    from nnspec.analysis.tables import NOTHING, cell_text
+
+    yield from (f"{letter}  {info[letter]['run_id']}  {info[letter]['name']}" for letter in "ab")
+    spec = pd.DataFrame(info["spec"]).fillna(NOTHING)
+    yield "\n" + (f"spec\n{render_frame(spec)}" if len(spec) else "spec: the same")
+    found = info["results"]
+    if info["same_results"]:
+        yield f"\nresults: the same, network by network ({found['a']['networks']})"
+        return
+    columns = {letter: dict(_result_texts(found[letter])) for letter in "ab"}
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    shown = {letter: [column.get(name, NOTHING) for name in names] for letter, column in columns.items()}
+    yield f"\nresults\n{render_frame(pd.DataFrame({'result': names, **shown}))}"
+    differs = info["difference"]
+    said = {name: cell_text(name, differs[name]) for name in ("difference", "low", "high", "p")}
+    how = "paired by seed" if differs["paired"] else "as independent samples, for their seeds are not the same"
+    yield f"\na - b: {said['difference']} solved [{said['low']}, {said['high']}] (95%), p {said['p']}, {how}"
+
+
+def _result_texts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from nnspec.analysis.tables import percent, with_interval
+
+    yield "networks", str(found["networks"])
+    yield "solved", with_interval(found["solve_rate"], found["solve_rate_low"], found["solve_rate_high"])
+    yield "final loss, median", f"{found['final_loss_median']:.4g}"
+    if found["solved_at_median"] is not None:
+        yield "solved at, median of the solved", f"{found['solved_at_median']:g}"
+    for verdict, share in found["verdicts"].items():
+        yield f"verdict {verdict}", percent(share)

@@ -10,6 +10,7 @@ from nnspec.cli.filed import Parser, UsageError, find_run, opened
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
 from nnspec.errors import Fault
+from nnspec.tracking import NamingError
 
 
 def explain(arguments: Sequence[str]) -> int:
@@ -31,11 +32,11 @@ def explain(arguments: Sequence[str]) -> int:
         raise UsageError(Fault("--plot", rule, f"'{asked.what}'", "name one, or use nnspec report for a run"))
     try:
         return _run(asked.uri, asked.what, asked.json)
-    except UsageError as error:
+    except NamingError as error:
         near = get_close_matches(asked.what[:100], VERDICT_ENTRIES, n=1)
         if not near:
             raise
-        raise UsageError(f"{error}; or did you mean the verdict '{near[0]}'?") from error
+        raise NamingError(f"{error}; or did you mean the verdict '{near[0]}'?") from error
 
 
 def _verdict(name: str, plot: str | None, as_json: bool) -> int:

@@ -23,9 +23,11 @@ class Flags(argparse.ArgumentParser):
     def __init__(self, command: str, doc: str, **options: Any):
         super().__init__(prog=f"nnspec {command}", description=doc, allow_abbrev=False, **options)
 
-    def json(self) -> None:
-        """Add the flag that asks for one JSON document (``documents.document``) instead of text."""
-        self.add_argument("--json", action="store_true", help="print one JSON document instead; see docs/json.md")
+    def json(self, among: argparse._ActionsContainer | None = None) -> None:
+        """Add the flag that asks for one JSON document (``documents.document``) instead of text; ``among`` is a group
+        of flags of which only one can be given."""
+        to = among or self
+        to.add_argument("--json", action="store_true", help="print one JSON document instead; see docs/json.md")
 
     def parsed(self, words: Sequence[str]) -> argparse.Namespace:
         """The arguments, flags and others in any order.
@@ -37,6 +39,10 @@ class Flags(argparse.ArgumentParser):
         if unknown:
             self._refuse(unknown)
         return found
+
+    def flags(self) -> list[argparse.Action]:
+        """The flags that there are, in the order in which they were added."""
+        return [action for action in self._actions if action.option_strings]
 
     def _refuse(self, words: Sequence[str]) -> NoReturn:
         flag = words[0].split("=", 1)[0]

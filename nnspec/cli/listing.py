@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nnspec.catalog import REGISTRIES, STAND_INS
-from nnspec.catalog.inits import bias_param
+from nnspec.catalog import ACTIVATIONS
+from nnspec.cli.flags import Flags
 from nnspec.diagnostics import VERDICT_ENTRIES
+from nnspec.documents import document
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
-from nnspec.params import Param
+from nnspec.schema import members_of
 from nnspec.specs import text
 
+ACTIVATION, VERDICTS, EXPERIMENTS = "activation", "verdicts", "experiments"
 KINDS = {
-    "activations": "activation",
+    "activations": ACTIVATION,
     "inits": "init",
     "models": "model",
     "optimizers": "optimizer",
@@ -22,59 +24,86 @@ KINDS = {
     "data": "data",
     "schedules": "schedule",
 }
-VERDICT_KIND = "verdicts"
-EXPERIMENTS = "experiments"
 
 
 def listing(arguments: Sequence[str]) -> int:
     """Print the members of the kinds named, or of all kinds."""
-    kinds = [*KINDS, VERDICT_KIND, EXPERIMENTS]
-    wanted = list(arguments) or kinds
+    kinds = [*KINDS, VERDICTS, EXPERIMENTS]
+    parser = Flags("list", "What can be named, with its parameters and their defaults.")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(kinds)}; all unless said")
+    parser.json()
+    asked = parser.parsed(arguments)
+    wanted = asked.kinds or kinds
     for kind in wanted:
         if kind not in kinds:
             raise NnspecError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
-    for kind in wanted:
-        print("\n".join([f"{kind}:", *_listed(kind), ""]))
+    found = {kind: listed(kind) for kind in wanted}
+    print(document(found) if asked.json else "\n".join(line for kind in wanted for line in lines(kind, found[kind])))
     return 0
 
 
-def _listed(kind: str) -> Iterator[str]:
+def listed(kind: str) -> list[dict[str, Any]]:
+    """All that can be named of a kind."""
     if kind == EXPERIMENTS:
-        return _experiments()
-    return _verdicts() if kind == VERDICT_KIND else _members(KINDS[kind])
+        return experiments()
+    return verdicts() if kind == VERDICTS else members(KINDS[kind])
 
 
-def _verdicts() -> Iterator[str]:
-    width = max(map(len, VERDICT_ENTRIES))
-    for entry in VERDICT_ENTRIES.values():
-        yield f"  {entry.name:<{width}}  {entry.summary}"
-    yield f"  {'':<{width}}  nnspec explain VERDICT says more"
+def verdicts() -> list[dict[str, Any]]:
+    """The verdicts; ``nnspec explain`` says more of each."""
+    return [{"name": entry.name, "summary": entry.summary, "parameters": []} for entry in VERDICT_ENTRIES.values()]
 
 
-def _members(group: str) -> Iterator[str]:
-    names = REGISTRIES[group].names()
-    width = max(map(len, names))
-    for entry in REGISTRIES[group]:
-        yield f"  {entry.name:<{width}}  {entry.summary}"
-        for param in parameters(group, entry):
-            yield f"  {'':<{width}}    {group}.{param.name}={text(param.default)}  {param.doc}"
-    if group == "activation":
-        yield from (f"  {name:<{width}}  {summary}" for name, summary in STAND_INS.items())
+def members(group: str) -> list[dict[str, Any]]:
+    """The members of a group, with what they take."""
+    return [
+        {
+            "name": name,
+            "summary": summary,
+            **({"derivative": derivative(name)} if group == ACTIVATION else {}),
+            "parameters": [
+                {
+                    "key": f"{group}.{param.name}",
+                    "default": param.default,
+                    "doc": param.doc,
+                    "schema": param.kind.schema(),
+                }
+                for param in params
+            ],
+        }
+        for name, (summary, params) in members_of(group).items()
+    ]
 
 
-def parameters(group: str, entry: Any) -> tuple[Param, ...]:
-    """The parameters that a member takes on the command line."""
-    own: tuple[Param, ...] = entry.params
-    return own + (bias_param(entry) if group == "init" else ())
+def derivative(name: str) -> str | None:
+    """The formula of an activation's derivative; None of a name that stands for another."""
+    return ACTIVATIONS[name].derivative if name in ACTIVATIONS else None
 
 
-def _experiments() -> Iterator[str]:
+def experiments() -> list[dict[str, Any]]:
+    """The named sweeps, with the question of each."""
     from nnspec.compose.folders import conf_dir
 
     files = sorted((conf_dir() / "experiment").glob("*.yaml"))
-    width = max((len(file.stem) for file in files), default=0)
-    for file in files:
-        yield f"  {file.stem:<{width}}  {_question(read_bytes(file, YAML_BYTES).decode())}"
+    return [
+        {"name": file.stem, "summary": _question(read_bytes(file, YAML_BYTES).decode()), "parameters": []}
+        for file in files
+    ]
+
+
+def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is listed of a kind, in words."""
+    yield f"{kind}:"
+    width = max((len(one["name"]) for one in listed), default=0)
+    for one in listed:
+        yield f"  {one['name']:<{width}}  {one['summary']}"
+        if one.get("derivative"):
+            yield f"  {'':<{width}}    f' = {one['derivative']}"
+        for param in one["parameters"]:
+            yield f"  {'':<{width}}    {param['key']}={text(param['default'])}  {param['doc']}"
+    if kind == VERDICTS:
+        yield f"  {'':<{width}}  nnspec explain VERDICT says more"
+    yield ""
 
 
 def _question(content: str) -> str:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.show:show",
         "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
     ),
+    "schema": ("nnspec.cli.schema:schema", "a JSON Schema that editors check spec and sweep files by: nnspec schema"),
     "explain": (
         "nnspec.cli.explain:explain",
         "what a verdict means, or why a run's networks did not learn: nnspec explain dead_units",
@@ -28,10 +29,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("nnspec.cli.table:table", "the per-network table of a sweep or run: nnspec table last --csv FILE"),
     "compare": ("nnspec.cli.compare:compare", "is one choice better than another: nnspec compare last --by activation"),
     "diff": ("nnspec.cli.diff:diff", "what differs between two runs and their results: nnspec diff RUN RUN"),
+    "remedy": ("nnspec.cli.remedy:remedy", "what would have helped, measured: nnspec remedy last"),
     "report": (
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",
     ),
+    "cite": ("nnspec.cli.cite:cite", "a paragraph and a BibTeX entry for a paper: nnspec cite last"),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
@@ -54,9 +57,9 @@ def command(words: Sequence[str]) -> int:
         print(usage())
         return 0 if words else 2
     if words[0] in ("-V", "--version", "version"):
-        from importlib.metadata import version
+        from nnspec.release import version
 
-        print(version("nnspec"))
+        print(version())
         return 0
     if words[0] not in COMMANDS:
         raise UnknownCommand(f"there is no command '{printable(words[0])}'\n{usage()}")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nnspec.compose.composer import Composer
 
 CONFIG = "config"
-FLAGS = {"plan": "sweep.plan_only=true", "timings": "timings=true"}
+# flags that are keys
+FLAGS = {"plan": "sweep.plan_only=true", "timings": "timings=true", "quiet": "quiet=true", "json": "json=true"}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,6 +35,11 @@ def run(arguments: Sequence[str]) -> int:
     parser = _parser()
     try:
         flags = parser.parsed(arguments)
+        if flags.help:
+            from nnspec.cli.run_help import help_text
+
+            print(help_text(parser.flags(), (*FLAGS, "multirun", "help")), end="")
+            return 0
         _require_one_command(flags)
         said = [override for flag, override in FLAGS.items() if getattr(flags, flag)]
         overrides = opened([*with_archived(flags.overrides), *said], flags.multirun)
@@ -56,8 +62,10 @@ def _parser() -> Flags:
     from hydra._internal.utils import get_args_parser
 
     parser = Flags("run", "Trains a spec or a sweep.", parents=[get_args_parser()], add_help=False)
-    parser.add_argument("--plan", action="store_true", help="Show what would train together and train nothing")
-    parser.add_argument("--timings", action="store_true", help="Say where the time went")
+    parser.add_argument("--plan", action="store_true", help="show what would train together, and train nothing")
+    parser.add_argument("--timings", action="store_true", help="say where the time went")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print errors only, and show no progress")
+    parser.json()
     return parser
 
 
@@ -71,8 +79,10 @@ def _require_one_command(flags: argparse.Namespace) -> None:
         raise UsageError(
             "only one of --run, --multirun, --cfg, --info and --shell-completion can be given; keep one of them"
         )
-    if flags.resolve and not (flags.cfg or flags.help):
-        raise UsageError("--resolve goes with --cfg or --help; add one of them, or leave it out")
+    if flags.resolve and not flags.cfg:
+        raise UsageError("--resolve goes with --cfg; add it, or leave --resolve out")
+    if flags.json and (flags.cfg or flags.info or flags.shell_completion):
+        raise UsageError("--json goes with training and --plan, but Hydra's own commands print text; leave it out")
 
 
 def _call(parser: Flags, flags: argparse.Namespace, overrides: list[str], configs: Any) -> None:
@@ -87,9 +97,7 @@ def _call(parser: Flags, flags: argparse.Namespace, overrides: list[str], config
     GlobalHydra.instance().clear()
     GlobalHydra.instance().initialize(hydra)
     try:
-        if flags.help:
-            hydra.app_help(config_name=name, args_parser=parser, args=flags)
-        elif flags.hydra_help:
+        if flags.hydra_help:
             hydra.hydra_help(config_name=name, args_parser=parser, args=flags)
         elif flags.cfg:
             hydra.show_cfg(name, overrides, flags.cfg, flags.package, flags.resolve)
@@ -194,7 +202,12 @@ def job(config: Any) -> float | None:
     from nnspec import runner
 
     outcome = runner.run([Cell(spec)], settings, axes=(), sweep=False, command=command_line())
-    if outcome.exit_status:
-        raise SystemExit(outcome.exit_status)
+    status = outcome.exit_status
+    if settings.remedy and not settings.sweep.plan_only:
+        from nnspec.cli.remedy import after_run
+
+        status = after_run(outcome, settings) or status
+    if status:
+        raise SystemExit(status)
     loss: float | None = getattr(outcome, "objective", None)
     return loss

@@ -32,23 +32,16 @@ def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> 
     """The checked spec and the settings that overrides state."""
     composer = composer or _composer(_stamps())
     lines = with_archived(overrides)
-    container = _container(composer, tuple(lines))
     try:
+        container = composer.container(lines)
+        _refuse_choices(composer, tuple(lines))
         config = composer.resolved(container)
     except COMPOSE_ERRORS as error:
         raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
     return checked_config(config)
 
 
-@lru_cache(maxsize=1000)
-def _container(composer: Composer, lines: tuple[str, ...]) -> dict[str, Any]:
-    """What overrides compose to, interpolations as they are written, once they are known to say what is meant."""
-    try:
-        container = composer.container(lines)
-    except COMPOSE_ERRORS as error:
-        raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
-    refuse_choices(composer, lines)
-    return container
+_refuse_choices = lru_cache(maxsize=1000)(refuse_choices)
 
 
 @lru_cache(maxsize=1)

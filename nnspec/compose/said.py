@@ -52,6 +52,21 @@ def heed(
         tell([*told, *_repeated(parsed)])
 
 
+def heed_sweep(composer: Composer, specs: Sequence[RunSpec], settings: Settings, overrides: Sequence[str]) -> None:
+    """Refuse or tell what the overrides of a sweep from Python say without effect.
+
+    Raises:
+        SpecError: for what would change the outcome, had it an effect.
+    """
+    parsed = [composer.parse(line) for line in overrides]
+    archived = any(override.key_or_group == "spec" for override in parsed)
+    said = {override.key_or_group: _typed(override) for override in parsed}
+    refused, told = idle_settings(Command(specs, settings, SWEEPS, said, archived))
+    if refused:
+        raise SpecError(refused)
+    tell([*told, *_repeated(parsed)])
+
+
 def stated(overrides: ListConfig) -> list[str]:
     """Overrides as they were written: read one by one, OmegaConf would resolve what they interpolate."""
     return cast(list[str], OmegaConf.to_container(overrides, resolve=False))

@@ -106,7 +106,7 @@ def beyond_capacity(case: Case, which: np.ndarray) -> np.ndarray:
 
 def wants_every_row(solved: Solved) -> bool:
     """Whether a network is only solved with every row of its training part right."""
-    return getattr(solved, "measure", "accuracy") == "accuracy" and getattr(solved, "at_least", 1.0) == 1.0
+    return solved.measure == "accuracy" and solved.at_least == 1
 
 
 def dead_units(case: Case, which: np.ndarray) -> np.ndarray:

@@ -26,7 +26,6 @@ QUICKEST = 20e-9  # no network's takes less than this where the eager one takes 
 COMPILING_KERNEL = 0.3  # seconds to make the kernel of networks that train one after another
 FORWARD = 0.35  # of an update, a pass forward over as many rows
 COMPILING, COMPILING_ROW = 0.1, 1.5e-3  # seconds to compile a step, and for each weight and row of data
-FEW = 1000  # rows of data that are tried at least, of many
 SHARED = 1.4  # times as long as alone an update takes beside another process: they share caches and memory
 ENDLESS = 10**9  # updates of a trial: it is broken off
 LOOK = 0.4  # of an update, what a row of the history costs
@@ -40,7 +39,7 @@ class Trial:
     update: float
 
 
-Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``training.loop.probe``
+Probe = Callable[[Sequence[RunSpec], Chunk, float], tuple[float, float]]  # see ``training.loop.probe``
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
@@ -115,14 +114,14 @@ def _separate_trial(spec: RunSpec, probe: Probe, patience: float) -> Trial | Non
         smaller = narrower(smaller)
     if smaller is None:
         return None
-    setup, update = probe([_endless(smaller)], Chunk((Share(0, 0, 1),)), patience, rows(spec.data))
+    setup, update = probe([_endless(smaller)], Chunk((Share(0, 0, 1),)), patience)
     share = architecture(smaller).parameters / architecture(spec).parameters
     return Trial(setup / share, update / share)
 
 
 def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
-    """A trial of the networks of a stack's first chunk: of as many as its room takes, of a narrower model, of some of
-    the data's rows. None if all of that does not fit."""
+    """A trial of the networks of a stack's largest chunk, as many as there is room for. None where not even one
+    that trains by itself fits."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
     if is_separate(spec):
@@ -130,21 +129,9 @@ def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float)
     count, least = chunk.networks, min(LANE, chunk.networks)
     while count > least and _bytes(spec, count) > ROOM:
         count = max(least, count // 2)
-    known = rows(spec.data)
-    some = known if _bytes(spec, count) <= ROOM else max(1, min(known, int(known * ROOM / 2 / _bytes(spec, count))))
-    smaller: RunSpec | None = spec
-    if some < min(known, FEW):  # it is the weights
-        some, smaller = known, narrower(spec)
-        while smaller is not None and _bytes(smaller, count) > ROOM:
-            smaller = narrower(smaller)
-    if smaller is None:
-        return None
-    share = hot_bytes(smaller) / hot_bytes(spec) * some / known
     picked, shares = _first(specs, chunk, count)
-    trials = [smaller] * len(picked) if smaller is not spec else picked
-    short = [_endless(one) for one in trials]
-    setup, update = probe(short, Chunk(shares), patience, some)
-    return Trial(setup / count / share, update / count / share)
+    setup, update = probe([_endless(one) for one in picked], Chunk(shares), patience)
+    return Trial(setup / count, update / count)
 
 
 def _bytes(spec: RunSpec, count: int) -> float:

@@ -19,6 +19,7 @@ from nnspec.results.arrays import Results
 from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
+from nnspec.training.layout import is_separate
 from nnspec.training.plan import Chunk, Plan, plan
 
 Carry = Callable[[Sequence[RunSpec], Sequence[Chunk], int, Extra], Events]
@@ -56,8 +57,9 @@ class Training:
     def __iter__(self) -> Iterator[TrainingEvent]:
         chunks = list(self.plan.chunks())
         if self.carry is None:  # forked processes have what is read here
-            for stack in self.plan.stacks:
-                Problem.of(self.specs[stack.cells[0]])
+            firsts = [self.specs[stack.cells[0]] for stack in self.plan.stacks]
+            for spec in filter(is_separate, firsts):  # in lanes there are few rows
+                Problem.of(spec)
         carry = self.carry or train_chunks
         with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
             yield from self._follow(events, chunks)

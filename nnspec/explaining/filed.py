@@ -29,7 +29,7 @@ class RunExplanation:
     solved: int
     verdicts: tuple[Explanation, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:

@@ -33,7 +33,7 @@ class VerdictExplanation:
     remedies: tuple[str, ...]
     source: str
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:

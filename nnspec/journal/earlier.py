@@ -10,10 +10,9 @@ import numpy as np
 
 from nnspec.errors import TrackingError
 from nnspec.journal.filer import places
-from nnspec.results.arrays import NEVER
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
-from nnspec.tracking import Store, file_spool, read_results
+from nnspec.tracking import Store, file_spool, read_results, times_of
 from nnspec.tracking.provenance import process_alive
 from nnspec.tracking.records import PROCESS_TAG
 from nnspec.tracking.store import RunFacts
@@ -97,6 +96,4 @@ def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a finished cell, from its results.parquet, as ``outcome_rows`` made it."""
     table = read_results(store, run_id)
     outcome = {str(name): np.asarray(table[name]) for name in table.columns}
-    outcome["solved_at"] = np.asarray(table["solved_at"].fillna(NEVER), dtype=np.int64)
-    outcome["epochs"] = np.full(len(table), epochs)
-    return outcome
+    return outcome | times_of(table) | {"epochs": np.full(len(table), epochs)}

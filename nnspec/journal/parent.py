@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +12,17 @@ from nnspec.errors import TrackingError
 from nnspec.journal.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, keep
 from nnspec.journal.recording import Recorder, now
+from nnspec.report.as_json import Place
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
 from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics, sweep_why
+from nnspec.report.voice import Say
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.outcome import Outcome
+from nnspec.results.requirements import required_tag
 from nnspec.results.table import axis_column
-from nnspec.settings import Settings
+from nnspec.settings import Require, Settings
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
@@ -30,7 +33,6 @@ from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import NOTE_TAG
 from nnspec.tracking.spool import kept_message
 
-Say = Callable[[str], object]
 NAME_AXES = 4  # axes named in a sweep's name
 PARAM_VALUES = 60  # values of an axis that are listed in its param
 
@@ -49,6 +51,7 @@ class Parent:
     # outcomes of the cells that are finished already
     taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     report: SweepReport | None = None
+    require: Require = field(default_factory=Require)
 
     @classmethod
     def open(
@@ -65,7 +68,12 @@ class Parent:
         specs = [cell.spec for cell in cells]
         experiment = settings.tracking.experiment or experiment_name(specs)
         self = cls(
-            store, experiment, store.experiment(experiment), cells, sweep_start(cells, axes, command) if sweep else None
+            store,
+            experiment,
+            store.experiment(experiment),
+            cells,
+            sweep_start(cells, axes, command) if sweep else None,
+            require=settings.require,
         )
         if self.start is None:
             return self
@@ -107,10 +115,10 @@ class Parent:
     def filer(self, specs: Mapping[int, RunSpec], room: float, interval: Interval | None = None) -> Filer:
         """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's
         limits where Wilson's would not be honest."""
-        recorder = Recorder(specs, self.run_id, interval)
+        recorder = Recorder(specs, self.run_id, interval, self.require)
         return Filer(self.store, self.experiment, self.experiment_id, recorder.records, room)
 
-    def close(self, outcome: Outcome, say: Say) -> None:
+    def close(self, outcome: Outcome) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
         outcome.parent = self.run_id
         if outcome.interrupted:
@@ -123,7 +131,7 @@ class Parent:
             self.run_id,
             status,
             metrics=sweep_metrics(outcome),
-            tags=self._note(self.start, outcome),
+            tags=required_tag(outcome.checks) | self._note(self.start, outcome),
             artifacts=sweep_artifacts(outcome) | report,
             end_time=now(),
         )
@@ -162,17 +170,25 @@ class Parent:
         except (TrackingError, OSError) as error:
             complain(f"{error}; {len(run_ids)} runs stay RUNNING until the sweep is resumed")
 
+    def place(self, outcome: Outcome) -> Place | None:
+        """Where the run of this command is; None where none was filed."""
+        run_id = self.run_id or outcome.run_ids.get(0)
+        if run_id is None:
+            return None
+        name = self.start.name if self.start is not None else run_name(outcome.specs[0])
+        location = self.store.location
+        command = None if location.kind == "http" else ui_command(location)
+        return Place(run_id, name, self.experiment, command, run_page(location, self.experiment_id, run_id))
+
     def show(self, outcome: Outcome, say: Say) -> None:
         """The name of the run and the command that opens it."""
-        run_id = self.run_id or outcome.run_ids.get(0)
-        name = self.start.name if self.start is not None else run_name(outcome.specs[0])
-        if run_id is not None:
-            say(f"run         {name} in experiment {self.experiment}")
-            location = self.store.location
+        place = self.place(outcome)
+        if place is not None:
+            say(f"run         {place.name} in experiment {place.experiment}")
             if self.start is None and not outcome.failed:  # a sweep has its report already
-                say(f"report      nnspec report last{uri_flag(location)}")
-            command = [] if location.kind == "http" else [ui_command(location)]
-            say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
+                say(f"report      nnspec report last{uri_flag(self.store.location)}")
+            command = [] if place.command is None else [place.command]
+            say("look at it  " + "\n            ".join([*command, place.url]))
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

@@ -22,6 +22,9 @@ from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
+from nnspec.results.requirements import checks, required_tag
+from nnspec.results.table import outcome_rows
+from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
 from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
@@ -69,11 +72,13 @@ def now() -> int:
 @dataclass
 class Recorder:
     """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
-    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest."""
+    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest; ``require`` is what the
+    cells must keep, which a tag then says."""
 
     specs: Mapping[int, RunSpec]
     parent: str | None = None
     interval: Interval | None = None
+    require: Require = field(default_factory=Require)
     clock: Callable[[], int] = now
     _begun: set[int] = field(default_factory=set)
 
@@ -120,6 +125,7 @@ class Recorder:
             solved = int(result.solved.sum())
             metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
         tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
+        tags |= required_tag([*checks(self.require, cell.index, outcome_rows(result), self.interval)])
         if why := explained_result(result):
             tags[NOTE_TAG] = "\n\n".join([describe(cell.spec), *map(str, why)])
         files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.analysis.row_figures import Confusion
 from nnspec.duration import log_every, updates
-from nnspec.report.showing import Shown, on_the_plane
+from nnspec.report.confusions import NETWORKS, Confusions, has_classes
+from nnspec.report.showing import Shown, alone, on_the_plane
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import varied
@@ -39,12 +41,14 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Plan:
-    """By cell: the level whose band it adds to with which replicates, and the group that it may stand for."""
+    """By cell: the level whose band it adds to with which replicates, the group that it may stand for, and of this
+    group the replicates whose answers are counted."""
 
     bands: Sequence[str]
     band: Mapping[int, tuple[int, np.ndarray]]
     groups: Sequence[str]
     group: Mapping[int, int]
+    answers: Mapping[int, np.ndarray]
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Collector:
     _plan: _Plan | None = None
     _lines: dict[int, dict[int, dict[str, np.ndarray]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, bool], list[_Candidate]] = field(default_factory=dict)
+    _confusions: Confusions = field(default_factory=Confusions)
 
     def add(self, cell: TrainedCell) -> None:
         """Take in one cell; its index is that of its spec."""
@@ -74,6 +79,8 @@ class Collector:
             number = self._plan.group[cell.index]
             for solved in (True, False):
                 self._consider((number, solved), cell)
+        if cell.index in self._plan.answers:
+            self._confusions.add(self._plan.group[cell.index], cell.result, self._plan.answers[cell.index])
 
     def curves(self, what: str = "loss") -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Label -> (steps [t], values [r, t]): one band a level of the widest axis, of its networks that have any."""
@@ -98,6 +105,10 @@ class Collector:
                 typical = ranked[(len(ranked) - 1) // 2]
                 found.append(Shown(typical.label, typical.spec, typical.moments))
         return found
+
+    def confusions(self) -> list[Confusion]:
+        """What networks of each group say of the rows of each class; none unless they tell classes apart."""
+        return self._confusions.matrices(self._plan.groups) if self._plan is not None else []
 
     def _consider(self, key: tuple[int, bool], cell: TrainedCell) -> None:
         """Keep the candidates of lowest rank: a choice that no order of arrival can change."""
@@ -146,7 +157,11 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str], most_curves: int = CURVE
         band.update({index: (int(level), replicates) for index, replicates in _sample(specs, cells, most_curves)})
     chosen = set(evenly(len(group_labels), GROUPS))
     group = {index: int(code) for index, code in enumerate(group_codes) if code in chosen}
-    return _Plan(names, band, group_labels, group)
+    answers: dict[int, np.ndarray] = {}
+    for number in chosen:
+        cells = [index for index, code in group.items() if code == number and has_classes(specs[index])]
+        answers.update(_sample(specs, cells, NETWORKS) if cells else [])
+    return _Plan(names, band, group_labels, group, answers)
 
 
 def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], str]:
@@ -190,7 +205,9 @@ def _candidate(rank: int, label: str, result: Results, row: int) -> _Candidate:
         for moment in (result.initial, *chosen, result.final)
     ]
     loss = float(result.final_loss[row])
-    return _Candidate(rank, loss if np.isfinite(loss) else np.inf, label, result.spec, moments)
+    return _Candidate(
+        rank, loss if np.isfinite(loss) else np.inf, label, alone(result.spec, result.seeds[row]), moments
+    )
 
 
 def _ranks(index: int, rows: np.ndarray) -> np.ndarray:

@@ -13,7 +13,16 @@ from nnspec.duration import batch_size, updates_a_pass
 from nnspec.explaining import explained_result
 from nnspec.explaining import lines as why_lines
 from nnspec.problem import own_rows, rows_of
-from nnspec.results.arrays import WILSON, Interval, Results, quantity, result_lines, unit_of, verdict_text
+from nnspec.results.arrays import (
+    WILSON,
+    Interval,
+    Results,
+    quantity,
+    solved_text,
+    stopped_text,
+    unit_of,
+    verdict_text,
+)
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
@@ -118,21 +127,22 @@ class ProgressBar:
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     """The result of one cell: outputs by row where they are few, final loss, how many rows are right where they are
-    many or some are kept for a test, how many networks solved (Wilson's interval unless another is given) and when,
-    verdicts."""
-    result = cell.result
+    many or some are kept for a test, how many networks solved (Wilson's interval unless another is given) and stopped
+    and when, verdicts."""
+    result, unit = cell.result, unit_of(cell.spec)
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON
-    loss, solved = result_lines(result.final_loss, result.solved, result.solved_at, limits, how, unit_of(result.spec))
     table = outputs_table(result)
-    lines = [*([table, ""] if table else []), loss]
+    lines = [*([table, ""] if table else []), f"final loss  {quantity(result.final_loss)}"]
     if result.final_test_loss is not None:
         lines.append(f"  on test   {quantity(result.final_test_loss)}")
     if not table or result.final_test_accuracy is not None:
         lines.append(f"accuracy    {quantity(result.final_accuracy)}")
     if result.final_test_accuracy is not None:
         lines.append(f"  on test   {quantity(result.final_test_accuracy)}")
-    lines.append(solved)
+    lines.append(f"solved      {solved_text(result.solved, result.solved_at, unit, limits, how)}")
+    if result.stopped_at is not None:
+        lines.append(f"stopped     {stopped_text(result.stopped_at, unit)}")
     if result.spec.replicates > 1 or not result.solved.all():
         lines.append(f"verdict     {verdict_text(result.verdict)}")
         lines += [note] if (note := estimated_text(result.spec)) else []

@@ -22,18 +22,16 @@ from nnspec.errors import NnspecError
 from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.report.material import Material
 
-PAGE = "report.html"
 PATIENCE = 120.0  # seconds that a finished sweep waits for its report
 Files = dict[str, bytes]
 Draw = Callable[[Any], Files]
 
 
 def draw(material: Material) -> Files:
-    """The report of a sweep: its page and its pictures by file name."""
+    """The report of a sweep: its page, pictures and tables by file name."""
     from nnspec.report.sweep_page import sweep_report
 
-    page, pictures = sweep_report(material)
-    return {PAGE: page.encode(), **pictures}
+    return sweep_report(material).files()
 
 
 def prepare() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from nnspec.analysis.layer_figures import ActivationCurve
 from nnspec.analysis.measures import SOLVED
 from nnspec.analysis.plane_figures import UnitLines
+from nnspec.analysis.row_figures import Confusion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ class Material:
         test_curves: the same of 'test_loss' and 'test_accuracy', by name, where networks have a test part.
         surfaces: mappings with label, xs [x], ys [y], p [y, x], points [n, 2] and targets [n]; the first 24 are shown.
         lines: from ``lines_info``.
+        confusions: what networks say of classes, a matrix a group.
         activations: from ``activation_info``.
         tolerance: rows of a surface further than this from their target are ringed.
         measure: what cells are compared by: 'solved', or one of ``analysis.MEASURES``.
@@ -49,4 +51,5 @@ class Material:
     measure: str = SOLVED
     test_curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    confusions: Sequence[Confusion] = ()
     why: Sequence[str] = ()

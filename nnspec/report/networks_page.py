@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from nnspec.analysis.draw import MOST_PANELS, png
+import numpy as np
+
+from nnspec.analysis.draw import MOST_PANELS
 from nnspec.analysis.fit_figures import Fit, plot_fit
 from nnspec.analysis.layer_figures import ActivationCurve, plot_activations
 from nnspec.analysis.plane_figures import UnitLines, plot_lines, plot_surfaces, surfaces_info
-from nnspec.analysis.row_figures import RowOutcomes, confusion_info, plot_confusion, wrong_rows
+from nnspec.analysis.row_figures import Confusion, RowOutcomes, confusion_info, plot_confusions, wrong_rows
 from nnspec.report.page import Section
 
 RINGS = "a ring marks a row that is wrong"
@@ -36,8 +39,10 @@ def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) ->
     alt = f"{len(infos)} surfaces over the input plane: {wrong}."
     classes = infos[0].classes
     text = NUMBERS if not classes else SURFACES if classes == 2 else CLASSES
+    if not all(np.array_equal(surface.points, infos[0].points) for surface in infos):
+        text += " Rows are those that the network in question was trained on."
     title = "Decision surfaces" if classes else "Outputs over the inputs"
-    return Section(title, text, png(plot_surfaces(infos)), alt, name="surfaces")
+    return Section(title, text, partial(plot_surfaces, infos), alt, name="surfaces")
 
 
 def fit_section(info: Fit) -> Section:
@@ -46,7 +51,7 @@ def fit_section(info: Fit) -> Section:
         f"median output {info.median[0]:.3g} at input {info.xs[0]:.3g} and {info.median[-1]:.3g} at {info.xs[-1]:.3g}"
     )
     alt = f"Output of {info.networks} networks over the input: {ends}."
-    return Section("Output over the input", "", png(plot_fit(info)), alt, name="fit")
+    return Section("Output over the input", "", partial(plot_fit, info), alt, name="fit")
 
 
 def lines_section(lines: Sequence[UnitLines]) -> Section:
@@ -54,7 +59,7 @@ def lines_section(lines: Sequence[UnitLines]) -> Section:
     labels = "; ".join(info.label for info in lines[:MOST_PANELS])
     alt = f"Lines of the hidden units over the input plane, from start to end, of {len(lines)} networks: {labels}."
     return Section(
-        "Hidden units", "Each line is where a hidden unit is zero.", png(plot_lines(lines)), alt, name="lines"
+        "Hidden units", "Each line is where a hidden unit is zero.", partial(plot_lines, lines), alt, name="lines"
     )
 
 
@@ -69,13 +74,33 @@ def rows_sections(parts: Sequence[RowOutcomes]) -> Iterator[Section]:
         text = f"{networks} on {info.rows} rows; each line of the matrix adds up to 100%."
         alt = f"Confusion matrix on the {part.part} rows. Said rightly of each class: {right}."
         name = f"confusion_{part.part}"
-        yield Section(f"Confusion, {part.part} part", text, png(plot_confusion(info)), alt, name=name)
+        yield Section(f"Confusion, {part.part} part", text, partial(plot_confusions, [info]), alt, name=name)
     for part in parts:
         found = wrong_rows(part)
         text = (
             "None." if found.empty else "Wrong in at least half of the networks; rows are counted from 0 in their part."
         )
         yield Section(f"Rows that most get wrong, {part.part} part", text, table=None if found.empty else found)
+
+
+def confusions_section(infos: Sequence[Confusion]) -> Section:
+    """What networks of several groups say of the rows of each class."""
+    parts = " or ".join(sorted({info.part for info in infos}))
+    text = (
+        f"Each matrix pools that many networks of its cells, evenly chosen, solved or not, on up to "
+        f"{max(info.rows for info in infos)} {parts} rows; each of its lines adds up to 100%."
+    )
+    alt = "; ".join(f"{info.label}, {_rightly(info)}" for info in infos)
+    picture = partial(plot_confusions, infos)
+    return Section(f"Confusion, {parts} part", text, picture, f"Confusion matrices. {alt}.", name="confusion")
+
+
+def _rightly(info: Confusion) -> str:
+    """The classes that are told best and worst, in words."""
+    shares = np.nan_to_num(info.shares.diagonal(), nan=-1)  # of a class without a row, the last to be named
+    best, worst = int(shares.argmax()), int(np.where(shares < 0, np.inf, shares).argmin())
+    words = [f"{word} {info.names[i]} ({100 * shares[i]:.1f}%)" for word, i in (("best", best), ("worst", worst))]
+    return f"said rightly: {', '.join(words)}"
 
 
 def activations_section(activations: Sequence[ActivationCurve]) -> Section:
@@ -85,7 +110,7 @@ def activations_section(activations: Sequence[ActivationCurve]) -> Section:
     return Section(
         "Activations",
         text,
-        png(plot_activations(activations)),
+        partial(plot_activations, activations),
         f"Activations with derivatives: {flat}.",
         name="activations",
     )

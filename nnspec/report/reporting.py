@@ -130,6 +130,7 @@ def material_of(
         test_curves={name: curves for name in BANDS[1:] if (curves := collector.curves(name))},
         surfaces=[drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         lines=[line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
+        confusions=collector.confusions(),
         activations=activation_curves(one_each, MOST_ACTIVATIONS),
         tolerance=tolerance(one_each[0]),
         by=by,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.draw import png
 from nnspec.analysis.fit_figures import Fit
 from nnspec.analysis.layer_figures import ActivationCurve, histograms_info, norms_info, plot_histograms, plot_norms
 from nnspec.analysis.plane_figures import UnitLines
@@ -34,7 +34,7 @@ from nnspec.report.networks_page import (
     verdicts_text,
     why_section,
 )
-from nnspec.report.page import Section, pngs_of, report_html
+from nnspec.report.page import Report, Section
 from nnspec.results.arrays import Results
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def run_report(
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
-) -> tuple[str, dict[str, bytes]]:
-    """The report of one run as one HTML page, and its pictures by file name. Whatever is not given is left out.
+) -> Report:
+    """The report of one run. Whatever is not given is left out.
 
     Args:
         surfaces: of one network over time (or several networks), as in ``sweep_report``.
@@ -78,7 +78,7 @@ def run_report(
         *rows_sections(rows),
         *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
     ]
-    return report_html(title, command, spec_yaml, sections), pngs_of(sections)
+    return Report(title, command, spec_yaml, sections)
 
 
 def table_of(result: Results, cell: int = 0) -> pd.DataFrame:
@@ -119,11 +119,11 @@ def _outcome(table: pd.DataFrame, judged: bool, notes: Sequence[str], why: Seque
             f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, info.shares[0], strict=True)
         )
         text = verdicts_text(notes)
-        yield Section("Verdicts", text, png(plot_verdicts(info)), f"Bar of verdicts: {shares}.", name="verdicts")
+        yield Section("Verdicts", text, partial(plot_verdicts, info), f"Bar of verdicts: {shares}.", name="verdicts")
     curve = survival_info(table)
     text = "Kaplan-Meier; networks that did not solve are censored at their last update."
     alt = f"Survival curve of {len(table)} networks; median {curve.curves[0].median:g} updates."
-    yield Section("Updates to solve", text, png(plot_survival(curve)), alt, survival_table(table, ()), "survival")
+    yield Section("Updates to solve", text, partial(plot_survival, curve), alt, survival_table(table, ()), "survival")
 
 
 def _one_network(row: pd.Series[Any], notes: Sequence[str]) -> Section:
@@ -143,7 +143,7 @@ def _history(
     yield Section(
         "Loss",
         "",
-        png(plot_curves(info)),
+        partial(plot_curves, info),
         f"Loss over updates, solved and failed networks apart. Final medians: {ends}.",
         name="loss",
     )
@@ -158,7 +158,7 @@ def _history(
             for panel in panels
         )
         yield Section(
-            "Layers over time", "", png(plot_norms(panels)), f"Norms per layer over updates; {alt}.", name="norms"
+            "Layers over time", "", partial(plot_norms, panels), f"Norms per layer over updates; {alt}.", name="norms"
         )
 
 
@@ -174,7 +174,7 @@ def _parts(result: Results) -> Section:
         for panel in panels
     )
     alt = f"Loss and accuracy over updates on the training and the test part. Final medians: {ends}."
-    return Section("Training and test part", "", png(plot_norms(panels)), alt, name="parts")
+    return Section("Training and test part", "", partial(plot_norms, panels), alt, name="parts")
 
 
 def _pictures(
@@ -191,6 +191,6 @@ def _pictures(
     if histograms:
         found = histograms_info(histograms)
         alt = f"Histograms of activations of layers {', '.join(found.layers)} at {', '.join(found.moments)}."
-        yield Section("Activations per layer", "", png(plot_histograms(found)), alt, name="histograms")
+        yield Section("Activations per layer", "", partial(plot_histograms, found), alt, name="histograms")
     if activations:
         yield activations_section(activations)

@@ -17,9 +17,18 @@ from nnspec.errors import TrackingError
 from nnspec.explaining import explained_result, sweep_explanations
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
-from nnspec.report.drawing import PAGE, draw
+from nnspec.report.page import Report
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
-from nnspec.report.showing import Shown, activation_curves, first_lines, fit, on_the_plane, row_outcomes, surfaces
+from nnspec.report.showing import (
+    Shown,
+    activation_curves,
+    alone,
+    first_lines,
+    fit,
+    on_the_plane,
+    row_outcomes,
+    surfaces,
+)
 from nnspec.results.arrays import Results, unit_of
 from nnspec.results.events import TrainedCell
 from nnspec.tracking import Store
@@ -36,8 +45,24 @@ Weights = Mapping[str, np.ndarray]
 
 
 def filed_report(store: Store, run_id: str, measure: str = SOLVED) -> dict[str, bytes]:
-    """The report of a filed sweep or single run: its page and its pictures by file name. ``measure`` is what the cells
-    of a sweep are compared by.
+    """The report of a filed sweep or single run: its page, pictures and tables by file name; see ``report_of``."""
+    return report_of(store, run_id, measure).files()
+
+
+def figures(
+    store: Store, run_id: str, format: str = "pdf", column: str = "double", measure: str = SOLVED
+) -> dict[str, bytes]:
+    """Every figure of the report of a filed run by file name, as 'heatmap.pdf'; see ``report_of``.
+
+    Args:
+        format: 'svg', 'pdf' or 'png'; fonts are embedded, in SVG as outlines.
+        column: of a journal: 'single' (3.25 inches wide) or 'double' (6.75).
+    """
+    return report_of(store, run_id, measure).figures(format, column)
+
+
+def report_of(store: Store, run_id: str, measure: str = SOLVED) -> Report:
+    """The report of a filed sweep or single run. ``measure`` is what the cells of a sweep are compared by.
 
     Raises:
         TrackingError: there is no such run, or nothing of it is finished.
@@ -50,7 +75,9 @@ def filed_report(store: Store, run_id: str, measure: str = SOLVED) -> dict[str, 
     return _single(store, run_id)
 
 
-def _sweep(store: Store, run_id: str, measure: str) -> dict[str, bytes]:
+def _sweep(store: Store, run_id: str, measure: str) -> Report:
+    from nnspec.report.sweep_page import sweep_report
+
     facts, table, axes = store.get(run_id), networks(store, run_id), read_axes(store, run_id)
     finished = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
     cells = [read_cell(store, finished[i], number) for number, i in enumerate(evenly(len(finished), MOST_CELLS))]
@@ -59,17 +86,17 @@ def _sweep(store: Store, run_id: str, measure: str) -> dict[str, bytes]:
         collector.add(cell)
     said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
     why = [str(one) for one in sweep_explanations(store, run_id, table)]
-    return draw(material_of(collector, table, measure=measure, why=why, **said))
+    return sweep_report(material_of(collector, table, measure=measure, why=why, **said))
 
 
-def _single(store: Store, run_id: str) -> dict[str, bytes]:
+def _single(store: Store, run_id: str) -> Report:
     from nnspec.report.run_page import run_report
 
     facts = store.get(run_id)
     if facts.status == "RUNNING":
         raise TrackingError(f"a report needs a run that has ended, but {run_id} is RUNNING; wait for it")
     cell = read_cell(store, run_id)
-    page, pictures = run_report(
+    return run_report(
         cell.result,
         surfaces_over_time(cell),
         lines_over_time(cell),
@@ -85,7 +112,6 @@ def _single(store: Store, run_id: str) -> dict[str, bytes]:
         spec_yaml=store.artifact(run_id, SPEC).decode(),
         title=facts.name,
     )
-    return {PAGE: page.encode(), **pictures}
 
 
 def moments(result: Results) -> dict[int, Weights]:
@@ -109,7 +135,9 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
     for word, row in chosen:
         name = f"{word}, seed {int(cell.result.seeds[row])}, " if len(cell.result.seeds) > 1 else ""
         networks = [{key: tensor[row] for key, tensor in over_time[step].items()} for step in steps]
-        found += surfaces(cell.spec, networks, [f"{name}{unit_of(cell.spec)} {step}" for step in steps])
+        found += surfaces(
+            alone(cell.spec, cell.result.seeds[row]), networks, [f"{name}{unit_of(cell.spec)} {step}" for step in steps]
+        )
     return found
 
 
@@ -121,7 +149,8 @@ def lines_over_time(cell: TrainedCell) -> list[UnitLines]:
     found = []
     for word, row in _typical(cell.result):
         weights = [{name: tensor[row] for name, tensor in moment.items()} for moment in moments(cell.result).values()]
-        found.append(first_lines(Shown(f"{word}, seed {int(cell.result.seeds[row])}", cell.spec, weights)))
+        seed = int(cell.result.seeds[row])
+        found.append(first_lines(Shown(f"{word}, seed {seed}", alone(cell.spec, seed), weights)))
     return found
 
 

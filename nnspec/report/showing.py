@@ -13,7 +13,7 @@ from nnspec.analysis.row_figures import NO_ANSWER, RowOutcomes, classes_said
 from nnspec.architecture import architecture, learns_numbers
 from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
-from nnspec.diagnostics.gradients import outputs, stacked
+from nnspec.diagnostics.gradients import outputs, stacked, undisturbed
 from nnspec.problem import Problem, own_rows
 from nnspec.specs import Member, RunSpec
 from nnspec.torch_maths import XP as TORCH
@@ -33,11 +33,17 @@ REACH = 4.0  # of the activations' figure
 
 @dataclass(frozen=True)
 class Shown:
-    """One network of a figure: its weights by ``state_dict`` name, from the untrained ones to the last."""
+    """One network of a figure: its weights by ``state_dict`` name, from the untrained ones to the last; the spec is
+    that of this network ``alone``."""
 
     label: str
     spec: RunSpec
     moments: Sequence[Weights]
+
+
+def alone(spec: RunSpec, seed: int) -> RunSpec:
+    """The spec of only that network, whose rows are its own with ``data.split=per_network``."""
+    return replace(spec, seed=int(seed), replicates=1)
 
 
 def on_the_plane(spec: RunSpec) -> bool:
@@ -103,18 +109,21 @@ def _answers(problem: Problem, weights: Weights) -> tuple[np.ndarray, np.ndarray
     [m, n]."""
     problem = problem.stacked(torch.from_numpy)
     p = outputs(problem, weights)
-    near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
+    with undisturbed():
+        near = problem.distances(TORCH, torch.from_numpy(p).permute(1, 2, 0)) < problem.tolerance
     return p, ~near.all(dim=1).T.numpy()
 
 
 def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) -> list[dict[str, Any]]:
     """What networks (or one at several moments) say over the plane, as ``analysis.surfaces_info`` reads it: see
-    ``_meant``; that of a network that diverged is not finite."""
+    ``_meant``; that of a network that diverged is not finite. The rows are those of the spec's first network, the plane
+    is that of all rows, whichever are its training part."""
     points, targets = plane_data(spec)
-    low, high = points.min(axis=0), points.max(axis=0)
+    problem = Problem.of(spec)
+    every = np.concatenate([problem.inputs, problem.test_inputs])
+    low, high = every.min(axis=0), every.max(axis=0)
     half = (high - low) / 2
     xs, ys = (np.linspace(low[i] - half[i], high[i] + half[i], GRID) for i in range(2))
-    problem = Problem.of(spec)
     grid = np.stack([axis.ravel() for axis in np.meshgrid(xs, ys)], axis=1)
     together = {name: np.stack([weights[name] for weights in networks]) for name in problem.shape.tensors()}
     p = _meant(spec, problem, outputs(stacked(spec), together, grid))
@@ -128,8 +137,8 @@ def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) 
 
 
 def fit(spec: RunSpec, weights: Weights) -> Fit | None:
-    """The first output of networks with tensors [m, ...] over their only input, with the data's rows; None unless they
-    learn a number from one input."""
+    """The first output of networks with tensors [m, ...] over their only input, with the data's rows (all as one part
+    where each network has parts of its own); None unless they learn a number from one input."""
     from nnspec.analysis.fit_figures import fit_info
 
     if architecture(spec).inputs != 1 or not learns_numbers(spec):
@@ -139,8 +148,11 @@ def fit(spec: RunSpec, weights: Weights) -> Fit | None:
         (inputs[:, 0], targets[:, 0])
         for inputs, targets in ((problem.inputs, problem.targets), (problem.test_inputs, problem.test_targets))
     ]
-    xs = np.linspace(problem.inputs.min(), problem.inputs.max(), PLACES)
-    return fit_info(xs, outputs(stacked(spec), weights, xs[:, None])[..., 0], rows[0], rows[1])
+    if own_rows(spec):
+        (inputs, targets), (more_inputs, more_targets) = rows
+        rows = [(np.concatenate([inputs, more_inputs]), np.concatenate([targets, more_targets]))]
+    xs = np.linspace(rows[0][0].min(), rows[0][0].max(), PLACES)
+    return fit_info(xs, outputs(stacked(spec), weights, xs[:, None])[..., 0], *rows)
 
 
 def unit_lines(shown: Shown) -> UnitLines | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.analysis.draw import png
 from nnspec.analysis.levels import AnalysisError, Levels, levels_of, short, widest
 from nnspec.analysis.measures import MEASURES, SOLVED, broken_text
 from nnspec.analysis.pairs import compare
+from nnspec.analysis.pooling import axes_text, pooled, pooled_axes
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates, summary
 from nnspec.analysis.sweep_figures import (
@@ -28,8 +29,15 @@ from nnspec.analysis.sweep_figures import (
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import effects
 from nnspec.report.material import Material
-from nnspec.report.networks_page import activations_section, lines_section, surfaces_section, verdicts_text, why_section
-from nnspec.report.page import Section, pngs_of, report_html
+from nnspec.report.networks_page import (
+    activations_section,
+    confusions_section,
+    lines_section,
+    surfaces_section,
+    verdicts_text,
+    why_section,
+)
+from nnspec.report.page import Report, Section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,16 +55,17 @@ UNSOLVED = (
 )
 
 
-def sweep_report(material: Material) -> tuple[str, dict[str, bytes]]:
-    """The report of a sweep as one HTML page, and its pictures by file name.
+def sweep_report(material: Material) -> Report:
+    """The report of a sweep.
 
-    Pictures aggregate over levels, so their number and the page's size do not grow with the number of cells.
+    Pictures aggregate over levels, so that their number does not grow with the number of cells; of the table of all
+    cells the page has the first thousands, a file all.
 
     Raises:
         AnalysisError: if the table is empty or an axis is unknown.
     """
     sections = list(_sections(replace(material, axes=_varied(material.table, material.axes))))
-    return report_html(material.title, material.command, material.spec_yaml, sections), pngs_of(sections)
+    return Report(material.title, material.command, material.spec_yaml, sections)
 
 
 def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
@@ -70,7 +79,7 @@ def _sections(sweep: Material) -> Iterator[Section]:
     yield from why_section(sweep.why)
     yield from _heatmap(sweep)
     if sweep.axes:
-        yield from _extremes(sweep)
+        yield from _cells(sweep)
     wide = widest(sweep.table, sweep.axes, MOST_AXES)
     shown: list[str | None] = [*wide] or [None]
     for axis in shown:
@@ -112,10 +121,13 @@ def _heatmap(sweep: Material) -> Iterator[Section]:
         # A page is read across: many levels stand side by side rather than in a tower.
         tower = len(levels_of(sweep.table, wider)) > 12
         rows, columns = (other, wider) if tower or sweep.by is not None else (wider, other)
-        info = heatmap_info(sweep.table, rows, columns, measure=sweep.measure)
-        yield Section(title, "", png(plot_heatmap(info)), _heatmap_alt(info), name="heatmap")
+        info = heatmap_info(sweep.table, rows, columns, measure=sweep.measure, axes=sweep.axes)
+        yield Section(
+            title, _pooled(sweep, [rows, columns]), partial(plot_heatmap, info), _heatmap_alt(info), name="heatmap"
+        )
     elif chosen:
-        yield Section(title, f"By {short(chosen[0])}.", table=summary(sweep.table, chosen, measure=sweep.measure))
+        text = f"By {short(chosen[0])}. {_pooled(sweep, chosen)}".strip()
+        yield Section(title, text, table=summary(sweep.table, chosen, measure=sweep.measure))
 
 
 def _heatmap_alt(info: Pivot) -> str:
@@ -133,12 +145,19 @@ def _heatmap_alt(info: Pivot) -> str:
     return f"{what}: highest {cell(best)}; lowest {cell(worst)}."
 
 
-def _extremes(sweep: Material) -> Iterator[Section]:
+def _pooled(sweep: Material, by: Sequence[str]) -> str:
+    """A sentence on the axes that rows by ``by`` pool over; empty where there are none."""
+    text = axes_text(pooled_axes(sweep.table, by, sweep.axes))
+    return f"{text.capitalize()}." if text else ""
+
+
+def _cells(sweep: Material) -> Iterator[Section]:
     best, worst = best_and_worst(sweep.table, sweep.axes, measure=sweep.measure)
     ranked = "solve rate" if sweep.measure == SOLVED else heading(sweep.measure).lower()
     yield Section("Best cells", f"By {ranked}, then by median final loss.", table=best)
     if len(worst):
         yield Section("Worst cells", table=worst)
+    yield Section("All cells", table=pooled(sweep.table, sweep.axes, sweep.measure), name="cells")
 
 
 def _verdicts(sweep: Material, axis: str | None) -> Section:
@@ -147,7 +166,8 @@ def _verdicts(sweep: Material, axis: str | None) -> Section:
     shares = ", ".join(f"{name} {percent(float(share))}" for name, share in zip(info.verdicts, totals, strict=True))
     title = f"Verdicts by {short(axis)}" if axis else "Verdicts"
     alt = f"Stacked bars of verdicts, one a level. Over the levels shown: {shares}."
-    return Section(title, verdicts_text(sweep.notes), png(plot_verdicts(info)), alt, name=_name("verdicts", axis))
+    text = "\n\n".join(filter(None, [_pooled(sweep, [axis]) if axis else "", verdicts_text(sweep.notes)]))
+    return Section(title, text, partial(plot_verdicts, info), alt, name=_name("verdicts", axis))
 
 
 def _survival(sweep: Material, axis: str | None) -> Section:
@@ -158,7 +178,8 @@ def _survival(sweep: Material, axis: str | None) -> Section:
     title = f"Updates to solve by {short(axis)}" if axis else "Updates to solve"
     table = survival_table(sweep.table, axis or ()) if axis is None or len(levels_of(sweep.table, axis)) <= 40 else None
     alt = f"Survival curves. Median updates to solve: {medians}."
-    return Section(title, UNSOLVED, png(plot_survival(info)), alt, table, _name("survival", axis))
+    text = f"{UNSOLVED} {_pooled(sweep, [axis]) if axis else ''}".strip()
+    return Section(title, text, partial(plot_survival, info), alt, table, _name("survival", axis))
 
 
 def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
@@ -166,16 +187,20 @@ def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
         info = curves_info(sweep.curves)
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
         yield Section(
-            "Loss", "", png(plot_curves(info)), f"Loss curves with 10 to 90% bands. Final medians: {ends}.", name="loss"
+            "Loss",
+            _pooled(sweep, wide[:1]),
+            partial(plot_curves, info),
+            f"Loss curves with 10 to 90% bands. Final medians: {ends}.",
+            name="loss",
         )
     for name, curves in sweep.test_curves.items():
         info = curves_info(curves, name.replace("_", " "))
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
         alt = f"Curves of the {info.what} with 10 to 90% bands. Final medians: {ends}."
-        yield Section(info.what.capitalize(), "", png(plot_curves(info)), alt, name=name)
+        yield Section(info.what.capitalize(), _pooled(sweep, wide[:1]), partial(plot_curves, info), alt, name=name)
     yield Section(
         "Final loss",
-        "Quantiles over networks; a non-finite loss counts as infinite.",
+        f"Quantiles over networks; a non-finite loss counts as infinite. {_pooled(sweep, wide[:1])}".strip(),
         table=loss_quantiles(sweep.table, wide[:1]),
     )
 
@@ -192,7 +217,7 @@ def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
         else "Not all pairs share their seeds: those are compared as independent samples"
     )
     corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
-    text = f"{corrected}. {how}. Intervals go with p, one pair at a time."
+    text = f"{corrected}. {how}. Intervals go with p, one pair at a time. {_pooled(sweep, [axis])}".strip()
     yield Section(f"Is one {short(axis)} better?", text, table=frame.drop(columns=["networks_a", "networks_b"]))
 
 
@@ -208,6 +233,8 @@ def _effects(sweep: Material) -> Iterator[Section]:
 
 
 def _networks(sweep: Material) -> Iterator[Section]:
+    if sweep.confusions:
+        yield confusions_section(sweep.confusions)
     if sweep.surfaces:
         yield surfaces_section(sweep.surfaces, sweep.tolerance)
     if sweep.lines:

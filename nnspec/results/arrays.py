@@ -6,7 +6,7 @@ results does so field by field, from the declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache, partial
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ Interval = Callable[[int, int], Limits]  # (solved, networks) -> limits of the s
 FINALS = ("final_loss", "final_accuracy", "final_test_loss", "final_test_accuracy")
 
 NETWORK = {"axes": ("network",)}
+WHEN = {"axes": ("network",), "when": True}  # updates made, or NEVER: a column of a table with a row a network
 STEP = {"axes": ("step",)}
 HISTORY = {"axes": ("network", "step"), "kind": "f"}
 FLAGS = {"axes": ("network", "step"), "kind": "b"}
@@ -50,7 +51,9 @@ class Results:
     Fields with a default are known once networks have trained, those of the test part where there is one: before
     that, and where a store has none, they are None or empty. ``steps`` counts updates made when a row of the history
     was written: 0 is the untrained network; ``solved_at`` those made when every row was first right. A network whose
-    outputs became non-finite is frozen there: ``nonfinite_at`` has the update count, else ``NEVER``.
+    outputs became non-finite is frozen there: ``nonfinite_at`` has the update count, else ``NEVER``. One that
+    ``train.stop`` ended has in ``stopped_at`` the updates that it made; one that trained to its end, or became
+    non-finite, has ``NEVER``.
     """
 
     spec: RunSpec
@@ -63,7 +66,8 @@ class Results:
     test_loss: np.ndarray = field(default=UNKNOWN, metadata=HISTORY)  # of the test part, where there is one
     test_accuracy: np.ndarray = field(default=UNKNOWN, metadata=HISTORY)
     outputs: np.ndarray = field(default=UNKNOWN, metadata=OUTPUTS)  # at the end
-    solved_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64, NEVER if not solved at the end
+    solved_at: np.ndarray = field(default=UNKNOWN, metadata=WHEN)  # int64, NEVER if not solved at the end
+    stopped_at: np.ndarray = field(default=UNKNOWN, metadata=WHEN)  # int64, where train.stop ends networks
     nonfinite_at: np.ndarray = field(default=UNKNOWN, metadata=NETWORK)  # int64
     errors: np.ndarray = field(
         default=UNKNOWN, metadata=PASSES
@@ -99,6 +103,11 @@ class Results:
     def finals(self) -> dict[str, np.ndarray]:
         """[network] each by name: ``final_loss``, ``final_accuracy``, and those of the test part where there is one."""
         return {name: values for name in FINALS if (values := getattr(self, name)) is not None}
+
+    @property
+    def times(self) -> dict[str, np.ndarray]:
+        """[network] each by name: after how many updates something came, or ``NEVER``; see ``TIMES``."""
+        return {name: values for name in TIMES if (values := getattr(self, name)) is not None}
 
     @property
     def solved(self) -> np.ndarray:
@@ -164,10 +173,12 @@ class Results:
             f"{networks} network{'s' * (networks != 1)} of seed {self.seeds[0]} on, {rows} rows of history up to "
             f"{unit} {self.steps[-1]}"
         )
-        ended = self.solved_at is not None
-        return "\n".join(
-            [head, *(result_lines(self.final_loss, self.solved, self.solved_at, unit=unit) if ended else [])]
-        )
+        if self.solved_at is None:  # still in training
+            return head
+        return "\n".join([head, *result_lines(self.final_loss, self.solved, self.times, unit)])
+
+
+TIMES = tuple(each.name for each in fields(Results) if "when" in each.metadata)
 
 
 def concatenate(parts: Sequence[Results], axis: str = "network") -> Results:
@@ -241,35 +252,42 @@ def _together(name: str, values: Sequence[Any], change: Callable[[Sequence[np.nd
 def result_lines(
     final_loss: np.ndarray,
     solved: np.ndarray,
-    solved_at: np.ndarray,
+    times: Mapping[str, np.ndarray],
+    unit: str,
     limits: Limits | None = None,
-    how: str = WILSON,
-    unit: str = "epoch",
 ) -> list[str]:
-    """What became of networks, in two lines; arrays [m]. The limits of the solve rate are Wilson's unless others are
-    given; ``unit`` is what ``solved_at`` counts, see ``unit_of``."""
-    return [f"final loss  {quantity(final_loss)}", f"solved      {solved_text(solved, solved_at, limits, how, unit)}"]
+    """What became of networks, in two lines, or three where ``train.stop`` may have ended them.
+
+    Arrays are [m], ``times`` those of ``Results.times``, ``unit`` is what they count (see ``unit_of``). The limits of
+    the solve rate are Wilson's unless others are given."""
+    lines = [
+        f"final loss  {quantity(final_loss)}",
+        f"solved      {solved_text(solved, times['solved_at'], unit, limits)}",
+    ]
+    return [*lines, f"stopped     {stopped_text(times['stopped_at'], unit)}"] if "stopped_at" in times else lines
 
 
-def unit_of(spec: RunSpec) -> str:
-    """What the updates of a spec are called: epochs where each is a pass over all rows."""
-    return "epoch" if spec.train.batch_size is None else "update"
+def unit_of(*specs: RunSpec) -> str:
+    """What the updates of networks of these specs are called: epochs where each is a pass over all rows."""
+    return "epoch" if all(spec.train.batch_size is None for spec in specs) else "update"
 
 
 def quantity(values: np.ndarray) -> str:
     """One number, or the median and the middle four fifths of many."""
     if len(values) == 1:
         return f"{values[0]:.4g}"
-    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
+    low, middle, high = quantiles(values)
     return f"{middle:.4g} (median; 10% to 90%: {low:.4g} to {high:.4g})"
 
 
+def quantiles(values: np.ndarray) -> tuple[float, float, float]:
+    """10%, 50% and 90% of values [m], each one of them; what is not finite is larger than all others."""
+    low, middle, high = np.quantile(np.nan_to_num(values, nan=np.inf), (0.1, 0.5, 0.9), method="nearest")
+    return float(low), float(middle), float(high)
+
+
 def solved_text(
-    solved: np.ndarray,
-    solved_at: np.ndarray,
-    limits: Limits | None = None,
-    how: str = WILSON,
-    unit: str = "epoch",
+    solved: np.ndarray, solved_at: np.ndarray, unit: str, limits: Limits | None = None, how: str = WILSON
 ) -> str:
     """How many networks are solved, with the interval, and after how many updates, called ``unit``."""
     if len(solved) == 1:
@@ -277,6 +295,15 @@ def solved_text(
     low, high = limits or wilson_interval(int(solved.sum()), len(solved))
     text = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] ({how})"
     return f"{text}, from {unit} {np.median(solved_at[solved]):g} (median)" if solved.any() else text
+
+
+def stopped_text(stopped_at: np.ndarray, unit: str) -> str:
+    """How many networks ended before their last update, and after how many updates, called ``unit``."""
+    stopped = stopped_at != NEVER
+    if not stopped.any():
+        return "no" if len(stopped) == 1 else f"0 of {len(stopped)}"
+    at = f"at {unit} {np.median(stopped_at[stopped]):g}"
+    return at if len(stopped) == 1 else f"{int(stopped.sum())} of {len(stopped)}, {at} (median)"
 
 
 def verdict_text(verdict: np.ndarray) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
+from nnspec.results.requirements import Check
 from nnspec.results.table import sweep_table
 from nnspec.specs import RunSpec
 
@@ -39,11 +40,17 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     updaters: Counter[str] = field(default_factory=Counter)  # networks trained, see ``execute.engine.Training``
     interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
+    checks: Sequence[Check] = ()  # what was required of the cells that have an outcome
+
+    @property
+    def unmet(self) -> list[Check]:
+        """The requirements that did not hold."""
+        return [check for check in self.checks if not check.holds]
 
     @property
     def exit_status(self) -> int:
-        """0 done, 1 something failed or could not be filed, 130 interrupted."""
-        return INTERRUPTED if self.interrupted else int(bool(self.failed) or self.unfiled)
+        """0 done, 1 something failed, could not be filed or was required in vain, 130 interrupted."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failed or self.unmet) or self.unfiled)
 
     @property
     def objective(self) -> float | None:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.results.arrays import FINALS, Results
+from nnspec.results.arrays import FINALS, NEVER, TIMES, Results
 from nnspec.specs import MEMBERS, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# the numbers of the diagnosis follow; those of a test part are there where there is one
-OUTCOME = ("seed", *FINALS, "solved", "solved_at", "verdict", "epochs")
+# the numbers of the diagnosis follow
+OUTCOME = ("seed", *FINALS, "solved", *TIMES, "verdict", "epochs")
+ALWAYS = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")  # the others where known
 
 
 def axis_column(axis: str) -> str:
@@ -60,7 +61,7 @@ def outcome_rows(result: Results) -> dict[str, np.ndarray]:
         "seed": result.seeds,
         **result.finals,
         "solved": result.solved,
-        "solved_at": result.solved_at,
+        **result.times,
         "verdict": result.verdict,
         "epochs": np.full(len(result.seeds), result.spec.train.epochs),
     }
@@ -78,12 +79,14 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
     for name, values in varied(specs).items():
         columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
     there = dict.fromkeys(name for index in order for name in outcomes[index])
-    found = dict.fromkeys([*(name for name in OUTCOME if name in there or "test" not in name), *there])
+    found = dict.fromkeys([*(name for name in OUTCOME if name in there or name in ALWAYS), *there])
     for name in (name for name in found if name not in columns):  # a foreign result may have a column of a field's name
         parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
         columns[name] = np.concatenate(parts) if order else np.empty(0)
     table = pd.DataFrame(columns)
-    at = pd.Series(table["solved_at"]).astype("Int64")
+    times = {name: pd.Series(table[name]).astype("Int64") for name in TIMES if name in table}
     return table.assign(
-        solved=table["solved"].astype(bool), solved_at=at.mask(at < 0), verdict=table["verdict"].astype(str)
+        solved=table["solved"].astype(bool),
+        verdict=table["verdict"].astype(str),
+        **{name: at.mask(at == NEVER) for name, at in times.items()},
     )

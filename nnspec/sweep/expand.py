@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
@@ -25,13 +26,14 @@ _EXPLAINED = 20  # combinations refused by Hydra that are looked into, at half a
 
 
 def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[SweepPlan, Settings]:
-    """The checked cells and the settings of a multirun's overrides.
+    """The checked cells and the settings of a multirun's overrides, the axes of a named experiment among them.
 
     Raises:
         SpecError: with every fault of every cell.
     """
     composer = composer or Composer()
     lines = with_archived(overrides)
+    lines = [*named_axes(composer, lines), *lines]
     statement = read(composer, lines)
     try:
         _, settings, _ = examine_config(composer.mapping(statement.lines(dict.fromkeys(range(len(statement.axes)), 0))))
@@ -40,11 +42,23 @@ def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[Sw
     return expand(lines, settings, composer), settings
 
 
-def _unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
+def named_axes(composer: Composer, overrides: Sequence[str]) -> list[str]:
+    """The axes of the experiments that overrides choose, as overrides, on top of which the others go."""
+    found: list[str] = []
+    for line in overrides:
+        if line.lstrip("+").startswith("experiment="):
+            with suppress(*COMPOSE_ERRORS):  # the expansion says what is wrong
+                params = composer.config([line]).hydra.sweeper.get("params")
+                found += [f"{key}={value}" for key, value in (params or {}).items()]
     return found
 
 
-def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = _unwatched) -> SweepPlan:
+def unwatched(found: Iterator[Found], total: int) -> Iterable[Found]:
+    """The cells as they are made, without a word."""
+    return found
+
+
+def expand(overrides: Sequence[str], settings: Settings, composer: Composer, watch: Watch = unwatched) -> SweepPlan:
     """The checked cells of a multirun's overrides, each spec once, and of these the shard that ``settings`` ask for.
     ``watch`` is given the cells before the first is made, and how many there are: it passes them on and may tell how
     far they are.

@@ -1,6 +1,9 @@
 """Filing runs in MLflow and reading them back. Light to import: MLflow, SQLAlchemy and PyArrow load when first
 needed."""
 
+from nnspec.tracking.finding import NamingError as NamingError
+from nnspec.tracking.finding import find_run as find_run
+from nnspec.tracking.finding import opened as opened
 from nnspec.tracking.opening import open_store as open_store
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec
@@ -13,6 +16,7 @@ from nnspec.tracking.records import Series as Series
 from nnspec.tracking.results import checked_results as checked_results
 from nnspec.tracking.results import read_parquet as read_parquet
 from nnspec.tracking.results import read_results as read_results
+from nnspec.tracking.results import times_of as times_of
 from nnspec.tracking.spool import Unfiled as Unfiled
 from nnspec.tracking.spool import spool as spool
 from nnspec.tracking.store import RunQuery as RunQuery

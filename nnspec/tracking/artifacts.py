@@ -133,10 +133,11 @@ def history_file(result: Results, verdict: np.ndarray | None = None) -> bytes:
 
 def result_columns(result: Results, extra: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One row a replicate: seed, final_loss, final_accuracy, those of a test part where there is one (final_test_loss,
-    final_test_accuracy), solved, solved_at (null unless solved), then ``extra``."""
-    columns: dict[str, Any] = {"seed": result.seeds, **result.finals}
-    solved_at = np.asarray(result.solved_at, np.int64)
-    columns |= {"solved": result.solved, "solved_at": np.ma.MaskedArray(solved_at, solved_at == NEVER)}
+    final_test_accuracy), solved, solved_at and, where networks may stop, stopped_at (null where it never came), then
+    ``extra``."""
+    columns: dict[str, Any] = {"seed": result.seeds, **result.finals, "solved": result.solved}
+    for name, at in result.times.items():
+        columns[name] = np.ma.MaskedArray(np.asarray(at, np.int64), at == NEVER)
     for name, values in extra.items():
         if name in columns or len(values) != len(result.seeds):
             rule = f"must have a new name and one value a replicate ({len(result.seeds)})"

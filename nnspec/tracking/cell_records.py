@@ -10,7 +10,7 @@ import numpy as np
 
 from nnspec.duration import tolerance, updates
 from nnspec.intervals import wilson_interval
-from nnspec.results.arrays import Results
+from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, Series
 
@@ -99,9 +99,9 @@ def history_series(result: Results) -> dict[str, Series]:
 
 def final_metrics(result: Results) -> dict[str, float]:
     """What is known at the end: medians over replicates (of a test part with the 10% and 90% quantiles), the share
-    solved with its 95% Wilson interval, and ``solved_at``.
+    solved with its 95% Wilson interval, ``solved_at`` and, where networks may stop, ``stopped_at``.
 
-    ``solved_at`` is the median over the solved replicates, in updates made; absent if none is solved.
+    These are medians over the replicates that were solved or stopped, in updates made; absent if none was.
     """
     solved = np.asarray(result.solved, bool)
     low, high = wilson_interval(int(solved.sum()), solved.size)
@@ -114,8 +114,9 @@ def final_metrics(result: Results) -> dict[str, float]:
     of_test = [name for name in result.finals if "test" in name] if solved.size > 1 else []
     for name, (key, share) in itertools.product(of_test, (("q10", 0.1), ("q90", 0.9))):
         metrics[f"{name}_{key}"] = float(quantile(result.finals[name], share, worst(name)))
-    if solved.any():
-        metrics["solved_at"] = float(np.median(result.solved_at[solved]))
+    for name, at in result.times.items():
+        if (at != NEVER).any():
+            metrics[name] = float(np.median(at[at != NEVER]))
     return metrics
 
 

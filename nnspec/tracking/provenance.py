@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
+from nnspec.release import version
 from nnspec.specs import RunSpec
 from nnspec.tracking.cell_records import describe
 from nnspec.tracking.records import FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG
@@ -27,7 +27,7 @@ def run_tags(spec: RunSpec) -> dict[str, str]:
 def process_tags() -> dict[str, str]:
     """The tags that every run of this process shares; sweeps carry them too."""
     return {
-        "nnspec.version": _version(),
+        "nnspec.version": version(),
         "mlflow.user": _user(),
         "mlflow.source.name": sys.argv[0] or "python",
         "mlflow.source.type": "LOCAL",
@@ -57,13 +57,6 @@ def _git(folder: Path, *command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version() -> str:
-    try:
-        return metadata.version("nnspec")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _user() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.errors import Fault, TrackingError
+from nnspec.results.arrays import NEVER, TIMES
 from nnspec.specs import SEEDS
 from nnspec.tracking.artifacts import RESULTS
 from nnspec.tracking.store import Store
@@ -95,7 +96,10 @@ COLUMNS = {
     "final_test_loss": Column("numbers", _numbers, required=False),
     "final_test_accuracy": Column("numbers", _numbers, required=False),
     "solved": Column("true or false in each row", _booleans),
-    "solved_at": Column("whole numbers from 0, or nothing", _whole(0, 2**62, nulls=True)),
+    **{
+        name: Column("whole numbers from 0, or nothing", _whole(0, 2**62, nulls=True), required=name == "solved_at")
+        for name in TIMES
+    },
     "verdict": Column("a text in each row", _texts, required=False),
     "epochs": Column("whole numbers from 0", _whole(0, 2**62), required=False),
 }
@@ -128,6 +132,11 @@ def checked_results(content: bytes, where: str, also: Collection[str] = ()) -> p
     if (frame["solved"] & frame["solved_at"].isna()).any():
         raise _refused(where, "must say in 'solved_at' when each solved network was", "a solved one without")
     return frame
+
+
+def times_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of ``TIMES`` that a table has, as results have them: whole numbers, ``NEVER`` for nothing."""
+    return {name: table[name].fillna(NEVER).to_numpy(dtype=np.int64) for name in TIMES if name in table}
 
 
 def read_parquet(content: bytes, where: str) -> pa.Table:

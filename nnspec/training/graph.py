@@ -7,14 +7,13 @@ is compiled from the graph gives torch's very bits. What has no such form raises
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from nnspec.catalog.maths import InPlace
 
+Key = tuple[Any, ...]  # of a number of a network's own, see ``tracing``
 PRIMITIVES = ("sigmoid", "abs")  # of ``catalog.maths``, made of instructions
 # functions that are called on whole rows, not written out
 LIBRARY = ("exp", "expm1", "log1p", "log", "tanh", "erf", "sin", "cos", "sqrt")
@@ -163,6 +162,12 @@ def reachable(results: Iterable[Traced]) -> list[Node]:
     return list(found)
 
 
+def numbers_of(results: Iterable[Traced]) -> list[Key]:
+    """The keys of the networks' own numbers that results are made of, in an order of their own."""
+    found = (node.args[0] for node in reachable(results) if node.op == "number")
+    return sorted({key for key in found if isinstance(key, tuple)}, key=repr)
+
+
 def fma(one: Traced, two: Any, three: Any) -> Traced:
     """one * two + three, rounded once."""
     return one._new("fma", one, two, three)
@@ -221,81 +226,3 @@ class GraphMaths:
         if name in (*LIBRARY, *PRIMITIVES):
             return lambda z: z._new(name, z)
         raise Untraceable(f"{name} in a formula")
-
-
-class Row:
-    """What one row of data has in its outputs, ``values`` [k], with the operators of a tensor; a row of one value goes
-    with any other."""
-
-    def __init__(self, values: Iterable[Traced]):
-        self.values = list(values)
-
-    def __add__(self, other: Any) -> Row:
-        return each(operator.add, self, other)
-
-    def __radd__(self, other: Any) -> Row:
-        return each(operator.add, other, self)
-
-    def __sub__(self, other: Any) -> Row:
-        return each(operator.sub, self, other)
-
-    def __rsub__(self, other: Any) -> Row:
-        return each(operator.sub, other, self)
-
-    def __mul__(self, other: Any) -> Row:
-        return each(operator.mul, self, other)
-
-    def __rmul__(self, other: Any) -> Row:
-        return each(operator.mul, other, self)
-
-    def __truediv__(self, other: Any) -> Row:
-        return each(operator.truediv, self, other)
-
-    def __rtruediv__(self, other: Any) -> Row:
-        return each(operator.truediv, other, self)
-
-    def __neg__(self) -> Row:
-        return each(operator.neg, self)
-
-    def __gt__(self, other: Any) -> Row:
-        return each(operator.gt, self, other)
-
-    def __ge__(self, other: Any) -> Row:
-        return each(operator.ge, self, other)
-
-    def __lt__(self, other: Any) -> Row:
-        return each(operator.lt, self, other)
-
-
-def each(formula: Callable[..., Traced], *args: Any) -> Row:
-    """A formula of single values on rows, value by value."""
-    count = max(len(arg.values) for arg in args if isinstance(arg, Row))
-
-    def of(arg: Any, number: int) -> Any:
-        return arg.values[number % len(arg.values)] if isinstance(arg, Row) else arg
-
-    return Row(formula(*(of(arg, number) for arg in args)) for number in range(count))
-
-
-class RowMaths:
-    """The namespace ``xp`` of a formula that is traced on rows of outputs, whose axis 1 is along the row."""
-
-    def __getattr__(self, name: str) -> Any:
-        formula = getattr(GraphMaths(), name)
-        return lambda *args: each(formula, *args)
-
-    @staticmethod
-    def max(z: Row, axis: int) -> Row:
-        """The largest of a row."""
-        return Row([functools.reduce(lambda one, two: one._new("maximum", one, two), z.values)])
-
-    @staticmethod
-    def sum(z: Row, axis: int) -> Row:
-        """The sum of a row."""
-        return Row([total(z.values)])
-
-    def softmax(self, z: Row) -> Row:
-        """``torch.softmax``, which has an exponential function of its own, and adds up one by one."""
-        raised = each(lambda value: value._new("sleef_exp", value), z - self.max(z, 1))
-        whole = functools.reduce(operator.add, raised.values, z.values[0].graph.number(0.0))
-        return raised / Row([whole])

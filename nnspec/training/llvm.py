@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
-from nnspec.training.graph import Traced, reachable
+from nnspec.training.graph import Traced, numbers_of
 from nnspec.training.history import LATE
-from nnspec.training.instructions import FUNCTIONS, I8, I32, I64, POINTER, Code, Lanes, machine_code
+from nnspec.training.instructions import Code
+from nnspec.training.lanes import I8, I32, I64, POINTER, Lanes
+from nnspec.training.library import FUNCTIONS, machine_code
 from nnspec.training.tracing import Pass
+from nnspec.training.writer import loop
 
 VECTOR_BYTES = 64  # of a vector of networks: a register of the widest processors, two or four of others
 Slot = tuple[Any, ...]
@@ -68,7 +70,7 @@ class _Writer:
         self.lanes = lanes = Lanes(traced.dtype, VECTOR_BYTES // np.dtype(traced.dtype).itemsize)
         vector, self.ints, self.integer = lanes.vector, lanes.integers(), lanes.integer
         history = [traced.right, traced.loss, traced.accuracy, *traced.norms]
-        numbers = _numbers([*traced.gradients, *traced.distances, *history, *update])
+        numbers = numbers_of([*traced.gradients, *traced.distances, *history, *update])
         self.lasting = [key for key in numbers if key[0] != "moving"]
         self.moving = [key for key in numbers if key[0] == "moving"]
         stored = [("stored", number) for number in range(len(update))]
@@ -84,24 +86,24 @@ class _Writer:
         self.weights, *_ = self.held = [make.alloca(vector, rows) for _ in stored]  # a vector a row
         self.gradients = make.alloca(vector, rows)
         self.right, self.nonfinite = make.alloca(self.ints), make.alloca(self.ints)
-        with self.loop(first, last, lanes.count) as network:
+        with loop(make, first, last, lanes.count) as network:
             for slot, room in zip(stored, self.held, strict=True):
-                with self.loop(I64(0), rows) as row:
+                with loop(make, I64(0), rows) as row:
                     make.store(self.read(slot, make.add(make.mul(row, self.width), network)), make.gep(room, [row]))
             make.store(self.read(("right",), network, self.ints), self.right)
             make.store(self.integer(LATE), self.nonfinite)
             lasting = {key: self.read(key, network) for key in self.lasting}
-            with self.loop(I64(0), looks) as look:
+            with loop(make, I64(0), looks) as look:
                 self.history(network, look, lasting)
-                with self.loop(I64(0), count) as number:
+                with loop(make, I64(0), count) as number:
                     made = make.add(make.mul(look, count), number)
                     place = make.add(make.mul(made, stride), make.mul(network, moves))
                     now = lasting | {key: self.read(key, place) for key in self.moving}
                     self.passes(now, make.add(step, make.trunc(made, I32)))
-                    with self.loop(I64(0), rows) as row:
+                    with loop(make, I64(0), rows) as row:
                         self.updates(now, row)
             for slot, room in zip(stored, self.held, strict=True):
-                with self.loop(I64(0), rows) as row:
+                with loop(make, I64(0), rows) as row:
                     self.write(make.load(make.gep(room, [row])), slot, make.add(make.mul(row, self.width), network))
             self.write(make.load(self.right), ("right",), network)
             self.write(make.load(self.nonfinite), ("nonfinite",), network)
@@ -170,25 +172,3 @@ class _Writer:
     def write(self, value: ir.Value, slot: Slot, place: ir.Value) -> None:
         """Store the numbers of a vector of networks."""
         self.make.store(value, self.make.gep(self.base[slot], [place], source_etype=value.type.element), align=1)
-
-    @contextmanager
-    def loop(self, start: ir.Value, stop: ir.Value, stride: int = 1) -> Iterator[ir.Value]:
-        """Instructions written inside are repeated, once at least."""
-        make = self.make
-        before, body = make.block, make.append_basic_block()
-        make.branch(body)
-        make.position_at_end(body)
-        counter = make.phi(I64)
-        counter.add_incoming(start, before)
-        yield counter
-        following = make.add(counter, I64(stride))
-        counter.add_incoming(following, make.block)
-        after = make.append_basic_block()
-        make.cbranch(make.icmp_signed("<", following, stop), body, after)
-        make.position_at_end(after)
-
-
-def _numbers(results: Iterable[Traced]) -> list[Slot]:
-    """The rows of numbers that results are made of."""
-    found = (node.args[0] for node in reachable(results) if node.op == "number")
-    return sorted({key for key in found if isinstance(key, tuple)}, key=repr)

@@ -91,17 +91,17 @@ def train_chunk(
         yield trained
 
 
-def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, rows: int | None = None) -> tuple[float, float]:
-    """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one, on the data's first
-    ``rows``. ``patience`` is about how long it may try."""
+def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
+    """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one. ``patience`` is about
+    how long it may try."""
+    separate = is_separate(specs[chunk.shares[0].cell])
     with one_thread(), torch.inference_mode():
-        if is_separate(specs[chunk.shares[0].cell]):
+        if separate:
             Separate(specs, chunk)  # the kernel is made once
         begun = time.perf_counter()
-        if is_separate(specs[chunk.shares[0].cell]):
-            advance: Callable[[Span], object] = Separate(specs, chunk).advance
-        else:
-            advance = Eager(ChunkState(specs, chunk, rows), "a probe").advance
+        advance: Callable[[Span], object] = (
+            Separate(specs, chunk).advance if separate else Eager(ChunkState(specs, chunk), "a probe").advance
+        )
         made = 1
         advance(Span(0, 1, 1))
         started = time.perf_counter()

@@ -55,12 +55,17 @@ def hot_bytes(spec: RunSpec) -> int:
 
 def column_bytes(spec: RunSpec, compiled: bool) -> int:
     """What one column takes while it trains."""
-    shape, item, optimizer = architecture(spec), item_bytes(spec), OPTIMIZERS[spec.optimizer.name]
-    h = dict(spec.optimizer.params)
-    slots = optimizer.slots({**h, **{f"{name}_on": h[name] != 0 for name in optimizer.switches}})
-    weights = WEIGHTS + slots + optimizer.temporaries + (COMPILED * (1 + slots) if compiled else 0)
+    shape, item, slots = architecture(spec), item_bytes(spec), _slots(spec)
+    temporaries = OPTIMIZERS[spec.optimizer.name].temporaries
+    weights = WEIGHTS + slots + temporaries + (COMPILED * (1 + slots) if compiled else 0)
     block = min(logged_rows(pace(spec)), BLOCK) * row_bytes(spec)
     return item * (weights * shape.parameters + rows(spec.data) * _values(spec)) + block
+
+
+def _slots(spec: RunSpec) -> int:
+    """Numbers that the optimizer keeps of each weight."""
+    optimizer = OPTIMIZERS[spec.optimizer.name]
+    return optimizer.slots(optimizer.hyperparameters(dict(spec.optimizer.params)))
 
 
 def _values(spec: RunSpec) -> int:
@@ -88,11 +93,9 @@ def multiplications(spec: RunSpec) -> float:
 def own_bytes(spec: RunSpec) -> int:
     """What one of the networks takes that train one after another: its weights as they were and are, copies on the way
     in and out, and the optimizer's state; its order of rows; with ``data.split=per_network`` its data."""
-    shape, item, h = architecture(spec), item_bytes(spec), dict(spec.optimizer.params)
-    optimizer = OPTIMIZERS[spec.optimizer.name]
-    slots = optimizer.slots({**h, **{f"{name}_on": h[name] != 0 for name in optimizer.switches}})
     own = _data_bytes(spec) if dict(spec.data.params).get("split") == "per_network" else 0
-    return item * (COPIES + slots) * shape.parameters + 8 * rows(spec.data) + own
+    weights = (COPIES + _slots(spec)) * architecture(spec).parameters
+    return item_bytes(spec) * weights + 8 * rows(spec.data) + own
 
 
 def shared_bytes(spec: RunSpec) -> int:

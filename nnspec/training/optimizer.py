@@ -3,27 +3,44 @@ blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from nnspec.catalog import Optimizer
+from nnspec.duration import Factor
 from nnspec.training.layout import padded
 from nnspec.training.network_last import NetworkLast
 
 Tensor = torch.Tensor
-Factor = Callable[[np.ndarray], np.ndarray] | None  # see ``duration.rate_factor``
 COEFFICIENTS = 16  # updates for which coefficients of every network are computed at a time: more would leave the cache
 AHEAD = 256  # updates for which coefficients that all networks share are
 
 
+def coefficients(
+    entry: Optimizer, h: dict[str, Any], factor: Factor | None, first: int, count: int
+) -> dict[str, Tensor]:
+    """The coefficients of ``count`` updates from number ``first`` on, counted from 1, of hyperparameters [m] in
+    float64: [count, m], or [m] where the update does not matter. ``factor`` is what the learning rate is multiplied by
+    at each update: update rules read it in their coefficients only."""
+    t = torch.arange(first, first + count, dtype=torch.float64)[:, None]
+    if factor is not None:
+        h = {**h, "lr": h["lr"] * torch.from_numpy(factor(t.numpy()))}
+    return entry.coefficients(h, t)
+
+
 class StackedOptimizer:
     """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are. ``factor``
-    is what the learning rate is multiplied by at update t: update rules read it in their coefficients only."""
+    is that of the learning rate, see ``coefficients``."""
 
-    def __init__(self, entry: Optimizer, h: dict[str, object], network: NetworkLast, width: int, factor: Factor = None):
+    def __init__(
+        self,
+        entry: Optimizer,
+        h: dict[str, object],
+        network: NetworkLast,
+        width: int,
+        factor: Factor | None = None,
+    ):
         self.entry, self.network, self.width, self.factor = entry, network, width, factor
         kind = network.weights.dtype
         self.h: dict[str, Any] = {k: v.to(kind) if isinstance(v, Tensor) else v for k, v in h.items()}
@@ -68,11 +85,7 @@ class StackedOptimizer:
     def _computed(self, number: int, count: int) -> dict[str, Tensor]:
         """The coefficients of ``count`` updates, [c, d] or [d] where the update does not matter, of each distinct set
         of hyperparameters."""
-        t = torch.arange(number, number + count, dtype=torch.float64)[:, None]
-        h = self.distinct
-        if self.factor is not None:
-            h = {**h, "lr": h["lr"] * torch.from_numpy(self.factor(t.numpy()))}
-        return self.entry.coefficients(h, t)
+        return coefficients(self.entry, self.distinct, self.factor, number, count)
 
     def _spread(self, coefficient: Tensor) -> Tensor:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'

@@ -108,7 +108,7 @@ def hyperparameters(layout: Columns) -> dict[str, object]:
     members = [layout.specs[j].optimizer for j in layout.source]
     entry = OPTIMIZERS[members[0].name]
     values = {p.name: _column(members, p.name, torch.float64) for p in entry.params}
-    return values | {f"{name}_on": members[0][name] != 0 for name in entry.switches}
+    return entry.hyperparameters(dict(members[0].params)) | values
 
 
 def _column(members: Sequence[Member], name: str, kind: torch.dtype) -> object:

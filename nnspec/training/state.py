@@ -26,20 +26,20 @@ Tensor = torch.Tensor
 
 
 class ChunkState:
-    """Weights, optimizer, history and frozen networks of one chunk, on the data's first ``rows``.
+    """Weights, optimizer, history and frozen networks of one chunk.
 
     ``network.weights`` [P, M], ``optimizer.state`` (as the weights) and ``first.at`` [M] are changed in place, by
     whatever updater: eagerly by ``look`` and ``update``, or by compiled code.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, rows: int | None = None):
+    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk):
         self.layout = columns(specs, chunk)
         self.spec = self.layout.specs[0]  # of whatever a stack agrees on
         self.shape = architecture(self.spec)
         kind: torch.dtype = getattr(torch, self.spec.dtype)
         self.initial = stacked(self.layout)
         self.segments = segments(self.layout, kind)
-        problem = Problem.of(self.spec).stacked(lambda array: torch.from_numpy(array).to(kind), rows)
+        problem = Problem.of(self.spec).stacked(lambda array: torch.from_numpy(array).to(kind))
         self.network = NetworkLast(problem, self.initial.clone(), self.segments)
         self.optimizer = StackedOptimizer(
             OPTIMIZERS[self.spec.optimizer.name],

@@ -16,11 +16,11 @@ import numpy as np
 from nnspec.catalog import OPTIMIZERS
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Row, RowMaths, Traced, fma, total, tracing
+from nnspec.training.graph import Graph, GraphMaths, Traced, fma, total, tracing
+from nnspec.training.row_graph import Row, trace_outputs
 from nnspec.training.stacking import blocks
 
 XP: Any = GraphMaths()
-ROWS: Any = RowMaths()
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
         Untraceable: if a formula has no form for one network at a time.
     """
     problem, graph = Problem.of(spec), Graph()
-    loss, output, targets = problem.loss, problem.output, problem.targets.astype(spec.dtype)
+    targets = problem.targets.astype(spec.dtype)
     rows = [[graph.number(v) for v in (*row, 1.0)] for row in problem.inputs.astype(spec.dtype)]
     inputs = np.array(rows, dtype=object)
     layers = [
@@ -71,15 +71,13 @@ def trace_pass(spec: RunSpec, multiply_adds: tuple[bool, bool]) -> Pass:
         post.append(_each(lambda z, activation=activation: activation.value(XP, z), pre[-1]))  # type: ignore[misc]
         pre.append(_linear(post[-1], layer))
 
-    tolerance, scale, loss_params = graph.leaf("number", ("tolerance",)), problem.scale, problem.loss_params
+    tolerance, scale = graph.leaf("number", ("tolerance",)), problem.scale
     distances, losses, slopes = [], [], []  # a row of data each
     for values, wanted in zip(pre[-1], targets, strict=True):
-        ends, y = Row(values), Row(map(graph.number, wanted))
-        p = output.value(ROWS, ends)
-        distances.append(loss.distance(ROWS, p, y).values)
-        losses += loss.elements(ROWS, ends, p, y, loss_params).values
-        slope = loss.gradient(ROWS, ends, p, y, loss_params)
-        slopes.append(((slope if loss.fused else slope * output.slope(ROWS, ends, p)) * scale).values)
+        outputs = trace_outputs(problem, Row(values), Row(map(graph.number, wanted)))
+        distances.append(outputs.distances.values)
+        losses += outputs.losses.values
+        slopes.append((outputs.gradients * scale).values)
     dz = np.array(slopes, dtype=object)
     right = [_all(distance < tolerance for distance in row) for row in distances]
 

@@ -145,7 +145,7 @@ def test_activation_tells_how_flat_it_is():
     x = np.linspace(-1, 1, 101)
     info = f.activation_info(x, np.maximum(x, 0), (x > 0) * 1.0, "relu")
     assert info.flat == pytest.approx(51 / 101)
-    assert "relu: flat over 50%" in drawn(f.plot_activations([info]))
+    assert "relu:\nflat over 50%" in drawn(f.plot_activations([info]))
 
 
 def test_norms_keep_layers_apart():
@@ -206,3 +206,12 @@ def test_a_picture_is_what_matplotlib_would_save(small):
     ours = matplotlib.image.imread(io.BytesIO(png(picture(), 90)))
     plain.seek(0)
     np.testing.assert_array_equal(ours, matplotlib.image.imread(plain))
+
+
+def test_a_heat_map_says_what_it_pools_over(small):
+    table = small.assign(**{"train.epochs": np.arange(len(small)) % 2})
+    axes = ["activation.name", "optimizer.lr", "train.epochs"]
+    pooled = f.plot_heatmap(f.heatmap_info(table, *axes[:2], axes=axes))
+    assert "Share solved, by activation and optimizer.lr\npooled over train.epochs (2 values)" in drawn(pooled)
+    whole = f.plot_heatmap(f.heatmap_info(table, *axes[:2], axes=axes[:2]))
+    assert not any("pooled" in text for text in drawn(whole))

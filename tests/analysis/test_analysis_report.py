@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import re
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nnspec.analysis.figures import activation_info, curves_info, lines_info, plot_curves
 from nnspec.analysis.levels import AnalysisError
+from nnspec.analysis.row_figures import Confusion
 from nnspec.report.material import Material
 from nnspec.report.page import Section, report_html, table_html
 from nnspec.report.run_page import run_report, table_of, typical
@@ -56,9 +59,26 @@ def everything(table):
     line = lines_info([np.eye(2), -np.eye(2)], [[0, 0], [1, 1]], POINTS, TARGETS, EVIL)
     x = np.linspace(-2, 2, 9)
     rest = {"command": f"python run.py -m a='{EVIL}'", "spec_yaml": f"a: '{EVIL}'\n", "title": EVIL}
-    return sweep_report(
-        Material(table, AXES, curves, [SURFACE], [line], [activation_info(x, x, x * 0 + 1, EVIL)], **rest)
+    return pages(
+        sweep_report(
+            Material(
+                table,
+                AXES,
+                curves,
+                [SURFACE],
+                [line],
+                [activation_info(x, x, x * 0 + 1, EVIL)],
+                confusions=[Confusion("test", ("a", EVIL), np.eye(2, 3), 3, 4, f"{EVIL}: 3 networks")],
+                **rest,
+            )
+        )
     )
+
+
+def pages(report):
+    """The page, and the other files by name."""
+    files = report.files()
+    return files.pop("report.html").decode(), files
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +107,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
         if name in ("src", "href", "srcset", "action", "data")
     ]
     assert links
-    assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in links if link != "cells.csv")
     assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", html)
     assert "@import" not in html
     assert "url(" not in html
@@ -96,22 +116,23 @@ def test_nothing_is_loaded_from_elsewhere(page):
 def test_every_picture_has_an_alternative_with_numbers(page):
     seen, pngs, _ = page
     images = seen.all("img")
-    assert len(images) == len(pngs) == 9
+    pngs = {name: content for name, content in pngs.items() if name != "cells.csv"}
+    assert len(images) == len(pngs) == 10
     assert all(re.search(r"\d", image["alt"]) and len(image["alt"]) > 40 for image in images)
     assert all(picture.startswith(b"\x89PNG") for picture in pngs.values())
 
 
 def test_pictures_have_names_fit_for_files(page):
     _, pngs, _ = page
-    kinds = {"heatmap", "loss", "surfaces", "lines", "activations"}
+    kinds = {"heatmap", "loss", "confusion", "surfaces", "lines", "activations"}
     axes = {f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "optimizer_lr")}
-    assert {name.removesuffix(".png") for name in pngs} == kinds | axes
+    assert {name.removesuffix(".png") for name in pngs} == kinds | axes | {"cells.csv"}
 
 
 def test_links_lead_somewhere(page):
     seen, _, _ = page
     targets = {attrs["id"] for _, attrs in seen.tags if "id" in attrs}
-    assert {attrs["href"][1:] for attrs in seen.all("a")} == targets
+    assert {attrs["href"].removeprefix("#") for attrs in seen.all("a")} == targets | {"cells.csv"}
 
 
 def test_a_report_says_what_it_was_made_from(page):
@@ -123,7 +144,7 @@ def test_a_report_says_what_it_was_made_from(page):
 
 
 def test_what_is_not_given_is_left_out(small):
-    html, pngs = sweep_report(Material(small, AXES))
+    html, pngs = pages(sweep_report(Material(small, AXES)))
     assert "loss.png" not in pngs
     assert "surfaces.png" not in pngs
     assert "Command" not in html
@@ -131,7 +152,7 @@ def test_what_is_not_given_is_left_out(small):
 
 def test_a_sweep_over_seeds_alone_has_a_report(small):
     one = small[small["cell"] == 1]
-    html, pngs = sweep_report(Material(one, ["seed"]))
+    html, pngs = pages(sweep_report(Material(one, ["seed"])))
     assert set(pngs) == {"verdicts.png", "survival.png"}
     assert "seeds only" in html
 
@@ -156,15 +177,18 @@ def test_a_thousand_cells_stay_small_and_quick(sweep):
     curves = {f"cell {k}": (steps, np.full((10, 101), 0.1 * k + 0.1)) for k in range(1000)}
     surfaces = [{**SURFACE, "p": np.random.default_rng(k).random((21, 21)), "label": str(k)} for k in range(2000)]
     started = time.process_time()
-    html, _ = sweep_report(Material(table, list(axes), curves, surfaces))
+    html, files = pages(sweep_report(Material(table, list(axes), curves, surfaces)))
     assert time.process_time() - started < 10
     assert len(html) < 5_000_000
     assert table["cell"].nunique() == 1000
+    rows = pd.read_csv(io.BytesIO(files["cells.csv"]))
+    part = html.partition(">All cells</h2>")[2].partition("</section>")[0]
+    assert (len(rows), part.count("<tr>"), part.count('class="wide long"')) == (1000, 1001, 1)
 
 
 def test_a_picture_without_words_is_refused():
     with pytest.raises(ValueError, match="must have a text alternative and a name, but 'Loss' lacks one"):
-        Section("Loss", image=b"\x89PNG")
+        Section("Loss", plot=lambda width=None: None)
 
 
 def test_report_escapes_titles_and_paragraphs():
@@ -228,7 +252,7 @@ def test_typical_networks_have_the_median_loss_of_their_kind(result):
 def test_the_report_of_a_run(result):
     activations = {EVIL: {"start": [0.0, 1.0], "end": [1.0]}}
     gradients = {"layers.0": np.ones((8, 3))}
-    html, pngs = run_report(
+    report = run_report(
         replace(result, verdict=np.array(["solved"] * 5 + ["saddle"] * 3)),
         [SURFACE],
         [lines_info([np.eye(2), -np.eye(2)], [[0, 0], [1, 1]], POINTS, TARGETS, EVIL)],
@@ -236,6 +260,7 @@ def test_the_report_of_a_run(result):
         activations,
         title=EVIL,
     )
+    html, pngs = pages(report)
     assert set(pngs) == {
         f"{name}.png" for name in ("verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms")
     }
@@ -245,19 +270,19 @@ def test_the_report_of_a_run(result):
 
 
 def test_the_shortest_report_of_a_run(result):
-    _, pngs = run_report(result)
+    _, pngs = pages(run_report(result))
     assert set(pngs) == {"survival.png", "loss.png", "norms.png"}
 
 
 def test_the_report_of_one_network_has_no_quantiles_and_no_shares(result):
     one = replace(result.select(network=slice(6, 7)), verdict=np.array(["saddle"]))
-    html, pngs = run_report(one, why=["it stands on <a saddle>", "second"])
+    html, pngs = pages(run_report(one, why=["it stands on <a saddle>", "second"]))
     page = Page(html)
     assert set(pngs) == {"loss.png", "norms.png"}
     assert "One network of seed 106; not solved: saddle. Final loss 2.1." in page.text
     assert "it stands on <a saddle>" in page.text
     assert not any(word in page.text for word in ("Wilson", "q10", "Kaplan-Meier"))
-    solved, _ = run_report(replace(result.select(network=slice(0, 1)), verdict=np.array(["solved"])))
+    solved, _ = pages(run_report(replace(result.select(network=slice(0, 1)), verdict=np.array(["solved"]))))
     assert "One network of seed 100; solved from update 10. Final loss 0.01." in solved
     assert "Why" not in Page(solved).text
 
@@ -270,6 +295,6 @@ def test_curves_of_one_network_are_no_medians(result):
 
 
 def test_the_report_of_a_sweep_says_why(small):
-    html, _ = sweep_report(Material(small, AXES, why=["dead_units 50.0%: 3 of 4 <hidden> units"]))
+    html, _ = pages(sweep_report(Material(small, AXES, why=["dead_units 50.0%: 3 of 4 <hidden> units"])))
     assert "dead_units 50.0%: 3 of 4 <hidden> units" in Page(html).text
-    assert "Why" not in Page(sweep_report(Material(small, AXES))[0]).text
+    assert "Why" not in Page(pages(sweep_report(Material(small, AXES)))[0]).text

@@ -147,3 +147,14 @@ def test_a_csv_that_cannot_be_written_says_so(small, tmp_path):
         match=r"must be written to a file that can be made, but got '.*' \(Is a directory\); name another",
     ):
         write_csv(small, tmp_path)
+
+
+def test_a_pivot_says_what_it_pools_over(sweep):
+    axes = ["activation.name", "init.name", "optimizer.lr"]
+    levels = {"activation.name": ["relu", "tanh"], "init.name": ["zeros", "normal"], "optimizer.lr": [0.1, 0.2, 0.3]}
+    table = sweep(levels, 4, lambda *_: 0.5)
+    assert pivot(table, axes, axes[:2]).pooled == "pooled over optimizer.lr (3 values)"
+    assert render(pivot(table, axes, axes[:2]), 100).splitlines()[-1] == "pooled over optimizer.lr (3 values)"
+    one = table[table["optimizer.lr"] == 0.1]
+    assert pivot(one, axes, axes[:2]).pooled == ""  # one value is not pooled
+    assert "pooled" not in render(pivot(one, axes, axes[:2]), 100)

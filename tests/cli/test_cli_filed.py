@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.cli.filed import UsageError, find_run
+from nnspec.cli.filed import find_run
 from nnspec.settings import Tracking
-from nnspec.tracking import open_store
+from nnspec.tracking import NamingError, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own, on its first import
 
@@ -32,7 +32,7 @@ def test_last_is_the_youngest_that_is_no_cell(store, filed):
 def test_an_ambiguous_name_lists_the_runs(store, filed):
     name = store.get(filed.sweep.run_ids[0]).name  # the longer sweep has a cell of the same name
     with pytest.raises(
-        UsageError, match=f"must be named so that no other is meant, but got '{name}', which may be .*; give an id"
+        NamingError, match=f"must be named so that no other is meant, but got '{name}', which may be .*; give an id"
     ):
         find_run(store, name)
 
@@ -40,7 +40,7 @@ def test_an_ambiguous_name_lists_the_runs(store, filed):
 @pytest.mark.parametrize("words", ["nosuch", "f00", "it's", "%", ""])
 def test_a_run_that_is_not_there(store, words):
     with pytest.raises(
-        UsageError, match=r"must be named by a run id, .* or 'last', but got '.*', which none has; look it up"
+        NamingError, match=r"must be named by a run id, .* or 'last', but got '.*', which none has; look it up"
     ):
         find_run(store, words)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nnspec.cli.filed import opened
@@ -29,7 +30,7 @@ def test_the_report_of_a_sweep(own, nnspec, tmp_path):
         assert store.artifact(own.sweep.parent, "report/report.html").decode() == page
         assert store.artifact(own.sweep.parent, "report/heatmap.png").startswith(b"\x89PNG")
         assert store.get(own.sweep.parent) == before  # status and times are those of the sweep
-    assert "9 pictures" in out
+    assert "9 pictures and cells.csv" in out
 
 
 def test_the_report_of_a_single_run(own, nnspec, tmp_path, monkeypatch):
@@ -132,3 +133,45 @@ def test_histograms_have_a_start_and_an_end(single, outputs):
         "3": {"start": 16, "end": 16},
     }
     assert found["3"]["end"] == pytest.approx(outputs.ravel())
+
+
+@pytest.mark.parametrize("which", ["sweep", "single"])
+def test_figures_for_a_paper(own, nnspec, tmp_path, which):
+    run_id = own.sweep.parent if which == "sweep" else own.single
+    out = tmp_path / "figures"
+    words = ("--figures", "svg", "--width", "single", "--out", str(out))
+    status, said, _ = nnspec("report", run_id, "--uri", own.uri, *words)
+    assert status == 0
+    assert [str(path) for path in sorted(out.iterdir())] == sorted(said.splitlines())
+    names = {path.stem for path in out.glob("*.svg")}
+    if which == "sweep":
+        assert names == SWEEP_PICTURES
+    else:
+        assert names > {"verdicts", "loss", "surfaces", "confusion_training"}
+    assert 'width="234pt"' in (out / "loss.svg").read_text()  # 3.25 inches
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--width", "single"), "--width must go with figures, but got no --figures; add --figures pdf"),
+        (("--figures", "pdf", "--open"), "--open must go with a page, but got --figures, which makes none"),
+        (("--figures", "eps"), "invalid choice: 'eps'"),
+    ],
+)
+def test_flags_of_figures_that_would_change_nothing(filed, nnspec, tmp_path, words, says):
+    status, _, err = nnspec("report", "last", "--uri", filed.uri, "--out", str(tmp_path / "out"), *words)
+    assert status == 2
+    assert says in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_has_all_cells(own, nnspec, tmp_path):
+    assert nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))[0] == 0
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    assert cells[["activation.name", "init.name"]].drop_duplicates().shape == (4, 2)
+    rates = own.sweep.table().groupby(["activation.name", "init.name"])["solved"].mean()
+    assert cells.set_index(["activation.name", "init.name"])["rate"].to_dict() == rates.to_dict()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.partition(">All cells</h2>")[2].partition("</section>")[0].count("<tr>") == 5
+    assert "Pooled over init (2 values)." in page

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pandas as pd
 import pytest
 
@@ -144,3 +147,107 @@ def test_a_single_run_has_nothing_to_compare(filed, nnspec):
     status, _, err = nnspec("compare", filed.single, "--uri", filed.uri)
     assert status == 2
     assert "compare needs a sweep that varies more than seeds, but this one does not; name another" in err
+
+
+def test_a_pooled_table_says_what_it_pools_over(filed, nnspec):
+    status, out, _ = nnspec("table", filed.sweep.parent, "--by", "activation", "--uri", filed.uri)
+    assert status == 0
+    assert out.splitlines()[:2] == [
+        "solved by activation, 95% intervals",
+        "pooled over init (2 values) and 6 seeds",
+    ]
+    table = filed.sweep.table()
+    rates = table.groupby("activation.name")["solved"].mean()
+    shown = {line.split()[0]: line.split()[1:4] for line in out.splitlines()[4:]}
+    assert shown == {name: ["12", str(round(12 * rate)), f"{100 * rate:.1f}%"] for name, rate in rates.items()}
+
+
+def test_without_fields_a_format_has_a_row_a_cell(filed, nnspec):
+    out = nnspec("table", filed.sweep.parent, "--format", "latex", "--uri", filed.uri)[1]
+    rows = out.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines()
+    assert [row.split(" & ")[:2] for row in rows] == [
+        ["relu", r"kaiming\_uniform"],
+        ["relu", "zeros"],
+        ["tanh", r"kaiming\_uniform"],
+        ["tanh", "zeros"],
+    ]
+    assert nnspec("table", filed.single, "--format", "csv", "--uri", filed.uri)[1].startswith("networks,solved,rate")
+
+
+def test_the_document_of_a_table(filed, nnspec):
+    words = ("table", filed.sweep.parent, "--by", "init", "--measure", "final_accuracy", "--uri", filed.uri)
+    out = nnspec(*words, "--json")[1]
+    found = json.loads(out)
+    assert {key: found[key] for key in ("run", "by", "measure", "confidence", "pooled_over", "seeds")} == {
+        "run": filed.sweep.parent,
+        "by": ["init.name"],
+        "measure": "final_accuracy",
+        "confidence": 0.95,
+        "pooled_over": [{"axis": "activation.name", "values": 2}],
+        "seeds": {"fewest": 6, "most": 6},
+    }
+    assert [set(row) for row in found["rows"]] == [
+        {"init.name", "networks", "broken", "mean", "low", "high", "median_updates"}
+    ] * 2
+    assert nnspec(*words, "--format", "json")[1] == out
+
+
+def test_solve_rate_is_another_name_of_solved(filed, nnspec):
+    one, other = (
+        nnspec("table", filed.sweep.parent, "--by", "init,activation", "--measure", name, "--uri", filed.uri)
+        for name in ("solve_rate", "solved")
+    )
+    assert one == other
+    assert one[0] == 0
+
+
+def test_pooled_rows_are_cut_and_go_to_files(filed, nnspec, tmp_path):
+    words = ("table", filed.sweep.parent, "--by", "init,activation", "--uri", filed.uri)
+    out = nnspec(*words, "--rows", "1")[1]
+    assert out.endswith("... and 3 more rows (--rows 0 prints all, --csv FILE writes them)\n")
+    assert nnspec(*words, "--csv", str(tmp_path / "t.csv"))[1] == f"4 rows written to {tmp_path}/t.csv\n"
+    assert pd.read_csv(tmp_path / "t.csv")["networks"].tolist() == [6] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--format", "latex", "--csv", "t.csv"), "--format must be of a table that is printed"),
+        (("--format", "latex", "--rows", "3"), "--rows must go with a printed text, but got latex"),
+        (("--by", "init", "--csv", "t.csv", "--rows", "3"), "--rows must go with a printed text, but got a file"),
+        (("--confidence", "0.9"), "--confidence must go with intervals"),
+        (("--json", "--format", "csv"), "--json must be the only format, but got --format csv too"),
+        (("--by", "init,,activation"), "must be names with commas between them, but got 'init,,activation'"),
+        (("--by", "verdict"), "by must be a known field of the table, but got 'verdict'"),
+        (("--format", "pdf"), "invalid choice: 'pdf'"),
+    ],
+)
+def test_flags_of_a_table_that_would_change_nothing(filed, nnspec, words, says):
+    status, out, err = nnspec("table", filed.sweep.parent, "--uri", filed.uri, *words)
+    assert (status, out) == (2, "")
+    assert says in err
+
+
+def test_the_document_of_a_comparison(filed, nnspec):
+    found = json.loads(
+        nnspec("compare", filed.sweep.parent, "--by", "init,activation", "--json", "--uri", filed.uri)[1]
+    )
+    assert (found["run"], found["measure"]) == (filed.sweep.parent, "solved")
+    init, activation = found["comparisons"]
+    assert (init["by"], activation["by"]) == (["init.name"], ["activation.name"])
+    assert init["pooled_over"] == [{"axis": "activation.name", "values": 2}]
+    assert [row["networks"] for row in init["rows"]] == [12, 12]
+    (pair,) = init["pairs"]
+    assert (pair["a"], pair["b"], pair["paired"]) == ("kaiming_uniform", "zeros", True)
+    assert pair["difference"] == pytest.approx(init["rows"][0]["rate"] - init["rows"][1]["rate"])
+    assert {"low", "high", "p", "p_holm"} < set(pair)
+    assert [row["term"] for row in found["effects"]][:2] == ["activation", "init"]
+
+
+def test_a_comparison_in_other_formats(filed, nnspec):
+    words = ("compare", filed.sweep.parent, "--by", "init", "--by", "activation", "--uri", filed.uri, "--format")
+    assert nnspec(*words, "latex")[1].count(r"\begin{tabular}") == 5  # rates and pairs of two axes, and their effects
+    assert nnspec(*words, "markdown")[1].count("| :-- |") == 5
+    pairs = pd.read_csv(io.StringIO(nnspec(*words, "csv")[1]))
+    assert pairs["by"].tolist() == ["init.name", "activation.name"]
+    assert pairs["b"].tolist() == ["zeros", "tanh"]

@@ -30,7 +30,7 @@ from nnspec.compose.archived import grammar
 from nnspec.compose.composer import plain
 from nnspec.errors import SpecError
 from nnspec.params import Param
-from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING, Settings
+from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
 from nnspec.specs import SCALARS, SOLVED, TRAIN, RunSpec
 
 MEMBERS = [(group, entry) for group, registry in REGISTRIES.items() for entry in registry]
@@ -63,8 +63,15 @@ def test_every_yaml_is_an_entrys() -> None:
 
 @pytest.mark.parametrize(
     ("section", "params"),
-    [("train", TRAIN + RUNTIME), ("solved", SOLVED), ("sweep", SWEEP), ("tracking", TRACKING), ("", SCALARS + COMMAND)],
-    ids=["train", "solved", "sweep", "tracking", "top"],
+    [
+        ("train", TRAIN + RUNTIME),
+        ("solved", SOLVED),
+        ("sweep", SWEEP),
+        ("require", REQUIRE),
+        ("tracking", TRACKING),
+        ("", SCALARS + COMMAND),
+    ],
+    ids=["train", "solved", "sweep", "require", "tracking", "top"],
 )
 def test_config_states_the_defaults_of_its_params(section: str, params: tuple[Param, ...], composer: Composer) -> None:
     config = composer.mapping([])
@@ -108,12 +115,14 @@ def test_settings_go_their_own_way(composer: Composer) -> None:
         "shard=1/3",
         "replicates=auto",
         "timings=true",
+        "remedy=true",
         "resume=last",
     ]
     found, stated = checked_config(composer.mapping(lines))
     assert found == RunSpec.from_mapping({**found.to_mapping(), "replicates": 100})
     assert (stated.tracking.enabled, stated.runtime.workers, stated.sweep.plan_only) == (False, 2, True)
     assert (stated.shard, stated.auto, stated.timings, stated.resume) == ((1, 3), True, True, "last")
+    assert stated.remedy
     assert settings_from(composer.mapping([])) == Settings()
 
 

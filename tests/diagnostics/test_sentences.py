@@ -181,3 +181,10 @@ def test_medians_are_called_so():
         "so with the initial weights already, in most of them"
     )
     assert since_text("local_minimum", {}, spec) == ""
+
+
+def test_units_below_a_softmax_are_hidden_ones(spec_of):
+    """Its outputs have no derivative of their own that could be 0."""
+    classes = spec_of(data="iris", loss="cross_entropy")
+    sentence = verdict_entry("dead_units").sentence({"dead_units": 4.0, "dead_rows": 150.0}, classes)
+    assert sentence == "4 of 4 hidden units are off for every row: no gradient reaches them"

@@ -59,7 +59,7 @@ def command(folder: Path, *words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "slower" not in done.stderr  # the warning that the bulk writer does not know the schema
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def check_sweep(found: sweeps.Filed, uri: str, reference: sweeps.Filed) -> None:

@@ -11,8 +11,7 @@ from random import Random
 
 import values
 
-from nnspec.catalog import REGISTRIES
-from nnspec.cli.listing import parameters
+from nnspec.catalog import REGISTRIES, parameters
 from nnspec.cli.main import COMMANDS, main
 from nnspec.compose.archived import grammar
 
@@ -108,6 +107,7 @@ SWEEPING = (
         "resume=nosuch",
         "reuse=true",
         "timings=true",
+        "remedy=true",
         "tracking=off",
         "tracking.writer=client",
     ),
@@ -175,7 +175,7 @@ def override(chance: Random, sweeps: bool) -> list[str]:
 def member(chance: Random) -> list[str]:
     group, registry = chance.choice(list(REGISTRIES.items()))
     entry = chance.choice(list(registry))
-    some = parameters(group, entry)
+    some = parameters(entry)
     said = chance.sample(some, min(len(some), chance.choice((0, 1, 1, 2))))
     return [
         f"{group}={entry.name}",

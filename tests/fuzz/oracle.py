@@ -11,6 +11,11 @@ STATUSES = (0, 1, 2, 130)
 LONGEST, MOST = 2000, 60  # characters of a line and lines of an error: a screen
 SPEAKER = "nnspec:"
 ALLOWED = ("interrupted",)  # what else may stand in stderr
+NOTE = re.compile(  # what a command says on the way
+    r".* networks? in \d+ stacks?, [\d,]+ chunks? on \d+ process(es)?"
+    r"|[\d,]+ (of [\d,]+ )?cells? (already done|taken from earlier runs|stated twice: trained once)"
+    r"|no earlier runs to reuse|no sweep of these cells to resume yet: starting it|expanding [\d,]+ cells \.\.\."
+)
 WARNING = re.compile(r"^\S*:\d+: \w*Warning: ", re.MULTILINE)
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -47,7 +52,7 @@ def error_faults(said: Said) -> Iterator[str]:
     longest = max(lines, key=len, default="")
     if len(longest) > LONGEST:
         yield f"an error line of {len(longest)} characters: {longest[:100]}..."
-    foreign = [line for line in lines if not line.startswith((SPEAKER, *ALLOWED))]
+    foreign = [line for line in lines if not line.startswith((SPEAKER, *ALLOWED)) and not NOTE.fullmatch(line)]
     if foreign:
         yield f"an error line that is not nnspec's: {foreign[0][:200]!r}"
 

@@ -12,9 +12,8 @@ import yaml
 from oracle import faults
 from sandbox import Said, Sandbox
 
-from nnspec.catalog import REGISTRIES
+from nnspec.catalog import REGISTRIES, parameters
 from nnspec.check import checked_mapping
-from nnspec.cli.listing import parameters
 from nnspec.errors import SpecError
 from nnspec.specs import RunSpec
 
@@ -63,9 +62,7 @@ def valid(chance: Random) -> RunSpec:
 def member(chance: Random, group: str) -> dict[str, Any]:
     """A member with some of its parameters said; nothing that takes long."""
     entry = chance.choice([entry for entry in REGISTRIES[group] if not getattr(entry, "stored", False)])
-    said = {
-        param.name: values.accepted(chance, param.kind) for param in parameters(group, entry) if chance.random() < 0.4
-    }
+    said = {param.name: values.accepted(chance, param.kind) for param in parameters(entry) if chance.random() < 0.4}
     small = {
         "hidden": [chance.choice((1, 2, 3, 7)) for _ in range(chance.choice((1, 1, 2, 4)))],
         "bits": chance.choice((2, 3, 5)),

@@ -11,11 +11,10 @@ from typing import Any
 
 import yaml
 
-from nnspec.catalog import REGISTRIES
-from nnspec.cli.listing import parameters
+from nnspec.catalog import REGISTRIES, parameters
 from nnspec.compose.folders import conf_dir
 from nnspec.params import Either, Many, Optional, Param, Refused
-from nnspec.settings import COMMAND, RUNTIME, SWEEP, TRACKING
+from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING
 from nnspec.specs import SCALARS, SOLVED, TRAIN
 
 PLAIN: tuple[Any, ...] = (
@@ -243,12 +242,13 @@ def params() -> Mapping[str, tuple[Param, ...]]:
         "": SCALARS + COMMAND,
         "tracking.": TRACKING,
         "sweep.": SWEEP,
+        "require.": REQUIRE,
     }
     for prefix, several in sections.items():
         known |= {f"{prefix}{param.name}": (param,) for param in several}
     for group, registry in REGISTRIES.items():
         for entry in registry:
-            for param in parameters(group, entry):
+            for param in parameters(entry):
                 key = f"{group}.{param.name}"
                 known[key] = (*known.get(key, ()), param)
     return known

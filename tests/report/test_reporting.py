@@ -307,9 +307,9 @@ def test_few_cells_have_images(stepped, cells, spec_of, trained_cells):
 
 
 def test_a_notebook_shows_rates_and_a_figure(cells):
-    results = [cell.result for cell in cells]
     outcomes = {cell.index: outcome_rows(cell.result) for cell in cells}
-    html = result_html(results, sweep_table([r.spec for r in results], outcomes))
+    table = sweep_table([cell.result.spec for cell in cells], outcomes)
+    html = result_html(table, ["activation.name", "init.name"], len(cells))
     assert html.count("<tr>") == 5
     assert html.count("<img") == html.count("data:image/png;base64,") == 1
     assert "40 networks in 4 cells" in html
@@ -318,6 +318,6 @@ def test_a_notebook_shows_rates_and_a_figure(cells):
 
 def test_a_notebook_shows_the_loss_of_a_single_spec(cells):
     result = cells[0].result
-    html = result_html([result], sweep_table([result.spec], {0: outcome_rows(result)}))
+    html = result_html(sweep_table([result.spec], {0: outcome_rows(result)}), [], 1, result)
     assert 'alt="Loss over updates"' in html
     assert html.count("<tr>") == 2

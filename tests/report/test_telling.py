@@ -14,7 +14,11 @@ from nnspec.diagnostics import Group, diagnose, estimate_notes
 from nnspec.errors import SpecError
 from nnspec.execute.judge import judge
 from nnspec.problem import Problem
+from nnspec.report.collecting import Collector
 from nnspec.report.console import single_result
+from nnspec.report.networks_page import surfaces_section
+from nnspec.report.run_page import typical
+from nnspec.report.run_reporting import lines_over_time, surfaces_over_time
 from nnspec.report.showing import fit, plane_data, surfaces
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
@@ -91,6 +95,41 @@ def test_three_classes_over_the_plane(spec_of: SpecOf) -> None:
     assert set(np.unique(found["p"])) <= {0, 1, 2}
     assert found["wrong"].sum() == round(30 * (1 - float(result.final_accuracy[0])))
     assert np.array_equal(found["points"], points)
+
+
+def test_each_network_over_the_plane_has_its_own_rows(spec_of: SpecOf) -> None:
+    """Whichever of several networks is shown, its rows are those of its own split, in a sweep's report and a run's."""
+    data = {"name": "moons", "rows": 30, "test_fraction": 0.3, "split": "per_network"}
+    spec = spec_of(data=data, train={"epochs": 40}, replicates=4, seed=7)
+    result = trained(spec)
+    result.right[:, -1] = [False, False, True, True]
+    cell = TrainedCell(0, result)
+    collector = Collector([spec], [])
+    collector.add(cell)
+    wanted = [typical(result, done) for done in (True, False)]
+    assert wanted[0] in (2, 3)
+    own = [Problem.of(spec, 7 + row).inputs for row in wanted if row is not None]
+    drawn = [surfaces(one.spec, one.moments[-1:], [one.label])[0] for one in collector.shown()]
+    over_time = surfaces_over_time(cell)
+    lines = lines_over_time(cell)
+    for number, inputs in enumerate(own):
+        for shown in (drawn[number]["points"], over_time[2 * number]["points"], lines[number].points):
+            np.testing.assert_array_equal(shown, inputs)
+    np.testing.assert_array_equal(drawn[0]["xs"], drawn[1]["xs"])  # the plane is that of all rows
+    assert "that the network in question was trained on" in surfaces_section(drawn, 0.4).text
+    assert "that the network in question was trained on" not in surfaces_section(drawn[:1], 0.4).text
+    for shown, row in zip(drawn, wanted, strict=True):
+        assert shown["wrong"].mean() == pytest.approx(1 - float(result.final_accuracy[row]))
+
+
+def test_a_curve_of_networks_with_their_own_parts_shows_all_rows(spec_of: SpecOf) -> None:
+    spec = spec_of(data={**SINE, "test_fraction": 0.2, "split": "per_network"}, **NUMBERS, train={"epochs": 2})
+    found = fit(spec, trained(spec).final)
+    assert found is not None
+    assert len(found.test[0]) == 0
+    whole = Problem.of(spec_of(data=SINE, **NUMBERS))
+    order = np.argsort(found.training[0])
+    np.testing.assert_allclose(found.training[0][order], np.sort(whole.inputs[:, 0]), rtol=1e-12)
 
 
 def test_numbers_over_the_plane_are_themselves(spec_of: SpecOf, tmp_path) -> None:

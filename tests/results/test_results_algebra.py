@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.results.arrays import Results, concatenate
+from nnspec.results.arrays import NEVER, Results, concatenate, unit_of
 from nnspec.specs import RunSpec
 
 NETWORKS, STEPS, ROWS, OUTPUTS = 5, 4, 3, 2
@@ -36,6 +36,7 @@ def result(spec_of: Callable[..., RunSpec]) -> Results:
         errors=rng.integers(0, 5, (NETWORKS, STEPS)),
         outputs=rng.random((NETWORKS, ROWS, OUTPUTS)),
         solved_at=np.arange(NETWORKS),
+        stopped_at=np.arange(NETWORKS)[::-1],
         nonfinite_at=-np.arange(NETWORKS),
         initial=weights(),
         final=weights(),
@@ -116,6 +117,38 @@ def test_the_lines_of_a_history_are_named_by_field_and_layer(result: Results) ->
     lines = result.lines()
     assert list(lines) == ["loss", "accuracy", "weight_norm.0", "weight_norm.2", "right", "test_loss", "test_accuracy"]
     assert lines["weight_norm.2"] is result.weight_norm["2"]
+
+
+def test_times_are_those_that_are_known(result: Results) -> None:
+    assert list(result.times) == ["solved_at", "stopped_at"]
+    assert result.times["stopped_at"] is result.stopped_at
+    assert list(replace(result, stopped_at=None).times) == ["solved_at"]
+    assert result.history().times == {}
+
+
+def test_what_stopped_is_told_where_it_could_stop(result: Results) -> None:
+    """``stopped_at`` is 4, 3, 2, 1, 0 and, where it is made so, NEVER."""
+    lines = repr(result).splitlines()
+    assert lines[-1] == "stopped     5 of 5, at epoch 2 (median)"
+    assert repr(replace(result, stopped_at=None)).splitlines() == lines[:-1]
+    batches = replace(result.spec, train=replace(result.spec.train, batch_size=2))
+    some = replace(result, spec=batches, stopped_at=np.array([NEVER, 10, NEVER, 20, 40]))
+    assert repr(some).splitlines()[-1] == "stopped     3 of 5, at update 20 (median)"
+    assert repr(replace(some, stopped_at=np.full(5, NEVER))).splitlines()[-1] == "stopped     0 of 5"
+    assert [repr(some.select(network=slice(i, i + 1))).splitlines()[-1] for i in range(2)] == [
+        "stopped     no",
+        "stopped     at update 10",
+    ]
+
+
+def test_updates_are_epochs_where_all_specs_make_them_of_all_rows(result: Results) -> None:
+    full, batches = result.spec, replace(result.spec, train=replace(result.spec.train, batch_size=2))
+    assert [unit_of(full), unit_of(full, full), unit_of(full, batches), unit_of(batches)] == [
+        "epoch",
+        "epoch",
+        "update",
+        "update",
+    ]
 
 
 def test_the_bytes_are_those_of_all_arrays(result: Results) -> None:

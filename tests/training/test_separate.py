@@ -20,10 +20,10 @@ from nnspec.problem import Problem
 from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
+from nnspec.training.batches import order_of_rows
 from nnspec.training.layout import is_separate
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
-from nnspec.training.separate import order_of_rows
 
 SpecOf = Callable[..., RunSpec]
 Train = Callable[[RunSpec], Results]
@@ -244,10 +244,12 @@ EVERY = {"epochs": 30, "log_every": 1, "snapshot_every": 1}
 
 def assert_ended(stopped: Results, free: Results, ends: list[int | None]) -> None:
     """Each network is bitwise that of ``free``, which has a row and a snapshot an update, up to the update at which it
-    ``ends`` (None: it does not), and stays as it was then."""
+    ``ends`` (None: it does not), and stays as it was then; ``stopped_at`` says so."""
     assert None in ends
     assert any(end is not None for end in ends), "nobody ended: nothing is tried"
     last = free.steps[-1]
+    assert free.stopped_at is None
+    assert stopped.stopped_at.tolist() == [NEVER if end in (None, last) else end for end in ends]
     for j, end in enumerate(ends):
         at = np.minimum(stopped.steps, last if end is None else end)
         for ours, theirs in [
@@ -294,6 +296,21 @@ def test_what_does_not_get_better_trains_no_more(batch: int | None, spec_of: Spe
         waited = [look * every for look in range(len(line)) if (look - best[look]) * every >= patience]
         ends.append(waited[0] if waited else None)
     assert_ended(stopped, free, ends)
+
+
+def test_what_broke_was_not_stopped(spec_of: SpecOf, train: Train) -> None:
+    """Weights that grow beyond all numbers end a network too, before its loss has waited long enough."""
+    broken = train(
+        spec_of(
+            data="diabetes",
+            loss="mse",
+            model={"name": "mlp", "hidden": [5], "output": "identity"},
+            optimizer={"name": "sgd", "lr": 1e30},
+            train={"epochs": 30, "stop": "plateau", "patience": 20},
+        )
+    )
+    assert 0 < broken.nonfinite_at[0] < 30
+    assert broken.stopped_at.tolist() == [NEVER]
 
 
 # -- the test part ----------------------------------------------------------------------------------------------------

@@ -24,11 +24,11 @@ def watched(cells: Iterator[Any], total: int) -> Iterator[Any]:
     if total < MANY:
         yield from cells
         return
-    print(f"expanding {total:,} cells ...", flush=True)
     from rich.progress import Progress
 
-    from nnspec.terminal import progress_options
+    from nnspec.terminal import note, progress_options
 
+    note(f"expanding {total:,} cells ...")
     with Progress(**progress_options()) as progress:
         yield from progress.track(cells, total=total, description="cells")
 
@@ -62,12 +62,12 @@ class FusedSweeper(Sweeper):
         from nnspec.compose import Composer, command_line, heed, resolved
         from nnspec.report.drawing import started
         from nnspec.settings import settings_from
-        from nnspec.sweep import expand
+        from nnspec.sweep import expand, unwatched
 
         start = time.perf_counter()
         settings = settings_from(resolved(self._config))
         composer = Composer.of_job(self._context.config_loader, self._config)
-        plan = expand([*axes, *arguments], settings, composer, watched)
+        plan = expand([*axes, *arguments], settings, composer, unwatched if settings.quiet else watched)
         heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
         drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only

@@ -16,7 +16,7 @@ from nnspec.catalog.data.formats import read_csv, read_npz, read_parquet
 from nnspec.catalog.data.sets import COMMON, SEED_RULE, SPLIT_RULE, DataEntry, DataSet, Params, Size, size_of, whole
 from nnspec.errors import Fault, SpecError
 from nnspec.files import read_bytes
-from nnspec.params import Integer, Many, Optional, Param, Refused, Text, Value
+from nnspec.params import Integer, Many, Optional, Param, Refused, Schema, Text, Value
 
 FILE_BYTES = 2**30
 Reader = Callable[[bytes, Ask], Table]
@@ -36,6 +36,10 @@ class TextOrTexts:
         if not all(isinstance(item, str) and item for item in value):
             raise Refused(rule)
         return value[0] if len(value) == 1 else tuple(value)
+
+    def schema(self) -> Schema:
+        text = Text().schema()
+        return {"anyOf": [text, {"type": "array", "items": text, "minItems": 1, "uniqueItems": True}]}
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,21 @@ def test_a_result_prints_as_what_became_of_its_networks(spec_of: SpecOf) -> None
     assert str(result) == repr(result)
 
 
+def test_a_result_of_many_cells_says_what_its_numbers_count(spec_of: SpecOf) -> None:
+    """Passes where every update is one, else updates; and when networks stopped, where they may."""
+    train, solved = {"epochs": 60, "log_every": 1, "stop": "solved"}, {"at_least": 0.8}
+    specs = [
+        spec_of(data="iris", loss="cross_entropy", activation="tanh", seed=seed, solved=solved, train={**train, **own})
+        for seed, own in enumerate(({}, {"batch_size": 40}))
+    ]
+    result = nnspec.train(specs, workers=1)
+    ends = [int(one.stopped_at[0]) for one in result.results]
+    assert result.table["stopped_at"].tolist() == ends
+    assert shown(result)[2].endswith(f"from update {np.median(ends):g} (median)")
+    assert shown(result)[3] == f"stopped     2 of 2, at update {np.median(ends):g} (median)"
+    assert shown(nnspec.train([specs[0]] * 2, workers=1))[3] == f"stopped     2 of 2, at epoch {ends[0]} (median)"
+
+
 def test_a_result_of_many_cells_prints_as_much_as_one_of_one(spec_of: SpecOf) -> None:
     result = nnspec.train(
         [spec_of(activation=a, seed=s, train={"epochs": 5}) for a in ("relu", "gelu") for s in range(30)], workers=1

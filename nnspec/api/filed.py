@@ -1,0 +1,173 @@
+"""What was filed, from Python. Runs are named as on the command line: by an id, its beginning, a name, or 'last'.
+
+``uri`` is the MLflow store, by default where the command line files.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnspec.analysis import axes_of
+from nnspec.analysis.measures import SOLVED
+from nnspec.api.result import compared
+from nnspec.architecture import architecture
+from nnspec.builder import with_weights
+from nnspec.check import checked
+from nnspec.diagnostics import VERDICT_ENTRIES
+from nnspec.errors import Fault, NnspecError
+from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, explain_verdict
+from nnspec.readback import is_sweep, networks, read_axes
+from nnspec.remedies import Remedies, remedies
+from nnspec.remedies.filed import failure_of
+from nnspec.report.drawing import PAGE
+from nnspec.report.notebook import page_html
+from nnspec.specs import RunSpec
+from nnspec.tracking import find_run, opened, read_checked_spec, read_weights
+from nnspec.tracking.files import file_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+FOLDER = "nnspec-report"
+
+
+def load(
+    run: str, replicate: int | None = None, *, uri: str | None = None, weights: str = "final"
+) -> torch.nn.Sequential:
+    """The network of a filed run, rebuilt from its spec and its safetensors file, checked by shape.
+
+    ``replicate`` picks one of several networks (the first unless said), ``weights`` the 'final' or the 'initial' ones.
+
+    Raises:
+        TrackingError: there is no such run, it is a sweep, or it has no weights.
+        WeightsError: the weights do not fit the spec.
+    """
+    if weights not in ("final", "initial"):
+        raise NnspecError(f"weights must be 'final' or 'initial', but got '{weights}'; choose one")
+    with opened(uri) as store:
+        run_id = find_run(store, run)
+        if is_sweep(store, run_id):
+            rule, remedy = "must be a run of one spec", "name one of its cells: the MLflow UI has their ids"
+            raise NnspecError(Fault("the run to load", rule, f"'{run}', a sweep", remedy))
+        spec = read_checked_spec(run_id, store)
+        shapes, path = architecture(spec).tensors(), f"weights/{weights}.safetensors"
+        tensors = read_weights(run_id, store, shapes, path, spec.replicates)
+    chosen = replicate or 0
+    if not 0 <= chosen < spec.replicates:
+        rule = f"replicate must be one of the run's {spec.replicates}, from 0"
+        raise NnspecError(f"{rule}, but got {chosen}; choose another")
+    several = spec.replicates > 1
+    return with_weights(spec, {name: tensor[chosen] if several else tensor for name, tensor in tensors.items()})
+
+
+def table(run: str, *, uri: str | None = None) -> pd.DataFrame:
+    """The table of a sweep or of a single run, one row a network: seed, what varies, how it ended, what was measured.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    with opened(uri) as store:
+        return networks(store, find_run(store, run))
+
+
+def compare(
+    run: str | pd.DataFrame,
+    by: str | None = None,
+    *,
+    measure: str = SOLVED,
+    confidence: float = 0.95,
+    uri: str | None = None,
+) -> pd.DataFrame:
+    """One row a pair of levels of the axis ``by`` (the widest unless said), as 'activation' or 'optimizer.lr': the
+    difference of solve rates or of means of ``measure``, its interval, p-value, and p-value corrected by Holm.
+
+    ``run`` names a sweep, or is a table of networks. See ``nnspec.analysis.compare``.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+        AnalysisError: there is no such axis, or networks do not have the measure.
+    """
+    if not isinstance(run, str):
+        return compared(run, axes_of(run), by, measure, confidence)
+    with opened(uri) as store:
+        run_id = find_run(store, run)
+        frame, axes = networks(store, run_id), read_axes(store, run_id)
+    return compared(frame, axes, by, measure, confidence)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written: ``path`` is its page, beside which its pictures lie. It goes wherever a path goes; a
+    notebook shows the page."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        return page_html(self.path.read_text(encoding="utf-8"))
+
+
+def report(run: str, out: str | Path | None = None, *, measure: str = SOLVED, uri: str | None = None) -> Report:
+    """Write the report of a sweep or of a single run, its page and its pictures, to the folder ``out`` (unsaid:
+    nnspec-report/NAME of the run). ``measure`` is what the cells of a sweep are compared by.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+        AnalysisError: networks lack the measure, or a single run was asked for one.
+        NnspecError: the folder cannot be written.
+    """
+    from nnspec.report.run_reporting import filed_report
+
+    with opened(uri) as store:
+        run_id = find_run(store, run)
+        target = Path(out) if out is not None else Path(FOLDER) / file_name(store.get(run_id).name)
+        files = filed_report(store, run_id, measure)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+    except OSError as error:
+        value = f"'{target}' ({error.strerror})"
+        raise NnspecError(Fault("out", "must be a folder that can be written", value, "name another")) from error
+    return Report(target / PAGE)
+
+
+def explain(what: str, *, uri: str | None = None) -> VerdictExplanation | RunExplanation:
+    """What a verdict means, as 'dead_units', or why the networks of a run or a sweep did not learn, with the numbers
+    that were measured. It prints as the command line does. A name that is both is the verdict.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    if what in VERDICT_ENTRIES:
+        return explain_verdict(what)
+    with opened(uri) as store:
+        return explain_run(store, find_run(store, what))
+
+
+def remedy(run: str | RunSpec, seeds: int | None = None, *, progress: bool = False, uri: str | None = None) -> Remedies:
+    """What would help a run that failed, measured: its spec is trained with each of a few changes, all on the same
+    seeds. It prints as the command line does; ``frame()`` is a table, a row a change.
+
+    ``run`` names a run, or is a spec. ``seeds`` is how many for each change; unsaid, what trains in about half a
+    minute. ``progress`` shows a bar.
+
+    Raises:
+        TrackingError: there is no such run, or it has no results.
+        AnalysisError: it is a sweep; the error names some of its cells.
+        NnspecError: no change makes sense, or it would take too long.
+    """
+    if isinstance(run, RunSpec):
+        return remedies(checked(run), None, seeds, progress=progress)
+    with opened(uri) as store:
+        spec, verdict = failure_of(store, find_run(store, run))
+    return remedies(spec, verdict, seeds, progress=progress)

@@ -1,0 +1,148 @@
+"""What training gave, as Python and notebooks see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnspec.analysis import axes_of, solve_rates, widest
+from nnspec.analysis import compare as pairs
+from nnspec.analysis.levels import column_of
+from nnspec.analysis.measures import SOLVED
+from nnspec.builder import with_weights
+from nnspec.errors import NnspecError
+from nnspec.report import console, notebook
+from nnspec.results.arrays import NEVER, TIMES, Results, result_lines, unit_of, verdict_text
+from nnspec.results.outcome import Outcome
+from nnspec.specs import RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training one or several specs gave: ``table`` has one row a network, ``results`` the arrays of each spec
+    (empty where a sweep did not keep them), ``run_ids`` the MLflow runs of the specs, empty without tracking.
+
+    It prints as what became of the networks; a notebook shows solve rates and the main figure.
+    """
+
+    results: tuple[Results, ...]
+    outcome: Outcome
+    run_ids: tuple[str, ...] = ()
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a network: its seed, the fields that vary, how it ended and what diagnosis measured."""
+        return self.outcome.table()
+
+    @property
+    def specs(self) -> list[RunSpec]:
+        """The specs that were trained, in the order of ``results``; ``cell`` in the table counts them."""
+        return self.outcome.specs
+
+    @property
+    def run_id(self) -> str | None:
+        """The MLflow run of all: the sweep's, or that of the only spec; None without tracking."""
+        return self.outcome.parent or (self.run_ids[0] if len(self.run_ids) == 1 else None)
+
+    @property
+    def axes(self) -> list[str]:
+        """The columns of the table that vary, seeds and what others decide aside."""
+        return axes_of(self.table)
+
+    @property
+    def verdicts(self) -> tuple[np.ndarray, ...]:
+        """Of each spec, the verdict on each network."""
+        return tuple(self.outcome.outcomes[index]["verdict"] for index in sorted(self.outcome.outcomes))
+
+    @property
+    def result(self) -> Results:
+        """The arrays of the only spec."""
+        if len(self.results) != 1:
+            raise NnspecError(f"result is that of one spec, but {len(self.results)} were trained; use results[i]")
+        return self.results[0]
+
+    def rates(self, by: str | Sequence[str] | None = None, confidence: float = 0.95) -> pd.DataFrame:
+        """One row a combination of the axes ``by`` (all unless said): networks, solved, rate and its interval.
+
+        Raises:
+            AnalysisError: an axis is no column of the table.
+        """
+        return solve_rates(self.table, self._columns(by, self.axes), confidence)
+
+    def compare(self, by: str | None = None, measure: str = SOLVED, confidence: float = 0.95) -> pd.DataFrame:
+        """Every pair of levels of an axis (the widest unless said): see ``nnspec.compare``."""
+        return compared(self.table, self.axes, by, measure, confidence)
+
+    def figure(self, by: str | Sequence[str] | None = None) -> Figure:
+        """The figure that says most: solve rates over the axes ``by`` (the two widest unless said), or of one cell its
+        losses over updates.
+
+        Raises:
+            AnalysisError: an axis is no column of the table.
+            NnspecError: ``by`` has more than two axes.
+        """
+        columns = self._columns(by, self._widest())
+        if len(columns) > 2:
+            raise NnspecError(f"a figure has one or two axes, but got {len(columns)}: {', '.join(columns)}; leave some")
+        return notebook.figure(self.table, columns, self._only(), self.axes)
+
+    def net(self, replicate: int = 0, cell: int = 0) -> torch.nn.Sequential:
+        """The trained network of one replicate.
+
+        Raises:
+            NnspecError: its arrays were not kept.
+        """
+        if not self.results:
+            raise NnspecError("net needs the arrays of the cells, but the sweep kept none; sweep with keep=True")
+        result = self.results[cell]
+        return with_weights(result.spec, {name: tensor[replicate] for name, tensor in result.final.items()})
+
+    def _columns(self, by: str | Sequence[str] | None, otherwise: Sequence[str]) -> list[str]:
+        names = otherwise if by is None else [by] if isinstance(by, str) else by
+        return [column_of(self.table, name) for name in names]
+
+    def _widest(self) -> list[str]:
+        return widest(self.table, self.axes)
+
+    def _only(self) -> Results | None:
+        return self.results[0] if len(self.results) == 1 else None
+
+    def __repr__(self) -> str:
+        # cells may share seeds: then they count for less than as many networks
+        rate = solve_rates(self.table, ()).iloc[0]
+        solved, unit = self.table["solved"].to_numpy(), unit_of(*self.specs)
+        known = [name for name in TIMES if name in self.table]
+        times = {name: self.table[name].to_numpy(dtype=float, na_value=NEVER) for name in known}
+        cells = console.summary(self.specs[0]) if len(self.specs) == 1 else console.count(len(self.specs), "cell")
+        return "\n".join(
+            [
+                f"{cells}: {console.count(len(self.table), 'network')}",
+                *result_lines(self.table["final_loss"].to_numpy(), solved, times, unit, (rate["low"], rate["high"])),
+                f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        return notebook.result_html(self.table, self._widest(), len(self.specs), self._only(), self.axes)
+
+
+def compared(table: pd.DataFrame, axes: Sequence[str], by: str | None, measure: str, confidence: float) -> pd.DataFrame:
+    """Every pair of levels of ``by``, of the widest of ``axes`` unless said.
+
+    Raises:
+        NnspecError: nothing varies but seeds.
+    """
+    there = [axis for axis in axes if axis in table]
+    if by is None and not there:
+        raise NnspecError("compare needs a sweep that varies more than seeds, but this one does not; name another")
+    axis = column_of(table, by if by is not None else widest(table, there, 1)[0])
+    return pairs(table, axis, [*there, *([] if axis in there else [axis])], confidence, measure)

@@ -1,0 +1,153 @@
+"""What a paper says of runs: version, commit, fingerprints, cells, seeds and statistics in a paragraph to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.levels import levels_of, short
+from nnspec.analysis.methods import statistics
+from nnspec.analysis.pooling import all_axes
+from nnspec.readback import is_sweep, networks, read_axes
+from nnspec.report.console import count
+from nnspec.terminal import printable
+from nnspec.tracking.provenance import process_tags
+from nnspec.tracking.records import FINGERPRINT_TAG, SWEEP_TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nnspec.tracking import Store
+
+YEAR = 2026  # of the release
+TITLE = "nnspec: does this network train, how reliably, and if not, why?"
+NAMED = 4  # fingerprints that a paragraph lists; of more it gives the one of their set
+SHORT = 12  # characters of a commit in a paragraph
+VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
+COMMAND_TAG, AUTO = "nnspec.command", "replicates=auto"
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A citation of nnspec, and of a run if ``run`` is one."""
+
+    version: str  # empty where it is not known
+    commit: str  # of the source tree that was trained from; empty where it is not known
+    dirty: bool | None  # whether that had changes that were not committed
+    statistics: tuple[str, ...]
+    run: str | None = None
+    name: str = ""
+    fingerprint: str = ""  # of the run's spec, or of the set of a sweep's cells
+    fingerprints: tuple[str, ...] = ()  # of the cells
+    design: str = ""  # cells, axes, seeds and networks in words
+    cells: int | None = None
+    seeds: int | None = None
+    networks: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The paragraph."""
+        return printable(" ".join([*self._provenance(), *self.statistics]))
+
+    @property
+    def bibtex(self) -> str:
+        """An entry for nnspec itself."""
+        fields = {
+            "author": "{nnspec developers}",
+            "title": TITLE,
+            "version": "".join(c for c in self.version if c.isalnum() or c in ".-+"),  # whatever a tag may hold
+            "year": str(YEAR),
+        }
+        lines = [f"  {key:<7} = {{{value}}}," for key, value in fields.items() if value]
+        return "\n".join(["@software{nnspec,", *lines, "}"])
+
+    def content(self) -> dict[str, object]:
+        """The citation as a JSON document has it; see docs/json.md."""
+        names = (
+            "run",
+            "name",
+            "version",
+            "commit",
+            "dirty",
+            "fingerprint",
+            "fingerprints",
+            "cells",
+            "seeds",
+            "networks",
+        )
+        facts = {name: getattr(self, name) for name in names}
+        return {**facts, "statistics": self.statistics, "text": self.text, "bibtex": self.bibtex}
+
+    def _provenance(self) -> list[str]:
+        changes = " with changes that were not committed" if self.dirty else ""
+        tree = f", run from a source tree at commit {self.commit[:SHORT]}{changes}" if self.commit else ""
+        version = self.version or "of a version that was not recorded"
+        first = f"Networks were trained and diagnosed with nnspec {version}{tree}."
+        if self.run is None:
+            return [first]
+        return [first, f"Run {self.name} has {self.design}.", f"{self._named()}."]
+
+    def _named(self) -> str:
+        if len(self.fingerprints) == 1:
+            return f"Its spec has the fingerprint {self.fingerprints[0]}"
+        if len(self.fingerprints) <= NAMED:
+            return f"The specs of its cells have the fingerprints {', '.join(self.fingerprints)}"
+        known = f"{len(self.fingerprints)} fingerprints, whose set has the digest {self.fingerprint}"
+        return f"The specs of its cells have {known}"
+
+
+def cite(store: Store, run_id: str) -> str:
+    """A paragraph to paste on a filed run; see ``citation``."""
+    return citation(store, run_id).text
+
+
+def general_citation() -> Citation:
+    """What holds of every run of this installation."""
+    tags = process_tags()
+    return Citation(metadata.version("nnspec"), tags.get(COMMIT_TAG, ""), _dirty(tags), tuple(statistics()))
+
+
+def citation(store: Store, run_id: str) -> Citation:
+    """What to cite of a filed sweep or single run: the version and the commit are those that trained it.
+
+    Raises:
+        TrackingError: there is no such run, or nothing of it is finished.
+    """
+    facts, table = store.get(run_id), networks(store, run_id)
+    sweep = is_sweep(store, run_id)
+    axes = all_axes(table, read_axes(store, run_id))
+    cells = int(table["cell"].nunique()) if "cell" in table else 1
+    prints = [child.fingerprint for child in store.find_children(run_id)] if sweep else [facts.fingerprint]
+    seeds = int(table["seed"].nunique())
+    chosen = statistics(
+        pairs=bool(axes),
+        shared_seeds=len(table) > seeds,
+        means="final_test_accuracy" in table and bool(table["final_test_accuracy"].notna().any()),
+        looks=AUTO in facts.tags.get(COMMAND_TAG, ""),
+    )
+    return Citation(
+        version=facts.tags.get(VERSION_TAG, ""),
+        commit=facts.tags.get(COMMIT_TAG, ""),
+        dirty=_dirty(facts.tags),
+        statistics=tuple(chosen),
+        run=run_id,
+        name=facts.name,
+        fingerprint=facts.tags.get(SWEEP_TAG if sweep else FINGERPRINT_TAG, ""),
+        fingerprints=tuple(dict.fromkeys(filter(None, prints))),
+        design=_design(table, axes, cells, seeds),
+        cells=cells,
+        seeds=seeds,
+        networks=len(table),
+    )
+
+
+def _dirty(tags: Mapping[str, str]) -> bool | None:
+    return {"true": True, "false": False}.get(tags.get(DIRTY_TAG, ""))
+
+
+def _design(table: pd.DataFrame, axes: list[str], cells: int, seeds: int) -> str:
+    over = f" over {', '.join(f'{short(axis)} ({len(levels_of(table, axis))})' for axis in axes)}" if axes else ""
+    parts = [f"{count(cells, 'cell')}{over}"] if cells > 1 else []
+    return ", ".join([*parts, count(seeds, "seed"), count(len(table), "network")])
