@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from nnspec.errors import NnspecError, SpecError, unknown
 from nnspec.params import Param, Rule
+from nnspec.terminal import complain
 
 
 class Entry(Protocol):
@@ -20,6 +21,8 @@ class Entry(Protocol):
     def params(self) -> tuple[Param, ...]: ...
     @property
     def rules(self) -> tuple[Rule, ...]: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
 
 
 E = TypeVar("E", bound=Entry)
@@ -34,16 +37,20 @@ class Registry(Generic[E]):
     def __init__(self, kind: str, entries: tuple[E, ...] = ()):
         self.kind = kind
         self._entries: dict[str, E] = {}
+        self._aliases: dict[str, str] = {}  # what people type for a name -> the name
+        self._told: set[str] = set()
         for entry in entries:
             self.add(entry)
 
     def add(self, entry: E) -> E:
         """Add a member and return it."""
-        if entry.name in self._entries:
-            raise NnspecError(
-                f"{self.kind} names must be unique, but '{entry.name}' is there already; choose another name"
-            )
+        for name in (entry.name, *entry.aliases):
+            if name in self._entries or name in self._aliases:
+                raise NnspecError(
+                    f"{self.kind} names must be unique, but '{name}' is there already; choose another name"
+                )
         self._entries[entry.name] = entry
+        self._aliases.update(dict.fromkeys(entry.aliases, entry.name))
         return entry
 
     def __getitem__(self, name: str) -> E:
@@ -59,6 +66,15 @@ class Registry(Generic[E]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def named(self, name: str) -> str:
+        """The name that ``name`` stands for: itself, or that of the member it is an alias of, which is said on stderr
+        the first time."""
+        real = self._aliases.get(name, name)
+        if real != name and name not in self._told:
+            self._told.add(name)
+            complain(f"{self.kind}={name} is {real}")
+        return real
 
     def names(self) -> list[str]:
         """All names, in the order in which they were added."""

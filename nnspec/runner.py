@@ -17,6 +17,7 @@ from nnspec.journal.filer import Filer
 from nnspec.journal.parent import Parent
 from nnspec.report import as_json, console
 from nnspec.report.drawing import Drawer
+from nnspec.report.filing import filing_text, replicates_hint
 from nnspec.report.sweep_result import refuse_unwritable
 from nnspec.report.voice import SILENT, Say, Voice, voice
 from nnspec.results.events import Advance, Failed, Notice, TrainedCell
@@ -62,8 +63,10 @@ def run(
         return trainer(specs, settings.runtime, settings.auto, settings.tracking.enabled, carry, keep, missing)
 
     training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
+    files = settings.tracking.enabled
     if settings.sweep.plan_only:
-        _show_plan(training, settings, duplicates, speak)
+        filing = _filing(cells, sweep, command) if files else []
+        _show_plan(training, settings, duplicates, filing, speak)
         return outcome
     refuse_unwritable(settings.sweep.csv)
     with Interrupts() as interrupts:
@@ -74,7 +77,11 @@ def run(
             missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
             if missing:
                 training = training if len(missing) == len(cells) else training_of(missing)
-                speak.note(console.plan_line(training.plan, training.workers))
+                line = console.plan_line(training.plan, training.workers)
+                filing = _filing([cells[index] for index in missing], sweep, command) if files else []
+                speak.note("; ".join([line, *filing[:1]]))
+                for hint in filing[1:]:
+                    speak.note(hint)
                 _say_duplicates(speak.note, duplicates)
                 _train(training, outcome, parent, interrupts, keep, speak.bar)
             outcome.checks = [
@@ -167,6 +174,12 @@ def _say_duplicates(say: Say, duplicates: int) -> None:
         say(f"{console.count(duplicates, 'cell')} stated twice: trained once")
 
 
+def _filing(cells: Sequence[Cell], sweep: bool, command: str) -> list[str]:
+    """What is going to be filed, and how it could be less."""
+    hint = replicates_hint(cells, command)
+    return [filing_text([cell.spec for cell in cells], sweep), *([hint] if hint else [])]
+
+
 @dataclass(frozen=True)
 class Planned:
     """What would train, in words and as the document of ``--json``. It prints as the words."""
@@ -178,8 +191,9 @@ class Planned:
         return self.text
 
 
-def planned(training: Training | AdaptiveTraining, duplicates: int = 0) -> Planned:
-    """What would train together, how much memory and about how long it takes; ``duplicates`` are cells stated twice."""
+def planned(training: Training | AdaptiveTraining, duplicates: int = 0, filing: Sequence[str] = ()) -> Planned:
+    """What would train together, how much memory and about how long it takes; ``duplicates`` are cells stated twice,
+    ``filing`` is what would be filed, in words."""
     from nnspec.execute.cost import plan_seconds
     from nnspec.training.loop import probe
 
@@ -189,12 +203,15 @@ def planned(training: Training | AdaptiveTraining, duplicates: int = 0) -> Plann
     rounds = isinstance(training, AdaptiveTraining)
     lines = [console.plan_report(plan, workers, memory, seconds)]
     lines += ["(the first round of replicates=auto)"] if rounds else []
+    lines += filing
     _say_duplicates(lines.append, duplicates)
     return Planned("\n".join(lines), as_json.plan_info(plan, workers, memory, seconds, rounds, duplicates))
 
 
-def _show_plan(training: Training | AdaptiveTraining, settings: Settings, duplicates: int, speak: Voice) -> None:
-    found = planned(training, duplicates)
+def _show_plan(
+    training: Training | AdaptiveTraining, settings: Settings, duplicates: int, filing: Sequence[str], speak: Voice
+) -> None:
+    found = planned(training, duplicates, filing)
     if settings.json:
         print(document(found.info))
     speak.asked(found.text)

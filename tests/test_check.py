@@ -47,15 +47,14 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model": member("mlp", hiden=[4])},
-        r"model.hiden is not a known key; did you mean 'hidden'\? available: hidden, output",
+        r"model.hiden is not a known key; did you mean 'hidden'\? available: depth, hidden, output, width",
     ),
     ({"activation": member("relu", slope=1)}, "activation.slope is not a known key; it takes no parameters"),
     ({"trian": {}}, r"trian is not a field of a spec; did you mean 'train'\? available: activation, data, "),
     ({"train": {"epoch": 3}}, r"train.epoch is not a known key; did you mean 'epochs'\? "),
     (
         {"model": member("mlp", hidden=[-4])},
-        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]; try "
-        r"model.hidden=\[4\]",
+        r"model.hidden must be a list in which each item must be a whole number at least 1 .*, but got \[-4\]",
     ),
     ({"model": member("mlp", hidden=[0])}, r"model.hidden must be a list .*but got \[0\]"),
     ({"model": member("mlp", hidden=[])}, r"model.hidden must be a list of at least 1 value, but got \[\]"),

@@ -19,6 +19,7 @@ class Thing:
     summary: str = ""
     params: tuple[Param, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 def things() -> Registry[Thing]:
@@ -43,6 +44,29 @@ def test_a_duplicate_is_refused_and_changes_nothing() -> None:
         registry.add(Thing("pear", "another"))
     assert registry["pear"].summary == ""
     assert len(registry) == 2
+
+
+def test_an_alias_stands_for_its_member_and_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Registry("thing", (Thing("pear", aliases=("poire", "pera")), Thing("apple")))
+    assert [registry.named(name) for name in ("poire", "apple", "pera", "poire", "plum")] == [
+        "pear",
+        "apple",
+        "pear",
+        "pear",
+        "plum",
+    ]
+    assert capsys.readouterr().err == "nnspec: thing=poire is pear\nnnspec: thing=pera is pear\n"
+    assert registry.names() == ["pear", "apple"]
+    assert "poire" not in registry
+
+
+@pytest.mark.parametrize(
+    "second", [Thing("poire"), Thing("plum", aliases=("pear",)), Thing("plum", aliases=("poire",))]
+)
+def test_an_alias_is_no_other_member_s_name(second: Thing) -> None:
+    registry = Registry("thing", (Thing("pear", aliases=("poire",)),))
+    with pytest.raises(NnspecError, match="thing names must be unique"):
+        registry.add(second)
 
 
 def test_an_unknown_name_gives_the_nearest_and_all() -> None:

@@ -22,8 +22,8 @@ from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, e
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.filed import failure_of
-from nnspec.report.drawing import PAGE
 from nnspec.report.notebook import page_html
+from nnspec.report.page import PAGE
 from nnspec.specs import RunSpec
 from nnspec.tracking import find_run, opened, read_checked_spec, read_weights
 from nnspec.tracking.files import file_name

@@ -40,5 +40,11 @@ REGISTRIES: dict[str, Registry] = {
 
 
 def parameters(entry: Entry) -> tuple[Param, ...]:
-    """The parameters that a member takes: its own, and of an initialisation the bias's scheme."""
+    """The parameters that a spec keeps of a member: its own, and of an initialisation the bias's scheme."""
     return entry.params + (bias_param(entry) if isinstance(entry, Init) else ())
+
+
+def entry_name(group: str, name: object) -> object:
+    """What a name in a group stands for: an alias (``init=he_uniform``) for the entry that has it; see
+    ``Registry.named``."""
+    return REGISTRIES[group].named(name) if group in REGISTRIES and isinstance(name, str) else name

@@ -65,6 +65,7 @@ class Activation:
     )
     rules: tuple[Rule, ...] = ()
     derivative: str = ""
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
     def bind(self, given: P, learned: Array | None = None) -> Bound:
         """The formulas with the parameters ``given``, those left out at their defaults; ``learned`` is what training
@@ -225,7 +226,9 @@ def _no_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
 ACTIVATIONS: Registry[Activation] = Registry(
     "activation",
     (
-        Activation("identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0, derivative="1"),
+        Activation(
+            "identity", "z", "Identity", _identity, _ones, gain=lambda p: 1.0, derivative="1", aliases=("linear",)
+        ),
         Activation(
             "sigmoid",
             "1 / (1 + e^-z)",
@@ -235,6 +238,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             gain=lambda p: 1.0,
             span=(0, 1),
             derivative="f (1 - f)",
+            aliases=("logistic",),
         ),
         Activation(
             "tanh",
@@ -263,6 +267,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             params=(Param("negative_slope", 0.01, Real(), "slope of the negative part"),),
             gain=lambda p: math.sqrt(2 / (1 + p["negative_slope"] * p["negative_slope"])),
             derivative="1 if z > 0, else negative_slope",
+            aliases=("lrelu", "leakyrelu"),
         ),
         Activation(
             "prelu",
@@ -273,6 +278,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             gain=lambda p: math.sqrt(2 / (1 + p["init"] * p["init"])),
             learned=Learned("weight", "init", slope=lambda xp, z, p: xp.clip(z, None, 0)),
             derivative="1 if z > 0, else a",
+            aliases=("parametric_relu",),
         ),
         Activation(
             "rrelu",
@@ -342,6 +348,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z * xp.sigmoid(z),
             slope=_silu_slope,
             derivative="s (1 + z (1 - s)), s = sigmoid(z)",
+            aliases=("swish",),
         ),
         Activation(
             "mish",
@@ -371,6 +378,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=_softsign_slope,
             span=(-1, 1),
             derivative="1 / (1 + |z|)^2",
+            aliases=("soft_sign",),
         ),
         Activation(
             "logsigmoid",
@@ -379,6 +387,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: -softplus(xp, -z),
             slope=lambda xp, z, h, p: xp.sigmoid(-z),
             derivative="sigmoid(-z)",
+            aliases=("log_sigmoid",),
         ),
         Activation(
             "hardsigmoid",
@@ -388,6 +397,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) < 3, z) / 6,
             span=(0, 1),
             derivative="1 / 6 if |z| < 3, else 0",
+            aliases=("hard_sigmoid",),
         ),
         Activation(
             "hardtanh",
@@ -401,6 +411,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             ),
             rules=(ordered("min_val", "max_val"),),
             derivative="1 if min_val < z < max_val, else 0",
+            aliases=("hard_tanh",),
         ),
         Activation(
             "hardswish",
@@ -409,6 +420,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z * xp.clip(z + 3, 0, 6) / 6,
             slope=_hardswish_slope,
             derivative="0 if z <= -3, 1 if z >= 3, else z / 3 + 1 / 2",
+            aliases=("hard_swish", "hard_silu"),
         ),
         Activation(
             "hardshrink",
@@ -418,6 +430,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
             derivative="1 if |z| > lambd, else 0",
+            aliases=("hard_shrink",),
         ),
         Activation(
             "softshrink",
@@ -427,6 +440,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: xp.mask(xp.abs(z) > p["lambd"], z),
             params=(LAMBD,),
             derivative="1 if |z| > lambd, else 0",
+            aliases=("soft_shrink",),
         ),
         Activation(
             "tanhshrink",
@@ -435,6 +449,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             value=lambda xp, z, p: z - xp.tanh(z),
             slope=lambda xp, z, h, p: (z - h) * (z - h),
             derivative="tanh(z)^2",
+            aliases=("tanh_shrink",),
         ),
         Activation(
             "threshold",
@@ -456,6 +471,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: xp.cos(z),
             span=(-1, 1),
             derivative="cos z",
+            aliases=("sin",),
         ),
         Activation(
             "heaviside",
@@ -465,6 +481,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             slope=lambda xp, z, h, p: 0 * z,
             trainable=False,
             derivative="0",
+            aliases=("step",),
         ),
     ),
 )

@@ -59,6 +59,7 @@ class Init:
     stored: bool = False
     rules: tuple[Rule, ...] = ()
     density: Density | None = None
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
 
 MODE = Param(
@@ -266,6 +267,7 @@ INITS: Registry[Init] = Registry(
                     "move the cuts nearer to init.mean or raise init.std",
                 ),
             ),
+            aliases=("trunc_normal",),
         ),
         Init(
             "xavier_uniform",
@@ -275,6 +277,7 @@ INITS: Registry[Init] = Registry(
             (UNIT_GAIN,),
             std=_glorot,
             density=_scaled_uniform_density(_glorot),
+            aliases=("glorot_uniform",),
         ),
         Init(
             "xavier_normal",
@@ -284,6 +287,7 @@ INITS: Registry[Init] = Registry(
             (UNIT_GAIN,),
             std=_glorot,
             density=_scaled_normal_density(_glorot),
+            aliases=("glorot_normal",),
         ),
         Init(
             "kaiming_uniform",
@@ -293,6 +297,7 @@ INITS: Registry[Init] = Registry(
             (MODE, AUTO_GAIN),
             std=_he,
             density=_scaled_uniform_density(_he),
+            aliases=("he_uniform",),
         ),
         Init(
             "kaiming_normal",
@@ -302,6 +307,7 @@ INITS: Registry[Init] = Registry(
             (MODE, AUTO_GAIN),
             std=_he,
             density=_scaled_normal_density(_he),
+            aliases=("he_normal",),
         ),
         Init(
             "lecun_uniform",
@@ -339,7 +345,7 @@ INITS: Registry[Init] = Registry(
             ),
             biases=False,
         ),
-        Init("identity", "the identity matrix, cut or filled up with zeros", _eye, biases=False),
+        Init("identity", "the identity matrix, cut or filled up with zeros", _eye, biases=False, aliases=("eye",)),
         Init(
             "mirror",
             "He normal, the units in opposite pairs: with a zero bias and an odd or ReLU-like activation no pair is "
@@ -359,6 +365,7 @@ INITS: Registry[Init] = Registry(
             std=_torch_std,
             density=_scaled_uniform_density(_torch_std),
             bias=BIAS_SAME,
+            aliases=("pytorch",),
         ),
         Init(
             "from_file",

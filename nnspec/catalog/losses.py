@@ -49,6 +49,7 @@ class Loss:
     distance: Callable[[Maths, Array, Array], Array] = _distance
     module: str = ""
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
     def columns(self, classes: int, numbers: int = 0) -> int:
         """Number of outputs for data with this many classes and numbers to be learnt."""
@@ -116,6 +117,7 @@ LOSSES: Registry[Loss] = Registry(
             gradient=lambda xp, z, p, y, q: p - y,
             fused=True,
             module="BCELoss",
+            aliases=("binary_cross_entropy", "binary_crossentropy", "bce_with_logits"),
         ),
         Loss(
             "mse",
@@ -125,6 +127,7 @@ LOSSES: Registry[Loss] = Registry(
             gradient=lambda xp, z, p, y, q: 2 * (p - y),
             numbers=True,
             module="MSELoss",
+            aliases=("mean_squared_error",),
         ),
         Loss(
             "cross_entropy",
@@ -137,6 +140,13 @@ LOSSES: Registry[Loss] = Registry(
             one_hot=True,
             distance=_class_distance,
             module="CrossEntropyLoss",
+            aliases=(
+                "crossentropy",
+                "categorical_crossentropy",
+                "categorical_cross_entropy",
+                "sparse_categorical_crossentropy",
+                "softmax_cross_entropy",
+            ),
         ),
         Loss(
             "hinge",
@@ -149,6 +159,7 @@ LOSSES: Registry[Loss] = Registry(
             gradient=lambda xp, z, p, y, q: -y * xp.mask(y * p < 1, p),
             off=-1.0,
             distance=_hinge_distance,
+            aliases=("hinge_loss",),
         ),
         Loss(
             "huber",
@@ -160,6 +171,7 @@ LOSSES: Registry[Loss] = Registry(
             params=(Param("delta", 1.0, Real(0, open_low=True), "error from which the loss is linear"),),
             numbers=True,
             module="HuberLoss",
+            aliases=("huber_loss",),
         ),
     ),
 )

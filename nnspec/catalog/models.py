@@ -9,6 +9,8 @@ from nnspec.params import Integer, Many, Optional, Param, Rule, Text, Value
 from nnspec.registry import Registry
 
 OUTPUT = Param("output", None, Optional(Text()), "output activation; null lets the loss decide")
+UNITS = Integer(1, 65536)  # of a layer
+HIDDEN = (4,)  # layers of an mlp unless said
 AUTO = "auto"  # activation=auto: not said
 STAND_INS = {  # what may stand where an activation's name does, and is no entry
     AUTO: "the model's own: relu between the layers of an mlp; that of a perceptron is what the loss takes",
@@ -20,6 +22,7 @@ STAND_INS = {  # what may stand where an activation's name does, and is no entry
 class Model:
     """One architecture; ``hidden(params)`` gives the widths of its hidden layers, input side first.
 
+    ``unfold`` makes the values of ``params`` of those and of ``shorthand``, or raises ``Unclear``.
     ``between`` is the activation of the hidden layers where none is said; None says that the model has no such layers,
     so that its activation is that of its output.
     """
@@ -29,13 +32,41 @@ class Model:
     hidden: Callable[[Mapping[str, Value]], tuple[int, ...]]
     between: str | None
     params: tuple[Param, ...] = ()
+    shorthand: tuple[Param, ...] = ()  # other ways to say ``params``, which a spec does not keep
+    unfold: Callable[[Mapping[str, Value]], Mapping[str, Value]] = dict  # ``params`` from both
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
 
 def _listed(params: Mapping[str, Value]) -> tuple[int, ...]:
     hidden = params["hidden"]
     assert isinstance(hidden, tuple)
     return tuple(int(str(width)) for width in hidden)
+
+
+DEPTH = Param("depth", None, Optional(Integer(1, 1000)), "number of hidden layers, all of model.width units")
+WIDTH = Param("width", None, Optional(UNITS), "units of each of model.depth hidden layers")
+
+
+class Unclear(ValueError):
+    """A parameter said in two ways; the text is the rule, ``remedy`` what to do about it."""
+
+    def __init__(self, where: str, rule: str, remedy: str):
+        super().__init__(rule)
+        self.where, self.remedy = where, remedy
+
+
+def _layers(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The parameters of an mlp: ``depth`` layers of ``width`` units are as many numbers in ``hidden``."""
+    depth, width = values["depth"], values["width"]
+    kept = {name: value for name, value in values.items() if name not in (DEPTH.name, WIDTH.name)}
+    if depth is None and width is None:
+        return {**kept, "hidden": HIDDEN if values["hidden"] is None else values["hidden"]}
+    if values["hidden"] is not None:
+        said = DEPTH.name if depth is not None else WIDTH.name
+        raise Unclear("hidden", f"must not be said beside model.{said}, which says it too", "keep one of them")
+    layers = (width or HIDDEN[0],) * int(str(depth or len(HIDDEN)))
+    return {**kept, "hidden": layers}
 
 
 MODELS: Registry[Model] = Registry(
@@ -46,7 +77,13 @@ MODELS: Registry[Model] = Registry(
             "multi-layer perceptron: linear layers with the activation between them",
             _listed,
             "relu",
-            (Param("hidden", (4,), Many(Integer(1, 65536)), "units of each hidden layer, input side first"), OUTPUT),
+            (
+                Param("hidden", None, Optional(Many(UNITS)), "units of each hidden layer, input side first; null: [4]"),
+                OUTPUT,
+            ),
+            (DEPTH, WIDTH),
+            _layers,
+            aliases=("multilayer_perceptron",),
         ),
         Model(
             "perceptron",

@@ -52,6 +52,7 @@ class Optimizer:
     start: Callable[[H], tuple[Any, ...]] = lambda h: ()
     switches: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
     temporaries: int = 0
     scheduled: bool = True
     by_rows: bool = False
@@ -213,6 +214,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
                     "try optimizer.momentum=0.9 optimizer.dampening=0",
                 ),
             ),
+            aliases=("gradient_descent",),
         ),
         Optimizer(
             "adam",
@@ -238,6 +240,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_adamw,
             coefficients=_adam_coefficients,
             switches=("weight_decay",),
+            aliases=("adam_w",),
         ),
         Optimizer(
             "rmsprop",
@@ -255,6 +258,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
             update=_rmsprop,
             coefficients=_rmsprop_coefficients,
             switches=("momentum", "weight_decay"),
+            aliases=("rms_prop",),
         ),
         Optimizer(
             "adagrad",

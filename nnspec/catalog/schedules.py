@@ -31,6 +31,7 @@ class Schedule:
     curve: Curve
     params: tuple[Param, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
 
     def factor(self, t: np.ndarray, updates: int, params: Mapping[str, Value]) -> np.ndarray:
         """What lr is multiplied by at the updates ``t``, counted from 1 and of any shape, of a run of so many."""
@@ -88,24 +89,28 @@ SCHEDULES: Registry[Schedule] = Registry(
                 Param("gamma", 0.1, GAMMA, "factor of each step"),
                 WARMUP,
             ),
+            aliases=("step_decay",),
         ),
         Schedule(
             "exponential",
             "lr gamma^k: torch's ExponentialLR",
             lambda k, n, p: np.asarray(p["gamma"] ** k),
             (Param("gamma", 0.999, GAMMA, "factor of each update"), WARMUP),
+            aliases=("exponential_decay",),
         ),
         Schedule(
             "cosine",
             "half a cosine from lr to floor lr, held there: torch's CosineAnnealingLR (Loshchilov and Hutter 2017)",
             _cosine,
             (LENGTH, FLOOR, WARMUP),
+            aliases=("cosine_annealing", "cosine_decay"),
         ),
         Schedule(
             "linear",
             "a line from lr to floor lr: torch's LinearLR",
             _linear,
             (LENGTH, FLOOR, WARMUP),
+            aliases=("linear_decay",),
         ),
     ),
 )

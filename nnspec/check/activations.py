@@ -21,6 +21,7 @@ def with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     model, loss = MODELS[spec.model.name], LOSSES[spec.loss.name]
     named, said = spec.activation.name != AUTO, spec.model["output"]
     only = OPTIMIZERS[spec.optimizer.name].output if spec.optimizer.name in OPTIMIZERS else None
+    said = None if said is None else ACTIVATIONS.named(str(said))
     output = str((only or loss.output) if said is None else said)
     if model.between is None and named:  # the activation is the output's
         if said not in (None, spec.activation.name):

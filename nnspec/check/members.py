@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.catalog import REGISTRIES, STAND_INS, parameters
+from nnspec.catalog import INITS, MODELS, REGISTRIES, STAND_INS, Model, parameters
+from nnspec.catalog.models import Unclear
 from nnspec.errors import Fault, unknown
 from nnspec.params import Param, Refused, Rule, Value, rounded
 from nnspec.specs import MEMBERS, SOLVED, TRAIN, Member, RunSpec, parse_params, text
@@ -26,19 +28,36 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
     registry = REGISTRIES[group]
     faults: list[Fault] = []
+    member = replace(member, name=registry.named(member.name))
     if member.name in stand_ins(group):
         parse_params(f"{group}.", (), dict(member.params), faults)
         return Member(member.name), tuple(faults)
     if member.name not in registry:
         return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
     entry = registry[member.name]
-    values = parse_params(f"{group}.", parameters(entry), dict(member.params), faults)
+    shorthand = MODELS[member.name].shorthand if group == "model" else ()
+    taken = (*parameters(entry), *shorthand)
+    values: Mapping[str, Value] = parse_params(f"{group}.", taken, dict(member.params), faults)
+    if group == "model":
+        values = _unfolded(MODELS[member.name], values, faults)
+    if group == "init" and "bias" in values:
+        values = {**values, "bias": INITS.named(str(values["bias"]))}
     broken = {fault.where.removeprefix(f"{group}.") for fault in faults}
     faults.extend(
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)
         for rule in _broken(entry.rules, values, broken)
     )
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+
+
+def _unfolded(model: Model, values: Mapping[str, Value], faults: list[Fault]) -> Mapping[str, Value]:
+    """The parameters that a spec keeps of a model; its shorthand is gone."""
+    try:
+        return model.unfold(values)
+    except Unclear as unclear:
+        where = f"model.{unclear.where}"
+        faults.append(Fault(where, str(unclear), text(values[unclear.where]), unclear.remedy))
+        return model.unfold({**values, **{param.name: None for param in model.shorthand}})
 
 
 def _broken(rules: Iterable[Rule], values: Mapping[str, Value], faulty: Set[str]) -> Iterator[Rule]:

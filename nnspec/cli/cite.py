@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnspec.cli.filed import RUN, Parser, find_run, opened
+from nnspec.cli.filed import Parser, find_run, opened
 from nnspec.documents import document
 
 
 def cite(arguments: Sequence[str]) -> int:
     """Print what a paper says of a run, or of nnspec alone."""
+    from nnspec.tracking.finding import RUN
+
     parser = Parser(
         "cite",
         "A paragraph to paste: version, commit, spec fingerprints, cells, seeds and how the statistics were done; and "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from nnspec.catalog import ACTIVATIONS
+from nnspec.catalog import ACTIVATIONS, MODELS, REGISTRIES
 from nnspec.cli.flags import Flags
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
 from nnspec.errors import NnspecError, nearest
 from nnspec.files import YAML_BYTES, read_bytes
+from nnspec.params import Param
 from nnspec.schema import members_of
 from nnspec.specs import text
 
@@ -60,6 +62,7 @@ def members(group: str) -> list[dict[str, Any]]:
         {
             "name": name,
             "summary": summary,
+            "aliases": aliases_of(group, name),
             **({"derivative": derivative(name)} if group == ACTIVATION else {}),
             "parameters": [
                 {
@@ -68,11 +71,21 @@ def members(group: str) -> list[dict[str, Any]]:
                     "doc": param.doc,
                     "schema": param.kind.schema(),
                 }
-                for param in params
+                for param in (*params, *shorthand_of(group, name))
             ],
         }
         for name, (summary, params) in members_of(group).items()
     ]
+
+
+def shorthand_of(group: str, name: str) -> tuple[Param, ...]:
+    """Keys that stand for others of a model."""
+    return MODELS[name].shorthand if group == "model" else ()
+
+
+def aliases_of(group: str, name: str) -> list[str]:
+    """Other names that are taken for a member."""
+    return list(REGISTRIES[group][name].aliases) if name in REGISTRIES[group] else []
 
 
 def derivative(name: str) -> str | None:
@@ -82,13 +95,17 @@ def derivative(name: str) -> str | None:
 
 def experiments() -> list[dict[str, Any]]:
     """The named sweeps, with the question of each."""
+    from nnspec.compose.folders import experiment_files
+
+    return [{"name": name, "summary": _about(file), "parameters": []} for name, file in experiment_files().items()]
+
+
+def _about(file: Path) -> str:
+    """The question of a named sweep, and of one's own where it lies."""
     from nnspec.compose.folders import conf_dir
 
-    files = sorted((conf_dir() / "experiment").glob("*.yaml"))
-    return [
-        {"name": file.stem, "summary": _question(read_bytes(file, YAML_BYTES).decode()), "parameters": []}
-        for file in files
-    ]
+    question = _question(read_bytes(file, YAML_BYTES).decode(errors="replace"))
+    return question if file.is_relative_to(conf_dir()) else f"{question} ({file})".strip()
 
 
 def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -96,7 +113,8 @@ def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"{kind}:"
     width = max((len(one["name"]) for one in listed), default=0)
     for one in listed:
-        yield f"  {one['name']:<{width}}  {one['summary']}"
+        also = f"; also {', '.join(one['aliases'])}" if one.get("aliases") else ""
+        yield f"  {one['name']:<{width}}  {one['summary']}{also}"
         if one.get("derivative"):
             yield f"  {'':<{width}}    f' = {one['derivative']}"
         for param in one["parameters"]:

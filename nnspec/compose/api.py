@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -12,7 +13,7 @@ from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
 from nnspec.compose.explain import examine_config, explain, one_line
-from nnspec.compose.folders import conf_dir
+from nnspec.compose.folders import conf_dir, own_experiments
 from nnspec.compose.said import refuse_choices
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
@@ -54,7 +55,9 @@ def _stamps() -> tuple[object, ...]:
     """What tells that a config has been changed."""
     folder = conf_dir()
     files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml"), *folder.glob("*/*/*.yaml")]
-    return tuple((str(file), (known := file.stat()).st_mtime_ns, known.st_size) for file in sorted(files))
+    files += own_experiments(Path.cwd()).glob("**/*.yaml")
+    known = [(str(file), file.stat()) for file in sorted(files)]
+    return Path.cwd(), *((name, stat.st_mtime_ns, stat.st_size) for name, stat in known)
 
 
 def checked_config(config: Mapping[str, object]) -> tuple[RunSpec, Settings]:

@@ -70,7 +70,9 @@ def _overrides(spec: RunSpec, chosen: set[str]) -> Iterator[str]:
             if key in chosen or (key == "activation" and one_activation and "model.output" in chosen):
                 continue
             yield f"{key}={value['name']}"
-        left_out = ("name", "output") if key == "model" and one_activation else ("name",)
+        left_out = ["name", "output"] if key == "model" and one_activation else ["name"]
+        if chosen & {"model.depth", "model.width"}:
+            left_out.append("hidden")  # which they say anew
         kept = {name: item for name, item in value.items() if name not in left_out and f"{key}.{name}" not in chosen}
         yield from (f"{key}.{name}={grammar(item)}" for name, item in kept.items())
 

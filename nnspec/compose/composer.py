@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnspec.compose.asserts import keep_asserts
 from nnspec.compose.loader import loader
+from nnspec.compose.sources import Files
 
 keep_asserts(overrides_visitor)
 CONFIG = "config"
@@ -33,7 +34,10 @@ COMPOSE_ERRORS = (
     OSError,
 )
 
-_own_loader = cache(loader)
+
+@cache
+def _own_loader(config_path: str | None, working_folder: Path) -> ConfigLoader:
+    return loader(config_path)
 
 
 class Composer:
@@ -50,7 +54,7 @@ class Composer:
         hydra_overrides: Sequence[str] = (),
         master: DictConfig | None = None,
     ):
-        self.loader = loader or _own_loader()
+        self.loader = loader or _own_loader(None, Path.cwd())
         self.config_name = config_name
         self.hydra_overrides = list(hydra_overrides)
         self.master = master
@@ -60,7 +64,7 @@ class Composer:
     @classmethod
     def of_folder(cls, folder: str | Path) -> Composer:
         """A composer of the configs in another folder."""
-        return cls(_own_loader(str(Path(folder).resolve())))
+        return cls(_own_loader(str(Path(folder).resolve()), Path.cwd()))
 
     @classmethod
     def of_job(cls, loader: ConfigLoader, master: DictConfig) -> Composer:
@@ -117,7 +121,12 @@ class Composer:
 
     def has(self, group: str, name: object) -> bool:
         """Whether a config group has a name; only one that is not where configs usually lie needs all ``options``."""
-        return name in self.loader.get_group_options(group) or name in self.options(group)
+        return name in self.loader.get_group_options(group) or self._finds(group, name) or name in self.options(group)
+
+    def _finds(self, group: str, name: object) -> bool:
+        """Whether a name that is not listed, as the path of a named sweep, leads to a config all the same."""
+        sources = self.loader.get_sources() if isinstance(name, str) and ".." not in name.split("/") else []
+        return any(isinstance(source, Files) and source.is_config(f"{group}/{name}") for source in sources)
 
     def is_group(self, key: str) -> bool:
         """Whether ``key`` names a config group, so that a value chooses a file of it."""

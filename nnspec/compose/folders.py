@@ -14,3 +14,15 @@ def conf_dir() -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
+
+
+def own_experiments(folder: str | Path = ".") -> Path:
+    """Where a user keeps named sweeps: ``experiments`` in a working folder."""
+    return Path(folder, "experiments")
+
+
+def experiment_files() -> dict[str, Path]:
+    """The named sweeps by name: the user's own, then those that nnspec comes with and no own one has the name of."""
+    own = sorted(own_experiments().glob("*.yaml"))
+    shipped = sorted((conf_dir() / "experiment").glob("*.yaml"))
+    return {file.stem: file for file in [*shipped, *own]}

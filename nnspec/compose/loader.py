@@ -7,14 +7,12 @@ cell, of each job), before Hydra gets to see it.
 from __future__ import annotations
 
 import copy
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement, SearchPathQuery
@@ -22,19 +20,21 @@ from hydra.core.object_type import ObjectType
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
+from omegaconf import DictConfig
 from packaging.version import Version
 
 from nnspec.compose.allowed import in_cells, is_hydras, settled, typed_keys
 from nnspec.compose.folders import conf_dir
 from nnspec.compose.plugin import find_plugin
+from nnspec.compose.sources import EXPERIMENT, Files, WorkingFolder, bases
 from nnspec.errors import Fault, SpecError
-from nnspec.files import YAML_BYTES, load_yaml, read_bytes
+
+OWN = "working-folder"  # the provider of the user's own named sweeps
 
 
 def loader(config_path: str | None = None, config_dir: str | None = None) -> Loader:
-    """A loader of nnspec's configs, or of those in the folder ``config_path``; it looks in ``config_dir`` too.
+    """A loader of nnspec's configs, or of those in the folder ``config_path``; it looks in ``config_dir`` too, and
+    first of all in the working folder, for named sweeps.
 
     Raises:
         SpecError: one of them is no folder.
@@ -45,6 +45,7 @@ def loader(config_path: str | None = None, config_dir: str | None = None) -> Loa
     setup_globals()  # Hydra's resolvers: now, hydra, python_version
     main = conf_dir() if config_path is None else _folder("--config-path", config_path)
     path = create_config_search_path(str(main))
+    path.prepend(OWN, f"file://{Path.cwd()}", SearchPathQuery(provider="main", path=None))
     if config_dir is not None:
         extra = f"file://{_folder('--config-dir', config_dir)}"
         path.prepend("command-line", extra, SearchPathQuery(provider="schema", path=None))
@@ -109,6 +110,8 @@ class Repository(ConfigRepository):
 
     def _source(self, element: SearchPathElement) -> ConfigSource:
         provider, path = str(element.provider), str(element.path)
+        if provider == OWN:
+            return WorkingFolder(provider, path)
         if self._get_scheme(path) == Files.scheme():
             return Files(provider, path)
         if provider.startswith("hydra.searchpath"):  # pkg:// and structured:// import the package that they name
@@ -117,41 +120,31 @@ class Repository(ConfigRepository):
         found: ConfigSource = SourcesRegistry.instance().resolve(self._get_scheme(path))(provider, path)
         return found
 
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """The content of a config, or None where there is no such config.
+
+        Raises:
+            SpecError: it is no small file of plain data, or a named sweep that extends itself.
+        """
+        if config_path.startswith(f"{EXPERIMENT}/"):
+            self._refuse_cycle(config_path.removeprefix(f"{EXPERIMENT}/"), ())
+        return super().load_config(config_path)
+
+    def _refuse_cycle(self, name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            chain = " -> ".join([*above[above.index(name) :], name])
+            remedy = "take one of them out of a file's defaults"
+            raise SpecError([Fault(f"{EXPERIMENT}={above[0]}", "must not extend itself", chain, remedy)])
+        found = super().load_config(f"{EXPERIMENT}/{name}")
+        for base in bases(found) if found is not None else ():
+            self._refuse_cycle(base, (*above, name))
+
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         return super()._find_object_source(_inside(config_path), object_type)
 
     def get_group_options(self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG) -> list[str]:
         """The names in a group."""
         return super().get_group_options(_inside(group_name), results_filter)
-
-
-class Files(FileConfigSource):
-    """A folder of config files, each a small YAML file of plain data."""
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """The content of a file.
-
-        Raises:
-            SpecError: it is not such a file.
-        """
-        path = Path(self.path, self._normalize_file_name(config_path))
-        try:
-            content = read_bytes(path, YAML_BYTES)
-            data = _plain_data(content)
-            if data is not None and not isinstance(data, dict):
-                raise ValueError("it holds no mapping")
-            header = self._get_header_dict(content.decode()[:512])
-        except (OSError, ValueError) as error:
-            rule = f"must be a plain YAML file ({getattr(error, 'strerror', None) or error})"
-            raise SpecError([Fault(f"the config '{config_path}'", rule, f"'{path}'", "mend the file")]) from None
-        config = OmegaConf.create(data or {})
-        return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
-
-
-@lru_cache(maxsize=128)
-def _plain_data(content: bytes) -> Any:
-    """What a file of that content says, not to be changed: the same few files are read in every composition."""
-    return load_yaml(content, get_yaml_loader())
 
 
 def _inside(config_path: str) -> str:

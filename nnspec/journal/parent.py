@@ -21,7 +21,7 @@ from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import required_tag
-from nnspec.results.table import axis_column
+from nnspec.results.table import axis_columns
 from nnspec.settings import Require, Settings
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
@@ -90,7 +90,7 @@ class Parent:
             store.set_tags(self.run_id, process_tags())
             store.set_status([self.run_id], "RUNNING")
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
-            by = [axis_column(axis) for axis in settings.sweep.table] if settings.sweep.table else None
+            by = axis_columns(settings.sweep.table) if settings.sweep.table else None
             self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
         return self
 

@@ -15,7 +15,7 @@ from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
 from nnspec.report.showing import activation_curves, surfaces, unit_lines
-from nnspec.results.table import axis_column
+from nnspec.results.table import choices
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
 
@@ -53,7 +53,7 @@ class SweepReport:
     _failed: bool = False
 
     def __post_init__(self) -> None:
-        columns = [axis_column(axis) for axis in self.axes if axis != "seed"]
+        columns = choices(self.axes)
         self.collector = Collector(self.specs, columns)
         if self.drawer is None:
             self._guarded(self._start)

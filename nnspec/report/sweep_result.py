@@ -13,7 +13,7 @@ from nnspec.errors import Fault, NnspecError
 from nnspec.explaining import Explanation, explained_table, lines
 from nnspec.intervals import wilson_interval
 from nnspec.results.outcome import Outcome
-from nnspec.results.table import axis_column
+from nnspec.results.table import axis_columns, choices
 from nnspec.settings import Settings
 
 RESULTS = "results.parquet"
@@ -53,8 +53,8 @@ def sweep_why(outcome: Outcome) -> list[Explanation]:
 
 
 def table_axes(outcome: Outcome) -> list[str]:
-    """The columns of the axes, seeds aside: they are replicates, not a choice."""
-    return [axis_column(axis) for axis in outcome.axes if axis != "seed"]
+    """The columns of the axes, seeds aside."""
+    return choices(outcome.axes)
 
 
 def refuse_unwritable(csv: str | None) -> None:
@@ -81,7 +81,7 @@ def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object
 
     table = outcome.table()
     axes = [axis for axis in table_axes(outcome) if axis in table.columns]
-    shown = [axis_column(axis) for axis in settings.sweep.table or ()] or widest(table, axes)
+    shown = axis_columns(settings.sweep.table or ()) or widest(table, axes)
     if settings.sweep.csv:
         tables.write_csv(solve_rates(table, shown) if shown else table, settings.sweep.csv)
         say(f"table       {settings.sweep.csv}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,14 +13,28 @@ from nnspec.specs import MEMBERS, RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+LAYERS = ("model.depth", "model.width")  # axes that a spec does not keep
 # the numbers of the diagnosis follow
 OUTCOME = ("seed", *FINALS, "solved", *TIMES, "verdict", "epochs")
 ALWAYS = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")  # the others where known
 
 
 def axis_column(axis: str) -> str:
-    """The column of an axis: a choice of group is the name of its member."""
+    """The column of an axis: a choice of group is the name of its member, and depth and width say what ``hidden``
+    is."""
+    if axis in LAYERS:
+        return "model.hidden"
     return f"{axis}.name" if axis in MEMBERS else axis
+
+
+def axis_columns(axes: Iterable[str]) -> list[str]:
+    """The columns of axes, each once."""
+    return list(dict.fromkeys(map(axis_column, axes)))
+
+
+def choices(axes: Iterable[str]) -> list[str]:
+    """The columns of axes without the seed's: seeds are replicates, not a choice."""
+    return axis_columns(axis for axis in axes if axis != "seed")
 
 
 def varied(specs: Sequence[RunSpec]) -> dict[str, list[object]]:

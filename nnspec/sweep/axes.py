@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from hydra.core.override_parser.types import Override, QuotedString, Transformer
 
+from nnspec.catalog import entry_name
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import GRAMMAR, MOST_VALUES, choice_faults, elements, unknown_option
 from nnspec.errors import Fault, nearest
@@ -43,8 +44,8 @@ class Axis:
 
     def find(self, value: object) -> set[int]:
         """The places of a value, given as typed or as the plain value it stands for."""
-        plain = list(value) if isinstance(value, tuple) else value
-        typed = text(value)
+        plain = list(value) if isinstance(value, tuple) else entry_name(self.name, value)
+        typed = text(plain)
         same = (i for i, v in enumerate(self.values) if v == plain and isinstance(v, bool) == isinstance(plain, bool))
         return {*same, *(i for i, t in enumerate(self.texts) if t == typed)}
 
@@ -117,6 +118,8 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
 def _axis(composer: Composer, key: str, override: Override) -> Axis:
     group = composer.is_group(override.key_or_group)
     chosen = elements(override)  # once: a shuffle is another one each time
+    if group:
+        chosen = [entry_name(override.key_or_group, element) for element in chosen]
     texts = [str(element) if type(element) is int else str(Transformer.str(element)) for element in chosen]
     values = [_value(composer, key, element, typed) for element, typed in zip(chosen, texts, strict=True)]
     known = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nnspec.catalog import entry_name
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import examine_config, explain, one_line
@@ -41,7 +42,7 @@ def _stated(statement: Statement, item: Mapping[str, object]) -> tuple[list[str]
     choices: list[tuple[str, str]] = []
     for i, axis in enumerate(statement.axes):
         if axis.name in given:
-            choices.append((axis.name, text(given[axis.name])))
+            choices.append((axis.name, text(entry_name(axis.name, given[axis.name]))))
         else:
             row[i] = 0
             choices.append((axis.name, axis.texts[0]))

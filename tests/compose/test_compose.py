@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnspec.catalog import REGISTRIES, STAND_INS
-from nnspec.catalog.inits import bias_param
+from nnspec.cli.listing import parameters
 from nnspec.compose import (
     Composer,
     checked_config,
@@ -43,7 +43,7 @@ def composer() -> Composer:
 
 @pytest.mark.parametrize(("group", "entry"), MEMBERS, ids=[f"{group}-{entry.name}" for group, entry in MEMBERS])
 def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer) -> None:
-    params = entry.params + (bias_param(entry) if group == "init" else ())
+    params = parameters(group, entry)
     result = next(s for s in composer.loader.get_sources() if s.is_config(f"{group}/{entry.name}")).load_config(
         f"{group}/{entry.name}"
     )

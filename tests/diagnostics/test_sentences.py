@@ -128,6 +128,7 @@ def test_a_diverged_network_says_when(example, loss, nonfinite_at, sentence, sin
         ((0.7, 0.6, 0.5, 0.2524, 0.2501, 0.25), "the loss has not moved since epoch 600"),  # within 1%
         ((0.7, 0.6, 0.25, 0.2530, 0.25, 0.25), "the loss has not moved since epoch 800"),  # it had moved in between
         ((0.25, 0.25, 0.25, 0.25, 0.25, 0.25), "the loss has not moved since the start"),
+        ((0.7, 0.6, 0.5, 0.4, 0.3, 0.25), ""),  # only its last value is like its last value
     ],
 )
 def test_a_loss_that_stands_still_says_since_when(example, loss, since):

@@ -63,6 +63,7 @@ class DataEntry:
     size: Callable[[Params], Size]
     params: tuple[Param, ...] = ()
     rules: tuple[Rule, ...] = ()
+    aliases: tuple[str, ...] = ()  # names that people type for it
     boolean: bool = False
     digest: Callable[[Params], str] | None = None
 

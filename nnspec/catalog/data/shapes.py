@@ -108,8 +108,9 @@ def _entry(
     size: Callable[[Params], Size],
     *params: Param,
     rules: tuple[Rule, ...] = (),
+    aliases: tuple[str, ...] = (),
 ) -> DataEntry:
-    return DataEntry(name, summary, make, size, (*params, *COMMON), (SPLIT_RULE, *rules))
+    return DataEntry(name, summary, make, size, (*params, *COMMON), (SPLIT_RULE, *rules), aliases)
 
 
 def _size_of_curves(params: Params) -> Size:
@@ -141,6 +142,7 @@ SHAPES = (
         _noise(0.02, "standard deviation of what moves the points"),
         Param("turns", 1.5, Real(0, LARGEST), "turns of an arm"),
         rules=(_ENOUGH,),
+        aliases=("two_spirals",),
     ),
     _entry(
         "circles",
@@ -150,6 +152,7 @@ SHAPES = (
         _rows(),
         _noise(0.05, "standard deviation of what moves the points"),
         Param("factor", 0.5, Real(0, 1, open_high=True), "radius of the inner circle; the outer one has 1"),
+        aliases=("make_circles",),
     ),
     _entry(
         "moons",
@@ -158,6 +161,7 @@ SHAPES = (
         _size_of_curves,
         _rows(),
         _noise(0.1, "standard deviation of what moves the points"),
+        aliases=("make_moons", "two_moons"),
     ),
     _entry(
         "blobs",
@@ -169,6 +173,7 @@ SHAPES = (
         _noise(1.0, "standard deviation of a cloud"),
         Param("inputs", 2, Integer(1, 10_000), "number of inputs"),
         rules=(_ENOUGH,),
+        aliases=("make_blobs",),
     ),
     _entry(
         "checkerboard",
