@@ -185,7 +185,7 @@ class Parent:
         place = self.place(outcome)
         if place is not None:
             say(f"run         {place.name} in experiment {place.experiment}")
-            if self.start is None and not outcome.failed:  # a sweep has its report already
+            if self.run_id is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(self.store.location)}")
                 if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
                     say(f"what helps  nnspec remedy last{uri_flag(self.store.location)}")
