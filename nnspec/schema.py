@@ -29,7 +29,7 @@ SOLVING = "when a network counts as solved"
 
 def spec_schema() -> Schema:
     """The schema of a spec file, as ``spec=FILE`` reads it."""
-    fields = {
+    fields: dict[str, Schema] = {
         **{group: member_schema(group) for group in MEMBERS},
         "train": section_schema(TRAINING, TRAIN),
         "solved": section_schema(SOLVING, SOLVED),
@@ -41,7 +41,7 @@ def spec_schema() -> Schema:
 
 def sweep_schema() -> Schema:
     """The schema of a sweep file in ``experiments/``: what it changes of ``conf/config.yaml``, and the axes."""
-    fields = {
+    fields: dict[str, Schema] = {
         "defaults": {"type": "array", "description": "configs to take in, as 'override /model: perceptron'"},
         "spec": {"type": ["string", "null"], "description": "an archived spec.yaml to start from"},
         **{group: _changed_member(group) for group in MEMBERS},
