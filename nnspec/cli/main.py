@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",
     ),
+    "export": (
+        "nnspec.cli.export:export",
+        "a run as a file that trains it again: nnspec export last --format experiment",
+    ),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
