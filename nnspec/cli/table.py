@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS = 40
+DOC = (
+    "One row a network: its seed, the fields that vary in the sweep, and how it ended. final_accuracy is the share of "
+    "rows whose outputs are within solved.tolerance of their targets: nothing is rounded."
+)
 HIDDEN = ("run_id",)  # in the files, but 32 characters a row in a terminal
 
 
 def table(arguments: Sequence[str]) -> int:
     """Print the table, or write it to files."""
-    parser = Parser("table", "One row a network: its seed, the fields that vary in the sweep, and how it ended.")
+    parser = Parser("table", DOC)
     parser.run()
     parser.add_argument("--csv", metavar="FILE", help="write all of it as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write all of it as parquet")

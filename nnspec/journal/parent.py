@@ -156,14 +156,15 @@ class Parent:
             complain(f"{error}; {len(run_ids)} runs stay RUNNING until the sweep is resumed")
 
     def show(self, outcome: Outcome, say: Say) -> None:
-        """The name of the run and the command that opens it."""
+        """The name of the run, the command that opens it, and in a last line the address of its page; a server has it
+        without a command."""
         run_id = self.run_id or outcome.run_ids.get(0)
         name = self.start.name if self.start is not None else run_name(outcome.specs[0])
         if run_id is not None:
             say(f"run         {name} in experiment {self.experiment}")
             location = self.store.location
-            command = [] if location.kind == "http" else [ui_command(location)]
-            say("look at it  " + "\n            ".join([*command, run_page(location, self.experiment_id, run_id)]))
+            page = run_page(location, self.experiment_id, run_id)
+            say(page if location.kind == "http" else f"look at it  {ui_command(location)}\n            {page}")
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:
