@@ -57,12 +57,12 @@ def parameters(group: str, entry: Any) -> tuple[Param, ...]:
 
 
 def _experiments() -> Iterator[str]:
-    from nnspec.compose.folders import conf_dir, experiment_files
+    from nnspec.compose.folders import experiment_files, is_shipped
 
     files = experiment_files()
     width = max(map(len, files), default=0)
     for name, file in files.items():
-        own = "" if file.is_relative_to(conf_dir()) else f" ({file})"
+        own = "" if is_shipped(file) else f" ({file})"
         question = _question(read_bytes(file, YAML_BYTES).decode(errors="replace"))
         yield f"  {name:<{width}}  {question}{own}"
 
