@@ -190,15 +190,28 @@ def run_page(location: Location, experiment_id: str, run_id: str) -> str:
 
 def ui_command(location: Location) -> str:
     """The shell command that starts MLflow's UI on a store that is no server, at ``LOCAL_UI``."""
+    return f"{_mlflow()} ui --backend-store-uri {_shown_uri(location)}"
+
+
+def gc_command(location: Location) -> str:
+    """The shell command that removes deleted runs from a store for good; it finds artifacts by the tracking URI. A
+    server's database only those know who run it."""
+    if location.kind == "http":
+        return f"mlflow gc --tracking-uri {shlex.quote(location.shown)} --backend-store-uri DATABASE"
+    mlflow, uri = _mlflow(), _shown_uri(location)
+    return f"{mlflow} gc --tracking-uri {uri} --backend-store-uri {uri}"
+
+
+def _shown_uri(location: Location) -> str:
     secret = location.shown != location.uri
     shown = location.shown if location.file else _masked(location.absolute)
-    uri = (
-        '"$MLFLOW_TRACKING_URI"'
-        if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri
-        else shlex.quote(shown)
-    )
-    mlflow = "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
-    return f"{mlflow} ui --backend-store-uri {uri}"
+    if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri:
+        return '"$MLFLOW_TRACKING_URI"'
+    return shlex.quote(shown)
+
+
+def _mlflow() -> str:
+    return "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
 
 
 def uri_flag(location: Location, environ: Mapping[str, str] = os.environ) -> str:
