@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 ROWS = 40
 DOC = (
     "One row a network: its seed, the fields that vary in the sweep, and how it ended. final_accuracy is the share of "
-    "rows whose outputs are within solved.tolerance of their targets: nothing is rounded. With --by, --measure, --format "
-    "or --json one row a combination of levels: networks, rate or mean, interval, median updates."
+    "rows whose outputs are within solved.tolerance of their targets: nothing is rounded. With --by, --measure, "
+    "--format or --json one row a combination of levels: networks, rate or mean, interval, median updates."
 )
 HIDDEN = ("run_id",)  # in the files, but 32 characters a row in a terminal
 
