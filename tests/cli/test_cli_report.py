@@ -180,5 +180,5 @@ def test_the_report_has_all_cells(own, nnspec, tmp_path):
 
 @pytest.mark.parametrize(("format", "column"), [("eps", "single"), ("pdf", "triple")])
 def test_figures_from_python_have_known_formats_and_columns(filed, format, column):
-    with opened(filed.uri) as store, pytest.raises(AnalysisError, match="must be a known (format|column), but got"):
+    with opened(filed.uri) as store, pytest.raises(AnalysisError, match=r"must be a known (format|column), but got"):
         figures(store, filed.single, format, column)
