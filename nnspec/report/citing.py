@@ -17,7 +17,6 @@ from nnspec.report.console import count
 from nnspec.terminal import printable
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import FINGERPRINT_TAG, SWEEP_TAG
-from nnspec.tracking.store import RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +127,7 @@ def citation(store: Store, run_id: str) -> Citation:
         pairs=bool(axes),
         shared_seeds=len(table) > seeds,
         means=bool(axes) and "final_test_accuracy" in table and bool(table["final_test_accuracy"].notna().any()),
-        looks=_looked(store.get(_a_cell(store, run_id) if sweep else run_id)),
+        looks=_looked(store, run_id, sweep),
     )
     return Citation(
         version=facts.tags.get(VERSION_TAG, ""),
@@ -146,16 +145,16 @@ def citation(store: Store, run_id: str) -> Citation:
     )
 
 
-def _a_cell(store: Store, sweep: str) -> str:
-    """A finished cell of a sweep: all of them had their networks trained in the same way."""
-    return next(child.run_id for child in store.find_children(sweep) if child.status == "FINISHED")
-
-
-def _looked(cell: RunFacts) -> bool:
-    """Whether the interval that a cell filed is not Wilson's, but one that allows for the looks of replicates=auto."""
+def _looked(store: Store, run_id: str, sweep: bool) -> bool:
+    """Whether a finished cell filed an interval that is not Wilson's, but allows for the looks of replicates=auto."""
+    children = store.find_children(run_id) if sweep else [store.get(run_id)]
+    finished = [child.run_id for child in children if child.status == "FINISHED"]
+    if not finished:
+        return False
+    cell = store.get(finished[0])  # all cells of a sweep had their networks trained in the same way
     networks = cell.params.get("replicates", "")
     rate, *limits = (cell.metrics.get(name, nan) for name in ("solve_rate", "solve_rate_low", "solve_rate_high"))
-    if not (networks.isascii() and networks.isdecimal() and 0 <= rate <= 1):
+    if not (networks.isascii() and networks.isdecimal() and len(networks) < 10 and 0 <= rate <= 1):
         return False
     wilson = wilson_interval(rate * int(networks), int(networks))
     return any(abs(float(one) - other) > ROUNDING for one, other in zip(wilson, limits, strict=True))
