@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -60,11 +59,6 @@ class Composer:
         self.master = master
         self._groups: dict[str, list[str]] = {}
         self._containers: dict[tuple[str, ...], dict[str, Any]] = {}
-
-    @classmethod
-    def of_folder(cls, folder: str | Path) -> Composer:
-        """A composer of the configs in another folder."""
-        return cls(_own_loader(str(Path(folder).resolve()), Path.cwd()))
 
     @classmethod
     def of_job(cls, loader: ConfigLoader, master: DictConfig) -> Composer:

@@ -20,6 +20,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from nnspec.errors import first_line
 from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
@@ -114,7 +115,7 @@ def chunk_events(
     except RuntimeError as error:
         if "allocate" not in str(error):  # torch's word for out of memory on the processor
             raise
-        yield Lost(number, f"out of memory ({str(error).splitlines()[0]}); lower train.memory or replicates")
+        yield Lost(number, f"out of memory ({first_line(error)}); lower train.memory or replicates")
 
 
 class _Pool(Iterator[Event]):

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.settings import Tracking
 from nnspec.tracking.files import file_name
 
@@ -120,7 +120,7 @@ def _malformed(uri: str) -> str | None:
     try:
         make_url(uri)
     except (ArgumentError, ValueError) as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return None
 
 
@@ -152,9 +152,8 @@ def refuse(rule: str, uri: str, remedy: str) -> TrackingError:
 
 def unreachable(location: Location, why: object) -> TrackingError:
     """The error of a store that does not answer."""
-    first = str(why).strip().splitlines()[0] if str(why).strip() else type(why).__name__
     remedy = "start the store, mend tracking.uri (or MLFLOW_TRACKING_URI), or train with tracking=off"
-    return refuse(f"must be a store that answers ({first})", location.uri, remedy)
+    return refuse(f"must be a store that answers ({first_line(why)})", location.uri, remedy)
 
 
 def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
