@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -35,8 +36,8 @@ COMPOSE_ERRORS = (
 
 
 @cache
-def _own_loader(config_path: str | None, working_folder: Path) -> ConfigLoader:
-    return loader(config_path)
+def _own_loader(working_folder: Path) -> ConfigLoader:
+    return loader()  # which finds the named sweeps of the working folder, too
 
 
 class Composer:
@@ -53,7 +54,7 @@ class Composer:
         hydra_overrides: Sequence[str] = (),
         master: DictConfig | None = None,
     ):
-        self.loader = loader or _own_loader(None, Path.cwd())
+        self.loader = loader or _own_loader(Path.cwd())
         self.config_name = config_name
         self.hydra_overrides = list(hydra_overrides)
         self.master = master
