@@ -12,7 +12,7 @@ LONGEST, MOST = 2000, 60  # characters of a line and lines of an error: a screen
 SPEAKER = "nnspec:"
 ALLOWED = ("interrupted",)  # what else may stand in stderr
 NOTE = re.compile(  # what a command says on the way
-    r".* networks? in \d+ stacks?, [\d,]+ chunks? on \d+ process(es)?"
+    r".* networks? in \d+ stacks?, [\d,]+ chunks? on \d+ process(es)?(; [\d,]+ MLflow runs?, about [\d,]+ \wB.*)?"
     r"|[\d,]+ (of [\d,]+ )?cells? (already done|taken from earlier runs|stated twice: trained once)"
     r"|no earlier runs to reuse|no sweep of these cells to resume yet: starting it|expanding [\d,]+ cells \.\.\."
 )
