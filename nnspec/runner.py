@@ -22,9 +22,9 @@ from nnspec.report.sweep_result import refuse_unwritable
 from nnspec.report.voice import SILENT, Say, Voice, voice
 from nnspec.results.events import Advance, Failed, Notice, TrainedCell
 from nnspec.results.outcome import Outcome
-from nnspec.results.requirements import checks, unmet_lines
+from nnspec.results.requirements import Check, checks, unmet_lines
 from nnspec.results.table import outcome_rows
-from nnspec.settings import Settings
+from nnspec.settings import Require, Settings
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking.spool import kept_message
@@ -84,11 +84,7 @@ def run(
                     speak.note(hint)
                 _say_duplicates(speak.note, duplicates)
                 _train(training, outcome, parent, interrupts, keep, speak.bar)
-            outcome.checks = [
-                check
-                for index, rows in sorted(outcome.outcomes.items())
-                for check in checks(settings.require, index, rows, outcome.interval)
-            ]
+            outcome.checks = _judged(outcome, settings.require)
             if parent is not None:
                 parent.close(outcome)
         except BaseException:
@@ -154,6 +150,12 @@ def _take(cell: TrainedCell, outcome: Outcome, keep: bool) -> None:
         outcome.failed[cell.index] = cell.failure
     if keep:
         outcome.cells[cell.index] = cell
+
+
+def _judged(outcome: Outcome, require: Require) -> list[Check]:
+    """What is required of every cell that has an outcome, whoever trained it."""
+    cells = sorted(outcome.outcomes.items())
+    return [check for index, rows in cells for check in checks(require, index, rows, outcome.interval)]
 
 
 def _finish(filer: Filer, outcome: Outcome) -> None:

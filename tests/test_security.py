@@ -111,7 +111,6 @@ ATTACKS = {
     "inside a sweeper": Attack(("-m", "seed=1,2", "+hydra.sweeper.params.x=" + MKDIR)),
     "logging": Attack(("++hydra.job_logging=" + HANDLER,)),
     "hydra's logging": Attack(("++hydra.hydra_logging=" + HANDLER,)),
-    "logging, to show help": Attack(("--help", "++hydra.hydra_logging=" + HANDLER)),
     "logging, to show hydra's help": Attack(("--hydra-help", "++hydra.hydra_logging=" + HANDLER)),
     "environment of the job": Attack(("+hydra.job.env_set.PATH=@/evilpkg",)),
     "environment that is copied": Attack(("hydra.job.env_copy=[PATH]",)),
@@ -342,6 +341,17 @@ def test_attacks_on_a_real_process(name: str, tmp_path: Path) -> None:
         command, cwd=tmp_path / "a/b/c", env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     require_refused(name, done.returncode, done.stdout, done.stderr, tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_composes_nothing_that_could_be_attacked(flag: str, runs: list[Any], tmp_path: Path, capfd: Any) -> None:
+    words = Attack((flag, "++hydra.hydra_logging=" + HANDLER, "hydra.searchpath=[pkg://evilpkg]")).made(tmp_path)
+    assert main(["run", *words]) == 0
+    assert capfd.readouterr().out.startswith("usage: nnspec run")
+    assert runs == []
+    assert not (tmp_path / RAN).exists()
+    assert list((tmp_path / "a/b/c").iterdir()) == []
+    assert "evilpkg" not in sys.modules
 
 
 # what stays possible
