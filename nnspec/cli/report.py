@@ -53,7 +53,11 @@ def _parser() -> Parser:
     parser.run()
     parser.measure()
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--out", metavar="FOLDER", help=f"folder to write to (default {FOLDER}/NAME of the run)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help=f"folder to write to (default {FOLDER}/NAME of the run, for figures {FOLDER}/NAME/figures)",
+    )
     parser.add_argument("--figures", choices=FORMATS, metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     widths = ", ".join(f"{name} ({column.width} inches)" for name, column in COLUMNS.items())
     doc = f"column of a journal that figures fill: {widths}; default {DOUBLE}"
@@ -71,7 +75,8 @@ def _figures(asked: argparse.Namespace) -> int:
         from nnspec.tracking.files import file_name
 
         run_id = find_run(store, asked.run)
-        target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
+        # beside the page's own pictures, which may have the same names
+        target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}/figures")
         files = figures(store, run_id, asked.figures, asked.width or DOUBLE, asked.measure or SOLVED)
     write(target, files)
     print("\n".join(str(target / name) for name in files))

@@ -182,3 +182,12 @@ def test_the_report_has_all_cells(own, nnspec, tmp_path):
 def test_figures_from_python_have_known_formats_and_columns(filed, format, column):
     with opened(filed.uri) as store, pytest.raises(AnalysisError, match=r"must be a known (format|column), but got"):
         figures(store, filed.single, format, column)
+
+
+def test_figures_do_not_replace_the_pictures_of_the_page(own, nnspec, folder):
+    nnspec("report", own.single, "--uri", own.uri)
+    (page,) = folder.glob("nnspec-report/*/loss.png")
+    before = page.read_bytes()
+    said = nnspec("report", own.single, "--uri", own.uri, "--figures", "png")[1]
+    assert str(page.parent.relative_to(folder) / "figures" / "loss.png") in said.splitlines()
+    assert page.read_bytes() == before
