@@ -16,7 +16,7 @@ BLOCK = 4096  # bytes that files and folders are given whole
 WORDS = ["seed=range(0,30)", "replicates=1"]
 SWEEPS = {
     "the textbook's": WORDS,
-    "replicates": ["optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8", "replicates=60", "train.epochs=500"],
+    "replicates": ["optimizer.lr=range(0.1,2.5,0.1)", "replicates=40", "train.epochs=500"],
 }
 SLOW = {
     "short": [*WORDS, "train.epochs=50"],
@@ -47,4 +47,4 @@ def test_a_store_grows_by_what_was_foretold(name: str, tmp_path: Path, monkeypat
     specs = train((SWEEPS | SLOW)[name])
     grown = taken(tmp_path) - before
     # pages of SQLite that are not full, Parquet's and MLflow's versions: a rule of thumb needs no more
-    assert filed_bytes(specs, sweep=True) == pytest.approx(grown, rel=0.25)
+    assert filed_bytes(specs, sweep=True) == pytest.approx(grown, rel=0.15)
