@@ -15,9 +15,10 @@ from typing import cast
 from nnspec.architecture import architecture, test_rows
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS, OUTPUTS
 from nnspec.catalog.inits import BIAS_SAME
-from nnspec.duration import log_every, pace, rate_factor, updates
+from nnspec.duration import log_every, pace, rate_factor, updates, updates_a_pass
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
+from nnspec.problem import own_rows
 from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
 from nnspec.specs import SCALARS, TRAIN, RunSpec, Train, text
 
@@ -126,9 +127,12 @@ def idle_fields(spec: RunSpec) -> Iterator[Fault]:
             yield Fault(row.key, rule, spec.flat()[row.key], row.remedy)
 
 
-def _draws(spec: RunSpec) -> bool:
-    """Whether the networks of a spec differ by their seeds."""
+def seed_matters(spec: RunSpec) -> bool:
+    """Whether the networks of a spec differ by their seeds: by their first weights, by the order of their batches or by
+    the rows that they train on."""
     entry = INITS[spec.init.name]
+    if updates_a_pass(spec) > 1 or own_rows(spec):
+        return True
     if entry.stored:
         return False
     bias = str(spec.init["bias"])
@@ -142,7 +146,7 @@ def _whole(command: Command) -> bool:
 
 
 def _no_seed_matters(command: Command) -> bool:
-    return _whole(command) and not any(_draws(spec) for spec in command.specs)
+    return _whole(command) and not any(seed_matters(spec) for spec in command.specs)
 
 
 def _all_alike(command: Command) -> bool:
@@ -186,7 +190,7 @@ SETTINGS = (
         "lower it",
     ),
     Idle("train.snapshot_every", "beyond train.epochs", _never("snapshot_every"), "lower it"),
-    Idle("seed", "where no weight is drawn", _no_seed_matters, "choose an init that draws weights"),
+    Idle("seed", "where nothing is drawn", _no_seed_matters, "choose an init that draws weights"),
     Idle(
         "replicates",
         "where no weight is drawn: all networks are equal",

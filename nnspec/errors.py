@@ -79,6 +79,11 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most - end - 3]}...{text[-end:]}"
 
 
+def first_line(error: object) -> str:
+    """The first line of somebody else's message; the name of its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest option, if one is near, and all of them."""
     names = sorted(options)

@@ -29,7 +29,7 @@ SOLVING = "when a network counts as solved"
 
 def spec_schema() -> Schema:
     """The schema of a spec file, as ``spec=FILE`` reads it."""
-    fields = {
+    fields: dict[str, Schema] = {
         **{group: member_schema(group) for group in MEMBERS},
         "train": section_schema(TRAINING, TRAIN),
         "solved": section_schema(SOLVING, SOLVED),

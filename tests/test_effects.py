@@ -134,6 +134,15 @@ def test_a_setting_without_effect(kind: str, overrides: list[str], key: str, ref
         )
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [["train.batch_size=2"], ["data=moons", "data.test_fraction=0.5", "data.split=per_network"], ["init=normal"]],
+)
+def test_a_seed_has_an_effect_where_it_draws_weights_batches_or_rows(overrides: list[str]) -> None:
+    found, settings = compose(["init=zeros", *overrides, "seed=9"])
+    assert idle_settings(Command([found], settings, RUN, {"seed": "9"})) == ([], [])
+
+
 @pytest.mark.parametrize("kind", [RUN, JOB, SWEEPS])
 def test_defaults_are_not_said(kind: str) -> None:
     found, settings = compose([])

@@ -78,7 +78,7 @@ def test_the_link_to_a_sweep_is_its_own_page_also_on_a_server(
     )  # type: ignore[arg-type]
     said: list[str] = []
     on_server.show(outcome, said.append)
-    assert said[1] == "look at it  https://host" + page
+    assert said[-1] == "https://host" + page
 
 
 def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +107,7 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
     ):
         assert part in said
     assert f"{facts.name} in experiment nnspec-xor" in said
+    assert "\nreport      nnspec report last\n" in said
     assert "ui --backend-store-uri sqlite:///mlflow.db" in said
     assert links(said) == [
         f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"

@@ -17,6 +17,8 @@ from nnspec.analysis.stats import level_columns, split
 if TYPE_CHECKING:
     import pandas as pd
 
+LENGTHS = ("epochs", "train.epochs", "train.batch_size")  # columns that decide how many updates a network makes
+
 
 @dataclass(frozen=True)
 class Survival:
@@ -71,25 +73,40 @@ def survival_table(table: pd.DataFrame, by: str | Sequence[str], confidence: flo
     ``median_high``."""
     import pandas as pd
 
-    groups = group_by(table, [by] if isinstance(by, str) else list(by))
-    curves = [survival_of(table, groups.codes == g, confidence) for g in range(len(groups))]
+    groups, ends = group_by(table, [by] if isinstance(by, str) else list(by)), updates_made(table)
+    curves = [survival_of(table, groups.codes == g, ends, confidence) for g in range(len(groups))]
     names = ("networks", "solved", "median", "median_low", "median_high")
     return pd.DataFrame(
         {**level_columns(groups), **{name: [getattr(curve, name) for curve in curves] for name in names}}
     )
 
 
-def survival_of(table: pd.DataFrame, rows: np.ndarray, confidence: float = 0.95) -> Survival:
-    """The curve of the networks in ``rows`` [m] bool."""
-    part = table.loc[rows, ["solved_at", "solved", "epochs"]]
-    return survival(part["solved_at"], part["solved"], part["epochs"], confidence)
+def survival_of(table: pd.DataFrame, rows: np.ndarray, ends: np.ndarray, confidence: float = 0.95) -> Survival:
+    """The curve of the networks in ``rows`` [m] bool; ``ends`` [m] are the ``updates_made``."""
+    part = table.loc[rows, ["solved_at", "solved"]]
+    return survival(part["solved_at"], part["solved"], ends[rows], confidence)
+
+
+def updates_made(table: pd.DataFrame) -> np.ndarray:
+    """[m] updates that each network made in all, as far as the table tells.
+
+    It counts passes, of which each is one update at full batch. With mini-batches it is several: then networks of the
+    same passes, batches and data made as many as each other, and at least as many as the last of them needed to solve.
+    What comes after that changes no curve.
+    """
+    keys = [str(name) for name in table.columns if name in LENGTHS or str(name).startswith("data.")]
+    codes = group_by(table, keys).codes
+    done = table["solved"].to_numpy(dtype=bool)
+    latest = np.zeros(len(table))
+    np.maximum.at(latest, codes[done], _numbers(table["solved_at"], done)[done])
+    return np.maximum(table["epochs"].to_numpy(dtype=float), latest[codes])
 
 
 def median_updates(table: pd.DataFrame, groups: Groups) -> np.ndarray:
     """The median of each group's ``survival`` curve, [g]: infinite where that never came. Without limits, so that
     thousands of cells take no time."""
     done = table["solved"].to_numpy(dtype=bool)
-    times = _times(table["solved_at"], done, table["epochs"])
+    times = _times(table["solved_at"], done, updates_made(table))
     return np.array([_median(*group) for group in zip(split(times, groups), split(done, groups), strict=True)])
 
 

@@ -30,7 +30,7 @@ from nnspec.analysis.draw import (
 )
 from nnspec.analysis.levels import group_by, short
 from nnspec.analysis.measures import MEASURES, SOLVED
-from nnspec.analysis.solving import Survival, survival_of
+from nnspec.analysis.solving import Survival, survival_of, updates_made
 from nnspec.analysis.tables import NOTHING, Pivot, percent, pivot
 
 if TYPE_CHECKING:
@@ -261,10 +261,10 @@ def survival_info(
     rates = table["solved"].astype(float).groupby(groups.codes).mean().to_numpy()
     kept = pick(rates, most)
     labels = groups.labels()
-    curves = tuple(survival_of(table, groups.codes == g, confidence) for g in kept)
-    return SurvivalCurves(
-        by or "", tuple(labels[g] for g in kept), curves, float(table["epochs"].max()), len(groups) - len(kept)
-    )
+    ends = updates_made(table)
+    curves = tuple(survival_of(table, groups.codes == g, ends, confidence) for g in kept)
+    names = tuple(labels[g] for g in kept)
+    return SurvivalCurves(by or "", names, curves, float(ends.max()), len(groups) - len(kept))
 
 
 def plot_survival(info: SurvivalCurves, width: float | None = None) -> Figure:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.levels import short
+from nnspec.analysis.levels import AnalysisError, short
 from nnspec.analysis.tables import cell_text, has_rates, render_frame
 from nnspec.documents import document
+from nnspec.errors import unknown
 from nnspec.terminal import printable
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ def write(frame: pd.DataFrame, format: str = "text", note: str = "") -> str:
     ``note`` says what the table is: above it in a text, below it in Markdown, in comments in LaTeX; data have none.
 
     Raises:
-        KeyError: there is no such format.
+        AnalysisError: there is no such format.
     """
+    if format not in _WRITERS:
+        raise AnalysisError(str(unknown("format", "format", format, FORMATS)))
     return _WRITERS[format](frame, note)
 
 

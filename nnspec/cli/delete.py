@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.cli.filed import Parser, UsageError, find_run, opened
 
 if TYPE_CHECKING:
     from nnspec.tracking import Store
+    from nnspec.tracking.locate import Location
 
 YES = ("y", "yes")
 
@@ -18,7 +20,7 @@ YES = ("y", "yes")
 def delete(arguments: Sequence[str]) -> int:
     """Delete a sweep and its cells, or a single run, once the user has said so."""
     parser = Parser(
-        "delete", "Deletes a sweep with its cells. They leave the MLflow UI; 'mlflow gc' frees their disk space."
+        "delete", "Deletes a sweep with its cells. They leave the MLflow UI; it then says what frees their disk space."
     )
     parser.run("sweep")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -33,7 +35,21 @@ def delete(arguments: Sequence[str]) -> int:
         store.delete(cells)
         store.delete([run_id])  # last: a sweep that is still there can be deleted again after an interruption
         print(f"deleted {what}")
+        print("\n".join(kept_lines(store.location)))
     return 0
+
+
+def kept_lines(location: Location) -> Iterator[str]:
+    """What a deletion leaves on the disk, and how that goes."""
+    from nnspec.tracking.locate import gc_command
+
+    where = "  # on the server's machine" if location.kind == "http" else ""
+    yield "nothing is freed yet: MLflow hides deleted runs, and keeps their rows and artifacts until"
+    yield f"  {gc_command(location)}{where}"
+    if location.file is not None:
+        file = shlex.quote(location.file.name)
+        yield "the database file does not shrink by that: what it frees is used again, or given back by"
+        yield f"  sqlite3 {file} VACUUM"
 
 
 def described(store: Store, run_id: str) -> str:

@@ -10,6 +10,7 @@ from nnspec.cli.filed import Parser, UsageError, find_run, opened
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
 from nnspec.errors import Fault
+from nnspec.terminal import complain
 from nnspec.tracking import NamingError
 
 
@@ -26,9 +27,11 @@ def explain(arguments: Sequence[str]) -> int:
     parser.json()
     asked = parser.parsed(arguments)
     if asked.what in VERDICT_ENTRIES:
+        if asked.uri:
+            complain(f"--uri has no effect here: {asked.what} is a verdict")
         return _verdict(asked.what, asked.plot, asked.json)
     if asked.plot:
-        rule = "draws a verdict"
+        rule = "must go with a verdict"
         raise UsageError(Fault("--plot", rule, f"'{asked.what}'", "name one, or use nnspec report for a run"))
     try:
         return _run(asked.uri, asked.what, asked.json)
@@ -41,6 +44,7 @@ def explain(arguments: Sequence[str]) -> int:
 
 def _verdict(name: str, plot: str | None, as_json: bool) -> int:
     from nnspec.explaining import explain_verdict
+    from nnspec.explaining.verdict import part
 
     if plot:
         from nnspec.analysis.draw import png
@@ -48,7 +52,10 @@ def _verdict(name: str, plot: str | None, as_json: bool) -> int:
 
         write(plot, png(verdict_figure(name)))
     found = explain_verdict(name)
-    print(document(found) if as_json else found)
+    if as_json:
+        print(document(found))
+    else:
+        print("\n".join([str(found), *([part("picture", plot)] if plot else [])]))
     return 0
 
 

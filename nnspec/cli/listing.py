@@ -102,10 +102,10 @@ def experiments() -> list[dict[str, Any]]:
 
 def _about(file: Path) -> str:
     """The question of a named sweep, and of one's own where it lies."""
-    from nnspec.compose.folders import conf_dir
+    from nnspec.compose.folders import is_shipped
 
     question = _question(read_bytes(file, YAML_BYTES).decode(errors="replace"))
-    return question if file.is_relative_to(conf_dir()) else f"{question} ({file})".strip()
+    return question if is_shipped(file) else f"{question} ({file})".strip()
 
 
 def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:

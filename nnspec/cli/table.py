@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from nnspec.analysis.pooling import Pooled
 
 ROWS = 40
+DOC = (
+    "One row a network: its seed, the fields that vary in the sweep, and how it ended. final_accuracy is the share of "
+    "rows whose outputs are within solved.tolerance of their targets: nothing is rounded. With --by, --measure, "
+    "--format or --json one row a combination of levels: networks, rate or mean, interval, median updates."
+)
 HIDDEN = ("run_id",)  # in the files, but 32 characters a row in a terminal
 
 
@@ -59,11 +64,7 @@ def pooled_text(found: Pooled, run_id: str, format: str, rows: int) -> str:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        "table",
-        "One row a network: its seed, the fields that vary in the sweep, and how it ended. With --by, --measure, "
-        "--format or --json one row a combination of levels: networks, rate or mean, interval, median updates.",
-    )
+    parser = Parser("table", DOC)
     parser.run()
     parser.by("pool all but these fields, as activation,init; without it one row a cell")
     parser.measure()

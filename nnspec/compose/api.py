@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
-from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.compose.explain import examine_config, one_line, refusal
 from nnspec.compose.folders import conf_dir, own_experiments
 from nnspec.compose.said import refuse_choices
 from nnspec.errors import Fault, SpecError
@@ -38,7 +38,7 @@ def compose(overrides: Sequence[str] = (), composer: Composer | None = None) -> 
         _refuse_choices(composer, tuple(lines))
         config = composer.resolved(container)
     except COMPOSE_ERRORS as error:
-        raise SpecError(explain(composer, lines) or [_unexplained(error)]) from None
+        raise SpecError(refusal(composer, lines, error)) from None
     return checked_config(config)
 
 
@@ -84,7 +84,3 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise SpecError(
             [Fault("the config", "must resolve", one_line(error), "mend the ${...} that it names")]
         ) from None
-
-
-def _unexplained(error: BaseException) -> Fault:
-    return Fault("the config", "must compose", one_line(error), "mend what it names")

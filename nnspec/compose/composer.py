@@ -36,8 +36,8 @@ COMPOSE_ERRORS = (
 
 
 @cache
-def _own_loader(config_path: str | None, working_folder: Path) -> ConfigLoader:
-    return loader(config_path)
+def _own_loader(working_folder: Path) -> ConfigLoader:
+    return loader()  # which finds the named sweeps of the working folder, too
 
 
 class Composer:
@@ -54,17 +54,12 @@ class Composer:
         hydra_overrides: Sequence[str] = (),
         master: DictConfig | None = None,
     ):
-        self.loader = loader or _own_loader(None, Path.cwd())
+        self.loader = loader or _own_loader(Path.cwd())
         self.config_name = config_name
         self.hydra_overrides = list(hydra_overrides)
         self.master = master
         self._groups: dict[str, list[str]] = {}
         self._containers: dict[tuple[str, ...], dict[str, Any]] = {}
-
-    @classmethod
-    def of_folder(cls, folder: str | Path) -> Composer:
-        """A composer of the configs in another folder."""
-        return cls(_own_loader(str(Path(folder).resolve()), Path.cwd()))
 
     @classmethod
     def of_job(cls, loader: ConfigLoader, master: DictConfig) -> Composer:

@@ -61,6 +61,18 @@ def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
     return list(dict.fromkeys(faults))
 
 
+def refusal(
+    composer: Composer, overrides: Sequence[str], error: BaseException, where: str = "the config"
+) -> list[Fault]:
+    """Why a command line does not compose: every fault found, or else what Hydra says."""
+    return explain(composer, overrides) or [uncomposed(error, where)]
+
+
+def uncomposed(error: BaseException, where: str = "the config") -> Fault:
+    """What Hydra says of a command line that does not compose."""
+    return Fault(where, "must compose", one_line(error), "mend what it names")
+
+
 def one_line(error: BaseException) -> str:
     """Somebody else's message as one line of bounded length."""
     message = " ".join(str(error).split()) or type(error).__name__

@@ -21,6 +21,12 @@ def own_experiments(folder: str | Path = ".") -> Path:
     return Path(folder, "experiments")
 
 
+def is_shipped(file: Path) -> bool:
+    """Whether a named sweep is one that nnspec comes with; in a clone these lie in the working folder too."""
+    shipped = conf_dir() / "experiment" / file.name
+    return shipped.is_file() and shipped.samefile(file)
+
+
 def experiment_files() -> dict[str, Path]:
     """The named sweeps by name: the user's own, then those that nnspec comes with and no own one has the name of."""
     own = sorted(own_experiments().glob("*.yaml"))

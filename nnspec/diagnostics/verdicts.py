@@ -112,7 +112,7 @@ _ENTRIES = (
         "its way down and the first layer hardly moves, while what it computes is not good enough yet.",
         condition="For every row that is not right, the hidden activations pass next to nothing of a gradient, and "
         "next to nothing arrives at the first layer.",
-        thresholds=("passage", "vanishing", "flat"),
+        thresholds=("passage", "vanishing"),
         source="Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks",
         remedies=("init", "activation", "lr", "optimizer", "seed"),
         sentence=sentences.saturated,

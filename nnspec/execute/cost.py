@@ -15,7 +15,7 @@ from nnspec.duration import Pace, pace, updates, updates_a_pass
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, is_separate
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes, own_bytes
-from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas
+from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas, threads_each
 from nnspec.training.spans import MOST, logged_rows, spans
 
 PATIENCE = 0.4  # seconds of all trials together
@@ -39,16 +39,16 @@ class Trial:
     update: float
 
 
-Probe = Callable[[Sequence[RunSpec], Chunk, float], tuple[float, float]]  # see ``training.loop.probe``
+Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  # see ``training.loop.probe``
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
     """Seconds until all networks are trained, or None where no trial is small enough to tell. Diagnosis and filing not
     counted."""
     largest = sorted(plan.stacks, key=lambda stack: -work(plan.specs, stack))[:STACKS]
-    trials = {}
+    trials, threads = {}, threads_each(sum(1 for _ in plan.chunks()), workers)
     for stack in largest:
-        trial = tried(plan.specs, stack, probe, patience / len(largest))
+        trial = tried(plan.specs, stack, probe, patience / len(largest), threads)
         if trial is None:
             return None
         trials[stack] = trial
@@ -106,7 +106,7 @@ def compiled_seconds(steps: Pace, update: float) -> float:
     return update * both.updates + fast * (steps.updates + LOOK * logged_rows(steps))
 
 
-def _separate_trial(spec: RunSpec, probe: Probe, patience: float) -> Trial | None:
+def _separate_trial(spec: RunSpec, probe: Probe, patience: float, threads: int) -> Trial | None:
     """A trial of one network that trains by itself, of a narrower one where its weights take more than there is room;
     its rows stay all, for they decide how it trains."""
     smaller: RunSpec | None = spec
@@ -114,23 +114,23 @@ def _separate_trial(spec: RunSpec, probe: Probe, patience: float) -> Trial | Non
         smaller = narrower(smaller)
     if smaller is None:
         return None
-    setup, update = probe([_endless(smaller)], Chunk((Share(0, 0, 1),)), patience)
+    setup, update = probe([_endless(smaller)], Chunk((Share(0, 0, 1),)), patience, threads)
     share = architecture(smaller).parameters / architecture(spec).parameters
     return Trial(setup / share, update / share)
 
 
-def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float) -> Trial | None:
+def tried(specs: Sequence[RunSpec], stack: Stack, probe: Probe, patience: float, threads: int = 1) -> Trial | None:
     """A trial of the networks of a stack's largest chunk, as many as there is room for. None where not even one
     that trains by itself fits."""
     chunk = max(stack.chunks, key=lambda chunk: chunk.networks)
     spec = specs[chunk.shares[0].cell]
     if is_separate(spec):
-        return _separate_trial(spec, probe, patience)
+        return _separate_trial(spec, probe, patience, threads)
     count, least = chunk.networks, min(LANE, chunk.networks)
     while count > least and _bytes(spec, count) > ROOM:
         count = max(least, count // 2)
     picked, shares = _first(specs, chunk, count)
-    setup, update = probe([_endless(one) for one in picked], Chunk(shares), patience)
+    setup, update = probe([_endless(one) for one in picked], Chunk(shares), patience, threads)
     return Trial(setup / count, update / count)
 
 

@@ -20,11 +20,12 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from nnspec.errors import first_line
 from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.loop import Progress, train_chunk
-from nnspec.training.plan import Chunk
+from nnspec.training.plan import Chunk, threads_each
 
 Extra = Callable[[Sequence[RunSpec], Chunk, Results], Any]  # what else to compute of a trained chunk, in its worker
 
@@ -89,16 +90,19 @@ def train_chunks(
     ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
     call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
     """
+    threads = threads_each(len(chunks), min(workers, cores()))
     if min(workers, len(chunks)) <= 1:
-        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra))
-    return _Pool(specs, chunks, workers, extra, silence)
+        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra, threads))
+    return _Pool(specs, chunks, workers, extra, silence, threads)
 
 
-def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra) -> Iterator[Event]:
-    """Train chunk ``number`` in this process."""
+def chunk_events(
+    specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra, threads: int = 1
+) -> Iterator[Event]:
+    """Train chunk ``number`` in this process, in so many threads where they can share an update."""
     started = time.perf_counter()
     try:
-        for event in train_chunk(specs, chunks[number]):
+        for event in train_chunk(specs, chunks[number], threads=threads):
             if isinstance(event, Progress):
                 yield Advanced(number, event)
             else:
@@ -111,16 +115,24 @@ def chunk_events(specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int,
     except RuntimeError as error:
         if "allocate" not in str(error):  # torch's word for out of memory on the processor
             raise
-        yield Lost(number, f"out of memory ({str(error).splitlines()[0]}); lower train.memory or replicates")
+        yield Lost(number, f"out of memory ({first_line(error)}); lower train.memory or replicates")
 
 
 class _Pool(Iterator[Event]):
     """Worker processes, the pipe to each, and the chunk that each has in hand; an iterator over what they report."""
 
-    def __init__(self, specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float):
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        chunks: Sequence[Chunk],
+        workers: int,
+        extra: Extra,
+        silence: float,
+        threads: int,
+    ):
         # a forked worker has torch imported already; elsewhere it must import it for itself
         self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        self.work = (specs, chunks, extra)
+        self.work = (specs, chunks, extra, threads)
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
         self.leaving: list[Any] = []  # processes that have nothing more to do
@@ -273,6 +285,7 @@ def _serve(
     specs: Sequence[RunSpec],
     chunks: Sequence[Chunk],
     extra: Extra,
+    threads: int,
 ) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
     leave_signals_to_the_parent()
@@ -280,7 +293,7 @@ def _serve(
         other.close()
     try:
         while (number := connection.recv()) is not None:
-            for event in chunk_events(specs, chunks, number, extra):
+            for event in chunk_events(specs, chunks, number, extra, threads):
                 send(connection, event)
                 del event
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -181,14 +181,16 @@ class Parent:
         return Place(run_id, name, self.experiment, command, run_page(location, self.experiment_id, run_id))
 
     def show(self, outcome: Outcome, say: Say) -> None:
-        """The name of the run and the command that opens it."""
+        """The name of the run, the commands that say more, and in a last line the address of its page, after the
+        command that opens it; a server has it without one."""
         place = self.place(outcome)
         if place is not None:
             say(f"run         {place.name} in experiment {place.experiment}")
-            if self.start is None and not outcome.failed:  # a sweep has its report already
+            if self.run_id is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(self.store.location)}")
-            command = [] if place.command is None else [place.command]
-            say("look at it  " + "\n            ".join([*command, place.url]))
+                if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
+                    say(f"what helps  nnspec remedy last{uri_flag(self.store.location)}")
+            say(place.url if place.command is None else f"look at it  {place.command}\n            {place.url}")
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.levels import levels_of, short
 from nnspec.analysis.methods import statistics
 from nnspec.analysis.pooling import all_axes
+from nnspec.intervals import wilson_interval
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.release import version
 from nnspec.report.console import count
@@ -25,8 +27,8 @@ YEAR = 2026  # of the release
 TITLE = "nnspec: does this network train, how reliably, and if not, why?"
 NAMED = 4  # fingerprints that a paragraph lists; of more it gives the one of their set
 SHORT = 12  # characters of a commit in a paragraph
+ROUNDING = 1e-9  # of a metric that a store gives back
 VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
-COMMAND_TAG, AUTO = "nnspec.command", "replicates=auto"
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,8 @@ def citation(store: Store, run_id: str) -> Citation:
     chosen = statistics(
         pairs=bool(axes),
         shared_seeds=len(table) > seeds,
-        means="final_test_accuracy" in table and bool(table["final_test_accuracy"].notna().any()),
-        looks=AUTO in facts.tags.get(COMMAND_TAG, ""),
+        means=bool(axes) and "final_test_accuracy" in table and bool(table["final_test_accuracy"].notna().any()),
+        looks=_looked(store, run_id, sweep),
     )
     return Citation(
         version=facts.tags.get(VERSION_TAG, ""),
@@ -144,6 +146,21 @@ def citation(store: Store, run_id: str) -> Citation:
         seeds=seeds,
         networks=len(table),
     )
+
+
+def _looked(store: Store, run_id: str, sweep: bool) -> bool:
+    """Whether a finished cell filed an interval that is not Wilson's, but allows for the looks of replicates=auto."""
+    children = store.find_children(run_id) if sweep else [store.get(run_id)]
+    finished = [child.run_id for child in children if child.status == "FINISHED"]
+    if not finished:
+        return False
+    cell = store.get(finished[0])  # all cells of a sweep had their networks trained in the same way
+    networks = cell.params.get("replicates", "")
+    rate, *limits = (cell.metrics.get(name, nan) for name in ("solve_rate", "solve_rate_low", "solve_rate_high"))
+    if not (networks.isascii() and networks.isdecimal() and len(networks) < 10 and 0 <= rate <= 1):
+        return False
+    wilson = wilson_interval(rate * int(networks), int(networks))
+    return any(abs(float(one) - other) > ROUNDING for one, other in zip(wilson, limits, strict=True))
 
 
 def _dirty(tags: Mapping[str, str]) -> bool | None:

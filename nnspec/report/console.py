@@ -9,7 +9,7 @@ import numpy as np
 
 from nnspec.architecture import architecture, rows
 from nnspec.diagnostics import VERDICTS, estimates
-from nnspec.duration import batch_size, updates_a_pass
+from nnspec.duration import batch_size, tolerance, updates_a_pass
 from nnspec.explaining import explained_result
 from nnspec.explaining import lines as why_lines
 from nnspec.problem import own_rows, rows_of
@@ -129,14 +129,18 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     """The result of one cell: outputs by row where they are few, final loss, how many rows are right where they are
     many or some are kept for a test, how many networks solved (Wilson's interval unless another is given) and stopped
     and when, verdicts."""
-    result, unit = cell.result, unit_of(cell.spec)
+    result, spec = cell.result, cell.result.spec
+    unit = unit_of(spec)
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
     how = "95%, exact, allowing for the looks on the way" if interval else WILSON
     table = outputs_table(result)
     lines = [*([table, ""] if table else []), f"final loss  {quantity(result.final_loss)}"]
     if result.final_test_loss is not None:
         lines.append(f"  on test   {quantity(result.final_test_loss)}")
-    if not table or result.final_test_accuracy is not None:
+    none_right = not result.final_accuracy.any() and bool(np.isfinite(result.outputs).all())
+    if none_right:
+        lines.append(f"accuracy    0: no output is within {tolerance(spec):g} of its target (outputs are not rounded)")
+    elif not table or result.final_test_accuracy is not None:
         lines.append(f"accuracy    {quantity(result.final_accuracy)}")
     if result.final_test_accuracy is not None:
         lines.append(f"  on test   {quantity(result.final_test_accuracy)}")

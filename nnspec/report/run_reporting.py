@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nnspec.analysis.figure_files import COLUMNS, FORMATS
 from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
-from nnspec.errors import TrackingError
+from nnspec.errors import TrackingError, unknown
 from nnspec.explaining import explained_result, sweep_explanations
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
@@ -57,7 +58,13 @@ def figures(
     Args:
         format: 'svg', 'pdf' or 'png'; fonts are embedded, in SVG as outlines.
         column: of a journal: 'single' (3.25 inches wide) or 'double' (6.75).
+
+    Raises:
+        AnalysisError: there is no such format or column.
     """
+    for kind, name, options in (("format", format, FORMATS), ("column", column, COLUMNS)):
+        if name not in options:
+            raise AnalysisError(str(unknown(kind, kind, name, options)))
     return report_of(store, run_id, measure).figures(format, column)
 
 

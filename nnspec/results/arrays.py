@@ -86,7 +86,8 @@ class Results:
 
     @property
     def final_accuracy(self) -> np.ndarray:
-        """[network] the share of rows that are right after the last update."""
+        """[network] the share of rows that are right after the last update: those whose outputs are within
+        ``solved.tolerance`` of their targets. Nothing is rounded: an output of 0.5 is right for no class."""
         return self.accuracy[:, -1]
 
     @property

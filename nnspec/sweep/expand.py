@@ -10,7 +10,7 @@ from typing import Any
 
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.compose.explain import compose_rest, examine_config, examine_fields, explain, one_line
+from nnspec.compose.explain import compose_rest, examine_config, examine_fields, refusal, uncomposed
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings, examine_settings, split
 from nnspec.specs import RunSpec, parse
@@ -96,15 +96,6 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
         )
         raise SpecError([Fault("shard", rule, f"{shard[0]}/{shard[1]}", remedy)])
     return SweepPlan(tuple(mine), tuple(names), len(cells) - len(distinct), shard)
-
-
-def configs(composer: Composer, statement: Statement, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The composed config of each row, equal to Hydra's own."""
-    try:
-        product = Product(composer, statement)
-        return [product.config(row) for row in rows]
-    except NotPlain:
-        return [composer.mapping(statement.lines(dict(enumerate(row)))) for row in rows]
 
 
 def grouped(tally: Mapping[Fault, int], cells: int) -> list[Fault]:
@@ -227,17 +218,12 @@ def _by_config(
             continue
         except (NotPlain, *COMPOSE_ERRORS) as error:
             refused += 1
-            yield None, _refusal(composer, lines, error, explained=refused <= _EXPLAINED)
+            yield None, refusal(composer, lines, error) if refused <= _EXPLAINED else [uncomposed(error)]
             continue
         spec, _, faults = examine_config(config)
         rest = split(config)[1]
         first = rest if first is None else first
         yield spec, [*faults, *_unlike(rest, first)]
-
-
-def _refusal(composer: Composer, lines: Sequence[str], error: Exception, explained: bool) -> list[Fault]:
-    faults = explain(composer, lines) if explained else []
-    return faults or [Fault("the config", "must compose", one_line(error), "mend what it names")]
 
 
 def _unlike(rest: Mapping[str, object], first: Mapping[str, object]) -> list[Fault]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nnspec.catalog import entry_name
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.compose.explain import examine_config, explain, one_line
+from nnspec.compose.explain import examine_config, refusal
 from nnspec.errors import Fault
 from nnspec.specs import text
 from nnspec.sweep.axes import Statement
@@ -25,11 +25,7 @@ def included(
         try:
             spec, _, found = examine_config(composer.mapping(lines))
         except COMPOSE_ERRORS as error:
-            spec, found = (
-                None,
-                explain(composer, lines)
-                or [Fault("sweep.include", "must compose", one_line(error), "mend what it names")],
-            )
+            spec, found = None, refusal(composer, lines, error, "sweep.include")
         faults.extend(found)
         if spec is not None and not found:
             cells.append(Cell(spec, choices))

@@ -9,6 +9,7 @@ import json
 import numpy as np
 
 from nnspec.duration import tolerance, updates
+from nnspec.effects import seed_matters
 from nnspec.intervals import wilson_interval
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import Member, RunSpec
@@ -122,10 +123,12 @@ def final_metrics(result: Results) -> dict[str, float]:
 
 def run_name(spec: RunSpec) -> str:
     """A readable name that the same spec always gets, as ``mlp-4-gelu-kaiming_uniform-adam-s0``; ``-x1000`` for
-    replicates."""
+    replicates. It has no seed where none has an effect."""
     hidden = dict(spec.model.params).get("hidden")
     sizes = [str(size) for size in hidden] if isinstance(hidden, tuple) else []
-    parts = [spec.model.name, *sizes, spec.activation.name, spec.init.name, spec.optimizer.name, f"s{spec.seed}"]
+    parts = [spec.model.name, *sizes, spec.activation.name, spec.init.name, spec.optimizer.name]
+    if seed_matters(spec):
+        parts.append(f"s{spec.seed}")
     if spec.replicates > 1:
         parts.append(f"x{spec.replicates}")
     return "-".join(parts)[:NAME_LIMIT]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
-import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from nnspec.errors import Fault, NoSuchRun, TrackingError
+from nnspec.errors import Fault, TrackingError
+from nnspec.tracking.calls import Calls
+from nnspec.tracking.entities import dataset_input, facts_of, filter_of, found_run, quoted, tag_is
 from nnspec.tracking.files import artifact_root, write_files
 from nnspec.tracking.limits import (
     METRICS_A_BATCH,
@@ -21,7 +20,6 @@ from nnspec.tracking.limits import (
     batches,
     checked_experiment,
     checked_key,
-    clip,
     clipped,
     clipped_tags,
     sanitized,
@@ -42,51 +40,25 @@ from nnspec.tracking.remote import download, write_local
 from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-THREADS = 8
-NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no run of this id, or no id at all
-PAGE = 1000
-EXPERIMENTS = 10_000  # that are searched
 FEW = 20  # fingerprints that are looked up one by one rather than by reading every finished run
-REQUEST_SECONDS = 20
-
-T = TypeVar("T")
-A = TypeVar("A")
 
 
 class ClientStore(Store):
     """Files runs through MLflow's client; see ``Store`` for what each method promises."""
 
     def __init__(self, location: Location, patience: Patience | None = None):
-        if location.kind == "http":
-            # MLflow's own retries take minutes, and would send a new run twice without our knowing.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
-            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
-        elif location.kind != "file":
-            from nnspec.tracking.database.schema import connect
-
-            connect(location)[
-                0
-            ].dispose()  # makes the tables once, where MLflow lets two processes trip over each other
-        from mlflow import MlflowClient
-
-        # its tracebacks; we raise them as one line
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         self.location = location
-        self._patience = patience or Patience(location)
-        self.client: MlflowClient = self._patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
-        self._threads = ThreadPoolExecutor(THREADS if location.kind == "http" else 1, "nnspec-file")
+        self._calls = Calls(location, patience)
+        self._call, self._each, self.client = self._calls.call, self._calls.each, self._calls.client
         self._lock = threading.Lock()
         self._dataset_lock = threading.Lock()
         self._datasets: set[tuple[str, DatasetInfo]] = set()  # those that are in their experiment already
         self._filed: dict[str, dict[str, int]] = {}  # run id -> metric -> the last step filed
         self._folders: dict[str, str] = {}  # run id -> artifact URI
-        self._doubtful: dict[
-            str, Callable[[], list[Run]]
-        ] = {}  # run id -> finds runs that a lost answer may have left twice
+        # run id -> finds runs that a lost answer may have left twice
+        self._doubtful: dict[str, Callable[[], list[Run]]] = {}
 
     def experiment(self, name: str) -> str:
         checked_experiment(name)
@@ -124,12 +96,12 @@ class ClientStore(Store):
             return self.client.create_run(experiment_id, start.start_time, tags, start.name[:NAME_LIMIT])
 
         def same() -> list[Run]:
-            marks = [_tag_is(key, tags[key]) for key in IDENTITY_TAGS if key in tags]
+            marks = [tag_is(key, tags[key]) for key in IDENTITY_TAGS if key in tags]
             query = (
                 f"attributes.start_time = {start.start_time} and attributes.run_name = "
-                f"{_quoted(start.name[:NAME_LIMIT])}"
+                f"{quoted(start.name[:NAME_LIMIT])}"
             )
-            return self._search([experiment_id], " and ".join([query, *marks]))
+            return self._calls.search([experiment_id], " and ".join([query, *marks]))
 
         retried = threading.Event()
 
@@ -137,7 +109,7 @@ class ClientStore(Store):
             retried.set()
             return next(iter(same()), None)
 
-        run = self._patience.call(create, found)
+        run = self._calls.patience.call(create, found)
         run_id: str = run.info.run_id
         with self._lock:
             self._filed[run_id] = {}
@@ -153,7 +125,7 @@ class ClientStore(Store):
         """File the data set. MLflow fails one of two runs that bring a new one at once, so the first goes alone."""
 
         def log() -> None:
-            self._call(lambda: self.client.log_inputs(run_id, [_dataset_input(info)]))
+            self._call(lambda: self.client.log_inputs(run_id, [dataset_input(info)]))
 
         if (experiment_id, info) in self._datasets:
             log()
@@ -185,7 +157,7 @@ class ClientStore(Store):
 
     def _artifact_uri(self, run_id: str) -> str:
         if run_id not in self._folders:
-            self._folders[run_id] = self._run(run_id).info.artifact_uri
+            self._folders[run_id] = self._calls.run(run_id).info.artifact_uri
         return self._folders[run_id]
 
     def _write_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:
@@ -214,7 +186,7 @@ class ClientStore(Store):
 
     def _last_steps(self, run_id: str) -> dict[str, int]:
         if run_id not in self._filed:  # another process began this run
-            keys = self._run(run_id).data.metrics
+            keys = self._calls.run(run_id).data.metrics
             read = functools.partial(self.client.get_metric_history, run_id)
             histories = {key: self._call(functools.partial(read, key)) for key in keys}
             self._filed[run_id] = {key: max(point.step for point in points) for key, points in histories.items()}
@@ -245,27 +217,24 @@ class ClientStore(Store):
                 self._filed.setdefault(run_id, {})[metric.key] = metric.step
 
     def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
-        experiments = [query.experiment_id] if query.experiment_id is not None else self._experiments()
-        runs = self._search(experiments, _filter(query), "DESC" if newest_first else "ASC", limit)
-        return [_found(run) for run in runs]
-
-    def _experiments(self) -> list[str]:
-        """Those that are not deleted."""
-        found = self._call(lambda: list(self.client.search_experiments(max_results=EXPERIMENTS)))
-        return [experiment.experiment_id for experiment in found]
+        experiments = [query.experiment_id] if query.experiment_id is not None else self._calls.experiments()
+        runs = self._calls.search(experiments, filter_of(query), "DESC" if newest_first else "ASC", limit)
+        return [found_run(run) for run in runs]
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
         wanted = set(fingerprints)
-        marks = [_tag_is(FINGERPRINT_TAG, mark) for mark in sorted(wanted)]
+        marks = [tag_is(FINGERPRINT_TAG, mark) for mark in sorted(wanted)]
         if len(marks) > FEW:
             marks = [f"tags.`{FINGERPRINT_TAG}` LIKE '%'"]
         runs = [
-            run for mark in marks for run in self._search([experiment_id], f"attributes.status = 'FINISHED' and {mark}")
+            run
+            for mark in marks
+            for run in self._calls.search([experiment_id], f"attributes.status = 'FINISHED' and {mark}")
         ]
         return {mark: run.info.run_id for run in runs if (mark := run.data.tags[FINGERPRINT_TAG]) in wanted}
 
     def get(self, run_id: str) -> RunFacts:
-        return _facts(self._run(run_id))
+        return facts_of(self._calls.run(run_id))
 
     def set_status(self, run_ids: Sequence[str], status: str, end_time: int | None = None) -> None:
         if end_time is None:
@@ -280,119 +249,7 @@ class ClientStore(Store):
         self._each(lambda run_id: self._call(lambda: self.client.delete_run(run_id)), run_ids)
 
     def artifact(self, run_id: str, path: str) -> bytes:
-        return download(self.location, run_id, path, self._run(run_id).info.artifact_uri)
+        return download(self.location, run_id, path, self._calls.run(run_id).info.artifact_uri)
 
     def close(self) -> None:
-        self._threads.shutdown()
-
-    def _run(self, run_id: str) -> Run:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._patience.call(lambda: self.client.get_run(run_id))
-        except TrackingError as error:
-            cause = error.__cause__
-            if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
-                fault = Fault(
-                    f"a run in {self.location.shown}",
-                    "must exist",
-                    f"'{clip(run_id, 40)}'",
-                    "look its id up in the MLflow UI",
-                )
-                raise NoSuchRun(fault) from error
-            raise
-
-    def _search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:
-        return list(self._pages(experiment_ids, query, order, most))[:most]
-
-    def _pages(self, experiment_ids: list[str], query: str, order: str, most: int | None) -> Iterator[Run]:
-        token: str | None = None
-        by = [f"attributes.start_time {order}", f"attributes.run_id {order}"]
-        while True:
-            page = self._call(
-                lambda token=token: self.client.search_runs(
-                    experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token
-                )  # type: ignore[misc]
-            )
-            yield from page
-            token = page.token
-            if not token or most is not None:
-                return
-
-    def _call(self, work: Callable[[], T]) -> T:
-        return self._patience.call(work)
-
-    def _each(self, work: Callable[[A], T], items: Sequence[A]) -> list[T]:
-        """``work`` on every item, several at a time; all are tried before the first failure is raised, unless the store
-        is down: a thousand items must not wait for an answer one after the other."""
-        failures: list[BaseException] = []
-
-        def attempt(item: A) -> T:
-            if failures and self._patience.down:
-                raise failures[0]
-            try:
-                return work(item)
-            except BaseException as error:
-                failures.append(error)
-                raise
-
-        futures = [self._threads.submit(attempt, item) for item in items]
-        wait(futures)
-        if failures:
-            raise failures[0]
-        return [future.result() for future in futures]
-
-
-def _dataset_input(info: DatasetInfo) -> Any:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    dataset = Dataset(info.name, info.digest, info.source_type, info.source, info.schema, info.profile)
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def _found(run: Run) -> FoundRun:
-    info = run.info
-    tags = {key: value for key, value in run.data.tags.items() if key in IDENTITY_TAGS}
-    return FoundRun(info.run_id, info.run_name, info.status, info.start_time, tags)
-
-
-def _facts(run: Run) -> RunFacts:
-    info, data = run.info, run.data
-    return RunFacts(
-        run_id=info.run_id,
-        experiment_id=info.experiment_id,
-        name=info.run_name,
-        status=info.status,
-        tags=data.tags,
-        params=data.params,
-        metrics=data.metrics,
-        start_time=info.start_time,
-        end_time=info.end_time,
-        deleted=info.lifecycle_stage == "deleted",
-    )
-
-
-def _filter(query: RunQuery) -> str:
-    """The query in the language of MLflow's search."""
-    clauses = [_tag_is(key, value) for key, value in query.tags.items()]
-    clauses += [f"tags.`{key}` LIKE '%'" for key in query.with_tags]
-    clauses += [f"tags.`{key}` IS NULL" for key in query.without_tags]
-    if query.id_prefix is not None:
-        clauses.append(f"attributes.run_id LIKE {_quoted(query.id_prefix + '%')}")
-    if query.name is not None:
-        clauses.append(f"attributes.run_name = {_quoted(query.name)}")
-    return " and ".join(clauses)
-
-
-def _tag_is(key: str, value: str) -> str:
-    return f"tags.`{key}` = {_quoted(value)}"
-
-
-def _quoted(value: str) -> str:
-    """A text as MLflow's search reads it: its grammar has no escapes, only two kinds of quotes."""
-    quote = "'" if "'" not in value else '"'
-    if quote in value:
-        raise TrackingError(
-            Fault("a text to search for", "must not have both kinds of quotes", value, "rename the run")
-        )
-    return f"{quote}{value}{quote}"
+        self._calls.close()

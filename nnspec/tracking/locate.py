@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.settings import Tracking
 from nnspec.tracking.files import file_name
 
@@ -120,7 +120,7 @@ def _malformed(uri: str) -> str | None:
     try:
         make_url(uri)
     except (ArgumentError, ValueError) as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return None
 
 
@@ -152,9 +152,8 @@ def refuse(rule: str, uri: str, remedy: str) -> TrackingError:
 
 def unreachable(location: Location, why: object) -> TrackingError:
     """The error of a store that does not answer."""
-    first = str(why).strip().splitlines()[0] if str(why).strip() else type(why).__name__
     remedy = "start the store, mend tracking.uri (or MLFLOW_TRACKING_URI), or train with tracking=off"
-    return refuse(f"must be a store that answers ({first})", location.uri, remedy)
+    return refuse(f"must be a store that answers ({first_line(why)})", location.uri, remedy)
 
 
 def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
@@ -190,15 +189,28 @@ def run_page(location: Location, experiment_id: str, run_id: str) -> str:
 
 def ui_command(location: Location) -> str:
     """The shell command that starts MLflow's UI on a store that is no server, at ``LOCAL_UI``."""
+    return f"{_mlflow()} ui --backend-store-uri {_shown_uri(location)}"
+
+
+def gc_command(location: Location) -> str:
+    """The shell command that removes deleted runs from a store for good; it finds artifacts by the tracking URI. A
+    server's database only those know who run it."""
+    if location.kind == "http":
+        return f"mlflow gc --tracking-uri {shlex.quote(location.shown)} --backend-store-uri DATABASE"
+    mlflow, uri = _mlflow(), _shown_uri(location)
+    return f"{mlflow} gc --tracking-uri {uri} --backend-store-uri {uri}"
+
+
+def _shown_uri(location: Location) -> str:
     secret = location.shown != location.uri
     shown = location.shown if location.file else _masked(location.absolute)
-    uri = (
-        '"$MLFLOW_TRACKING_URI"'
-        if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri
-        else shlex.quote(shown)
-    )
-    mlflow = "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
-    return f"{mlflow} ui --backend-store-uri {uri}"
+    if secret and os.environ.get("MLFLOW_TRACKING_URI") == location.uri:
+        return '"$MLFLOW_TRACKING_URI"'
+    return shlex.quote(shown)
+
+
+def _mlflow() -> str:
+    return "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
 
 
 def uri_flag(location: Location, environ: Mapping[str, str] = os.environ) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential, wait_random_exponential
 
-from nnspec.errors import TrackingError
+from nnspec.errors import TrackingError, first_line
 from nnspec.tracking.locate import Location, unreachable
 
 PATIENCE_SECONDS = 60.0
@@ -107,5 +107,4 @@ def may_pass(error: BaseException) -> bool:
 def _refusal(location: Location, error: Exception) -> TrackingError:
     if isinstance(error, TrackingError):
         return error
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return TrackingError(f"the store {location.shown} refuses: {first}; mend this and file the run again")
+    return TrackingError(f"the store {location.shown} refuses: {first_line(error)}; mend this and file the run again")

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.tracking.files import artifact_root, checked_path, inside, local_path, read_file, write_files
 from nnspec.tracking.locate import Location
 
@@ -41,10 +41,9 @@ def upload(location: Location, run_id: str, files: Mapping[str, bytes]) -> None:
         try:
             MlflowClient(tracking_uri=location.absolute).log_artifacts(run_id, folder)
         except Exception as error:  # every artifact store has exceptions of its own
-            why = (str(error).splitlines() or [type(error).__name__])[0]
             remedy = "mend the artifact store and file the run again"
             raise TrackingError(
-                Fault(f"the artifacts of run {run_id}", "must be taken by their store", why, remedy)
+                Fault(f"the artifacts of run {run_id}", "must be taken by their store", first_line(error), remedy)
             ) from error
 
 
@@ -59,9 +58,10 @@ def download(location: Location, run_id: str, path: str, artifact_uri: str) -> b
         root = artifact_root(artifact_uri)
         return read_file(root, path) if root is not None else _fetch(location, run_id, path)
     except Exception as error:  # every artifact store has exceptions of its own
-        why = (str(error).splitlines() or [type(error).__name__])[0]
         remedy = "look at the run in the MLflow UI"
-        raise TrackingError(Fault(f"artifact {path} of run {run_id}", "must be readable", why, remedy)) from error
+        raise TrackingError(
+            Fault(f"artifact {path} of run {run_id}", "must be readable", first_line(error), remedy)
+        ) from error
 
 
 def _fetch(location: Location, run_id: str, path: str) -> bytes:

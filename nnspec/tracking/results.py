@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.results.arrays import NEVER, TIMES
 from nnspec.specs import SEEDS
 from nnspec.tracking.artifacts import RESULTS
@@ -128,7 +128,7 @@ def checked_results(content: bytes, where: str, also: Collection[str] = ()) -> p
     try:
         frame = pd.DataFrame({name: _checked(name, table[name], where) for name in table.column_names})
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise _refused(where, "must hold values that can be read", _first_line(error)) from error
+        raise _refused(where, "must hold values that can be read", first_line(error)) from error
     if (frame["solved"] & frame["solved_at"].isna()).any():
         raise _refused(where, "must say in 'solved_at' when each solved network was", "a solved one without")
     return frame
@@ -170,7 +170,7 @@ def read_parquet(content: bytes, where: str) -> pa.Table:
         KeyError,
         MemoryError,
     ) as error:  # which of them, depends on what is broken
-        raise _refused(where, "must be a parquet file", _first_line(error) if content else "an empty file") from error
+        raise _refused(where, "must be a parquet file", first_line(error) if content else "an empty file") from error
 
 
 def _checked(name: str, column: pa.ChunkedArray, where: str) -> Any:
@@ -203,10 +203,6 @@ def _checked(name: str, column: pa.ChunkedArray, where: str) -> Any:
     if types.is_string(kind) or types.is_large_string(kind):
         return np.array(column.to_pylist(), dtype=object)
     return column.to_pandas().to_numpy()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _refused(where: str, rule: str, value: str) -> TrackingError:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nnspec.errors import Fault, NnspecError, TrackingError
+from nnspec.errors import Fault, NnspecError, TrackingError, first_line
 from nnspec.files import ARTIFACT_BYTES, JSON_BYTES, load_yaml, read_bytes
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
@@ -228,7 +228,7 @@ def _check_fingerprint(home: Path, start: RunStart, artifacts: Mapping[str, byte
     try:
         actual = RunSpec.from_mapping(load_yaml(artifacts[SPEC])).fingerprint
     except (NnspecError, ValueError, AttributeError, TypeError) as error:
-        raise _refuse(home / SPEC, "must be a spec", str(error).splitlines()[0]) from error
+        raise _refuse(home / SPEC, "must be a spec", first_line(error)) from error
     if actual != claimed:
         raise _refuse(home, f"must have the fingerprint of its spec ({actual})", str(claimed))
 

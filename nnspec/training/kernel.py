@@ -12,6 +12,7 @@ first, [n, i + 1].
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,8 +28,11 @@ from nnspec.training.graph import Key, Traced
 from nnspec.training.lanes import I32, I64, POINTER, Lanes
 from nnspec.training.layers import Shape
 from nnspec.training.library import machine_code
-from nnspec.training.passes import STATISTICS, Passes
+from nnspec.training.meeting import meet
+from nnspec.training.memory import part_rows
+from nnspec.training.passes import STATISTICS
 from nnspec.training.stacking import blocks
+from nnspec.training.steps import Steps
 
 LANES = {"float32": 16, "float64": 8}
 
@@ -50,91 +54,39 @@ class Kernel:
     work: int
     places: Mapping[str, int]  # of what the table has addresses of, by name
     parameters: int  # of a network, filled up to whole vectors
+    shape: Shape
     keeps: Any  # the code lives as long as this
 
 
-class KernelWriter(Passes):
+class KernelWriter(Steps):
     """Writes the functions of a kernel.
 
-    ``evaluate(table, rows, count, outputs)``: passes over ``count`` rows of the data, whose numbers are ``rows``; sums
-    up ``statistics``, and writes the outputs [count, k] unless ``outputs`` is null.
-    ``train(table, looks, count, step)``: ``looks`` times ``count`` updates, of which ``step`` were made before, on the
-    rows ``order`` one batch after the other. Where the kernel watches, the statistics of each look's first pass go to
-    ``looked`` [looks, statistics]. It ends early where the outputs are not finite, before the update that they would
-    lead to, and writes the number of updates made to ``stopped`` [1]; and where ``leave`` is 1, once ``need`` rows are
-    right. ``solved`` [1] is the number of updates after which they first were.
+    ``evaluate(table, part, rows, count, outputs)``: passes over ``count`` rows of the data, whose numbers are ``rows``;
+    sums up the ``statistics`` of this part, and writes the outputs [count, k] unless ``outputs`` is null.
+    ``train(table, looks, count, step, thread, threads)``: ``looks`` times ``count`` updates, of which ``step`` were
+    made before, on the rows ``order`` one batch after the other. Where the kernel watches, the statistics of each
+    look's first pass go to ``looked`` [looks, statistics]. It ends early where the outputs are not finite, before the
+    update that they would lead to, and writes the number of updates made to ``stopped`` [1]; and where ``leave`` is 1,
+    once ``need`` rows are right. ``solved`` [1] is the number of updates after which they first were.
+
+    Of ``threads`` that make the same call, at most as many as there are parts, each makes some parts of the passes and
+    its share of the update; they meet in ``meeting`` [1], which is 0 before. Of ``work``, ``gradients`` and
+    ``statistics`` each part has its own, one behind the other.
     """
 
     def __init__(self, problem: Problem, shape: Shape, formulas: Formulas, hidden: Sequence[Behind], lanes: Lanes):
-        self.slots = len(formulas.update) - 1
+        slots = len(formulas.update) - 1
         arguments = (
-            *("data", "targets", "order", "weights", "gradients", *(f"state{n}" for n in range(self.slots))),
+            *("data", "targets", "order", "weights", "gradients", *(f"state{n}" for n in range(slots))),
             *("work", "numbers", "moving", "batches", "scales", "tolerance", "need", "leave"),
-            *("statistics", "looked", "norms", "solved", "stopped"),
+            *("statistics", "looked", "norms", "solved", "stopped", "meeting"),
         )
         super().__init__(problem.shape, shape, lanes, arguments, formulas, hidden)
-        self.padded = -(-problem.shape.parameters // lanes.count) * lanes.count
-        self.step = self.function("step", [I64])
-        self.norms = self.function("norms", [POINTER], "external")
-        self._write_step()
-        self._write_norms()
+        self.part = self.function("part", [I64, I64, I64])
+        self._write_part()
         with self.for_looks():
             self._write_evaluate()
         self._write_train()
-
-    def _write_step(self) -> None:
-        """``step(table, number)``: update ``number`` of a call, from 0, by the optimizer's rule."""
-        with self.body(self.step) as (update,):
-            self.turn()
-            factor = self._clipping() if self.shape.clip else None
-            places = {
-                key: self.make.add(self.make.mul(update, I64(len(self.moving))), I64(place))
-                for place, key in enumerate(self.moving)
-            }
-            rooms = [self.given[name] for name in ("weights", *(f"state{n}" for n in range(self.slots)))]
-            with self.loop(0, self.padded, self.lanes.count) as place:
-
-                def gradient(_: Any) -> ir.Value:
-                    plain = self.vector(self.given["gradients"], place)
-                    return plain if factor is None else self.make.fmul(plain, factor)
-
-                leaves = {
-                    "weight": lambda _: self.vector(rooms[0], place),
-                    "gradient": gradient,
-                    "state": lambda slot: self.vector(rooms[1 + slot], place),
-                    "number": lambda key: (
-                        self.splat(self.read(self.given["moving"], places[key])) if key in places else self.number(key)
-                    ),
-                }
-                for room, value in zip(rooms, self.instructions(leaves, self.formulas.update), strict=True):
-                    self.store(value, room, place)
-
-    def _clipping(self) -> ir.Value:
-        """What gradients are multiplied by, so that their norm is at most ``clip``: as
-        ``torch.nn.utils.clip_grad_norm_``."""
-        make = self.make
-        room = make.alloca(self.lanes.vector)
-        make.store(ir.Constant(self.lanes.vector, None), room)
-        with self.loop(0, self.padded, self.lanes.count) as place:
-            gradient = self.vector(self.given["gradients"], place)
-            self.add_to(room, make.fmul(gradient, gradient))
-        root = self.module.declare_intrinsic("llvm.sqrt", [self.lanes.scalar])
-        norm = make.call(root, [self.sum(make.load(room, typ=self.lanes.vector))])
-        factor = make.fdiv(self.lanes.scalar(self.shape.clip), make.fadd(norm, self.lanes.scalar(1e-6)))
-        one = self.lanes.scalar(1)
-        return self.splat(make.select(make.fcmp_ordered("<", factor, one), factor, one))
-
-    def _write_norms(self) -> None:
-        """``norms(table, into)``: the L2 norm of each layer's weight matrix."""
-        with self.body(self.norms) as (into,):
-            make, root = self.make, self.module.declare_intrinsic("llvm.sqrt", [self.lanes.scalar])
-            for number, layer in enumerate(self.layers):
-                room = make.alloca(self.lanes.scalar)
-                make.store(self.lanes.scalar(0), room)
-                with self.loop(0, layer.fan_in * layer.fan_out) as place:
-                    weight = self.read(self.weights(number), place)
-                    self.add_to(room, make.fmul(weight, weight))
-                self.write(make.call(root, [make.load(room, typ=self.lanes.scalar)]), into, number)
 
     def _clear(self) -> None:
         for number in range(STATISTICS):
@@ -150,62 +102,100 @@ class KernelWriter(Passes):
 
     def _write_evaluate(self) -> None:
         make, outputs, rows = self.make, self.outputs, self.rows
-        with self.body(self.function("evaluate", [POINTER, I64, POINTER], "external")) as (which, count, into):
+        with self.body(self.function("evaluate", [I64, POINTER, I64, POINTER], "external")) as arguments:
+            part, which, count, into = arguments
             make = self.make
+            self.take(part)
             self._clear()
             wanted = make.icmp_unsigned("!=", make.ptrtoint(into, I64), I64(0))
             with self._blocks(which, count) as (first, some, size):
-                make.call(self.look, [self.table, size, some, I64(1), self.lanes.scalar(0)])
+                make.call(self.look, [self.table, part, size, some, I64(1), self.lanes.scalar(0)])
                 with make.if_then(wanted), self.loop(0, size) as row, self.loop(0, outputs) as output:
                     value = self.read(self.array("p"), make.add(make.mul(output, I64(rows)), row))
                     self.write(value, into, make.add(make.mul(make.add(first, row), I64(outputs)), output))
 
+    def _write_part(self) -> None:
+        """``part(table, part, update, fresh)``: the gradient and the statistics of a part of an update's batch."""
+        with self.body(self.part) as (part, update, fresh):
+            make = self.make
+            self.take(part)
+            if not self.shape.by_rows:
+                self._clear()
+            begin, size = (
+                self.read(self.given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1)
+            )
+            most = part_rows(self.shape.batch, self.shape.parts, self.shape.rows)
+            before = make.mul(part, I64(most))
+            mine = self.smaller(make.sub(size, before), I64(most))
+            which = self.place(self.given["order"], make.add(begin, before), I32)
+            scale = self.read(self.given["scales"], update)
+            with make.if_else(make.icmp_signed(">", mine, I64(0))) as (some, none):
+                with some:
+                    with self._blocks(which, mine) as (first, count, rows):
+                        make.call(self.pass_, [self.table, part, rows, count, fresh, scale])
+                        make.call(self.back, [self.table, part, make.zext(make.icmp_signed(">", first, I64(0)), I64)])
+                    self.turn()
+                with none, self.loop(0, self.padded, self.lanes.count) as place:  # of a short last batch
+                    self.store(ir.Constant(self.lanes.vector, None), self.given["gradients"], place)
+
     def _write_train(self) -> None:
-        with self.body(self.function("train", [I64, I64, I64], "external")) as (looks, count, step):
+        arguments = self.function("train", [I64] * 5, "external")
+        with self.body(arguments) as (looks, count, step, thread, threads):
             make, given = self.make, self.given
+            leads = make.icmp_signed("==", thread, I64(0))
             with self.loop(0, looks) as look, self.loop(0, count) as number:
                 update = make.add(make.mul(look, count), number)
                 made = make.add(step, update)
-                if not self.shape.by_rows:
-                    self._clear()
-                begin, size = (
-                    self.read(given["batches"], make.add(make.mul(update, I64(2)), I64(n)), I64) for n in (0, 1)
-                )
-                scale = self.read(given["scales"], update)
-                fresh = self._fresh(update)
-                with self._blocks(self.place(given["order"], begin, I32), size) as (first, some, rows):
-                    make.call(self.pass_, [self.table, rows, some, fresh, scale])
-                    make.call(self.back, [self.table, make.zext(make.icmp_signed(">", first, I64(0)), I64)])
-                self._judge(look, number, made)
-                make.call(self.step, [self.table, update])
+                begins = make.and_(leads, make.icmp_signed("==", number, I64(0)))
+                if self.shape.watched:
+                    with make.if_then(begins):
+                        here = self.place(given["norms"], make.mul(look, I64(len(self.layers))))
+                        make.call(self.norms, [self.table, here])
+                with self.loop(thread, self.shape.parts, threads) as part:
+                    make.call(self.part, [self.table, part, update, self._fresh(update)])
+                self._meet(threads)
+                self._judge(look, made, leads, begins)
+                make.call(self.step, [self.table, update, thread, threads])
+                self._meet(threads)
 
     def _fresh(self, update: ir.Value) -> ir.Value:
-        """Whether rows have to be gathered: not where all rows are one block, which is there from the call's first
-        update on."""
-        if not self.shape.watched or self.shape.batch > self.rows:
+        """Whether rows have to be gathered: not where all rows are one block a part, which is there from the call's
+        first update on."""
+        if not self.shape.watched or self.shape.batch > self.rows * self.shape.parts:
             return I64(1)
         return self.make.zext(self.make.icmp_signed("==", update, I64(0)), I64)
 
-    def _judge(self, look: ir.Value, number: ir.Value, made: ir.Value) -> None:
-        """What is noted of the pass before update ``made``; where training ends, the function returns."""
+    def _meet(self, threads: ir.Value) -> None:
+        """Where more than one thread trains, they wait here for each other."""
+        with self.make.if_then(self.make.icmp_signed(">", threads, I64(1))):
+            meet(self.make, self.given["meeting"], threads)
+
+    def _judge(self, look: ir.Value, made: ir.Value, leads: ir.Value, begins: ir.Value) -> None:
+        """What is noted of the passes before update ``made``, by the thread that ``leads``, and of a look that
+        ``begins``; where training ends, the function returns."""
         make, given = self.make, self.given
-        ends = [make.fcmp_unordered("uno", self.read(given["statistics"], 2), self.lanes.scalar(0))]
+        sums = [self._total(number) for number in range(STATISTICS)]
+        ends = [make.fcmp_unordered("uno", sums[2], self.lanes.scalar(0))]
         if self.shape.watched:
-            with make.if_then(make.icmp_signed("==", number, I64(0))):
-                for place in range(STATISTICS):
-                    here = make.add(make.mul(look, I64(STATISTICS)), I64(place))
-                    self.write(self.read(given["statistics"], place), given["looked"], here)
-                here = self.place(given["norms"], make.mul(look, I64(len(self.layers))))
-                make.call(self.norms, [self.table, here])
-            right = make.fcmp_ordered(">=", self.read(given["statistics"], 1), self.read(given["need"], 0))
-            solved = self.read(given["solved"], 0, I64)
-            earlier = make.and_(right, make.icmp_signed("<", made, solved))
-            self.write(make.select(earlier, made, solved), given["solved"], 0)
+            with make.if_then(begins):
+                for place, value in enumerate(sums):
+                    self.write(value, given["looked"], make.add(make.mul(look, I64(STATISTICS)), I64(place)))
+            right = make.fcmp_ordered(">=", sums[1], self.read(given["need"], 0))
+            with make.if_then(make.and_(leads, right)):
+                self.write(self.smaller(made, self.read(given["solved"], 0, I64)), given["solved"], 0)
             ends.append(make.and_(right, make.icmp_signed("!=", self.read(given["leave"], 0, I64), I64(0))))
         ended = ends[0] if len(ends) == 1 else make.or_(*ends)
         with make.if_then(ended):
-            self.write(made, given["stopped"], 0)
+            with make.if_then(leads):
+                self.write(made, given["stopped"], 0)
             make.ret_void()
+
+    def _total(self, number: int) -> ir.Value:
+        """One of the statistics of all parts."""
+        parts = [
+            self.read(self.given["statistics"], part * self.lanes.count + number) for part in range(self.shape.parts)
+        ]
+        return functools.reduce(self.make.fadd, parts)
 
 
 def _hidden(spec: RunSpec, problem: Problem, shape: Shape, lanes: Lanes) -> list[Behind]:
@@ -234,8 +224,8 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         return made(engine.get_function_address(name))
 
     return Kernel(
-        function("train", ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
-        function("evaluate", ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p),
+        function("train", *[ctypes.c_int64] * 5),
+        function("evaluate", ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p),
         function("norms", ctypes.c_void_p),
         writer.numbers,
         writer.moving,
@@ -243,5 +233,6 @@ def build_kernel(spec: RunSpec, problem: Problem, shape: Shape, update: Sequence
         writer.arrays.size,
         {name: place for place, name in enumerate(writer.arguments)},
         writer.padded,
+        shape,
         engine,
     )

@@ -14,6 +14,7 @@ from nnspec.specs import RunSpec, Train
 from nnspec.training.arrays import aligned
 from nnspec.training.kernel import Kernel, build_kernel
 from nnspec.training.layers import Shape
+from nnspec.training.layout import parts
 from nnspec.training.memory import WHOLE, block_rows
 from nnspec.training.numbers import coefficients_ahead, hyperparameters
 from nnspec.training.plan import segment_key, stack_key
@@ -40,16 +41,18 @@ def kernel_of(spec: RunSpec, problem: Problem) -> Kernel:
         size = batch_size(spec)
         by_rows = OPTIMIZERS[spec.optimizer.name].by_rows
         watched = size == len(problem.inputs) and not by_rows
-        rows = WHOLE if by_rows else block_rows(size)
-        shape = Shape(rows, block_rows(len(problem.inputs)), size, watched, spec.train.clip_norm, by_rows)
+        count = parts(spec)
+        rows, looked = (block_rows(-(-some // count)) for some in (size, len(problem.inputs)))
+        rows = WHOLE if by_rows else rows
+        shape = Shape(rows, looked, size, watched, spec.train.clip_norm, by_rows, count)
         own_problem = replace(problem, shape=architecture(spec))  # cells of a stack may differ in their activation
         KERNELS[key] = build_kernel(spec, own_problem, shape, update)
     return KERNELS[key]
 
 
 def working_memory(kernel: Kernel, kind: np.dtype) -> np.ndarray:
-    """What a kernel works in, with the inputs that are always 1."""
-    room = aligned((kernel.work,), kind)
+    """What a kernel works in, [parts, work], with the inputs that are always 1."""
+    room = aligned((kernel.shape.parts, kernel.work), kind)
     for here in kernel.ones:
-        room[here] = 1
+        room[:, here] = 1
     return room

@@ -23,7 +23,7 @@ NARROW = 16  # outputs of a layer, see ``narrow``
 @dataclass(frozen=True)
 class Shape:
     """The sizes of a kernel: ``rows`` of a block of a batch, ``looked`` of a block where the network is only looked at,
-    and the ``batch``.
+    and the ``batch``, of which the kernel trains on ``parts``.
 
     ``watched`` says that each update's own pass tells how the network does on all rows, as it does at full batch;
     ``by_rows`` that updates go by an error's rule, and that statistics sum up over all updates of a call."""
@@ -34,6 +34,7 @@ class Shape:
     watched: bool
     clip: float = 0.0
     by_rows: bool = False
+    parts: int = 1
 
 
 class Arrays:
@@ -63,6 +64,7 @@ class Layers(Writer):
         super().__init__(lanes, arguments)
         self.shape, self.rows, self.outputs = shape, shape.rows, architecture.outputs
         self.layers, self.arrays = blocks(architecture), Arrays(lanes.bytes)
+        self.padded = -(-architecture.parameters // lanes.count) * lanes.count
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -95,6 +97,13 @@ class Layers(Writer):
             first = slice(start + layer.fan_in, start + whole, layer.fan_in + 1)
             found.append(slice(start + layer.fan_in * rows, start + whole) if number else first)
         return tuple(found)
+
+    def take(self, part: ir.Value) -> None:
+        """What follows in a function works on a part of a batch: in memory, and on a gradient and statistics, of its
+        own."""
+        sizes = {"work": self.arrays.size, "gradients": self.padded, "statistics": self.lanes.count}
+        for name, size in sizes.items():
+            self.given[name] = self.place(self.given[name], self.make.mul(part, I64(size)))
 
     def array(self, name: str) -> ir.Value:
         """Where an array of the working memory is, of a block of ``rows`` rows."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 
 from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import updates_a_pass
+from nnspec.duration import batch_size, updates_a_pass
 from nnspec.specs import RunSpec
 
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
 LARGEST = 2500  # weights times rows of data beyond which the step of a lane leaves the processor's cache
+
+# weights times rows of a batch from which an update is made in parts: some tenths of a millisecond, beside which it is
+# nothing that threads meet twice
+PARTED = 8_000_000
+PARTS = 2  # more would make narrow products of a batch of 128 rows, and take more memory for gradients
 
 
 def padded(count: int) -> int:
@@ -39,3 +44,9 @@ def why_separate(spec: RunSpec) -> str:
 def is_separate(spec: RunSpec) -> bool:
     """Whether the networks of a spec train one after another, rather than in lanes."""
     return bool(why_separate(spec))
+
+
+def parts(spec: RunSpec) -> int:
+    """The parts that every batch of a network by itself is cut into: large ones, so that as many cores can share an
+    update. They are added up in their order, whoever made them."""
+    return PARTS if batch_size(spec) * architecture(spec).parameters >= PARTED else 1

@@ -65,6 +65,15 @@ def library_function(symbol: str) -> ir.Constant:
 
 
 @lru_cache
+def yield_function() -> ir.Constant | None:
+    """Where the system's function is by which a thread lets another have its core; None where there is none."""
+    try:
+        return I64(ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value)
+    except (OSError, AttributeError, TypeError):  # as on Windows
+        return None
+
+
+@lru_cache
 def product_function(dtype: str) -> ir.Constant:
     """Where BLAS's product of matrices is, whose integers have 32 bits: in torch's library, else in SciPy's."""
     name = {"float32": "sgemm", "float64": "dgemm"}[dtype]

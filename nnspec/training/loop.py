@@ -67,17 +67,20 @@ def train_chunk(
     compiler: Compiler | None = None,
     pulse: float = PULSE,
     restraint: float = RESTRAINT,
+    threads: int = 1,
 ) -> Iterator[Progress | Results]:
     """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the results
     last, in the order of the shares.
 
     From ``pays`` updates of networks that share a formula on, the ``compiler`` (that of this process, unless given)
     makes code for them. ``pulse`` seconds, and ``restraint`` times as long as the last report took, lie between two
-    reports of progress.
+    reports of progress. A large network is trained by at most so many ``threads``, to the same last bit.
     """
     with one_thread(), torch.inference_mode():
         spec = specs[chunk.shares[0].cell]
-        networks: Networks = Separate(specs, chunk) if is_separate(spec) else Lanes(specs, chunk, pays, compiler)
+        networks: Networks = (
+            Separate(specs, chunk, threads) if is_separate(spec) else Lanes(specs, chunk, pays, compiler)
+        )
         steps, due = pace(spec), time.perf_counter() + pulse
         for span in spans(steps, networks.most):
             networks.advance(span)
@@ -91,16 +94,16 @@ def train_chunk(
         yield trained
 
 
-def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
-    """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one. ``patience`` is about
-    how long it may try."""
+def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, threads: int = 1) -> tuple[float, float]:
+    """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one, of a large network by
+    so many threads. ``patience`` is about how long it may try."""
     separate = is_separate(specs[chunk.shares[0].cell])
     with one_thread(), torch.inference_mode():
         if separate:
             Separate(specs, chunk)  # the kernel is made once
         begun = time.perf_counter()
         advance: Callable[[Span], object] = (
-            Separate(specs, chunk).advance if separate else Eager(ChunkState(specs, chunk), "a probe").advance
+            Separate(specs, chunk, threads).advance if separate else Eager(ChunkState(specs, chunk), "a probe").advance
         )
         made = 1
         advance(Span(0, 1, 1))

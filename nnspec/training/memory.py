@@ -14,7 +14,7 @@ from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, pace, updates
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_separate, padded
+from nnspec.training.layout import LANE, is_separate, padded, parts
 from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
@@ -85,6 +85,11 @@ def block_rows(count: int) -> int:
     return -(-even // WHOLE) * WHOLE
 
 
+def part_rows(count: int, parts: int, block: int) -> int:
+    """Of so many rows those of a part of them, the last of which may have fewer: whole blocks of ``block`` rows."""
+    return -(-count // (parts * block)) * block
+
+
 def multiplications(spec: RunSpec) -> float:
     """Multiplications of the training of one network, about: forward, and two products backward."""
     return 3.0 * architecture(spec).parameters * rows(spec.data) * spec.train.epochs
@@ -102,8 +107,9 @@ def shared_bytes(spec: RunSpec) -> int:
     """What a process takes for all networks that it trains one after another: the data, and a kernel's memory."""
     shape = architecture(spec)
     values = sum(2 * layer.fan_out + layer.fan_in + 1 for layer in shape.dense) + 2 * shape.outputs
-    held = block_rows(batch_size(spec)) + block_rows(rows(spec.data))
-    return _data_bytes(spec) + item_bytes(spec) * (held * values + 2 * shape.parameters)
+    count = parts(spec)
+    held = sum(block_rows(-(-some // count)) for some in (batch_size(spec), rows(spec.data)))
+    return _data_bytes(spec) + item_bytes(spec) * count * (held * values + 2 * shape.parameters)
 
 
 def _data_bytes(spec: RunSpec) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from nnspec.training.arrays import address
 from nnspec.training.batches import Rows, order_of_rows
 from nnspec.training.history import LATE
 from nnspec.training.kernel import Kernel
+from nnspec.training.meeting import FREE, together
+from nnspec.training.memory import part_rows
 from nnspec.training.spans import Span
 
 
@@ -43,6 +46,30 @@ class Network:
     def ended(self) -> bool:
         """Whether it trains no more."""
         return bool(self.stopped[0] < LATE)
+
+    def train(self, span: Span, meeting: np.ndarray, threads: int) -> None:
+        """The updates of a span, shared by so many threads."""
+        meeting[:] = 0
+
+        def share(thread: int) -> None:
+            self.kernel.train(self.at, span.looks, span.count, span.step, thread, threads)
+
+        together([partial(share, thread) for thread in range(threads)], lambda: meeting.fill(FREE))
+
+    def evaluate(self, numbers: np.ndarray, threads: int, outputs: np.ndarray | None = None) -> None:
+        """A pass over the rows of these numbers, a part after the other or in so many threads; it adds to the
+        statistics, and writes ``outputs`` [n, k] where they are given."""
+        shape, count = self.kernel.shape, len(numbers)
+        size = part_rows(count, shape.parts, shape.looked)
+        ranges = [(part, slice(first, first + size)) for part, first in enumerate(range(0, count, size))]
+
+        def share(thread: int) -> None:
+            for part, here in ranges[thread::threads]:
+                some = numbers[here]
+                into = None if outputs is None else address(outputs[here])
+                self.kernel.evaluate(self.at, part, address(some), len(some), into)
+
+        together([partial(share, thread) for thread in range(min(threads, len(ranges)))])
 
     def order(self, span: Span, passes: int) -> np.ndarray:
         """The training rows in the order of the passes that a span's updates belong to, of ``passes`` updates each."""

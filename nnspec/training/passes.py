@@ -37,9 +37,9 @@ class Passes(Layers):
         keys = numbers_of([*formulas.update, *(part for behind in hidden for part in behind.all())])
         self.numbers = tuple(key for key in keys if key[0] != "moving")
         self.moving = tuple(key for key in keys if key[0] == "moving")
-        self.pass_ = self.function("pass", [I64, POINTER, I64, lanes.scalar])
-        self.look = self.function("look", [I64, POINTER, I64, lanes.scalar])
-        self.back = self.function("back", [I64])
+        self.pass_ = self.function("pass", [I64, I64, POINTER, I64, lanes.scalar])
+        self.look = self.function("look", [I64, I64, POINTER, I64, lanes.scalar])
+        self.back = self.function("back", [I64, I64])
         self._write_pass(self.pass_)
         self._write_back()
         with self.for_looks():
@@ -59,9 +59,10 @@ class Passes(Layers):
         return self.splat(self.read(self.given["weights"], self.layers[number].stop))
 
     def _write_pass(self, function: ir.Function) -> None:
-        """``function(table, count, which, fresh, scale)``: a forward pass over ``count`` rows of a block, whose numbers
-        are ``which``; they are gathered unless they are there (``fresh`` is 0)."""
-        with self.body(function) as (count, which, fresh, scale):
+        """``function(table, part, count, which, fresh, scale)``: a forward pass over ``count`` rows of a block, whose
+        numbers are ``which``; they are gathered unless they are there (``fresh`` is 0)."""
+        with self.body(function) as (part, count, which, fresh, scale):
+            self.take(part)
             with self.make.if_then(self.make.icmp_signed("!=", fresh, I64(0))):
                 self._gather(which, count)
             for number in range(len(self.layers)):
@@ -125,9 +126,10 @@ class Passes(Layers):
             self.add_to(before, self.sum(make.load(room, typ=self.lanes.vector)))
 
     def _write_back(self) -> None:
-        """``back(table, add)``: the backward pass of the block that was passed last, added to the gradients so far or
-        not."""
-        with self.body(self.back) as (add,):
+        """``back(table, part, add)``: the backward pass of the block that was passed last, added to the gradients so
+        far or not."""
+        with self.body(self.back) as (part, add):
+            self.take(part)
             adds = self.make.icmp_signed("!=", add, I64(0))
             one, zero = self.constant(self.lanes.scalar(1)), self.constant(self.lanes.scalar(0))
             beta = self.make.select(adds, one, zero)

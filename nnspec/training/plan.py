@@ -87,6 +87,11 @@ def plan(specs: Sequence[RunSpec], room: Room = Room()) -> Plan:  # noqa: B008  
     return Plan(tuple(specs), tuple(stacks))
 
 
+def threads_each(chunks: int, workers: int) -> int:
+    """Threads that train a large network, where as many may work as there are ``workers`` for all chunks."""
+    return max(1, workers // max(1, chunks))
+
+
 def alike(specs: Sequence[RunSpec]) -> list[list[int]]:
     """The places of the specs in groups that can train as one stack each."""
     groups: dict[tuple[object, ...], list[int]] = {}

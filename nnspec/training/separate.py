@@ -23,7 +23,7 @@ from nnspec.specs import RunSpec
 from nnspec.training.arrays import address, aligned
 from nnspec.training.batches import Rows, batches_of
 from nnspec.training.history import LATE, unwritten
-from nnspec.training.kernel import Kernel
+from nnspec.training.kernel import LANES, Kernel
 from nnspec.training.kernels import kernel_of, working_memory
 from nnspec.training.network import Network
 from nnspec.training.numbers import moving_numbers, number_of, starts_of
@@ -36,9 +36,9 @@ SPAN = 3e9  # multiplications of a network in one call: some tenths of a second,
 
 
 class Separate:
-    """The networks of a chunk, which share a stack's key."""
+    """The networks of a chunk, which share a stack's key; ``threads`` may train each of them, where it is large."""
 
-    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk):
+    def __init__(self, specs: Sequence[RunSpec], chunk: Chunk, threads: int = 1):
         owners, self.seeds = members(specs, chunk)
         self.spec = owners[0]  # of whatever a stack agrees on
         self.shape, self.kind = architecture(self.spec), np.dtype(self.spec.dtype)
@@ -51,7 +51,9 @@ class Separate:
         self.rows_count, self.test_count = len(shared.training), len(shared.test)
         self.initial = initial_rows(owners, self.seeds)
         kernels = {segment_key(spec): kernel_of(spec, problem) for spec in owners}
-        width = next(iter(kernels.values())).parameters
+        kernel = next(iter(kernels.values()))  # the sizes are those of all
+        width, count = kernel.parameters, kernel.shape.parts
+        self.threads = min(threads, count)
         starts = [starts_of(spec) for spec in owners]
         self.weights = aligned((len(owners), width), self.kind)
         self.weights[:, : self.shape.parameters] = self.initial.T
@@ -59,10 +61,11 @@ class Separate:
         for slot, state in enumerate(self.state):
             state[:] = np.array([start[slot] for start in starts])[:, None]
         self.common = {
-            "gradients": aligned((width,), self.kind),
-            "statistics": np.zeros(STATISTICS, self.kind),
+            "gradients": aligned((count, width), self.kind),
+            "statistics": aligned((count, LANES[self.spec.dtype]), self.kind),
             "looked": np.zeros((MOST, STATISTICS), self.kind),
             "norms": np.zeros((MOST, len(self.shape.dense)), self.kind),
+            "meeting": aligned((1,), np.dtype(np.int64)),
         }
         works = {key: working_memory(kernel, self.kind) for key, kernel in kernels.items()}
         self.networks = []
@@ -120,11 +123,11 @@ class Separate:
                 if network.ended:
                     continue
                 self._point(network, part, batches, scales)
-                network.kernel.train(network.at, part.looks, part.count, part.step)
+                network.train(part, self.common["meeting"], self.threads)
                 if row is not None and not looks:
                     self._note(number, row, part)
                 if network.ended:
-                    self._end(number, bool(np.isnan(self.common["statistics"][2])))
+                    self._end(number, bool(np.isnan(self._statistics()[2])))
         if row is not None:
             self.written = max(self.written, row + span.looks)
 
@@ -143,8 +146,8 @@ class Separate:
                 for name, array in {"batches": batches, "scales": ones, "moving": nothing}.items():
                     network.point(name, array)
                 statistics[:] = 0
-                network.kernel.train(network.at, 1, count, 0)
-                self.errors[number, passed] = wrong = count - int(statistics[1])
+                network.train(Span(0, 1, count), self.common["meeting"], 1)
+                self.errors[number, passed] = wrong = count - int(self._statistics()[1])
                 if not wrong:  # nothing has changed in it
                     network.solved[0] = min(network.solved[0], passed)
                 if network.stopped[0] < LATE:  # somewhere in this pass
@@ -206,21 +209,28 @@ class Separate:
 
     def _evaluate(self, number: int, here: slice, outputs: np.ndarray | None = None) -> bool:
         """Write rows of the history by passes over all rows; whether all outputs are finite."""
-        network, history, statistics = self.networks[number], self.history, self.common["statistics"]
-        table, rows = network.at, network.rows
-        network.kernel.norms(table, address(self.common["norms"]))
-        network.kernel.evaluate(
-            table, address(rows.training), self.rows_count, None if outputs is None else address(outputs)
-        )
+        network, history, rows = self.networks[number], self.history, self.networks[number].rows
+        network.kernel.norms(network.at, address(self.common["norms"]))
+        statistics = self._passed(network, rows.training, outputs)
         self._write(number, here, statistics[None], self.common["norms"][:1])
         finite = not np.isnan(statistics[2])
         if self.test_count:
-            network.kernel.evaluate(table, address(rows.test), self.test_count, None)
+            statistics = self._passed(network, rows.test)
             history.test_loss[number, here] = statistics[0] * (self.scale / self.test_count)
             history.test_accuracy[number, here] = statistics[1] / self.test_count
             if self.spec.solved.measure == "test_accuracy":
                 history.right[number, here] = statistics[1] >= _need(network.spec, self.test_count)
         return finite
+
+    def _passed(self, network: Network, numbers: np.ndarray, outputs: np.ndarray | None = None) -> np.ndarray:
+        """The statistics of a pass over the rows of these numbers."""
+        self.common["statistics"][:] = 0
+        network.evaluate(numbers, self.threads, outputs)
+        return self._statistics()
+
+    def _statistics(self) -> np.ndarray:
+        """Those of all parts."""
+        return np.asarray(self.common["statistics"][:, :STATISTICS].sum(0))
 
     def _end(self, number: int, nonfinite: bool) -> None:
         """A network trains no more: its history goes on as it stands."""
@@ -243,8 +253,7 @@ class Separate:
         outputs = np.empty((len(self.networks), self.rows_count, self.shape.outputs), self.kind)
         for number, network in enumerate(self.networks):
             if network.ended:
-                table, rows = network.at, address(network.rows.training)
-                network.kernel.evaluate(table, rows, self.rows_count, address(outputs[number]))
+                network.evaluate(network.rows.training, self.threads, outputs[number])
                 continue
             if not self._evaluate(number, last, outputs[number]):
                 self.nonfinite_at[number], history.right[number, last] = self.pace.updates, False

@@ -14,16 +14,18 @@ VOID = ir.VoidType()
 
 
 @contextmanager
-def loop(make: ir.IRBuilder, start: ir.Value | int, stop: ir.Value | int, stride: int = 1) -> Iterator[ir.Value]:
+def loop(
+    make: ir.IRBuilder, start: ir.Value | int, stop: ir.Value | int, stride: ir.Value | int = 1
+) -> Iterator[ir.Value]:
     """Instructions written inside are repeated for start, start + stride, ... below ``stop``, at least once."""
-    first, end = (I64(bound) if isinstance(bound, int) else bound for bound in (start, stop))
+    first, end, further = (I64(number) if isinstance(number, int) else number for number in (start, stop, stride))
     before, body = make.block, make.append_basic_block()
     make.branch(body)
     make.position_at_end(body)
     counter = make.phi(I64)
     counter.add_incoming(first, before)
     yield counter
-    following = make.add(counter, I64(stride))
+    following = make.add(counter, further)
     counter.add_incoming(following, make.block)
     after = make.append_basic_block()
     make.cbranch(make.icmp_signed("<", following, end), body, after)
@@ -55,7 +57,9 @@ class Writer:
         yield others
         self.make.ret_void()
 
-    def loop(self, start: ir.Value | int, stop: ir.Value | int, stride: int = 1) -> AbstractContextManager[ir.Value]:
+    def loop(
+        self, start: ir.Value | int, stop: ir.Value | int, stride: ir.Value | int = 1
+    ) -> AbstractContextManager[ir.Value]:
         """See ``loop``."""
         return loop(self.make, start, stop, stride)
 

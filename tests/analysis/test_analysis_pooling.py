@@ -51,8 +51,8 @@ def test_medians_of_many_groups_are_those_of_their_curves(share):
     """SciPy's product-limit estimate group by group, with ties and networks that are censored before the end."""
     rng = np.random.default_rng(round(10 * share))
     table = pd.DataFrame({"a": rng.integers(0, 40, 600), "solved": rng.random(600) < share})
-    table["solved_at"] = pd.array(rng.integers(1, 30, 600), dtype="Int64")
     table["epochs"] = rng.integers(1, 30, 600)
+    table["solved_at"] = pd.array(rng.integers(1, table["epochs"] + 1), dtype="Int64")
     groups = group_by(table, ["a"])
     parts = [table[groups.codes == g] for g in range(len(groups))]
     expected = [survival(part["solved_at"], part["solved"], part["epochs"]).median for part in parts]

@@ -276,13 +276,13 @@ def test_the_shortest_report_of_a_run(result):
 
 def test_the_report_of_one_network_has_no_quantiles_and_no_shares(result):
     one = replace(result.select(network=slice(6, 7)), verdict=np.array(["saddle"]))
-    html, pngs = run_report(one, why=["it stands on <a saddle>", "second"])
+    html, pngs = pages(run_report(one, why=["it stands on <a saddle>", "second"]))
     page = Page(html)
     assert set(pngs) == {"loss.png", "norms.png"}
     assert "One network of seed 106; not solved: saddle. Final loss 2.1." in page.text
     assert "it stands on <a saddle>" in page.text
     assert not any(word in page.text for word in ("Wilson", "q10", "Kaplan-Meier"))
-    solved, _ = run_report(replace(result.select(network=slice(0, 1)), verdict=np.array(["solved"])))
+    solved, _ = pages(run_report(replace(result.select(network=slice(0, 1)), verdict=np.array(["solved"]))))
     assert "One network of seed 100; solved from update 10. Final loss 0.01." in solved
     assert "Why" not in Page(solved).text
 
@@ -295,6 +295,6 @@ def test_curves_of_one_network_are_no_medians(result):
 
 
 def test_the_report_of_a_sweep_says_why(small):
-    html, _ = sweep_report(Material(small, AXES, why=["dead_units 50.0%: 3 of 4 <hidden> units"]))
+    html, _ = pages(sweep_report(Material(small, AXES, why=["dead_units 50.0%: 3 of 4 <hidden> units"])))
     assert "dead_units 50.0%: 3 of 4 <hidden> units" in Page(html).text
-    assert "Why" not in Page(sweep_report(Material(small, AXES))[0]).text
+    assert "Why" not in Page(pages(sweep_report(Material(small, AXES)))[0]).text

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnspec.analysis.solving import survival, survival_table
+from nnspec.analysis.levels import group_by
+from nnspec.analysis.solving import median_updates, survival, survival_table, updates_made
 
 # Freireich et al., Blood 21 (1963) 699: weeks in remission with 6-mercaptopurine (censored: False) and with placebo.
 DRUG = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
@@ -103,3 +104,26 @@ def test_a_table_of_medians(small):
     assert table["networks"].tolist() == [150] * 4
     assert table["median"].iloc[-1] == math.inf
     assert 0 < table["median_low"].iloc[0] <= table["median"].iloc[0] <= table["median_high"].iloc[0]
+
+
+def test_networks_of_mini_batches_are_censored_after_their_last_update(outcomes):
+    """The table counts passes: 20 of 15 updates. Half solve, after more updates than there are passes; the others
+    were there all the time, so that half are unsolved in the end and not none."""
+    solved = [True, True, False, False]
+    table = outcomes(
+        **{"activation.name": "relu"}, seed=range(4), solved=solved, solved_at=[100, 240, None, None], epochs=20
+    )
+    table["solved_at"] = table["solved_at"].astype("Int64")
+    assert updates_made(table).tolist() == [240] * 4
+    (row,) = survival_table(table, "activation.name").to_dict("records")
+    assert row["median"] == 240
+    groups = group_by(table, ["activation.name"])
+    assert median_updates(table, groups).tolist() == [240]
+    assert survival_table(table[1:], "activation.name")["median"].tolist() == [math.inf]
+
+
+def test_trainings_of_other_lengths_are_told_apart(outcomes):
+    lengths = {"epochs": [20, 20, 500, 500], "train.batch_size": [4, 4, 4, 8]}
+    table = outcomes(seed=range(4), solved=[True, False, True, False], solved_at=[100, None, 700, None], **lengths)
+    table["solved_at"] = table["solved_at"].astype("Int64")
+    assert updates_made(table).tolist() == [100, 100, 700, 500]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.pairs import compare
 from nnspec.analysis.writing import FORMATS, latex, latex_number, markdown, write
 
@@ -133,3 +134,8 @@ def test_latex_compiles(frame, small, tmp_path):
         ["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_an_unknown_format_is_refused(frame):
+    with pytest.raises(AnalysisError, match="format must be a known format, but got 'latx'; did you mean 'latex'"):
+        write(frame, "latx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import uuid
@@ -9,9 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from nnspec.cli.delete import kept_lines
 from nnspec.cli.filed import opened
 from nnspec.journal.recording import Recorder
 from nnspec.tracking import Unfiled, spool
+from nnspec.tracking.locate import Location
 from nnspec.tracking.spool import FILED
 
 
@@ -38,6 +41,31 @@ def test_delete_does_what_it_is_told(own, nnspec, monkeypatch, answer, left):
         assert (
             store.latest_sweep(experiment, {"nnspec.sweep": store.get(own.sweep.parent).tags["nnspec.sweep"]}) is None
         ) == (left == 0)
+
+
+def test_delete_says_what_is_not_freed_and_the_command_that_does(own, nnspec, monkeypatch, tmp_path):
+    """MLflow's own words are tried: it asks for the tracking URI, and leaves the file of SQLite as large as it was."""
+    with opened(own.uri) as store:
+        single, location = store.find_children(own.sweep.parent)[0].run_id, store.location
+    before = location.file.stat().st_size
+    status, out, _ = nnspec("delete", single, "--yes", "--uri", own.uri)
+    assert status == 0
+    command = next(line.strip() for line in out.splitlines() if " gc " in line)
+    words = ["-m", "mlflow", *shlex.split(command)[shlex.split(command).index("gc") :]]
+    artifacts = location.file.parent / "mlartifacts"
+    assert list(artifacts.rglob(f"{single}/artifacts/*"))
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    assert not list(artifacts.rglob(f"{single}/artifacts/*"))
+    assert location.file.stat().st_size == before
+    assert f"  sqlite3 {location.file.name} VACUUM" in out
+
+
+def test_on_a_server_others_free_it():
+    lines = list(kept_lines(Location("https://me:secret@host/", "http")))
+    assert lines[1] == (
+        "  mlflow gc --tracking-uri 'https://me:***@host/' --backend-store-uri DATABASE  # on the server's machine"
+    )
+    assert len(lines) == 2  # nothing about the file of a database that may be no SQLite's
 
 
 def test_a_sweep_that_trains_is_not_deleted(own, nnspec):

@@ -41,18 +41,21 @@ def test_verdicts_are_listed_in_their_order(nnspec):
 
 def test_a_picture_is_written(nnspec, tmp_path):
     file = tmp_path / "pictures" / "dead.png"
-    assert nnspec("explain", "dead_units", "--plot", str(file))[0] == 0
+    status, out, _ = nnspec("explain", "dead_units", "--plot", str(file))
+    assert (status, str(file) in out) == (0, True)
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_cannot_be_drawn_or_found_is_refused_in_a_line(nnspec, filed):
     status, _, err = nnspec("explain", "last", "--uri", filed.uri, "--plot", "x.png")
     assert (status, err.count("\n")) == (2, 1)
-    assert "--plot draws a verdict, but got 'last'" in err
+    assert "--plot must go with a verdict, but got 'last'" in err
     status, _, err = nnspec("explain", "dead_unit", "--uri", filed.uri)
     assert (status, err.count("\n")) == (2, 1)
     assert "or did you mean the verdict 'dead_units'?" in err
     assert nnspec("explain", "dead_units", "--plot", "/proc/nosuch/x.png")[0] == 2
+    status, _, err = nnspec("explain", "dead_units", "--uri", filed.uri)
+    assert (status, err) == (0, "nnspec: --uri has no effect here: dead_units is a verdict\n")
 
 
 def test_the_networks_of_a_sweep_are_explained_by_verdict(nnspec, filed):

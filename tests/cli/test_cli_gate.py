@@ -111,6 +111,10 @@ def test_accuracy_on_a_test_part_needs_one_before_anything_trains(nnspec: Any, f
             "has no effect on a job of another sweeper",
         ),
         (("-m", "hydra/sweeper=basic", "seed=1,2", "--json"), "has no effect on a job of another sweeper"),
+        (
+            ("-m", "data=blobs", "loss=cross_entropy", "data.test_fraction=0,0.3", "require.test_accuracy=0.1"),
+            "has no effect on a cell without a test part",
+        ),
         (("--cfg", "job", "--json"), "--json goes with training and --plan"),
     ],
 )
@@ -144,6 +148,11 @@ def test_a_single_run_as_json(nnspec: Any, spec_of: Any) -> None:
     assert sum(cell["verdicts"].values()) == 6
     assert cell["final_loss"]["q10"] <= cell["final_loss"]["median"] <= cell["final_loss"]["q90"]
     assert cell["seeds"] == {"first": 0, "last": 5}
+
+
+def test_every_field_is_in_the_documentation() -> None:
+    text = (RUN_PY.parent / "docs/json.md").read_text()
+    assert {key for key in RUN_KEYS | CELL_KEYS | NETWORK_KEYS if f"`{key}`" not in text} == set()
 
 
 def test_a_sweep_as_json(nnspec: Any) -> None:

@@ -63,6 +63,7 @@ def test_a_run_that_failed_is_followed_by_its_remedies(folder, nnspec):
     assert "30 epochs, dead_units" in out
     assert out.splitlines()[-1].startswith("train it: nnspec run ")
     assert "(1 to 200)" in out
+    assert "what helps  nnspec remedy last\n" in out
     with opened(None) as store:
         kept = store.artifact(find_run(store, "last"), "remedies.json")
     assert kept.decode() == nnspec("remedy", "last", "--json")[1].rstrip("\n")
@@ -79,6 +80,7 @@ def test_a_run_that_solved_needs_none(folder, nnspec):
     status, out, err = nnspec("run", "activation=gelu", "remedy=true")
     assert status == 0
     assert "train it" not in out
+    assert "nnspec remedy last" not in out
     assert "remedy=true has no effect on a run that solved; leave it out" in err
     with opened(None) as store:
         run_id = find_run(store, "last")

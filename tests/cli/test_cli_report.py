@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnspec.analysis.levels import AnalysisError
 from nnspec.cli.filed import opened
 from nnspec.problem import Problem
 from nnspec.readback import read_cell
 from nnspec.reference import forward, loss_of
-from nnspec.report.run_reporting import gradient_norms, histograms, lines_over_time, surfaces_over_time
+from nnspec.report.run_reporting import figures, gradient_norms, histograms, lines_over_time, surfaces_over_time
 
 SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
     f"{kind}_{axis}" for kind in ("verdicts", "survival") for axis in ("activation", "init")
@@ -175,3 +176,9 @@ def test_the_report_has_all_cells(own, nnspec, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.partition(">All cells</h2>")[2].partition("</section>")[0].count("<tr>") == 5
     assert "Pooled over init (2 values)." in page
+
+
+@pytest.mark.parametrize(("format", "column"), [("eps", "single"), ("pdf", "triple")])
+def test_figures_from_python_have_known_formats_and_columns(filed, format, column):
+    with opened(filed.uri) as store, pytest.raises(AnalysisError, match=r"must be a known (format|column), but got"):
+        figures(store, filed.single, format, column)

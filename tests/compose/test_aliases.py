@@ -9,7 +9,7 @@ import pytest
 import nnspec
 from nnspec.catalog import REGISTRIES
 from nnspec.cli import main
-from nnspec.compose import Composer, load_spec
+from nnspec.compose import Composer, load_spec, loader
 from nnspec.sweep import plan
 
 ALL = [(group, alias, entry.name) for group in REGISTRIES for entry in REGISTRIES[group] for alias in entry.aliases]
@@ -76,4 +76,4 @@ def test_a_folder_of_configs_may_have_a_file_of_that_name(tmp_path: Path) -> Non
     (tmp_path / "activation").mkdir()
     (tmp_path / "activation/swish.yaml").write_text("name: tanh\n")
     (tmp_path / "config.yaml").write_text("defaults: [{activation: swish}]\n")
-    assert Composer.of_folder(tmp_path).mapping([])["activation"] == {"name": "tanh"}
+    assert Composer(loader(str(tmp_path))).mapping([])["activation"] == {"name": "tanh"}

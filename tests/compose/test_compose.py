@@ -28,6 +28,7 @@ from nnspec.compose import (
 )
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import plain
+from nnspec.compose.loader import loader
 from nnspec.errors import SpecError
 from nnspec.params import Param
 from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
@@ -102,7 +103,7 @@ def test_hydras_state_is_left_to_its_owner(tmp_path: Path) -> None:
     with initialize_config_dir(str(tmp_path), version_base=None):
         before = GlobalHydra.instance().hydra
         spec(["activation=gelu"])
-        Composer.of_folder(tmp_path)
+        Composer(loader(str(tmp_path)))
         assert GlobalHydra.instance().hydra is before
         assert hydra_compose("mine") == {"a": 1}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnspec.cli import main
-from nnspec.compose import Composer, loader
+from nnspec.compose import Composer, conf_dir, loader
 from nnspec.errors import SpecError
 
 MINE = """# does it matter?
@@ -93,6 +93,15 @@ def test_they_are_listed_beside_the_shipped_ones(folder: Path, capfd: pytest.Cap
     lines = capfd.readouterr().out.splitlines()
     assert any("mine" in line and "does it matter? (experiments/mine.yaml)" in line for line in lines)
     assert any(line.startswith("  zero_init") and "experiments/" not in line for line in lines)
+
+
+def test_in_a_clone_they_are_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(conf_dir() / "experiment")
+    assert main(["list", "experiments"]) == 0
+    assert "experiments/" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

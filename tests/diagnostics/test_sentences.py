@@ -128,6 +128,7 @@ def test_a_diverged_network_says_when(example, loss, nonfinite_at, sentence, sin
         ((0.7, 0.6, 0.5, 0.2524, 0.2501, 0.25), "the loss has not moved since epoch 600"),  # within 1%
         ((0.7, 0.6, 0.25, 0.2530, 0.25, 0.25), "the loss has not moved since epoch 800"),  # it had moved in between
         ((0.25, 0.25, 0.25, 0.25, 0.25, 0.25), "the loss has not moved since the start"),
+        ((0.7, 0.6, 0.5, 0.4, 0.3, 0.25), ""),  # only its last value is like its last value
     ],
 )
 def test_a_loss_that_stands_still_says_since_when(example, loss, since):
@@ -188,3 +189,19 @@ def test_units_below_a_softmax_are_hidden_ones(spec_of):
     classes = spec_of(data="iris", loss="cross_entropy")
     sentence = verdict_entry("dead_units").sentence({"dead_units": 4.0, "dead_rows": 150.0}, classes)
     assert sentence == "4 of 4 hidden units are off for every row: no gradient reaches them"
+
+
+def test_what_was_seen_of_some_rows_only_is_said_so(spec_of):
+    digits = {"name": "digits", "test_fraction": 0.2}
+    spec = spec_of(data=digits, loss="cross_entropy", model={"name": "mlp", "hidden": [16]}, train={"epochs": 5})
+    rows = 1797 - 359  # of the training part, an eighth of which (5 passes of 40) is looked at
+    some = {"dead_units": 3.0, "dead_rows": 700.2}
+    assert verdict_entry("dead_units").said(some, spec) == (
+        f"3 of 16 hidden units are off for every row of the {rows // 8} that were looked at: no gradient reaches them; "
+        f"for about 700 of {rows:,} rows, and all that are wrong are among them, every unit of a layer is off"
+    )
+
+
+def test_a_number_that_was_not_measured_leaves_the_summary(spec_of):
+    entry = verdict_entry("dead_units")
+    assert entry.said({"dead_units": 3.0}, spec_of()) == entry.said({}, None) == entry.summary

@@ -31,10 +31,10 @@ class Tried:
     given."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[list[RunSpec], Chunk, float]] = []
+        self.calls: list[tuple[list[RunSpec], Chunk, float, int]] = []
 
-    def __call__(self, specs: Sequence[RunSpec], chunk: Chunk, patience: float) -> tuple[float, float]:
-        self.calls.append((list(specs), chunk, patience))
+    def __call__(self, specs: Sequence[RunSpec], chunk: Chunk, patience: float, threads: int) -> tuple[float, float]:
+        self.calls.append((list(specs), chunk, patience, threads))
         return 1e-3 * chunk.networks, 1e-6 * chunk.networks
 
 
@@ -99,7 +99,7 @@ def test_what_is_tried_is_small(spec_of: SpecOf, fields: dict[str, object], narr
 
     spec, tried = spec_of(**fields), Tried()
     assert plan_seconds(planned([spec]), 1, tried)
-    ((specs, chunk, _),) = tried.calls
+    ((specs, chunk, _, _),) = tried.calls
     assert (specs[0].model != spec.model) == narrow
     assert (
         own_bytes(specs[0]) if is_separate(spec) else chunk_bytes(specs[0], chunk.networks, Room(compiled=False))

@@ -98,9 +98,13 @@ def test_the_year_is_that_of_the_newest_release():
     assert not released or max(map(int, released)) == YEAR
 
 
-def test_auto_replicates_have_a_sentence_of_their_own():
-    assert methods.LOOKS in methods.statistics(looks=True)
-    assert methods.LOOKS not in methods.statistics()
+@pytest.mark.parametrize("words", [(), ("-m", "activation=relu,tanh")])
+def test_auto_replicates_have_a_sentence_of_their_own(folder, said, capsys, words):
+    """Told by the interval that is filed, which is not Wilson's then, however the command asked for it."""
+    short = ("train.epochs=1", "train.workers=1", *(("sweep.report=false",) if words else ()))
+    for replicates, told in ((("replicates=auto", "train.precision=0.2"), True), (("replicates=5",), False)):
+        said("run", *words, *replicates, *short)
+        assert (methods.LOOKS in said("cite", "last")) is told
 
 
 @pytest.fixture

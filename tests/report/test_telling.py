@@ -47,9 +47,27 @@ def told(spec: RunSpec) -> list[str]:
 
 
 def test_few_rows_are_told_one_by_one(spec_of: SpecOf) -> None:
-    lines = told(spec_of(train={"epochs": 2}))
+    lines = told(spec_of(train={"epochs": 2}, solved={"tolerance": 0.9}))
     assert lines[0].split() == ["inputs", "target", "output"]
     assert not any(line.startswith(("accuracy", "  on test", f"{'':12}estimated")) for line in lines)
+
+
+@pytest.mark.parametrize("tolerance", [0.4, 0.45])
+def test_an_accuracy_of_0_says_why(tolerance: float, spec_of: SpecOf) -> None:
+    """Weights of 0 give outputs of 0.5, which would be half right, were they rounded."""
+    said = told(spec_of(init="zeros", train={"epochs": 2}, solved={"tolerance": tolerance}, replicates=2))
+    assert f"accuracy    0: no output is within {tolerance} of its target (outputs are not rounded)" in said
+
+
+def test_an_accuracy_that_is_not_0_or_no_number_says_nothing(spec_of: SpecOf) -> None:
+    broken = spec_of(
+        optimizer={"name": "sgd", "lr": 1e30},
+        loss="mse",
+        train={"epochs": 50},
+        model={"name": "mlp", "output": "identity"},
+    )
+    for spec in (spec_of(init="zeros", train={"epochs": 2}, solved={"tolerance": 0.6}), broken):
+        assert not any("rounded" in line for line in told(spec))
 
 
 def test_many_rows_are_told_by_how_many_are_right(spec_of: SpecOf) -> None:

@@ -16,11 +16,11 @@ from nnspec.catalog import ACTIVATIONS, INITS
 from nnspec.check import checked_mapping
 from nnspec.compose import Composer
 from nnspec.compose.composer import COMPOSE_ERRORS
+from nnspec.compose.loader import loader
 from nnspec.errors import SpecError
 from nnspec.settings import Settings, Sweep, split
 from nnspec.sweep import plan
-from nnspec.sweep.axes import layout, read
-from nnspec.sweep.expand import configs
+from nnspec.sweep.axes import Statement, layout, read
 from nnspec.sweep.product import NotPlain, Product
 
 FILES = {
@@ -101,7 +101,7 @@ def composer(tmp_path_factory: pytest.TempPathFactory) -> Composer:
         path = folder / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    return Composer.of_folder(folder)
+    return Composer(loader(str(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,15 @@ def compared(composer: Composer, overrides: list[str], picks: list[int]) -> tupl
     places = sorted({pick % len(rows) for pick in picks})
     ours = attempt(lambda: configs(composer, statement, [rows[i] for i in places]))
     return attempt(lambda: [composer.mapping(lines[i]) for i in places]), ours
+
+
+def configs(composer: Composer, statement: Statement, rows: list[tuple[int, ...]]) -> list[dict[str, Any]]:
+    """The config of each row as a sweep makes it: put together, or composed where that cannot be exact."""
+    try:
+        product = Product(composer, statement)
+        return [product.config(row) for row in rows]
+    except NotPlain:
+        return [composer.mapping(statement.lines(dict(enumerate(row)))) for row in rows]
 
 
 def attempt(work: Callable[[], list[dict[str, Any]]]) -> object:

@@ -12,7 +12,7 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
-from nnspec.tracking.locate import DRIVERS, Location, locate, reach_server, run_page, ui_command
+from nnspec.tracking.locate import DRIVERS, Location, locate, reach_server, run_page, ui_command, uri_flag
 
 
 def test_the_setting_comes_before_the_environment_before_the_default(folder: Path) -> None:
@@ -164,3 +164,11 @@ def test_the_ui_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in ui_command(secret)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", secret.uri)
     assert ui_command(secret).endswith('--backend-store-uri "$MLFLOW_TRACKING_URI"')
+
+
+def test_a_command_needs_a_store_named_where_it_would_look_elsewhere() -> None:
+    default, other = locate(Tracking(), {}), Location("postgresql://me:secret@host/my db", "postgresql")
+    assert uri_flag(default, {}) == ""
+    assert uri_flag(other, {"MLFLOW_TRACKING_URI": other.uri}) == ""
+    assert uri_flag(other, {}) == " --uri 'postgresql://me:***@host/my db'"
+    assert uri_flag(default, {"MLFLOW_TRACKING_URI": other.uri}) == " --uri sqlite:///mlflow.db"

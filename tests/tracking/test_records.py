@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnspec.results.arrays import NEVER, Results
+from nnspec.specs import Member, Train
 from nnspec.tracking.cell_records import (
     dataset_info,
     describe,
@@ -87,6 +88,10 @@ def test_final_metrics(cell: Cell) -> None:
 
 def test_names_and_words(cell: Cell) -> None:
     assert run_name(cell(seed=3).spec) == "mlp-4-gelu-kaiming_uniform-adam-s3"
+    equal = dataclasses.replace(cell(seed=3).spec, init=Member("zeros", (("bias", "zeros"),)))
+    assert run_name(equal) == "mlp-4-gelu-zeros-adam"  # whatever the seed
+    in_order = dataclasses.replace(equal, train=Train(epochs=2, batch_size=3))  # which is drawn from the seed
+    assert run_name(in_order) == "mlp-4-gelu-zeros-adam-s3"
     assert run_name(cell(replicates=50).spec) == "mlp-4-gelu-kaiming_uniform-adam-s0-x50"
     text = describe(cell(replicates=50).spec)
     assert "50 networks (seeds 0 to 49)" in text

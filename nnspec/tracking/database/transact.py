@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nnspec.errors import Fault, TrackingError
+from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.tracking.patience import repeated
 
 if TYPE_CHECKING:
@@ -72,6 +72,6 @@ def _may_pass(error: Any) -> bool:
 
 
 def _refused(engine: Engine, error: Any) -> TrackingError:
-    why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    why = first_line(getattr(error, "orig", None) or error)
     where = f"the database {engine.url.render_as_string(hide_password=True)}"
     return TrackingError(Fault(where, "must take what is filed", why, "mend it and file the run again"))

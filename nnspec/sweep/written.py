@@ -1,0 +1,256 @@
+"""From cells back to the file of a named sweep that states them: what all share, axes, and what fits no product.
+
+A value that nobody needs to say is left out: a default, and what a check fills in, where it would in every cell.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nnspec.catalog import AUTO, REGISTRIES
+from nnspec.catalog.inits import bias_param
+from nnspec.check import examine
+from nnspec.compose.archived import grammar
+from nnspec.compose.composer import Composer
+from nnspec.errors import Fault, SpecError
+from nnspec.specs import MEMBERS, RunSpec
+from nnspec.yaml_text import yaml_value
+
+# what a check fills in, and how it is written where nobody says it
+FILLED = (
+    ("model", "output", None),
+    ("model", "hidden", None),
+    ("activation", "name", AUTO),
+    ("train", "log_every", None),
+    ("solved", "tolerance", None),
+)
+ABSENT = object()  # the value of a parameter that a cell's member does not have
+MOST_LEFT_OUT = 100_000  # combinations of a product that are looked through
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_RESERVED = ("true", "false", "null", "nan", "inf")
+
+Said = dict[str, Any]  # dotted key -> value; a group's key has the name of its member
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How cells are stated: by the product of axes (key -> values), some of which go together, less what is left out
+    of it; or as one cell and others beside it."""
+
+    axes: Mapping[str, Sequence[Any]]
+    zipped: Sequence[Sequence[str]] = ()
+    left_out: Sequence[Said] = ()
+    first: Said | None = None
+    others: Sequence[Said] = ()
+
+
+def experiment_text(specs: Sequence[RunSpec], axes: Sequence[str] = (), comment: str = "") -> str:
+    """The file of a named sweep that states exactly these cells; ``axes`` says which of its axes come first, as they
+    were typed, and ``comment`` what stands above.
+
+    Raises:
+        SpecError: no file can state them: every cell has a parameter that the member of another cell has not.
+    """
+    rows = _values(specs)
+    keys = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+    keys = [key for key in keys if any(row[key] != _default(key, row) for row in rows if key in row)]
+    varying = [key for key in keys if len({_hashed(row.get(key, ABSENT)) for row in rows}) > 1]
+    varying.sort(key=lambda key: axes.index(key) if key in axes else len(axes))
+    shared = {key: rows[0][key] for key in keys if key not in varying}
+    layout = _product(rows, varying) or _listed(rows, varying)
+    return "\n".join(
+        [*(f"# {line}" for line in comment.splitlines()), *_lines(shared | (layout.first or {}), layout), ""]
+    )
+
+
+def _values(specs: Sequence[RunSpec]) -> list[Said]:
+    """What each cell says, by dotted key, without what none of them needs to say."""
+    mappings = _unfilled(specs)
+    return [_flat(mapping) for mapping in mappings]
+
+
+def _unfilled(specs: Sequence[RunSpec]) -> list[dict[str, Any]]:
+    """The cells' mappings, without what a check fills in for all of them."""
+    mappings: list[dict[str, Any]] = [spec.to_mapping() for spec in specs]
+    for section, name, unsaid in FILLED:
+        if section == "activation" and len({mapping[section]["name"] for mapping in mappings}) > 1:
+            continue  # it is an axis, whose values have names
+        shorter = [
+            {**m, section: {"name": unsaid} if name == "name" else {**m[section], name: unsaid}} for m in mappings
+        ]
+        if all(_states(mapping, spec) for mapping, spec in zip(shorter, specs, strict=True)):
+            mappings = shorter
+    return mappings
+
+
+def _states(mapping: Mapping[str, Any], spec: RunSpec) -> bool:
+    found, faults = examine(RunSpec.from_mapping(mapping), files=False)
+    return not faults and found == spec
+
+
+def _flat(mapping: Mapping[str, Any]) -> Said:
+    said: Said = {}
+    for key, value in mapping.items():
+        if key in MEMBERS:
+            said[key] = value["name"]
+        for name, item in value.items() if isinstance(value, Mapping) else ():
+            if name != "name" or key not in MEMBERS:
+                said[f"{key}.{name}"] = item
+        if not isinstance(value, Mapping):
+            said[key] = value
+    return said
+
+
+def _default(key: str, said: Said) -> Any:
+    """What a key holds in a cell where nobody says it."""
+    group, _, name = key.partition(".")
+    if group in MEMBERS and name:
+        return _parameters(group, said[group]).get(name, ABSENT)
+    plain = _plain_config()
+    return plain[group]["name"] if group in MEMBERS else plain[group][name] if name else plain[group]
+
+
+@cache
+def _plain_config() -> dict[str, Any]:
+    return Composer().mapping([])
+
+
+@cache
+def _parameters(group: str, member: str) -> dict[str, Any]:
+    """The parameters of a member with their defaults, as plain values."""
+    if member not in REGISTRIES[group]:
+        return {}  # it stands in for one
+    entry = REGISTRIES[group][member]
+    params = entry.params + (bias_param(entry) if group == "init" else ())
+    return {param.name: list(param.default) if isinstance(param.default, tuple) else param.default for param in params}
+
+
+def _product(rows: Sequence[Said], varying: Sequence[str]) -> Layout | None:
+    """The cells as a product of axes, some of which may go together, less a few combinations; None where they are no
+    such product."""
+    if any(key not in row for row in rows for key in varying):
+        return None
+    points = [tuple(_hashed(row[key]) for key in varying) for row in rows]
+    groups = [[place] for place in range(len(varying))]
+    if math.prod(len({point[place] for point in points}) for place in range(len(varying))) > len(set(points)):
+        groups = _together(points, len(varying))
+    steps = [list(dict.fromkeys(tuple(point[place] for place in group) for point in points)) for group in groups]
+    total = math.prod(map(len, steps))
+    if total > MOST_LEFT_OUT or total - len(set(points)) >= len(rows):
+        return None
+    places = [place for group in groups for place in group]
+    values = {key: {_hashed(row[key]): row[key] for row in rows} for key in varying}
+    left_out = [
+        {
+            varying[place]: values[varying[place]][item]
+            for place, item in zip(places, itertools.chain(*step), strict=True)
+        }
+        for step in itertools.product(*steps)
+        if tuple(item for _, item in sorted(zip(places, itertools.chain(*step), strict=True))) not in set(points)
+    ]
+    axes = {
+        varying[place]: [values[varying[place]][step[number]] for step in found]
+        for group, found in zip(groups, steps, strict=True)
+        for number, place in enumerate(group)
+    }
+    zipped = [[varying[place] for place in group] for group in groups if len(group) > 1]
+    return Layout({key: axes[key] for key in varying}, zipped, _shortened(left_out, axes))
+
+
+def _shortened(items: list[Said], axes: Mapping[str, Sequence[Any]]) -> list[Said]:
+    """Combinations to leave out, without the axes of which all values are."""
+    for key, values in axes.items():
+        by_rest: dict[Any, list[Said]] = {}
+        for item in items:
+            rest = tuple((name, _hashed(value)) for name, value in item.items() if name != key)
+            by_rest.setdefault(rest, []).append(item)
+        items = []
+        for alike in by_rest.values():
+            whole = sum(key in item for item in alike) == len(values)
+            items += [{name: value for name, value in alike[0].items() if name != key}] if whole else alike
+    return items
+
+
+def _together(points: Sequence[tuple[Any, ...]], count: int) -> list[list[int]]:
+    """The places of axes in groups: those of a group determine each other."""
+    groups: list[list[int]] = []
+    for place in range(count):
+        for group in groups:
+            pairs = {(point[group[0]], point[place]) for point in points}
+            if len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs}):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    return groups
+
+
+def _listed(rows: Sequence[Said], varying: Sequence[str]) -> Layout:
+    """One cell, whose parameters the members of all others have, and the others as what they say differently."""
+    for number, row in enumerate(rows):
+        first = {key: row[key] for key in varying if key in row and row[key] != _default(key, row)}
+        if all(key in other for key in first for other in rows):
+            others = [_item(other, first, varying) for place, other in enumerate(rows) if place != number]
+            return Layout({}, first=first, others=others)
+    rule = "must have a cell whose parameters the members of all other cells have, to be written as a named sweep"
+    raise SpecError([Fault("the sweep", rule, remedy="export its cells one by one, with --format spec")])
+
+
+def _item(row: Said, first: Said, varying: Sequence[str]) -> Said:
+    return {key: row[key] for key in varying if key in row and row[key] != first.get(key, _default(key, row))}
+
+
+def _lines(said: Said, layout: Layout) -> Iterator[str]:
+    """The file's lines."""
+    groups = [key for key in MEMBERS if key in said]
+    if groups:
+        yield "defaults:"
+        yield from (f"  - override /{key}: {said[key]}" for key in groups)
+    sections: dict[str, list[str]] = {}
+    for key, value in said.items():
+        if key in groups:
+            continue
+        section, _, name = key.partition(".")
+        sections.setdefault(section, []).append(f"  {name}: {yaml_value(value)}" if name else yaml_value(value))
+    for section, lines in sections.items():
+        yield from [f"{section}:", *lines] if lines[0].startswith("  ") else [f"{section}: {lines[0]}"]
+    yield from _sweep_lines(layout)
+    yield from ["hydra:", "  mode: MULTIRUN"]
+    if layout.axes:
+        yield from ["  sweeper:", "    params:"]
+        yield from (f"      {key}: {yaml_value(axis_text(values))}" for key, values in layout.axes.items())
+
+
+def _sweep_lines(layout: Layout) -> Iterator[str]:
+    lists = {"exclude": layout.left_out, "include": layout.others}
+    if layout.zipped or any(lists.values()):
+        yield "sweep:"
+    if layout.zipped:
+        yield f"  zip: {yaml_value([list(keys) for keys in layout.zipped])}"
+    for name, items in lists.items():
+        if items:
+            yield f"  {name}:"
+            yield from ("    - {" + ", ".join(f"{k}: {yaml_value(v)}" for k, v in item.items()) + "}" for item in items)
+
+
+def axis_text(values: Sequence[Any]) -> str:
+    """The values of an axis in Hydra's grammar: a range where they are consecutive whole numbers."""
+    numbers = [value for value in values if type(value) is int]
+    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return f"range({numbers[0]},{numbers[-1] + 1})"
+    return ",".join(_word(value) for value in values)
+
+
+def _word(value: Any) -> str:
+    plain = isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _RESERVED
+    return value if plain else grammar(value)
+
+
+def _hashed(value: Any) -> Any:
+    return tuple(map(_hashed, value)) if isinstance(value, list) else (type(value).__name__, value)

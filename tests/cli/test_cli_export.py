@@ -1,0 +1,74 @@
+"""``nnspec export``: a filed run as a file that trains it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnspec.cli import main
+from nnspec.compose import load_spec
+from nnspec.journal.earlier import DIGEST_TAG
+from nnspec.settings import Tracking
+from nnspec.tracking import RunQuery, open_store
+
+SHORT = ["train.epochs=2", "train.workers=1"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a store of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def exported(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    capfd.readouterr()
+    assert main(["export", *words]) == 0
+    return capfd.readouterr().out
+
+
+def digests() -> list[str]:
+    """The digests of the sweeps in the store: each names a set of cells."""
+    found = open_store(Tracking()).search(RunQuery(with_tags=(DIGEST_TAG,)))
+    return [open_store(Tracking()).get(run.run_id).tags[DIGEST_TAG] for run in found]
+
+
+def test_a_sweep_goes_to_a_file_and_trains_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    axes = ["activation=relu,tanh", "init=zeros,orthogonal", "sweep.exclude=[{activation: relu, init: zeros}]"]
+    assert main(["run", "-m", *axes, "replicates=3", "optimizer.lr=0.03", "sweep.report=false", *SHORT]) == 0
+    (folder / "mine.yaml").write_text(exported(capfd, "last", "--format", "experiment"))
+    assert main(["run", "experiment=mine.yaml", "sweep.report=false", "train.workers=1"]) == 0
+    first, second = digests()
+    assert first == second
+
+
+def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "activation=gelu", *SHORT]) == 0
+    (folder / "s.yaml").write_text(exported(capfd, "last", "--format", "spec"))
+    assert load_spec(folder / "s.yaml").activation.name == "gelu"
+    assert load_spec(folder / "s.yaml").train.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (["activation=gelu"], "experiment", "--format experiment must be given a sweep, .*; try --format spec"),
+        (["-m", "seed=0,1", "sweep.report=false"], "spec", "--format spec must be given a single run or a cell, "),
+    ],
+)
+def test_the_wrong_format_names_the_right_one(
+    words: list[str], kind: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    assert main(["run", *words, *SHORT]) == 0
+    capfd.readouterr()
+    assert main(["export", "last", "--format", kind]) == 2
+    assert re.search(said, capfd.readouterr().err)
+
+
+def test_a_format_must_be_said_and_known(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "last"]) == 2
+    assert main(["export", "last", "--format", "word"]) == 2
+    assert "choose from 'experiment', 'spec'" in capfd.readouterr().err
