@@ -76,6 +76,7 @@ def test_list_as_json(nnspec: Any) -> None:
     assert {entry["name"] for entry in listed["optimizers"]} == set(REGISTRIES["optimizer"].names())
     for kind, entries in listed.items():
         keys = {"name", "summary", "parameters", *(["derivative"] if kind == "activations" else [])}
+        keys |= set() if kind in ("verdicts", "experiments") else {"aliases"}
         assert all(set(entry) == keys for entry in entries)
     parameters = [each for kind in listed.values() for entry in kind for each in entry["parameters"]]
     assert all(set(each) == {"key", "default", "doc", "schema"} for each in parameters)
