@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nnspec.catalog import INITS, OUTPUTS, REGISTRIES, STAND_INS, parameters
+from nnspec.catalog import INITS, MODELS, OUTPUTS, REGISTRIES, STAND_INS, parameters
 from nnspec.catalog.inits import BIAS_SAME
 from nnspec.documents import plain
 from nnspec.params import Param, Schema
@@ -113,7 +113,8 @@ def _hydra() -> Schema:
     """Hydra's own node: that it is a sweep, and its axes."""
     axes: dict[str, Schema] = {group: {**AXIS, "description": f"names of a {group}"} for group in MEMBERS}
     sections = [(f"{group}.", params) for group in MEMBERS for _, params in members_of(group).values()]
-    for prefix, params in (*sections, ("train.", TRAIN), ("solved.", SOLVED), ("", SCALARS)):
+    shorthand = [("model.", model.shorthand) for model in MODELS]
+    for prefix, params in (*sections, *shorthand, ("train.", TRAIN), ("solved.", SOLVED), ("", SCALARS)):
         axes |= {f"{prefix}{param.name}": {**AXIS, "description": param.doc} for param in params}
     values = {"description": "axis: its values", **_object(axes), "patternProperties": {r"^[+~]|\[": AXIS}}
     sweeper = {"type": "object", "properties": {"params": values}}

@@ -40,7 +40,7 @@ def plots(table):
         "lines": partial(f.plot_lines, [line] * 3),
         "activations": partial(f.plot_activations, [f.activation_info(x, x, x * 0 + 1, "leaky_relu")] * 5),
         "histograms": partial(f.plot_histograms, f.histograms_info({str(k): moments for k in range(4)})),
-        "confusion": partial(f.plot_confusion, f.confusion_info(outcomes)),
+        "confusion": partial(f.plot_confusions, [f.confusion_info(outcomes)]),
         "fit": partial(plot_fit, fit_info(x, np.sin(x)[None], (x[::9], x[::9]))),
     }
 

@@ -13,8 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.catalog import REGISTRIES, STAND_INS
-from nnspec.cli.listing import parameters
+from nnspec.catalog import REGISTRIES, STAND_INS, parameters
 from nnspec.compose import (
     Composer,
     checked_config,
@@ -44,7 +43,7 @@ def composer() -> Composer:
 
 @pytest.mark.parametrize(("group", "entry"), MEMBERS, ids=[f"{group}-{entry.name}" for group, entry in MEMBERS])
 def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer) -> None:
-    params = parameters(group, entry)
+    params = (*parameters(entry), *(entry.shorthand if group == "model" else ()))
     result = next(s for s in composer.loader.get_sources() if s.is_config(f"{group}/{entry.name}")).load_config(
         f"{group}/{entry.name}"
     )
