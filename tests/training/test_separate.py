@@ -21,7 +21,7 @@ from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.batches import order_of_rows
-from nnspec.training.layout import is_separate
+from nnspec.training.layout import is_separate, parts
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
 
@@ -86,6 +86,23 @@ LOOPS: dict[str, dict[str, Any]] = {
         "activation": "sigmoid",
         "optimizer": {"name": "rmsprop", "lr": 0.003},
         "train": {"epochs": 2, "batch_size": 476, "log_every": 3},
+    },
+    # updates in two parts; the last batch of 97 rows leaves nothing for the second
+    "two parts": {
+        "data": {"name": "digits", "standardize": True},
+        "loss": "cross_entropy",
+        "model": {"name": "mlp", "hidden": [60, 12]},
+        "activation": "prelu",
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"epochs": 3, "batch_size": 1700, "log_every": 1, "clip_norm": 0.5},
+    },
+    "two parts at full batch": {
+        "data": {"name": "digits", "standardize": True},
+        "loss": "cross_entropy",
+        "model": {"name": "mlp", "hidden": [70]},
+        "activation": "tanh",
+        "optimizer": {"name": "sgd", "lr": 0.5, "momentum": 0.9},
+        "train": {"epochs": 5, "log_every": 2},
     },
     "full batch": {
         "data": {"name": "wine", "standardize": True},
@@ -154,7 +171,8 @@ def test_the_loops_try_what_they_should(spec_of: SpecOf) -> None:
     assert {spec.schedule.name for spec in specs} == set(SCHEDULER)
     assert {spec.loss.name for spec in specs} == set(LOSS)
     assert {spec.activation.name for spec in specs} >= {"tanh", "relu", "prelu"}
-    assert sum(bool(len(Problem.of(spec).inputs) % batch_size(spec)) for spec in specs) == 4  # a short last batch
+    assert sum(bool(len(Problem.of(spec).inputs) % batch_size(spec)) for spec in specs) == 5  # a short last batch
+    assert sum(parts(spec) > 1 for spec in specs) == 2
 
 
 def test_each_pass_sees_every_row_once_in_an_order_of_the_seeds_own() -> None:
