@@ -211,4 +211,4 @@ def test_streams_of_a_real_process(folder: Path) -> None:
         assert plan.endswith("1 network in 1 stack, 1 chunk on 1 process; 1 MLflow run, about 1 MB")
         lines = (folder / "out").read_text().splitlines()
         assert lines[0].split() == ["inputs", "target", "output"]
-        assert [line[:12].strip() for line in lines[-4:]] == ["run", "report", "look at it", ""]
+        assert [line[:12].strip() for line in lines[-5:]] == ["run", "report", "what helps", "look at it", ""]
