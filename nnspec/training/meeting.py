@@ -12,7 +12,7 @@ from nnspec.training.lanes import I32, I64
 from nnspec.training.library import yield_function
 
 PATIENCE = 2000  # times that a thread looks for the others before it lets another have its core
-FREE = 2**62  # arrivals at a meeting where nobody is waited for
+FREE = 2**62  # arrivals from which on nobody is waited for
 
 
 def meet(make: ir.IRBuilder, meeting: ir.Value, threads: ir.Value) -> None:
@@ -20,6 +20,7 @@ def meet(make: ir.IRBuilder, meeting: ir.Value, threads: ir.Value) -> None:
     the number of arrivals so far."""
     before = make.atomic_rmw("add", meeting, I64(1), "seq_cst")
     goal = make.mul(make.add(make.sdiv(before, threads), I64(1)), threads)
+    goal = make.select(make.icmp_signed("<", goal, I64(FREE)), goal, I64(FREE))
     start = make.block
     looks, absent, yields, again, after = (make.append_basic_block() for _ in range(5))
     make.branch(looks)

@@ -106,6 +106,14 @@ def test_what_is_tried_is_small(spec_of: SpecOf, fields: dict[str, object], narr
     ) <= ROOM
 
 
+def test_threads_that_train_a_large_network_try_it_too(spec_of: SpecOf) -> None:
+    spec = spec_of(data="digits", loss="cross_entropy", model={"name": "mlp", "hidden": [90]})
+    for workers in (1, 3):
+        tried = Tried()
+        plan_seconds(planned([spec], workers), workers, tried)
+        assert [call[3] for call in tried.calls] == [workers]
+
+
 def test_stored_weights_that_are_too_large_to_try_have_no_time(spec_of: SpecOf) -> None:
     from dataclasses import replace
 

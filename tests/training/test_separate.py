@@ -21,7 +21,7 @@ from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.batches import order_of_rows
-from nnspec.training.layout import is_separate
+from nnspec.training.layout import is_separate, parts
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
 
@@ -87,6 +87,24 @@ LOOPS: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "rmsprop", "lr": 0.003},
         "train": {"epochs": 2, "batch_size": 476, "log_every": 3},
     },
+    # updates in two parts; the last batch of 97 rows leaves nothing for the second
+    "two parts": {
+        "data": {"name": "digits", "standardize": True},
+        "loss": "cross_entropy",
+        "model": {"name": "mlp", "hidden": [60, 12]},
+        "activation": "prelu",
+        "init": {"name": "normal", "std": 0.1, "bias": "same"},  # the loop's logarithm takes no 0
+        "optimizer": {"name": "adam", "lr": 0.01},
+        "train": {"epochs": 3, "batch_size": 1700, "log_every": 1, "clip_norm": 0.5},
+    },
+    "two parts at full batch": {
+        "data": {"name": "digits", "standardize": True},
+        "loss": "cross_entropy",
+        "model": {"name": "mlp", "hidden": [70]},
+        "activation": "tanh",
+        "optimizer": {"name": "sgd", "lr": 0.5, "momentum": 0.9},
+        "train": {"epochs": 5, "log_every": 2},
+    },
     "full batch": {
         "data": {"name": "wine", "standardize": True},
         "loss": "cross_entropy",
@@ -136,7 +154,7 @@ def textbook_loop(spec: RunSpec) -> tuple[dict[str, np.ndarray], list[float], li
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_updates_are_those_of_a_textbook_loop(name: str, spec_of: SpecOf, train: Train) -> None:
-    spec = spec_of(**LOOPS[name], init=NORMAL, dtype="float64", seed=5)
+    spec = spec_of(**{"init": NORMAL, **LOOPS[name]}, dtype="float64", seed=5)
     assert is_separate(spec)
     weights, losses, accuracies = textbook_loop(spec)
     trained = train(spec)
@@ -154,7 +172,8 @@ def test_the_loops_try_what_they_should(spec_of: SpecOf) -> None:
     assert {spec.schedule.name for spec in specs} == set(SCHEDULER)
     assert {spec.loss.name for spec in specs} == set(LOSS)
     assert {spec.activation.name for spec in specs} >= {"tanh", "relu", "prelu"}
-    assert sum(bool(len(Problem.of(spec).inputs) % batch_size(spec)) for spec in specs) == 4  # a short last batch
+    assert sum(bool(len(Problem.of(spec).inputs) % batch_size(spec)) for spec in specs) == 5  # a short last batch
+    assert sum(parts(spec) > 1 for spec in specs) == 2
 
 
 def test_each_pass_sees_every_row_once_in_an_order_of_the_seeds_own() -> None:

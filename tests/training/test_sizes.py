@@ -12,7 +12,7 @@ import pytest
 from nnspec.catalog import LOSSES, OPTIMIZERS
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, LARGEST, is_separate
+from nnspec.training.layout import LANE, LARGEST, is_separate, parts
 from nnspec.training.memory import (
     BLOCK,
     Room,
@@ -109,6 +109,14 @@ def test_the_sizes_of_networks_that_train_one_after_another_by_hand(spec_of: Spe
     assert own_bytes(per_network) - own_bytes(spec) == data
     kept = 2 * history_bytes(spec)  # 12 updates, a row every 3
     assert chunk_bytes(spec, 7, Room()) == 7 * (own_bytes(spec) + kept) + shared_bytes(spec)
+
+
+def test_large_updates_take_as_much_memory_as_they_have_parts(spec_of: SpecOf) -> None:
+    # 64 inputs, 90 units, 10 classes: 6,760 weights; 1,797 rows, of which each part takes blocks of 240 rows
+    spec = spec_of(**{**ASIDE, "model": {"name": "mlp", "hidden": [90]}, "data": "digits", "train": {"epochs": 4}})
+    assert parts(spec) == 2
+    data, values = 1797 * (65 + 10) * (3 * 8 + 2 * 4), (2 * 90 + 65) + (2 * 10 + 91) + 2 * 10
+    assert shared_bytes(spec) == data + 4 * 2 * (2 * 240 * values + 2 * 6760)
 
 
 def test_a_network_that_trains_by_itself_takes_no_more_than_one(spec_of: SpecOf) -> None:
