@@ -27,14 +27,14 @@ def test_rows_and_targets_are_the_data_s_as_the_loss_wants_them(spec_of: SpecOf)
 @pytest.mark.parametrize("loss", LOSSES.names())
 def test_loss_and_gradient_of_a_stack_are_autograd_s_and_each_network_s_own(spec_of: SpecOf, loss: str) -> None:
     alone = Problem.of(spec_of(loss=loss))
-    together = alone.stacked(torch.from_numpy, rows=3)
-    z = torch.randn(3, alone.targets.shape[1], 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = alone.stacked(torch.from_numpy)
+    z = torch.randn(*alone.targets.shape, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     z.requires_grad_()
     losses = together.losses(XP, z, together.output.value(XP, z))
     (expected,) = torch.autograd.grad(losses.sum(), z)
     found = together.gradient(XP, z, together.output.value(XP, z))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)  # a few roundings of numbers of size 1
-    one = alone.stacked(torch.from_numpy, rows=3)
+    one = alone.stacked(torch.from_numpy)
     for network in range(5):
         own = z[..., network : network + 1]
         torch.testing.assert_close(one.losses(XP, own, one.output.value(XP, own)), losses[network : network + 1])

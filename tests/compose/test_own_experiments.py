@@ -42,7 +42,7 @@ def test_a_file_of_the_working_folder_is_a_named_sweep(
 ) -> None:
     (folder / "experiments/mine.yaml").write_text(header + MINE)
     assert main(["run", "experiment=mine", "tracking=off", "train.workers=1"]) == 0
-    assert "4 cells: 12 networks" in capfd.readouterr().out
+    assert "4 cells: 12 networks" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["sub/mine", "sub/mine.yaml", "experiments/sub/mine.yaml", "./here.yaml", "here.yaml"])

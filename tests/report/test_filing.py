@@ -19,7 +19,7 @@ def test_the_first_line_of_a_run_says_it(
     monkeypatch.chdir(tmp_path)
     words = ["activation=relu,tanh", "train.epochs=2", "train.workers=1", "sweep.report=false"]
     assert main(["run", "-m", *words]) == 0
-    assert capfd.readouterr().out.splitlines()[0].endswith("1 chunk on 1 process; 3 MLflow runs, about 1 MB")
+    assert capfd.readouterr().err.splitlines()[0].endswith("1 chunk on 1 process; 3 MLflow runs, about 1 MB")
     assert main(["run", "-m", *words, "--plan"]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "3 MLflow runs, about 1 MB"
 
@@ -28,7 +28,8 @@ def test_the_first_line_of_a_run_says_it(
 def test_nothing_is_said_where_nothing_is_filed(more: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     words = ["seed=range(0,2001)", "train.epochs=1", "train.workers=1", "tracking=off"]
     assert main(["run", "-m", *words, *more]) == 0
-    assert "MLflow" not in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "MLflow" not in said.out + said.err
 
 
 def test_megabytes_are_the_runs_and_the_sweep_s_own() -> None:
