@@ -14,7 +14,7 @@ from nnspec.cli import main
 from nnspec.errors import SHOWN_FAULTS, Fault, NnspecError, SpecError, TrackingError
 from nnspec.files import YAML_BYTES, load_yaml, open_note, read_bytes, read_yaml
 from nnspec.specs import text
-from nnspec.tracking.remote import download
+from nnspec.tracking.client.remote import download
 from nnspec.tracking.spool import read_runs
 from nnspec.tracking.unspool import file_spool
 

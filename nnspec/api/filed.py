@@ -27,7 +27,7 @@ from nnspec.remedies.filed import failure_of
 from nnspec.report.citing import Citation, citation, general_citation
 from nnspec.report.differing import Difference, difference_of
 from nnspec.report.notebook import page_html
-from nnspec.report.page import PAGE
+from nnspec.report.pages.page import PAGE
 from nnspec.specs import RunSpec
 from nnspec.tracking import find_run, opened, read_checked_spec, read_weights
 from nnspec.tracking.files import file_name

@@ -47,7 +47,7 @@ def _verdict(name: str, plot: str | None, as_json: bool) -> int:
     from nnspec.explaining.verdict import part
 
     if plot:
-        from nnspec.analysis.draw import png
+        from nnspec.analysis.figures.draw import png
         from nnspec.explaining.pictures import verdict_figure
 
         write(plot, png(verdict_figure(name)))

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("nnspec.cli.run:run", "train a spec or a sweep: nnspec run model=mlp activation=gelu"),
     "list": ("nnspec.cli.listing:listing", "what can be named: nnspec list activations"),
     "show": (
-        "nnspec.cli.show:show",
+        "nnspec.cli.showing.show:show",
         "the resolved spec, its layers and its initial weights: nnspec show activation=gelu",
     ),
     "schema": ("nnspec.cli.schema:schema", "a JSON Schema that editors check spec and sweep files by: nnspec schema"),

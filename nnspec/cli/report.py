@@ -23,7 +23,7 @@ def report(arguments: Sequence[str]) -> int:
         return _figures(asked)
     with opened(asked.uri) as store:
         from nnspec.analysis.measures import SOLVED
-        from nnspec.report.page import PAGE
+        from nnspec.report.pages.page import PAGE
         from nnspec.report.reporting import filed_at
         from nnspec.report.run_reporting import filed_report
         from nnspec.tracking.files import file_name
@@ -43,7 +43,7 @@ def report(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> Parser:
-    from nnspec.analysis.figure_files import COLUMNS, FORMATS
+    from nnspec.analysis.figures.files import COLUMNS, FORMATS
 
     parser = Parser(
         "report",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.analysis.example_figures import Line, UnitValues, plot_example
-from nnspec.analysis.plane_figures import Surface, surface_info
+from nnspec.analysis.figures.examples import Line, UnitValues, plot_example
+from nnspec.analysis.figures.plane import Surface, surface_info
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.thresholds import THRESHOLDS

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnspec.analysis.row_figures import Confusion
+from nnspec.analysis.figures.rows import Confusion
 from nnspec.duration import log_every, updates
 from nnspec.report.confusions import NETWORKS, Confusions, has_classes
 from nnspec.report.showing import Shown, alone, on_the_plane

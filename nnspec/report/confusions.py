@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnspec.analysis.row_figures import Confusion, RowOutcomes, confusion_counts, shares_of
+from nnspec.analysis.figures.rows import Confusion, RowOutcomes, confusion_counts, shares_of
 from nnspec.architecture import learns_numbers
 from nnspec.catalog import DATA
 from nnspec.problem import own_rows

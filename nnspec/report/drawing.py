@@ -29,7 +29,7 @@ Draw = Callable[[Any], Files]
 
 def draw(material: Material) -> Files:
     """The report of a sweep: its page, pictures and tables by file name."""
-    from nnspec.report.sweep_page import sweep_report
+    from nnspec.report.pages.sweep import sweep_report
 
     return sweep_report(material).files()
 
@@ -39,8 +39,8 @@ def prepare() -> None:
     import pandas  # noqa: F401
     import scipy.stats  # noqa: F401
 
-    import nnspec.report.sweep_page  # noqa: F401
-    from nnspec.analysis.draw import label_ends, new_figure, png, tidy
+    import nnspec.report.pages.sweep  # noqa: F401
+    from nnspec.analysis.figures.draw import label_ends, new_figure, png, tidy
 
     figure = new_figure()
     axes = figure.subplots()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.analysis.layer_figures import ActivationCurve
+from nnspec.analysis.figures.layers import ActivationCurve
+from nnspec.analysis.figures.plane import UnitLines
+from nnspec.analysis.figures.rows import Confusion
 from nnspec.analysis.measures import SOLVED
-from nnspec.analysis.plane_figures import UnitLines
-from nnspec.analysis.row_figures import Confusion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,9 +21,9 @@ def result_html(table: pd.DataFrame, by: Sequence[str], cells: int, only: Result
     """The rate solved of each combination of ``by``, some of the ``axes``, and a figure of it; ``only`` are the arrays
     of a result of one cell."""
     from nnspec.analysis import solve_rates
-    from nnspec.analysis.draw import png
+    from nnspec.analysis.figures.draw import png
     from nnspec.analysis.pooling import axes_text, pooled_axes
-    from nnspec.report.page import table_html
+    from nnspec.report.pages.page import table_html
 
     picture = base64.b64encode(png(figure(table, by, only, axes))).decode("ascii")
     caption = f"{count(len(table), 'network')} in {count(cells, 'cell')}; intervals: Wilson, 95%"

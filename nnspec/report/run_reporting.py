@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nnspec.analysis.figure_files import COLUMNS, FORMATS
+from nnspec.analysis.figures.files import COLUMNS, FORMATS
 from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
@@ -18,7 +18,7 @@ from nnspec.errors import TrackingError, unknown
 from nnspec.explaining import explained_result, sweep_explanations
 from nnspec.readback import is_sweep, networks, read_axes, read_cell
 from nnspec.report.collecting import Collector, evenly
-from nnspec.report.page import Report
+from nnspec.report.pages.page import Report
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
 from nnspec.report.showing import (
     Shown,
@@ -40,7 +40,7 @@ MOST_SURFACES = 12
 MOST_REPLICATES = 25  # whose gradients are computed
 
 if TYPE_CHECKING:
-    from nnspec.analysis.plane_figures import UnitLines
+    from nnspec.analysis.figures.plane import UnitLines
 
 Weights = Mapping[str, np.ndarray]
 
@@ -83,7 +83,7 @@ def report_of(store: Store, run_id: str, measure: str = SOLVED) -> Report:
 
 
 def _sweep(store: Store, run_id: str, measure: str) -> Report:
-    from nnspec.report.sweep_page import sweep_report
+    from nnspec.report.pages.sweep import sweep_report
 
     facts, table, axes = store.get(run_id), networks(store, run_id), read_axes(store, run_id)
     finished = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
@@ -97,7 +97,7 @@ def _sweep(store: Store, run_id: str, measure: str) -> Report:
 
 
 def _single(store: Store, run_id: str) -> Report:
-    from nnspec.report.run_page import run_report
+    from nnspec.report.pages.run import run_report
 
     facts = store.get(run_id)
     if facts.status == "RUNNING":
@@ -163,7 +163,7 @@ def lines_over_time(cell: TrainedCell) -> list[UnitLines]:
 
 def _typical(result: Results) -> list[tuple[str, int]]:
     """The replicates that stand for the solved and the failed ones."""
-    from nnspec.report.run_page import typical
+    from nnspec.report.pages.run import typical
 
     rows = {"solved": typical(result, True), "failed": typical(result, False)}
     return [(word, row) for word, row in rows.items() if row is not None]

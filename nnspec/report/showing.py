@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from nnspec.analysis.row_figures import NO_ANSWER, RowOutcomes, classes_said
+from nnspec.analysis.figures.rows import NO_ANSWER, RowOutcomes, classes_said
 from nnspec.architecture import architecture, learns_numbers
 from nnspec.catalog import ACTIVATIONS
 from nnspec.catalog.maths import NumpyMaths
@@ -19,9 +19,9 @@ from nnspec.specs import Member, RunSpec
 from nnspec.torch_maths import XP as TORCH
 
 if TYPE_CHECKING:
-    from nnspec.analysis.fit_figures import Fit
-    from nnspec.analysis.layer_figures import ActivationCurve
-    from nnspec.analysis.plane_figures import UnitLines
+    from nnspec.analysis.figures.fit import Fit
+    from nnspec.analysis.figures.layers import ActivationCurve
+    from nnspec.analysis.figures.plane import UnitLines
 
 Weights = Mapping[str, np.ndarray]
 XP = NumpyMaths()
@@ -139,7 +139,7 @@ def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) 
 def fit(spec: RunSpec, weights: Weights) -> Fit | None:
     """The first output of networks with tensors [m, ...] over their only input, with the data's rows (all as one part
     where each network has parts of its own); None unless they learn a number from one input."""
-    from nnspec.analysis.fit_figures import fit_info
+    from nnspec.analysis.figures.fit import fit_info
 
     if architecture(spec).inputs != 1 or not learns_numbers(spec):
         return None
@@ -163,7 +163,7 @@ def unit_lines(shown: Shown) -> UnitLines | None:
 
 def first_lines(shown: Shown) -> UnitLines:
     """Where the units of the first layer are zero, from the first moment to the last; a perceptron has no other."""
-    from nnspec.analysis.plane_figures import lines_info
+    from nnspec.analysis.figures.plane import lines_info
 
     first = architecture(shown.spec).dense[0].name
     weights = [moment[f"{first}.weight"] for moment in shown.moments]
@@ -173,7 +173,7 @@ def first_lines(shown: Shown) -> UnitLines:
 
 def activation_curves(specs: Iterable[RunSpec], most: int) -> list[ActivationCurve]:
     """The formulas and derivatives of the hidden activations that ``specs`` use, each once, the first ``most``."""
-    from nnspec.analysis.layer_figures import activation_info
+    from nnspec.analysis.figures.layers import activation_info
 
     members = list(dict.fromkeys(spec.activation for spec in specs if architecture(spec).hidden))
     names = [member.name for member in members]

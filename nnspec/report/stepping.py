@@ -19,7 +19,7 @@ from nnspec.results.events import TrainedCell
 from nnspec.tracking.artifacts import Files
 
 if TYPE_CHECKING:
-    from nnspec.analysis.plane_figures import Surface
+    from nnspec.analysis.figures.plane import Surface
 
 IMAGES_TAG = "mlflow.loggedImages"
 KEY = "surface"
@@ -40,15 +40,15 @@ def snapshot_images(cell: TrainedCell, timestamp: int) -> Mapping[str, bytes]:
 
     @cache
     def infos() -> list[Surface]:
-        from nnspec.analysis.plane_figures import surfaces_info
+        from nnspec.analysis.figures.plane import surfaces_info
 
         labels = [f"{unit_of(cell.spec)} {step}, seed {int(result.seeds[0])}" for step in steps]
         return surfaces_info(surfaces(cell.spec, first, labels), tolerance(cell.spec))
 
     @lru_cache(maxsize=1)  # a picture has two names, one after the other
     def picture(number: int) -> bytes:
-        from nnspec.analysis.draw import png
-        from nnspec.analysis.plane_figures import plot_surfaces
+        from nnspec.analysis.figures.draw import png
+        from nnspec.analysis.figures.plane import plot_surfaces
 
         return png(plot_surfaces([infos()[number]], ""), DPI)
 

@@ -34,7 +34,7 @@ def open_store(settings: Tracking, known_revisions: Collection[str] | None = Non
 
 
 def _client(location: Location) -> Store:
-    from nnspec.tracking.client import ClientStore
+    from nnspec.tracking.client.store import ClientStore
 
     return ClientStore(location)
 

@@ -15,7 +15,7 @@ import torch
 
 from nnspec.duration import pace
 from nnspec.specs import RunSpec, Train
-from nnspec.training.graph import Traced, Untraceable
+from nnspec.training.codegen.graph import Traced, Untraceable
 from nnspec.training.history import LATE, Block
 from nnspec.training.llvm import CompiledStep, Slot, build
 from nnspec.training.optimizer import StackedOptimizer

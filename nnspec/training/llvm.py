@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from nnspec.training.graph import Traced, numbers_of
+from nnspec.training.codegen.graph import Traced, numbers_of
+from nnspec.training.codegen.instructions import Code
+from nnspec.training.codegen.lanes import I8, I32, I64, POINTER, Lanes
+from nnspec.training.codegen.library import FUNCTIONS, machine_code
+from nnspec.training.codegen.writer import loop
 from nnspec.training.history import LATE
-from nnspec.training.instructions import Code
-from nnspec.training.lanes import I8, I32, I64, POINTER, Lanes
-from nnspec.training.library import FUNCTIONS, machine_code
 from nnspec.training.tracing import Pass
-from nnspec.training.writer import loop
 
 VECTOR_BYTES = 64  # of a vector of networks: a register of the widest processors, two or four of others
 Slot = tuple[Any, ...]

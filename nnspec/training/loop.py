@@ -20,7 +20,7 @@ from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.layout import is_separate
 from nnspec.training.plan import Chunk
-from nnspec.training.separate import Separate
+from nnspec.training.separate.chunk import Separate
 from nnspec.training.spans import MOST, PAYS, Span, row_of, spans, why_eager
 from nnspec.training.state import ChunkState
 from nnspec.training.updater import Eager, Updater

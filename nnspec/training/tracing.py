@@ -16,8 +16,8 @@ import numpy as np
 from nnspec.catalog import OPTIMIZERS
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
-from nnspec.training.graph import Graph, GraphMaths, Traced, fma, total, tracing
-from nnspec.training.row_graph import Row, trace_outputs
+from nnspec.training.codegen.graph import Graph, GraphMaths, Traced, fma, total, tracing
+from nnspec.training.codegen.row_graph import Row, trace_outputs
 from nnspec.training.stacking import blocks
 
 XP: Any = GraphMaths()

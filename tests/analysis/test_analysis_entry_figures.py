@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnspec.analysis.entry_figures import plot_activation, plot_weights, weights_info
-from nnspec.analysis.layer_figures import MOST_LAYERS, activation_info
+from nnspec.analysis.figures.entries import plot_activation, plot_weights, weights_info
+from nnspec.analysis.figures.layers import MOST_LAYERS, activation_info
 
 WEIGHTS = np.random.default_rng(0).uniform(-1, 1, (50, 4, 20))
 

@@ -12,9 +12,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from nnspec.analysis import figures as f
-from nnspec.analysis.figure_files import COLUMNS, FORMATS, figure_file
-from nnspec.analysis.fit_figures import fit_info, plot_fit
-from nnspec.analysis.row_figures import RowOutcomes
+from nnspec.analysis.figures.files import COLUMNS, FORMATS, figure_file
+from nnspec.analysis.figures.fit import fit_info, plot_fit
+from nnspec.analysis.figures.rows import RowOutcomes
 
 GRID = np.linspace(-0.5, 1.5, 21)
 POINTS, TARGETS = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnspec.analysis import figures as f
-from nnspec.analysis.draw import pick, png, spread
+from nnspec.analysis.figures.draw import pick, png, spread
 from nnspec.analysis.solving import survival
 
 POINTS, TARGETS = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from nnspec.analysis.figures import activation_info, curves_info, lines_info, plot_curves
+from nnspec.analysis.figures.rows import Confusion
 from nnspec.analysis.levels import AnalysisError
-from nnspec.analysis.row_figures import Confusion
 from nnspec.report.material import Material
-from nnspec.report.page import Section, report_html, table_html
-from nnspec.report.run_page import run_report, table_of, typical
-from nnspec.report.sweep_page import sweep_report
+from nnspec.report.pages.page import Section, report_html, table_html
+from nnspec.report.pages.run import run_report, table_of, typical
+from nnspec.report.pages.sweep import sweep_report
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from nnspec.analysis.row_figures import NO_ANSWER, RowOutcomes, classes_said, confusion_info, wrong_rows
+from nnspec.analysis.figures.rows import NO_ANSWER, RowOutcomes, classes_said, confusion_info, wrong_rows
 
 
 def outcomes(said, wanted, names=("red", "green", "blue")):

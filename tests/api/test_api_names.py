@@ -23,7 +23,7 @@ try:
 except nnspec.SpecError as error:
     assert "must be a list of texts" in str(error)
 from nnspec.sweep import Cell
-import nnspec.report.page as page
+import nnspec.report.pages.page as page
 assert Cell.__module__ == "nnspec.sweep.cells" and page.PAGE
 """
 

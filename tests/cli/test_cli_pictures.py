@@ -14,8 +14,8 @@ import pytest
 from matplotlib.image import imread
 
 from nnspec.cli import main
-from nnspec.cli.inline import PIECE, iterm, kitty, protocol
-from nnspec.cli.pictures import stacked
+from nnspec.cli.showing.inline import PIECE, iterm, kitty, protocol
+from nnspec.cli.showing.pictures import stacked
 
 PICTURE = b"\x89PNG" + bytes(range(256)) * 40
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnspec.analysis.draw import png
+from nnspec.analysis.figures.draw import png
 from nnspec.diagnostics import VERDICTS
 from nnspec.diagnostics.curvature import extremes
 from nnspec.diagnostics.gradients import flatten, stacked

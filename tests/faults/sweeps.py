@@ -28,7 +28,7 @@ PRELOAD = [
     "nnspec.runner",
     "nnspec.report.sweep_result",
     "nnspec.tracking.database.store",
-    "nnspec.tracking.client",
+    "nnspec.tracking.client.store",
     "pyarrow.pandas_compat",
     "scipy.special",
 ]

@@ -38,7 +38,7 @@ PRELOAD = (
     "nnspec.analysis",
     "nnspec.cli.run",
     "nnspec.runner",
-    "nnspec.tracking.client",
+    "nnspec.tracking.client.store",
     "nnspec.tracking.database.store",
 )
 MEMORY = (

@@ -14,7 +14,7 @@ from nnspec.builder import with_weights
 from nnspec.problem import parts_of
 from nnspec.report.collecting import Collector
 from nnspec.report.confusions import NETWORKS
-from nnspec.report.networks_page import confusions_section
+from nnspec.report.pages.networks import confusions_section
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec
 from nnspec.training.loop import train_chunk

@@ -18,8 +18,8 @@ from nnspec.report import collecting
 from nnspec.report.collecting import Collector, plan
 from nnspec.report.drawing import Drawer, Material, ReportError, draw, started
 from nnspec.report.notebook import result_html
+from nnspec.report.pages.run import typical
 from nnspec.report.reporting import material_of
-from nnspec.report.run_page import typical
 from nnspec.report.showing import Shown, activation_curves, surfaces, unit_lines
 from nnspec.report.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
 from nnspec.results.table import outcome_rows, sweep_table

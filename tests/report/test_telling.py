@@ -8,16 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nnspec.analysis.draw import png
-from nnspec.analysis.fit_figures import plot_fit
+from nnspec.analysis.figures.draw import png
+from nnspec.analysis.figures.fit import plot_fit
 from nnspec.diagnostics import Group, diagnose, estimate_notes
 from nnspec.errors import SpecError
 from nnspec.execute.judge import judge
 from nnspec.problem import Problem
 from nnspec.report.collecting import Collector
 from nnspec.report.console import single_result
-from nnspec.report.networks_page import surfaces_section
-from nnspec.report.run_page import typical
+from nnspec.report.pages.networks import surfaces_section
+from nnspec.report.pages.run import typical
 from nnspec.report.run_reporting import lines_over_time, surfaces_over_time
 from nnspec.report.showing import fit, plane_data, surfaces
 from nnspec.results.arrays import Results

@@ -19,7 +19,7 @@ import pytest
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
-from nnspec.tracking.client import ClientStore
+from nnspec.tracking.client.store import ClientStore
 from nnspec.tracking.locate import Location, ui_command
 from nnspec.tracking.patience import Patience, may_pass
 from nnspec.tracking.records import RunEnd, RunStart, Series

@@ -68,7 +68,7 @@ def both(
 ) -> Iterator[dict[str, Filed]]:
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("nnspec.tracking.database.store", "nnspec.tracking.client"):
+        for module in ("nnspec.tracking.database.store", "nnspec.tracking.client.store"):
             patch.setattr(f"{module}.now_ms", lambda: 1_500)
         for name in WRITERS:
             folder = tmp_path_factory.mktemp(name)

@@ -20,15 +20,15 @@ from nnspec.duration import Pace
 from nnspec.results.arrays import NEVER
 from nnspec.specs import RunSpec
 from nnspec.training import llvm as machine
+from nnspec.training.codegen.graph import Graph, GraphMaths, Traced, Untraceable, total
+from nnspec.training.codegen.instructions import ONE_BY_ONE, WRITTEN_OUT
+from nnspec.training.codegen.library import FUNCTIONS as LIBRARY
+from nnspec.training.codegen.row_graph import Row, RowMaths
 from nnspec.training.compiled import Compiler
-from nnspec.training.graph import Graph, GraphMaths, Traced, Untraceable, total
-from nnspec.training.instructions import ONE_BY_ONE, WRITTEN_OUT
-from nnspec.training.library import FUNCTIONS as LIBRARY
 from nnspec.training.llvm import CompiledStep
 from nnspec.training.loop import train_chunk
 from nnspec.training.network_last import XP
 from nnspec.training.plan import Chunk, Share
-from nnspec.training.row_graph import Row, RowMaths
 from nnspec.training.spans import spans
 from nnspec.training.tracing import Pass
 

@@ -17,14 +17,14 @@ import pytest
 from nnspec.execute.pool import cores, train_chunks
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.arrays import address, aligned
-from nnspec.training.lanes import I64, Lanes
+from nnspec.training.codegen.lanes import I64, Lanes
+from nnspec.training.codegen.library import machine_code
+from nnspec.training.codegen.writer import Writer
 from nnspec.training.layout import PARTED, PARTS, parts
-from nnspec.training.library import machine_code
-from nnspec.training.meeting import FREE, meet, together
 from nnspec.training.memory import part_rows
 from nnspec.training.plan import plan, threads_each
-from nnspec.training.writer import Writer
+from nnspec.training.separate.arrays import address, aligned
+from nnspec.training.separate.meeting import FREE, meet, together
 
 SpecOf = Callable[..., RunSpec]
 Train = Callable[[RunSpec], Results]

@@ -20,10 +20,10 @@ from nnspec.problem import Problem
 from nnspec.reference import train_by_rows
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.batches import order_of_rows
 from nnspec.training.layout import is_separate, parts
 from nnspec.training.loop import train_chunk
 from nnspec.training.plan import Chunk, Share
+from nnspec.training.separate.batches import order_of_rows
 
 SpecOf = Callable[..., RunSpec]
 Train = Callable[[RunSpec], Results]

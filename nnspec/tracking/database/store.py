@@ -16,6 +16,7 @@ from sqlalchemy import Select, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
+from nnspec.tracking.client.remote import download, upload, write_local
 from nnspec.tracking.database.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
 from nnspec.tracking.database.schema import tables
 from nnspec.tracking.database.transact import transact
@@ -23,7 +24,6 @@ from nnspec.tracking.files import artifact_root
 from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
-from nnspec.tracking.remote import download, upload, write_local
 from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
 
 if TYPE_CHECKING:

@@ -1,0 +1,368 @@
+"""Figures of networks on two inputs: output over the plane, and the lines at which hidden units are zero.
+
+``x_info`` computes every number shown; ``plot_x`` only draws it. Axes of arrays: x and y over the plane of the two
+inputs, n data rows, h hidden units, s moments of training.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnspec.analysis.figures.draw import (
+    COLOURS,
+    INK,
+    MOST_PANELS,
+    NARROW,
+    TALLEST,
+    drawable,
+    headline,
+    most_columns,
+    new_figure,
+    panel_width,
+    plain,
+    tidy,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FEW = 20  # points that are drawn large
+GAP, OVER = 0.32, 0.5  # inches between panels, and above each for two lines of title
+MARGINS, NARROW_MARGINS = (0.5, 1.0), (0.4, 0.7)  # inches to the left, and to the right for the bar of shades
+LETTERS = 13  # of a panel's title in an inch
+MOST_UNITS = 16
+MOST_MOMENTS = 6  # of a unit's line, start and end among them
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A network's output over the plane of its two inputs, and the data."""
+
+    label: str
+    xs: np.ndarray  # [x]
+    ys: np.ndarray  # [y]
+    p: np.ndarray  # [y, x]
+    points: np.ndarray  # [n, 2]
+    targets: np.ndarray  # [n]
+    wrong: np.ndarray  # [n] bool
+    low: float  # range of the shades
+    high: float
+    classes: int = 2  # two: p and targets are 0 to 1; more: they are the class; 0: they are numbers to be learnt
+
+
+def surface_info(
+    xs: ArrayLike,
+    ys: ArrayLike,
+    p: ArrayLike,
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    label: str = "",
+    tolerance: float = 0.4,
+    wrong: ArrayLike | None = None,
+    classes: int = 2,
+) -> Surface:
+    """The output ``p`` [y, x] over the grid ``xs`` [x] by ``ys`` [y], with data ``points`` [n, 2] and ``targets`` [n].
+
+    Shades run from 0 to 1, or over all classes, or over the values' own range where they leave it (regression).
+    Unless it is said which points are ``wrong`` [n], those are whose nearest grid point is further than ``tolerance``
+    from the target.
+
+    Raises:
+        ValueError: if ``p`` does not fit the grid, or the targets the points.
+    """
+    x, y, values = np.asarray(xs, float), np.asarray(ys, float), drawable(p)
+    at = np.asarray(points, float).reshape(-1, 2)
+    wanted = np.asarray(targets, float).reshape(-1)
+    if values.shape != (len(y), len(x)):
+        raise ValueError(
+            f"p must be [ny, nx] = [{len(y)}, {len(x)}], but got {list(values.shape)}; transpose or reshape it"
+        )
+    if len(wanted) != len(at):
+        raise ValueError(
+            f"targets must be one a point, but got {len(wanted)} for {len(at)} points; pass column 0 of the targets"
+        )
+    nearest = values[np.abs(y[:, None] - at[:, 1]).argmin(axis=0), np.abs(x[:, None] - at[:, 0]).argmin(axis=0)]
+    missed = ~(np.abs(nearest - wanted) < tolerance) if wrong is None else np.asarray(wrong, bool)
+    return Surface(label, x, y, values, at, wanted, missed, *_shades(values, wanted, classes), classes)
+
+
+def _shades(p: np.ndarray, targets: np.ndarray, classes: int) -> tuple[float, float]:
+    """The values that the first and the last shade stand for."""
+    if classes > 2:
+        return 0.0, classes - 1.0
+    finite = p[np.isfinite(p)] if classes else np.concatenate([p[np.isfinite(p)], targets])
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    inside = classes and low >= -1e-6 and high <= 1 + 1e-6
+    return (0.0, 1.0) if inside else (low, high)
+
+
+def surfaces_info(surfaces: Sequence[Mapping[str, Any]], tolerance: float = 0.4) -> list[Surface]:
+    """``surface_info`` of mappings with label, xs, ys, p, points and targets, perhaps wrong and classes; all share the
+    range of their shades."""
+    keys = ("xs", "ys", "p", "points", "targets", "label", "wrong", "classes")
+    found = [
+        surface_info(**{key: surface[key] for key in keys if key in surface}, tolerance=tolerance)
+        for surface in surfaces
+    ]
+    low, high = min((s.low for s in found), default=0.0), max((s.high for s in found), default=1.0)
+    return [replace(surface, low=low, high=high) for surface in found]
+
+
+def plot_surfaces(
+    infos: Sequence[Surface], title: str = "Output over the input plane", width: float | None = None
+) -> Figure:
+    """One panel a surface, in rows of up to four; beyond ``MOST_PANELS``, or what a column holds, they are counted in
+    the title.
+
+    The output as cividis shades with its contour at one half; circles are targets above one half, squares below, rings
+    wrong. Of several classes the shades are the classes, of numbers their values, and points have the shade of theirs.
+    """
+    columns = min(most_columns(width, 1.5, 4), max(1, len(infos)))
+    margins = NARROW_MARGINS if width is not None and width <= NARROW else MARGINS
+    side = 2.1 if columns > 1 else 3.6
+    if width is not None:
+        side = min(3.0, (width - sum(margins)) / columns - GAP)
+    rows = int((TALLEST - 0.7) / (side + OVER))
+    shown = list(infos)[: MOST_PANELS if width is None else min(MOST_PANELS, rows * columns)]
+    figure, grid = _panels(len(shown), columns, side, margins)
+    image = None
+    for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
+        image = draw_surface(axes, info, min(48, int((side + GAP) * LETTERS)))
+        _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
+    if image is not None:
+        wide, high = figure.get_size_inches()
+        place = (1 - 0.75 * margins[1] / wide, 0.45 / high, 0.16 * margins[1] / wide, min(0.6, 2.4 / high))
+        bar = figure.colorbar(image, cax=figure.add_axes(place))
+        classes = shown[0].classes
+        bar.ax.set_title("class" if classes > 2 else "output", fontsize=8)
+        if classes > 2:
+            bar.set_ticks(range(0, classes, -(-classes // 10)))
+        bar.ax.tick_params(labelsize=8)
+    rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
+    text = wrapped(title + rest, float(figure.get_size_inches()[0]))
+    figure.suptitle(text, fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
+    return figure
+
+
+@dataclass(frozen=True)
+class UnitLines:
+    """Where each hidden unit of a layer on two inputs is zero, w x + b = 0, cut to the box; NaN where it misses it."""
+
+    label: str
+    segments: np.ndarray  # [s, h, 2 ends, 2 inputs], s moments from start to end
+    normals: np.ndarray  # [s, h, 2] unit vectors towards the positive side, zero for a zero weight
+    box: tuple[float, float, float, float]  # x low, x high, y low, y high
+    points: np.ndarray  # [n, 2]
+    targets: np.ndarray  # [n]
+    left_out: int = 0
+
+
+def lines_info(
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    points: ArrayLike = (),
+    targets: ArrayLike = (),
+    label: str = "",
+) -> UnitLines:
+    """The lines of hidden units from start to end.
+
+    Args:
+        weights: the moments' weights, first to last, [h, 2] each; initial and final are enough.
+        biases: [h] each.
+        points: [n, 2] data, which set the box (with a margin); without them it is -1 to 1.
+
+    Raises:
+        ValueError: if the weights are not of a layer on two inputs.
+    """
+    w, b = np.asarray(weights, dtype=float), np.asarray(biases, dtype=float)
+    if w.ndim != 3 or w.shape[2] != 2 or b.shape != w.shape[:2]:
+        raise ValueError(
+            f"weights must be [moments, h, 2] and biases [moments, h], but got {list(w.shape)} and {list(b.shape)}; "
+            "take the first layer"
+        )
+    left_out = max(0, w.shape[1] - MOST_UNITS)
+    kept = np.unique(np.round(np.linspace(0, len(w) - 1, min(len(w), MOST_MOMENTS))).astype(int))
+    w, b = w[kept, :MOST_UNITS], b[kept, :MOST_UNITS]
+    at = np.asarray(points, float).reshape(-1, 2)
+    box = _box(at)
+    segments = np.array(
+        [[_cut(wi, bi, box) for wi, bi in zip(ws, bs, strict=True)] for ws, bs in zip(w, b, strict=True)]
+    )
+    norm = np.linalg.norm(w, axis=2, keepdims=True)
+    normals = np.divide(w, norm, out=np.zeros_like(w), where=norm > 0)
+    return UnitLines(
+        label, segments.reshape(*w.shape[:2], 2, 2), normals, box, at, np.asarray(targets, float).reshape(-1), left_out
+    )
+
+
+def plot_lines(infos: UnitLines | Sequence[UnitLines], width: float | None = None) -> Figure:
+    """Each unit's line at the start (thin, dashed) and at the end (thick, numbered, ticks on its positive side)."""
+    shown = [infos] if isinstance(infos, UnitLines) else list(infos)[:MOST_PANELS]
+    columns = min(most_columns(width, 1.6, 3), max(1, len(shown)))
+    rows = max(1, math.ceil(len(shown) / columns))
+    side = 3.0 if width is None else min(3.0, width / columns)
+    figure = new_figure(width or max(4.4, 3.0 * columns), side * rows + 0.5)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, info in zip(grid.flat, shown, strict=False):
+        _draw_lines(axes, info)
+    for axes in list(grid.flat)[len(shown) :]:
+        axes.set_visible(False)
+    headline(figure, "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)")
+    return figure
+
+
+def _panels(count: int, columns: int, side: float, margins: tuple[float, float] = MARGINS) -> tuple[Figure, list[Axes]]:
+    """Panels of ``side`` inches in rows, with room for two lines of title each and a bar to the right.
+
+    Placed by hand: matplotlib's constrained layout takes longer over twenty panels than drawing them.
+    """
+    rows = max(1, math.ceil(count / columns))
+    left, right = margins
+    width, height = left + columns * (side + GAP) + right, 0.35 + rows * (side + OVER) + 0.35
+    figure = new_figure(width, height, layout=None)
+    places = [divmod(number, columns) for number in range(count)]
+    spots = [(left + c * (side + GAP), height - 0.35 - (r + 1) * (side + OVER)) for r, c in places]
+    return figure, [figure.add_axes((x / width, y / height, side / width, side / height)) for x, y in spots]
+
+
+def _outer_ticks(axes: Axes, left: bool, bottom: bool) -> None:
+    """Few ticks, and numbers only at the outer panels (every panel shows the same plane)."""
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    axes.set_xticks(_round_ticks(x0, x1) if bottom else [])
+    axes.set_yticks(_round_ticks(y0, y1) if left else [])
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+
+
+def draw_surface(axes: Axes, info: Surface, width: int) -> Any:
+    """One panel; its label is wrapped to ``width`` characters. Returns the image of its shades."""
+    extent = (float(info.xs[0]), float(info.xs[-1]), float(info.ys[0]), float(info.ys[-1]))
+    image = axes.imshow(
+        info.p,
+        origin="lower",
+        extent=extent,
+        cmap="cividis",
+        vmin=info.low,
+        vmax=info.high,
+        aspect="auto",
+        interpolation="nearest" if info.classes > 2 else "bilinear",
+    )
+    finite = info.p[np.isfinite(info.p)]
+    if info.classes == 2 and finite.size and finite.min() < 0.5 < finite.max():
+        axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="white", linewidths=2.4)
+        axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="black", linewidths=1.1, linestyles="--")
+    _draw_points(axes, info.points, info.targets, (info.low, info.high) if info.classes != 2 else None)
+    if info.wrong.any():
+        x, y = info.points[info.wrong].T
+        size, thick = (120, 1.8) if len(info.points) <= FEW else (30, 1.1)
+        look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
+        axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
+    tidy(axes, grid=False)
+    axes.set_title(_wrapped(info.label, width), loc="left", fontsize=8, color=INK)
+    axes.tick_params(labelsize=7)
+    return image
+
+
+def _draw_points(
+    axes: Axes, points: np.ndarray, targets: np.ndarray, shades: tuple[float, float] | None = None
+) -> None:
+    """Circles and squares for targets of 1 and 0; with ``shades``, the first and last of them, circles in theirs."""
+    if not len(points):
+        return
+    size = 38 if len(points) <= FEW else 9
+    if shades is not None:
+        x, y = points.T
+        look: dict[str, Any] = {"cmap": "cividis", "vmin": shades[0], "vmax": shades[1], "edgecolors": "white"}
+        axes.scatter(x, y, s=2 * size, c=targets, linewidths=0.7, zorder=4, **look)
+        return
+    for high, marker, colour in ((True, "o", "white"), (False, "s", "black")):
+        rows = (targets > 0.5) == high
+        x, y = points[rows].T
+        edge = "black" if high else "white"
+        axes.scatter(x, y, s=size, marker=marker, c=colour, edgecolors=edge, linewidths=1.0, clip_on=False, zorder=4)
+
+
+def _draw_lines(axes: Axes, info: UnitLines) -> None:
+    x0, x1, y0, y1 = info.box
+    two = np.isin(info.targets, (0, 1)).all()
+    _draw_points(axes, info.points, info.targets, None if two else (info.targets.min(), info.targets.max()))
+    for unit in range(info.segments.shape[1]):
+        _draw_unit(axes, unit, info.segments[:, unit], info.normals[-1, unit] * 0.07 * max(x1 - x0, y1 - y0))
+    missed = int(np.isnan(info.segments[-1]).any(axis=(1, 2)).sum())
+    axes.set_xlim(x0, x1)
+    axes.set_ylim(y0, y1)
+    notes = [
+        info.label,
+        f"{missed} ending outside" if missed else "",
+        f"{info.left_out} more units" if info.left_out else "",
+    ]
+    tidy(axes, grid=False)
+    text = _wrapped("; ".join(note for note in notes if note), int(panel_width(axes) * LETTERS))
+    axes.set_title(text, loc="left", fontsize=8, color=INK)
+
+
+def _draw_unit(axes: Axes, unit: int, segments: np.ndarray, reach: np.ndarray) -> None:
+    """One unit's lines over the moments, ``segments`` [s, 2, 2]; ``reach`` [2] is its arrow."""
+    colour = COLOURS[unit % len(COLOURS)]
+    for moment, segment in enumerate(segments[:-1]):
+        dashes, width, alpha = ((0, (4, 3)), 1.1, 1.0) if moment == 0 else ("-", 0.5, 0.4)
+        axes.plot(segment[:, 0], segment[:, 1], color=colour, linewidth=width, linestyle=dashes, alpha=alpha)
+    end = segments[-1]
+    if np.isnan(end).any():
+        return
+    axes.plot(end[:, 0], end[:, 1], color=colour, linewidth=2.2, solid_capstyle="butt")
+    # Spread along the lines, so that crossing or coinciding lines keep their numbers apart.
+    middle = end[0] + (end[1] - end[0]) * (0.25 + 0.5 * (unit % 5) / 4)
+    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=_pair(middle + reach), xytext=_pair(middle), arrowprops=arrow)
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": colour, "linewidth": 0.8}
+    x, y = _pair(middle - 0.55 * reach)
+    axes.text(x, y, str(unit), fontsize=7.5, color=INK, ha="center", va="center", bbox=box)
+
+
+def _pair(place: np.ndarray) -> tuple[float, float]:
+    return float(place[0]), float(place[1])
+
+
+def _wrapped(label: str, width: int) -> str:
+    return plain("\n".join(textwrap.wrap(label, width, max_lines=2, placeholder="…")))
+
+
+def _box(points: np.ndarray) -> tuple[float, float, float, float]:
+    if not len(points):
+        return (-1.0, 1.0, -1.0, 1.0)
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.35 * np.maximum(high - low, 1e-9)
+    return float(low[0] - margin[0]), float(high[0] + margin[0]), float(low[1] - margin[1]), float(high[1] + margin[1])
+
+
+def _cut(w: np.ndarray, b: float, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The two ends, [2, 2], of w x + b = 0 within the box, by clipping a parameter (Liang and Barsky, 1984); NaN if
+    none."""
+    size = float(w @ w)
+    if not (size > 0 and math.isfinite(size) and math.isfinite(b)):
+        return np.full((2, 2), np.nan)
+    foot, along = -b * w / size, np.array([-w[1], w[0]]) / math.sqrt(size)
+    low, high = -math.inf, math.inf
+    for axis in range(2):
+        first, last = box[2 * axis] - foot[axis], box[2 * axis + 1] - foot[axis]
+        if abs(along[axis]) < 1e-12:
+            if first > 0 or last < 0:
+                return np.full((2, 2), np.nan)
+            continue
+        ends = sorted((first / along[axis], last / along[axis]))
+        low, high = max(low, ends[0]), min(high, ends[1])
+    return np.array([foot + low * along, foot + high * along]) if low < high else np.full((2, 2), np.nan)

@@ -1,0 +1,1 @@
+"""``nnspec show``: a spec in words, as a document, and in pictures."""

@@ -1,0 +1,1 @@
+"""Networks that train one after another, each by machine code made for its spec."""
