@@ -107,11 +107,12 @@ class TrainResult:
         """The trained network of one replicate.
 
         Raises:
-            NnspecError: its arrays were not kept.
+            NnspecError: its arrays were not kept, or there is no such network.
         """
         if not self.results:
             raise NnspecError("net needs the arrays of the cells, but the sweep kept none; sweep with keep=True")
-        result = self.results[cell]
+        result = self.results[_place("cell", cell, len(self.results))]
+        _place("replicate", replicate, len(result.seeds))
         return with_weights(result.spec, {name: tensor[replicate] for name, tensor in result.final.items()})
 
     def _name(self) -> str:
@@ -156,3 +157,9 @@ def compared(table: pd.DataFrame, axes: Sequence[str], by: str | None, measure: 
         raise NnspecError("compare needs a sweep that varies more than seeds, but this one does not; name another")
     axis = column_of(table, by if by is not None else widest(table, there, 1)[0])
     return pairs(table, axis, [*there, *([] if axis in there else [axis])], confidence, measure)
+
+
+def _place(name: str, number: int, many: int) -> int:
+    if not 0 <= number < many:
+        raise NnspecError(f"{name} must be one of {many}, from 0, but got {number}; choose another")
+    return number

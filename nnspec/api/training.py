@@ -35,6 +35,12 @@ def train(
         TrainingError: networks could not be trained.
     """
     several = [specs] if isinstance(specs, RunSpec) else list(specs)
+    for spec in several:
+        if not isinstance(spec, RunSpec):
+            fault = Fault(
+                "specs", "must be specs", f"{spec!r}", "make them by nnspec.spec([...]), or use nnspec.sweep([...])"
+            )
+            raise SpecError([fault])
     cells = [Cell(checked(spec)) for spec in several]
     settings = Settings(tracking=_tracking(Tracking(), tracking), runtime=Runtime(workers=workers))
     outcome = run(cells, settings, sweep=len(cells) > 1, command="nnspec.train", quiet=not progress, keep=True)
@@ -94,9 +100,9 @@ def plan(overrides: Sequence[str], *, workers: int | None = None) -> Planned:
 
 
 def _expanded(composer: Composer, overrides: Sequence[str], name: str) -> tuple[SweepPlan, Settings]:
-    if isinstance(overrides, str):
-        remedy = f"write nnspec.{name}(['{overrides}'])"
-        raise SpecError([Fault("overrides", "must be a list of texts", f"the text '{overrides}'", remedy)])
+    if isinstance(overrides, (str, RunSpec)):
+        remedy = f"write nnspec.{name}(['activation=relu,tanh']), or nnspec.train(spec)"
+        raise SpecError([Fault("overrides", "must be a list of texts", f"'{overrides!s:.80}'", remedy)])
     return expand_all(overrides, composer)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from nnspec.cli.filed import Parser, UsageError, find_run, opened
+from nnspec.cli.flags import write_picture
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
 from nnspec.errors import Fault
@@ -50,7 +50,7 @@ def _verdict(name: str, plot: str | None, as_json: bool) -> int:
         from nnspec.analysis.figures.draw import png
         from nnspec.explaining.pictures import verdict_figure
 
-        write(plot, png(verdict_figure(name)))
+        write_picture(plot, png(verdict_figure(name)))
     found = explain_verdict(name)
     if as_json:
         print(document(found))
@@ -66,18 +66,3 @@ def _run(uri: str | None, words: str, as_json: bool) -> int:
         found = explain_run(store, find_run(store, words))
     print(document(found) if as_json else found)
     return 0
-
-
-def write(path: str, content: bytes) -> None:
-    """Write a picture, making missing folders.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    except OSError as error:
-        fault = Fault("--plot", "must be a file that can be written", f"'{path}' ({error.strerror})", "name another")
-        raise UsageError(fault) from error

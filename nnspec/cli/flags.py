@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from nnspec.errors import NnspecError, cut
+from nnspec.errors import Fault, NnspecError, cut
 
 _SHOWN = 5  # flags that a beginning may stand for
 
@@ -55,3 +56,20 @@ class Flags(argparse.ArgumentParser):
 
     def _usage(self) -> str:
         return " ".join(self.format_usage().split())
+
+
+def write_picture(path: str, content: bytes) -> None:
+    """Write what ``--plot`` asks for, making missing folders.
+
+    Raises:
+        UsageError: the name is not a PNG file's, or the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".png":
+        raise UsageError(Fault("--plot", "must be a PNG file", f"'{path}'", "name one, as picture.png"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except OSError as error:
+        fault = Fault("--plot", "must be a file that can be written", f"'{path}' ({error.strerror})", "name another")
+        raise UsageError(fault) from error

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.catalog import ACTIVATIONS, MODELS, REGISTRIES
-from nnspec.cli.flags import Flags
+from nnspec.cli.flags import Flags, UsageError
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
-from nnspec.errors import NnspecError, nearest
+from nnspec.errors import nearest
 from nnspec.files import YAML_BYTES, read_bytes
 from nnspec.params import Param
 from nnspec.schema import members_of
@@ -38,7 +38,7 @@ def listing(arguments: Sequence[str]) -> int:
     wanted = asked.kinds or kinds
     for kind in wanted:
         if kind not in kinds:
-            raise NnspecError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
+            raise UsageError(f"there is no list of '{kind}'; {nearest(kind, kinds)}")
     found = {kind: listed(kind) for kind in wanted}
     print(document(found) if asked.json else "\n".join(line for kind in wanted for line in lines(kind, found[kind])))
     return 0

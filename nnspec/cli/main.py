@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from importlib import import_module
 
 from nnspec.cli.signals import INTERRUPTED, Signals
-from nnspec.errors import Fault, NnspecError
+from nnspec.errors import Fault, NnspecError, nearest
 from nnspec.terminal import complain, lost_output, printable, terminal
 
 # name -> (module:function that takes the arguments and returns the exit status, one line of help).
@@ -66,7 +66,10 @@ def command(words: Sequence[str]) -> int:
         print(version())
         return 0
     if words[0] not in COMMANDS:
-        raise UnknownCommand(f"there is no command '{printable(words[0])}'\n{usage()}")
+        remedy = nearest(words[0], [*COMMANDS, "help"])
+        raise UnknownCommand(
+            f"there is no command '{printable(words[0])}'; {remedy}; nnspec --help says what each does"
+        )
     check_text(words)
     check_folder()
     return load(words[0])(words[1:])

@@ -56,7 +56,8 @@ def after_run(outcome: Outcome, settings: Settings) -> int:
     found = remedies(
         cell.spec, commonest(cell.result.verdict, cell.result.solved), runtime=settings.runtime, progress=True
     )
-    print(f"\n{found}")
+    if not settings.quiet:
+        print(f"\n{found}")
     if 0 in outcome.run_ids and not outcome.unfiled:
         store = open_store(settings.tracking)
         try:

@@ -26,6 +26,10 @@ def spec(overrides: Sequence[str] = ()) -> RunSpec:
     Raises:
         SpecError: with every fault of the overrides and of the spec.
     """
+    if isinstance(overrides, str):
+        raise SpecError(
+            [Fault("overrides", "must be a list of texts", f"the text '{overrides}'", f"write ['{overrides}']")]
+        )
     return compose(overrides)[0]
 
 

@@ -227,3 +227,19 @@ def test_what_is_promised_is_there() -> None:
         assert callable(getattr(nnspec, name)), name
     with pytest.raises(AttributeError, match="module 'nnspec' has no attribute 'trian'"):
         nnspec.trian  # noqa: B018
+
+
+def test_what_is_no_spec_is_named(spec_of: SpecOf) -> None:
+    with pytest.raises(SpecError, match=r"specs must be specs, but got 'activation=relu'"):
+        nnspec.train(["activation=relu"])  # type: ignore[list-item]
+    with pytest.raises(SpecError, match="overrides must be a list of texts"):
+        nnspec.spec("activation=relu")
+    with pytest.raises(SpecError, match="overrides must be a list of texts"):
+        nnspec.sweep(spec_of())
+
+
+def test_a_network_that_is_not_there_is_named(spec_of: SpecOf) -> None:
+    result = nnspec.train(spec_of(replicates=2, train={"epochs": 1}))
+    for place in ({"replicate": 2}, {"replicate": -1}, {"cell": 1}):
+        with pytest.raises(NnspecError, match=r"must be one of [12], from 0, but got (2|-1|1)"):
+            result.net(**place)

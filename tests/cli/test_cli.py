@@ -247,8 +247,13 @@ def test_show_draws_the_data(folder: Path, capsys: pytest.CaptureFixture[str], w
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("nowhere").touch()
     assert main(["show", "data=xor", "--plot", "nowhere/data.png"]) == 2
-    assert "--plot must name a file that can be written, but got nowhere/data.png" in capsys.readouterr().err
+    assert "--plot must be a file that can be written, but got 'nowhere/data.png'" in capsys.readouterr().err
+    for command in (["show", "data=xor"], ["explain", "saddle"]):
+        assert main([*command, "--plot", "picture.pdf"]) == 2
+        assert "--plot must be a PNG file, but got 'picture.pdf'" in capsys.readouterr().err
+    assert not Path("picture.pdf").exists()
 
 
 def test_show_of_a_bad_spec(capsys: Any) -> None:
@@ -260,7 +265,7 @@ def test_unknown_command(capsys: Any) -> None:
     assert main(["rnu"]) == 2
     assert main([]) == 2
     assert main(["--help"]) == 0
-    assert "there is no command 'rnu'" in capsys.readouterr().err
+    assert "there is no command 'rnu'; did you mean 'run'?" in capsys.readouterr().err
 
 
 def test_run_py_is_nnspec_run(tmp_path: Path) -> None:

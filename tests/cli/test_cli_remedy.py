@@ -93,3 +93,9 @@ def test_a_sweep_refuses_it(folder, nnspec):
     status, out, err = nnspec("run", "-m", "seed=1,2", "remedy=true")
     assert (status, out) == (2, "")
     assert "remedy=true has no effect on a sweep; ask for one of its cells afterwards: nnspec remedy RUN" in err
+
+
+def test_two_documents_are_refused_before_anything_trains(nnspec):
+    status, out, err = nnspec("run", "remedy=true", "json=true", "tracking=off")
+    assert (status, out) == (2, "")
+    assert "remedy must go without json, which prints one document" in err

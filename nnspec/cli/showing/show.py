@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nnspec.cli.flags import Flags, UsageError
+from nnspec.cli.flags import Flags, UsageError, write_picture
 from nnspec.cli.showing.spec_info import spec_info
 from nnspec.documents import document
 from nnspec.specs import RunSpec
@@ -76,10 +75,7 @@ def draw(spec: RunSpec, words: Sequence[str], path: str) -> None:
         if not shown(content):
             raise UsageError("--plot needs a FILE here, for this is no terminal that shows pictures; try --plot it.png")
         return
-    try:
-        Path(path).write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"--plot must name a file that can be written, but got {path}: {error.strerror}") from error
+    write_picture(path, content)
     print(f"{' and '.join(what)} drawn into {path}")
 
 
