@@ -198,7 +198,7 @@ def test_list_names_every_entry_with_its_defaults(kind: str, capsys: Any) -> Non
 
 
 def test_list_of_something_else(capsys: Any) -> None:
-    assert main(["list", "activation"]) == 1
+    assert main(["list", "activation"]) == 2
     assert "did you mean 'activations'" in capsys.readouterr().err
 
 
