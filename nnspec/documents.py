@@ -20,7 +20,8 @@ def document(value: object) -> str:
     Raises:
         TypeError: something in it has no form in JSON.
     """
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    # escaped here, for what terminals do not print is escaped on its way there, in a form that JSON does not have
+    return json.dumps(plain(value), indent=2, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def plain(value: Any) -> Any:

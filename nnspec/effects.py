@@ -159,6 +159,11 @@ def _never(name: str) -> Callable[[Command], bool]:
     return lambda c: _whole(c) and all(getattr(pace(s), name) > updates(s) for s in c.specs)
 
 
+def _stored(command: Command) -> bool:
+    """Whether a cell's weights come from a file."""
+    return any(INITS[spec.init.name].stored for spec in command.specs)
+
+
 def _untested(command: Command) -> bool:
     """Whether a cell has no test part."""
     return not all(test_rows(spec.data) for spec in command.specs)
@@ -213,6 +218,16 @@ SETTINGS = (
         "leave one out",
         True,
     ),
+    *(
+        Idle(
+            key,
+            "with replicates=auto, whose cells depend on what trained before",
+            lambda c: c.settings.auto,
+            "say how many replicates, or train all of it again",
+            refused=True,
+        )
+        for key in ("resume", "reuse")
+    ),
     *(Idle(f"require.{param.name}", *_FOREIGN, _OWN, refused=True) for param in REQUIRE),
     Idle("json", *_FOREIGN, _OWN, refused=True),
     Idle(
@@ -225,6 +240,20 @@ SETTINGS = (
     *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "quiet", "remedy")),
     *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
     *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
+    Idle(
+        "remedy",
+        "with weights of a file: changes are measured over seeds",
+        _stored,
+        "choose another init",
+        refused=True,
+    ),
+    Idle(
+        "remedy",
+        "with --json, which prints one document",
+        lambda c: c.settings.json,
+        "leave one out; nnspec remedy last --json prints the other document",
+        refused=True,
+    ),
     Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
     Idle("hydra/launcher", *_SINGLE, _ADD_M),
     Idle("hydra/sweeper", *_SINGLE, _ADD_M),

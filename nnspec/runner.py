@@ -223,14 +223,16 @@ def _show(
     outcome: Outcome, cells: Sequence[Cell], settings: Settings, sweep: bool, parent: Parent | None, speak: Voice
 ) -> None:
     """What came out: as a document of JSON, or in words."""
-    if settings.json:
+    if settings.json and speak is not SILENT:
         place = parent.place(outcome) if parent is not None else None
         print(document(as_json.run_info(outcome, cells, sweep, place, settings.timings)))
+    if speak is SILENT:
+        return  # what is said takes a while to make
     if sweep and outcome.outcomes:
         from nnspec.report.sweep_result import show_sweep
 
         show_sweep(outcome, settings, speak.result)
-    elif outcome.cells and speak is not SILENT:  # a table of outputs takes a while to lay out
+    elif outcome.cells:
         speak.result(console.single_result(outcome.cells[0], outcome.interval))
     if parent is not None:
         parent.show(outcome, speak.result)
@@ -248,6 +250,7 @@ def _tell_failures(outcome: Outcome, cells: Sequence[Cell], sweep: bool, command
             say("\n".join(unmet_lines(outcome.unmet, names if sweep else None)))
     if outcome.interrupted:
         done = len(outcome.outcomes)
-        go_on = f"; go on with: {command} resume=last" if sweep and filed else ""
+        resumes = sweep and filed and outcome.interval is None  # replicates=auto cannot
+        go_on = f"; go on with: {command} resume=last" if resumes else ""
         kept = ", and what is known of the others is filed" if filed and done < len(outcome.specs) else ""
         say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from nnspec.documents import document
+from nnspec.terminal import printable_lines
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ def test_what_has_a_form_keeps_it() -> None:
     wanted = {"1": rows, "array": [0, 1, 2], "pair": {"left": None, "right": "x"}, "flag": True, "none": None}
     assert json.loads(document(value)) == wanted
     assert list(json.loads(document({"b": 1, "a": 2}))) == ["b", "a"]
+
+
+def test_every_character_survives_the_way_to_a_terminal() -> None:
+    value = "y\xa0z \x7f \x1b ü \U000e0001 \ufeff"
+    assert json.loads(printable_lines(document([value]))) == [value]
 
 
 def test_what_has_none_is_refused() -> None:

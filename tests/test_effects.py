@@ -119,6 +119,9 @@ SETTINGS = [
     (RUN, ["sweep.plan_only=true", "remedy=true"], "remedy", TOLD),
     (SWEEPS, ["remedy=true"], "remedy", REFUSED),
     (JOB, ["remedy=true"], "remedy", REFUSED),
+    (RUN, ["json=true", "remedy=true"], "remedy", REFUSED),
+    (SWEEPS, ["replicates=auto", "resume=last"], "resume", REFUSED),
+    (SWEEPS, ["replicates=auto", "reuse=true"], "reuse", REFUSED),
 ]
 
 

@@ -17,7 +17,7 @@ from nnspec.builder import with_weights
 from nnspec.errors import NnspecError
 from nnspec.explaining import RunExplanation, explained_table
 from nnspec.report import console, notebook
-from nnspec.results.arrays import NEVER, TIMES, Results, result_lines, unit_of, verdict_text
+from nnspec.results.arrays import LOOKS, NEVER, TIMES, WILSON, Results, result_lines, unit_of, verdict_text
 from nnspec.results.outcome import Outcome
 from nnspec.specs import RunSpec
 
@@ -130,17 +130,24 @@ class TrainResult:
 
     def __repr__(self) -> str:
         # cells may share seeds: then they count for less than as many networks
-        rate = solve_rates(self.table, ()).iloc[0]
+        limits, how = self._limits()
         solved, unit = self.table["solved"].to_numpy(), unit_of(*self.specs)
         known = [name for name in TIMES if name in self.table]
         times = {name: self.table[name].to_numpy(dtype=float, na_value=NEVER) for name in known}
         return "\n".join(
             [
                 f"{self._name()}: {console.count(len(self.table), 'network')}",
-                *result_lines(self.table["final_loss"].to_numpy(), solved, times, unit, (rate["low"], rate["high"])),
+                *result_lines(self.table["final_loss"].to_numpy(), solved, times, unit, limits, how),
                 f"verdict     {verdict_text(self.table['verdict'].to_numpy())}",
             ]
         )
+
+    def _limits(self) -> tuple[tuple[float, float], str]:
+        """Limits of the solve rate, and what they are: those of ``replicates=auto`` allow for its looks."""
+        if self.outcome.interval is not None and len(self.specs) == 1:
+            return self.outcome.interval(int(self.table["solved"].sum()), len(self.table)), LOOKS
+        rate = solve_rates(self.table, ()).iloc[0]
+        return (rate["low"], rate["high"]), WILSON
 
     def _repr_html_(self) -> str:
         return notebook.result_html(self.table, self._widest(), len(self.specs), self._only(), self.axes)

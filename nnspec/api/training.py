@@ -69,6 +69,9 @@ def sweep(
     expanded, stated = _expanded(composer, overrides, "sweep")
     if stated.sweep.plan_only:
         raise SpecError([Fault("sweep.plan_only", "must be false in nnspec.sweep", "true", "use nnspec.plan")])
+    if stated.json or stated.quiet:
+        rule = "must be false in nnspec.sweep, which returns what came out"
+        raise SpecError([Fault("json and quiet", rule, "true", "leave them out; progress=True says how it goes")])
     runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
     settings = replace(stated, tracking=_tracking(stated.tracking, tracking), runtime=runtime)
     heed_sweep(composer, [cell.spec for cell in expanded.cells], settings, overrides)

@@ -53,9 +53,8 @@ def after_run(outcome: Outcome, settings: Settings) -> int:
     if cell.result.solved.all():
         complain("remedy=true has no effect on a run that solved; leave it out")
         return 0
-    found = remedies(
-        cell.spec, commonest(cell.result.verdict, cell.result.solved), runtime=settings.runtime, progress=True
-    )
+    verdict = commonest(cell.result.verdict, cell.result.solved)
+    found = remedies(cell.spec, verdict, runtime=settings.runtime, progress=not settings.quiet)
     if not settings.quiet:
         print(f"\n{found}")
     if 0 in outcome.run_ids and not outcome.unfiled:

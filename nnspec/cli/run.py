@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.flags import Flags, UsageError
 from nnspec.compose.carried import Carried, carried
-from nnspec.errors import Fault, NnspecError, SpecError
+from nnspec.errors import NnspecError, SpecError
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -199,9 +199,6 @@ def job(config: Any) -> float | None:
     refuse_choices(composer, stated(hydra.overrides.task))
     spec, settings = checked_config(resolved(config))
     heed(hydra, composer, [spec], settings)
-    if settings.remedy and settings.json:
-        remedy = "leave one out; nnspec remedy last --json prints the other document"
-        raise SpecError([Fault("remedy", "must go without json, which prints one document", "true", remedy)])
     from nnspec import runner
 
     outcome = runner.run([Cell(spec)], settings, axes=(), sweep=False, command=command_line())

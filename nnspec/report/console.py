@@ -14,6 +14,7 @@ from nnspec.explaining import explained_result
 from nnspec.explaining import lines as why_lines
 from nnspec.problem import own_rows, rows_of
 from nnspec.results.arrays import (
+    LOOKS,
     WILSON,
     Interval,
     Results,
@@ -132,7 +133,7 @@ def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:
     result, spec = cell.result, cell.result.spec
     unit = unit_of(spec)
     limits = interval(int(result.solved.sum()), len(result.solved)) if interval else None
-    how = "95%, exact, allowing for the looks on the way" if interval else WILSON
+    how = LOOKS if interval else WILSON
     table = outputs_table(result)
     lines = [*([table, ""] if table else []), f"final loss  {quantity(result.final_loss)}"]
     if result.final_test_loss is not None:

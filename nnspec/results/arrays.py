@@ -19,6 +19,7 @@ from nnspec.specs import RunSpec
 NEVER = -1  # an update count that never came
 UNKNOWN: Any = None  # what is not measured yet, or is not in the store
 WILSON = "95% Wilson"
+LOOKS = "95%, exact, allowing for the looks on the way"  # of replicates=auto
 Limits = tuple[float, float]  # of a solve rate
 Interval = Callable[[int, int], Limits]  # (solved, networks) -> limits of the solve rate
 
@@ -256,14 +257,15 @@ def result_lines(
     times: Mapping[str, np.ndarray],
     unit: str,
     limits: Limits | None = None,
+    how: str = WILSON,
 ) -> list[str]:
     """What became of networks, in two lines, or three where ``train.stop`` may have ended them.
 
     Arrays are [m], ``times`` those of ``Results.times``, ``unit`` is what they count (see ``unit_of``). The limits of
-    the solve rate are Wilson's unless others are given."""
+    the solve rate are Wilson's unless others are given; ``how`` says what they are."""
     lines = [
         f"final loss  {quantity(final_loss)}",
-        f"solved      {solved_text(solved, times['solved_at'], unit, limits)}",
+        f"solved      {solved_text(solved, times['solved_at'], unit, limits, how)}",
     ]
     return [*lines, f"stopped     {stopped_text(times['stopped_at'], unit)}"] if "stopped_at" in times else lines
 

@@ -104,3 +104,14 @@ def test_what_is_no_sweep_is_refused(folder: Path, words: list[str], says: str) 
 def test_a_key_without_effect_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     nnspec.sweep(["activation=relu,tanh", "tracking.experiment=mine", *SHORT], workers=1)
     assert "tracking.experiment=mine has no effect with tracking=off" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["json=true", "quiet=true"])
+def test_what_only_a_command_line_prints_is_refused(word: str) -> None:
+    with pytest.raises(SpecError, match=r"must be false in nnspec\.sweep"):
+        nnspec.sweep(["activation=relu,tanh", *SHORT, word])
+
+
+def test_rates_that_were_looked_at_on_the_way_have_limits_that_allow_for_it() -> None:
+    result = nnspec.sweep(["replicates=auto", "train.precision=0.3", "train.epochs=3"])
+    assert "(95%, exact, allowing for the looks on the way)" in repr(result)

@@ -82,5 +82,5 @@ def test_a_plan_is_that_of_the_command_line(folder: Path, capsys: pytest.Capture
 def test_a_plan_with_faults_is_refused() -> None:
     with pytest.raises(SpecError, match="did you mean 'gelu'"):
         nnspec.plan(["activation=geluu"])
-    with pytest.raises(SpecError, match=r"write nnspec.plan\(\['seed=1'\]\)"):
+    with pytest.raises(SpecError, match=r"write nnspec.plan\(\['activation=relu,tanh'\]\)"):
         nnspec.plan("seed=1")

@@ -98,4 +98,4 @@ def test_a_sweep_refuses_it(folder, nnspec):
 def test_two_documents_are_refused_before_anything_trains(nnspec):
     status, out, err = nnspec("run", "remedy=true", "json=true", "tracking=off")
     assert (status, out) == (2, "")
-    assert "remedy must go without json, which prints one document" in err
+    assert "remedy=true has no effect with --json, which prints one document" in err
