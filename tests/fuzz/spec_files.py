@@ -110,7 +110,7 @@ def replayed(sandbox: Sandbox, spec: RunSpec) -> Iterator[tuple[Said, list[str]]
         checked_mapping(yaml.safe_load(file.read_text()))
         for file in sandbox.work.glob("mlartifacts/*/*/artifacts/spec.yaml")
     ]
-    diverged = run.status == 1 and "failed" in run.out  # which its parameters may well make it do
+    diverged = run.status == 1 and "failed" in run.err  # which its parameters may well make it do
     yield run, [*faults(run), *([] if diverged else other_than(spec, run, filed == [spec]))]
 
 
