@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from nnspec.check import checked_mapping
 from nnspec.diagnostics import VERDICTS, Group, diagnose
-from nnspec.diagnostics.trend import trend
+from nnspec.diagnostics.trend import trend, trends
 from nnspec.initial import initial_weights
+from nnspec.results.arrays import NEVER
 
 
 def part(group, which):
@@ -135,6 +136,19 @@ def test_trend_of_a_straight_line():
     slope, jitter = trend(steps, np.array([falling, np.full(11, 0.3)]))
     np.testing.assert_allclose(slope, [-0.2 / 1.1, 0], atol=1e-12)  # 1e-12: rounding
     np.testing.assert_allclose(jitter, [0, 0], atol=1e-12)
+
+
+def test_the_trend_of_a_network_that_was_stopped_is_that_of_its_own_training(spec_of):
+    """Its history repeats its last loss from there on; a training as short has the same trend, to the last bit."""
+    steps, random = np.arange(0, 101, 10), np.random.default_rng(0)
+    loss = random.random((4, 11))
+    loss[1, 6:], loss[2, 1:], loss[3, 6:] = loss[1, 6], loss[2, 1], loss[3, 6]
+    stopped_at = np.array([NEVER, 60, 10, 60])
+    group = Group(spec_of(), {}, {}, steps, loss, np.zeros(4, bool), np.full(4, NEVER), stopped_at=stopped_at)
+    found = trends(group)
+    own = [trend(steps[:rows], loss[[m], :rows]) for m, rows in enumerate((11, 7, 2, 7))]
+    np.testing.assert_array_equal(found, np.concatenate(own, axis=1))
+    assert np.isfinite(found).all()
 
 
 def test_trend_of_a_single_row_is_unknown():

@@ -13,6 +13,7 @@ import pytest
 from nnspec.diagnostics import VERDICTS, Snapshots, diagnose, verdict_entry
 from nnspec.diagnostics.sentences import since_text
 from nnspec.explaining.examples import EXAMPLES
+from nnspec.results.arrays import NEVER
 
 
 def said(group):
@@ -135,6 +136,19 @@ def test_a_loss_that_stands_still_says_since_when(example, loss, since):
     assert said(example("local_minimum", loss=np.array([loss])))[2] == since
 
 
+@pytest.mark.parametrize(
+    ("stopped_at", "since"),
+    [
+        (600, ""),  # it moved until train.stop ended it, and stands still for that
+        (800, "the loss has not moved since epoch 600"),
+        (NEVER, "the loss has not moved since epoch 600"),
+    ],
+)
+def test_a_loss_that_stands_still_for_training_ended_says_nothing(example, stopped_at, since):
+    loss = np.array([[0.7, 0.6, 0.5, 0.25, 0.25, 0.25]])
+    assert said(example("local_minimum", loss=loss, stopped_at=np.array([stopped_at])))[2] == since
+
+
 ALIVE = {"0.weight": [[1, 1], [1, -1], [-1, 1], [1, 1]], "0.bias": [1, 1, 1, 1], "2.weight": [[1, 2, -1, -6]],
          "2.bias": [0.693]}  # fmt: skip
 
@@ -149,6 +163,7 @@ def test_dead_units_that_the_initial_weights_had_are_told_from_those_that_died(e
     assert said(died)[2] == "the loss has not moved since epoch 200"
     level = replace(died, loss=np.full((1, 6), 0.69))  # alive at first, so it came by the next logged update
     assert said(level)[2] == "the loss has not moved since epoch 200"
+    assert said(replace(level, stopped_at=np.array([200])))[2] == ""
 
 
 def test_snapshots_say_since_when(example, spec_of):
