@@ -21,7 +21,7 @@ from nnspec.diagnostics.probes import Probes, probe
 from nnspec.diagnostics.room import Extent
 from nnspec.diagnostics.rows import Rows
 from nnspec.diagnostics.thresholds import Thresholds
-from nnspec.diagnostics.trend import trend
+from nnspec.diagnostics.trend import trends
 from nnspec.problem import Problem
 from nnspec.specs import Solved
 
@@ -64,7 +64,7 @@ def open_case(group: Group, limits: Thresholds) -> Case:
         ends, starts = probe_in_pieces(rows, final, initial, limits)
     numbers = {name: values.copy() for name, values in ends.numbers.items()}
     numbers |= {f"init_{name}": values for name, values in starts.numbers.items()}
-    numbers["loss_slope"], numbers["loss_jitter"] = trend(group.steps, group.loss)
+    numbers["loss_slope"], numbers["loss_jitter"] = trends(group)
     numbers |= {name: np.full(len(final), np.nan) for name in COSTLY}
     numbers["init_loss"] = group.loss[:, 0].astype(np.float64)
     probes = replace(ends, numbers={name: numbers[name] for name in ends.numbers})

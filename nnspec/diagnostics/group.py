@@ -41,6 +41,7 @@ class Group:
     nonfinite_at: np.ndarray  # [m] int64, -1 where finite
     problem: Problem | None = None  # what they learned: their training part, in NumPy arrays; None: that of the spec
     snapshots: Snapshots | None = None  # their weights on the way, if any were kept
+    stopped_at: np.ndarray | None = None  # [m] int64, where train.stop may end networks; NEVER: it trained to its end
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from nnspec.architecture import architecture
 from nnspec.catalog import LOSSES
 from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.room import extent
-from nnspec.diagnostics.thresholds import TAIL
-from nnspec.duration import updates
+from nnspec.diagnostics.trend import tail_updates
 from nnspec.results.arrays import unit_of
 from nnspec.specs import RunSpec
 
@@ -107,15 +106,15 @@ def saddle(numbers: Numbers, spec: RunSpec) -> str:
 def still_learning(numbers: Numbers, spec: RunSpec) -> str:
     """By how much the loss fell."""
     return (
-        f"the loss still falls: by {-number(numbers, 'loss_slope'):.2%} of itself over the last fifth of training "
-        f"({_tail(spec)}), to {number(numbers, 'final_loss'):.4g}"
+        f"the loss still falls: by {-number(numbers, 'loss_slope'):.2%} of itself over {_tail(spec)}, to "
+        f"{number(numbers, 'final_loss'):.4g}"
     )
 
 
 def stuck(numbers: Numbers, spec: RunSpec) -> str:
     """All that was looked at."""
     looked = {
-        "loss over the last fifth of training": ("loss_slope", "+.2%"),
+        f"loss over {_tail(spec)}": ("loss_slope", "+.2%"),
         "its jitter": ("loss_jitter", ".2%"),
         "gradient": ("gradient_norm", ".2g"),
         "units off": ("dead_units", "g"),
@@ -156,7 +155,11 @@ def _curvature(numbers: Numbers) -> str:
 
 
 def _tail(spec: RunSpec) -> str:
-    return f"{round(TAIL * updates(spec)):,} {unit_of(spec)}s"
+    """What the trend of the loss was read over; of networks that train.stop may end that is another span for each."""
+    if spec.train.stop != "never":
+        return "the last fifth of training"
+    count, unit = tail_updates(spec), unit_of(spec)
+    return f"the last {unit}" if count == 1 else f"the last {count:,} {unit}s"
 
 
 def _count(rows: float) -> str:

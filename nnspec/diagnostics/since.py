@@ -13,6 +13,7 @@ from nnspec.diagnostics.group import Snapshots
 from nnspec.diagnostics.probes import Probes, probe
 from nnspec.diagnostics.room import ROOM
 from nnspec.diagnostics.thresholds import Thresholds
+from nnspec.results.arrays import NEVER
 
 # Whether what a verdict rests on holds, by probes alone: asked of the initial weights and of snapshots.
 HOLDS: Mapping[str, Callable[[Probes, Thresholds], np.ndarray]] = {
@@ -31,7 +32,8 @@ def since(case: Case, verdict: np.ndarray) -> np.ndarray:
 
     Of a diverged network the update that broke it, else the first logged one since which its loss is out of bounds. Of
     dead, copied and flat units 0 if the initial weights had them already, else the first of the snapshots since which
-    all have them. Of all networks whose loss stands still the first logged update since which it does.
+    all have them. Of all networks whose loss stands still the first logged update since which it does. Nothing tells of
+    a network that was as it is only once train.stop had ended it.
     """
     found = np.full(len(verdict), np.nan)
     lost = np.flatnonzero(verdict == "diverged")
@@ -42,6 +44,10 @@ def since(case: Case, verdict: np.ndarray) -> np.ndarray:
         which = np.flatnonzero(verdict == name)
         if len(which):
             found[which] = _held_since(case, which, holds, found[which])
+    stopped_at = case.group.stopped_at
+    if stopped_at is not None:
+        ended = (stopped_at != NEVER) & (verdict != "diverged")
+        found[ended & (found >= stopped_at)] = np.nan
     return found
 
 

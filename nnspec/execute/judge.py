@@ -72,4 +72,5 @@ def _group(spec: RunSpec, trained: Results, where: np.ndarray, problem: Problem 
         nonfinite_at=trained.nonfinite_at[where],
         snapshots=Snapshots(trained.snapshots, where) if trained.snapshots else None,
         problem=problem,
+        stopped_at=None if trained.stopped_at is None else trained.stopped_at[where],
     )

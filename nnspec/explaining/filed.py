@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnspec.analysis.levels import missing
 from nnspec.explaining.networks import SOLVED, Explanation, explained_table
 from nnspec.explaining.verdict import part
 from nnspec.readback import is_sweep, networks, read_axes
@@ -14,8 +15,6 @@ from nnspec.tracking import Store, read_checked_spec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MOST_LOOKED_AT = 400  # cells of a sweep that are looked at to find one with given choices
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,21 @@ def _specs(store: Store, run_id: str, table: pd.DataFrame, axes: Sequence[str]) 
         return lambda row: read_checked_spec(run_id, store)
     if "run_id" in table:
         return lambda row: read_checked_spec(str(table["run_id"].loc[row]), store)
-    cells = [child.run_id for child in store.find_children(run_id) if child.status == "FINISHED"]
+    cells = [child for child in store.find_children(run_id, axes) if child.status == "FINISHED"]
 
     def of_row(row: int) -> RunSpec | None:
-        wanted = {axis: str(table[axis].loc[row]) for axis in axes}
-        near = int(table["cell"].loc[row]) if "cell" in table else 0  # cells are filed about in their order
-        looked = sorted(range(len(cells)), key=lambda place: abs(place - near))[:MOST_LOOKED_AT]
-        for place in looked:
-            params = store.get(cells[place]).params
-            if all(params.get(axis) == value for axis, value in wanted.items()):
-                return read_checked_spec(cells[place], store)
+        wanted = {axis: table[axis].loc[row] for axis in axes}
+        for cell in cells:
+            if all(is_filed_as(cell.params.get(axis), value) for axis, value in wanted.items()):
+                return read_checked_spec(cell.run_id, store)
         return None
 
     return of_row
+
+
+def is_filed_as(param: str | None, value: object) -> bool:
+    """Whether a cell with this param, or without it, has this value in the table of its sweep. Whole numbers are
+    fractions there (16.0) where some cells have none."""
+    if missing(value):
+        return param in (None, "null")
+    return param == str(value) or (isinstance(value, float) and param == str(value).removesuffix(".0"))

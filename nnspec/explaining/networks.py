@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnspec.analysis.levels import group_by, short
 from nnspec.diagnostics.sentences import number, since_text
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES
 from nnspec.explaining.verdict import part
@@ -133,12 +134,19 @@ def _largest(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[str, pd.DataFrame
     varied = [axis for axis in axes if axis in rows and axis != "seed"]
     if not varied:
         return "", rows
-    groups = rows.groupby(varied, sort=False, dropna=False, observed=True)
-    chosen = groups.size().idxmax()
-    values = chosen if isinstance(chosen, tuple) else (chosen,)
-    some = groups.get_group(values if len(varied) > 1 else (values[0],))
-    said = " ".join(f"{axis.removesuffix('.name')}={value}" for axis, value in zip(varied, values, strict=True))
-    return said, some
+    groups = group_by(rows, varied)
+    _, first, sizes = np.unique(groups.codes, return_index=True, return_counts=True)
+    chosen = np.lexsort((first, -sizes))[0]  # of groups as large the first one
+    words = [
+        f"{short(one.axis)}={_typed(one.values[level], one.labels[level])}"
+        for one, level in zip(groups.levels, groups.combos[chosen], strict=True)
+    ]
+    return " ".join(words), rows[groups.codes == chosen]
+
+
+def _typed(value: object, label: str) -> str:
+    """A choice as one types it: whole numbers are fractions (16.0) in the table where some cells have none."""
+    return label.removesuffix(".0") if isinstance(value, float) else label
 
 
 def _floats(column: pd.Series[Any]) -> np.ndarray:

@@ -15,20 +15,22 @@ from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunE
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A filed run as a search finds it: of its tags those of ``IDENTITY_TAGS``; ``start_time`` in milliseconds since
-    1970."""
+    """A filed run as a search finds it: of its tags those of ``IDENTITY_TAGS``, of its params those that the query
+    names; ``start_time`` in milliseconds since 1970."""
 
     run_id: str
     name: str
     status: str
     start_time: int
     tags: Mapping[str, str]
+    params: Mapping[str, str]
 
     def __post_init__(self) -> None:
         """A database may hold anything in any column: texts become texts here, what is missing an empty one."""
         for name in ("run_id", "name", "status"):
             object.__setattr__(self, name, as_text(getattr(self, name)))
         object.__setattr__(self, "tags", _texts(self.tags))
+        object.__setattr__(self, "params", _texts(self.params))
 
     @property
     def fingerprint(self) -> str:
@@ -38,10 +40,10 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class RunFacts(FoundRun):
-    """Everything about a filed run but its artifacts and histories: all its tags, of each metric the last value."""
+    """Everything about a filed run but its artifacts and histories: all its tags and params, of each metric the last
+    value."""
 
     experiment_id: str
-    params: Mapping[str, str]
     metrics: Mapping[str, float]
     end_time: int | None
     deleted: bool = False
@@ -49,7 +51,6 @@ class RunFacts(FoundRun):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "experiment_id", as_text(self.experiment_id))
-        object.__setattr__(self, "params", _texts(self.params))
         metrics = {
             as_text(key): value if isinstance(value, (int, float)) else math.nan for key, value in self.metrics.items()
         }
@@ -73,7 +74,8 @@ class RunQuery:
 
     ``experiment_id`` is the experiment they are in; None for every experiment that is not deleted. ``id_prefix`` is
     what their id begins with, in hexadecimal digits. They have each of ``tags`` with this value, each of ``with_tags``
-    with any value, and none of ``without_tags``.
+    with any value, and none of ``without_tags``. ``params`` are those that are to be found with each run; they leave
+    none out.
     """
 
     experiment_id: str | None = None
@@ -82,6 +84,7 @@ class RunQuery:
     tags: Mapping[str, str] = field(default_factory=dict)
     with_tags: Sequence[str] = ()
     without_tags: Sequence[str] = ()
+    params: Sequence[str] = ()
 
 
 def now_ms() -> int:
@@ -121,9 +124,10 @@ class Store(ABC):
     def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
         """The runs that the query means, oldest first; at most ``limit`` of them."""
 
-    def find_children(self, parent_id: str) -> list[FoundRun]:
-        """The cells of a sweep that are not deleted, oldest first; TrackingError if there is no such run."""
-        return self.search(RunQuery(self.get(parent_id).experiment_id, tags={PARENT_TAG: parent_id}))
+    def find_children(self, parent_id: str, params: Sequence[str] = ()) -> list[FoundRun]:
+        """The cells of a sweep that are not deleted, oldest first, with those of their ``params``; TrackingError if
+        there is no such run."""
+        return self.search(RunQuery(self.get(parent_id).experiment_id, tags={PARENT_TAG: parent_id}, params=params))
 
     def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
         """The run id of the youngest sweep in the experiment, among those with these tags if some are given."""

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from nnspec.check import checked_mapping
 from nnspec.diagnostics import VERDICTS, Group, diagnose
-from nnspec.diagnostics.trend import trend
+from nnspec.diagnostics.trend import tail_updates, trend, trends
+from nnspec.duration import pace
 from nnspec.initial import initial_weights
+from nnspec.results.arrays import NEVER
+from nnspec.training.spans import logged_steps
 
 
 def part(group, which):
@@ -135,6 +138,31 @@ def test_trend_of_a_straight_line():
     slope, jitter = trend(steps, np.array([falling, np.full(11, 0.3)]))
     np.testing.assert_allclose(slope, [-0.2 / 1.1, 0], atol=1e-12)  # 1e-12: rounding
     np.testing.assert_allclose(jitter, [0, 0], atol=1e-12)
+
+
+def test_the_trend_of_a_network_that_was_stopped_is_that_of_its_own_training(spec_of):
+    """Its history repeats its last loss from there on; a training as short has the same trend, to the last bit."""
+    steps, random = np.arange(0, 101, 10), np.random.default_rng(0)
+    loss = random.random((4, 11))
+    loss[1, 6:], loss[2, 1:], loss[3, 6:] = loss[1, 6], loss[2, 1], loss[3, 6]
+    stopped_at = np.array([NEVER, 60, 10, 60])
+    group = Group(spec_of(), {}, {}, steps, loss, np.zeros(4, bool), np.full(4, NEVER), stopped_at=stopped_at)
+    found = trends(group)
+    own = [trend(steps[:rows], loss[[m], :rows]) for m, rows in enumerate((11, 7, 2, 7))]
+    np.testing.assert_array_equal(found, np.concatenate(own, axis=1))
+    assert np.isfinite(found).all()
+
+
+@given(epochs=st.integers(1, 300), every=st.integers(1, 400))
+def test_the_span_of_a_trend_is_that_of_the_rows_it_reads(spec_of, epochs, every):
+    """A loss that is 0 at the end of the span and falls by 1 an update falls by the span's length; what came before,
+    which is far away, would tell."""
+    spec = spec_of(train={"epochs": epochs, "log_every": every})
+    span, steps = tail_updates(spec), logged_steps(pace(spec))
+    inside = steps >= epochs - span
+    slope, jitter = trend(steps, np.where(inside, epochs - steps, 1e9)[None])
+    mean = (epochs - steps[inside]).mean()
+    np.testing.assert_allclose((slope * mean, jitter), (-np.full(1, span), np.zeros(1)), atol=1e-9)  # rounding
 
 
 def test_trend_of_a_single_row_is_unknown():

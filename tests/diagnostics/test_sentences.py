@@ -13,6 +13,7 @@ import pytest
 from nnspec.diagnostics import VERDICTS, Snapshots, diagnose, verdict_entry
 from nnspec.diagnostics.sentences import since_text
 from nnspec.explaining.examples import EXAMPLES
+from nnspec.results.arrays import NEVER
 
 
 def said(group):
@@ -58,8 +59,7 @@ def test_the_example_of_each_verdict_gets_it(example, name):
         ("local_minimum", "no small step lowers the loss of 0.69: the gradient is 0 and the smallest curvature 0 (the "
          "largest 11)"),
         # (0.495 - 0.49) / 0.4925: the line through the losses of the last fifth, of which there are two
-        ("still_learning", "the loss still falls: by 1.02% of itself over the last fifth of training (200 epochs), to "
-         "0.49"),
+        ("still_learning", "the loss still falls: by 1.02% of itself over the last 200 epochs, to 0.49"),
     ],
 )  # fmt: skip
 def test_the_sentence_of_each_example(example, name, sentence):
@@ -84,11 +84,27 @@ def test_saturated_says_what_a_hand_finds(example):
 
 def test_stuck_lists_what_was_looked_at(example):
     _, sentence, _ = said(example("stuck"))
-    for looked in ("loss over the last fifth of training +0.00%", "units off 0", "distinct units 1", "passage 1"):
+    for looked in ("loss over the last 200 epochs +0.00%", "units off 0", "distinct units 1", "passage 1"):
         assert looked in sentence
     # c - y is 0.6 and -0.4: the gradient is 2 mean(c - y) = 0.2 by c, and by v
     # 2 mean((c - y) h) = (0.6 (1 + 3) - 0.4 (2 + 2)) / 2 = 0.4
     assert f"gradient {np.hypot(0.2, 0.4):.2g}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("train", "span"),
+    [
+        ({"epochs": 2}, "the last 2 epochs"),  # rows at 0 and 2 are all that there is
+        ({"epochs": 1}, "the last epoch"),
+        ({"epochs": 65}, "the last 5 epochs"),  # of the last 13 there are rows at 60 and 65
+        ({"epochs": 2000, "batch_size": 2}, "the last 800 updates"),
+        ({"epochs": 2000, "stop": "plateau"}, "the last fifth of training"),  # each network's own
+    ],
+)
+def test_a_trend_is_said_to_be_over_what_it_was_read_from(train, span, spec_of):
+    entry = verdict_entry("still_learning")
+    sentence = entry.sentence({"loss_slope": -0.125, "final_loss": 0.5}, spec_of(train=train))
+    assert sentence == f"the loss still falls: by 12.50% of itself over {span}, to 0.5"
 
 
 def test_units_that_are_off_for_no_row_are_not_counted(by_hand, spec_of):
@@ -135,6 +151,19 @@ def test_a_loss_that_stands_still_says_since_when(example, loss, since):
     assert said(example("local_minimum", loss=np.array([loss])))[2] == since
 
 
+@pytest.mark.parametrize(
+    ("stopped_at", "since"),
+    [
+        (600, ""),  # it moved until train.stop ended it, and stands still for that
+        (800, "the loss has not moved since epoch 600"),
+        (NEVER, "the loss has not moved since epoch 600"),
+    ],
+)
+def test_a_loss_that_stands_still_for_training_ended_says_nothing(example, stopped_at, since):
+    loss = np.array([[0.7, 0.6, 0.5, 0.25, 0.25, 0.25]])
+    assert said(example("local_minimum", loss=loss, stopped_at=np.array([stopped_at])))[2] == since
+
+
 ALIVE = {"0.weight": [[1, 1], [1, -1], [-1, 1], [1, 1]], "0.bias": [1, 1, 1, 1], "2.weight": [[1, 2, -1, -6]],
          "2.bias": [0.693]}  # fmt: skip
 
@@ -149,6 +178,7 @@ def test_dead_units_that_the_initial_weights_had_are_told_from_those_that_died(e
     assert said(died)[2] == "the loss has not moved since epoch 200"
     level = replace(died, loss=np.full((1, 6), 0.69))  # alive at first, so it came by the next logged update
     assert said(level)[2] == "the loss has not moved since epoch 200"
+    assert said(replace(level, stopped_at=np.array([200])))[2] == ""
 
 
 def test_snapshots_say_since_when(example, spec_of):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from nnspec.explaining import explained_table, lines
 from nnspec.explaining.examples import EXAMPLES
@@ -57,6 +58,24 @@ def test_the_networks_of_a_sweep_are_explained_by_the_choices_that_have_most_of_
     assert unknown.sentence == "units are off, and no gradient gets past them"
     (whole,) = explained_table(table, [], lambda row: SPEC)
     assert (whole.where, whole.measured) == ("", 4)
+
+
+@pytest.mark.parametrize(
+    ("column", "where"),
+    [
+        ([False, True, True], "optimizer.nesterov=true train.batch_size=16"),
+        ([0.5, 1.0, 1.0], "optimizer.nesterov=1 train.batch_size=16"),
+        (["v1.0", "v2.0", "v2.0"], "optimizer.nesterov=v2.0 train.batch_size=16"),
+        ([[4], [8, 4], [8, 4]], "optimizer.nesterov=[8,4] train.batch_size=16"),
+        ([1, None, None], "optimizer.nesterov=null train.batch_size=16"),
+        ([1, 2, 3], "optimizer.nesterov=1 train.batch_size=null"),  # of choices as common the first
+    ],
+)
+def test_choices_are_said_as_they_are_typed(column, where):
+    """The other column of whole numbers is one of fractions, for a cell has none."""
+    table = pd.DataFrame({"optimizer.nesterov": column, "train.batch_size": [None, 16, 16], "verdict": ["stuck"] * 3})
+    (one,) = explained_table(table, ["optimizer.nesterov", "train.batch_size"], lambda row: SPEC)
+    assert one.where == where
 
 
 def test_lines_stand_beside_their_label():

@@ -224,6 +224,9 @@ def test_finding_runs(filed: Filed) -> None:
         marks[0]: filed.ids[0],
         marks[3]: filed.ids[3],
     }
+    params = [dict(child.params) for child in filed.store.find_children(filed.sweep, ("seed", "init.name", "none"))]
+    assert params == [{"seed": str(seed), "init.name": "kaiming_uniform"} for seed in range(3)]
+    assert [dict(child.params) for child in children] == [{}] * 3
     many = [f"{number:016x}" for number in range(30)]
     assert filed.store.finished(filed.experiment_id, [*marks, *many]) == {
         marks[0]: filed.ids[0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.errors import Fault, TrackingError
@@ -20,11 +21,12 @@ def dataset_input(info: DatasetInfo) -> Any:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
-def found_run(run: Run) -> FoundRun:
-    """A run as a search gives it."""
-    info = run.info
-    tags = {key: value for key, value in run.data.tags.items() if key in IDENTITY_TAGS}
-    return FoundRun(info.run_id, info.run_name, info.status, info.start_time, tags)
+def found_run(run: Run, params: Sequence[str]) -> FoundRun:
+    """A run as a search gives it, with those of its params."""
+    info, data = run.info, run.data
+    tags = {key: value for key, value in data.tags.items() if key in IDENTITY_TAGS}
+    some = {key: value for key, value in data.params.items() if key in params}
+    return FoundRun(info.run_id, info.run_name, info.status, info.start_time, tags, some)
 
 
 def facts_of(run: Run) -> RunFacts:

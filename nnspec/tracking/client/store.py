@@ -219,7 +219,7 @@ class ClientStore(Store):
     def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
         experiments = [query.experiment_id] if query.experiment_id is not None else self._calls.experiments()
         runs = self._calls.search(experiments, filter_of(query), "DESC" if newest_first else "ASC", limit)
-        return [found_run(run) for run in runs]
+        return [found_run(run, query.params) for run in runs]
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
         wanted = set(fingerprints)

@@ -127,17 +127,23 @@ class SqlStore(Store):
             upload(self.location, run_id, files)
 
     def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
-        run, tag = tables().runs, tables().tags
+        run = tables().runs
         asked = select(run.c.run_uuid, run.c.name, run.c.status, run.c.start_time).where(*_conditions(query))
         order = (run.c.start_time, run.c.run_uuid)
         asked = asked.order_by(*(column.desc() for column in order) if newest_first else order).limit(limit)
         found = self._read(asked)
-        tags: dict[str, dict[str, str]] = defaultdict(dict)
-        for batch in batches([run_id for run_id, *_ in found], IDS_A_QUERY):
-            of_runs = select(tag.c.run_uuid, tag.c.key, tag.c.value).where(tag.c.run_uuid.in_(batch))
-            for run_id, key, value in self._read(of_runs.where(tag.c.key.in_(IDENTITY_TAGS))):
-                tags[run_id][key] = value
-        return [FoundRun(run_id, name, status, at, tags[run_id]) for run_id, name, status, at in found]
+        ids = [run_id for run_id, *_ in found]
+        tags, params = self._texts(tables().tags, ids, IDENTITY_TAGS), self._texts(tables().params, ids, query.params)
+        return [FoundRun(run_id, name, status, at, tags[run_id], params[run_id]) for run_id, name, status, at in found]
+
+    def _texts(self, table: Table, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Of each run the tags or params of these keys that it has."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for batch in batches(run_ids, IDS_A_QUERY) if keys else ():
+            of_runs = select(table.c.run_uuid, table.c.key, table.c.value).where(table.c.run_uuid.in_(batch))
+            for run_id, key, value in self._read(of_runs.where(table.c.key.in_(keys))):
+                found[run_id][key] = value
+        return found
 
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
         run, tag = tables().runs, tables().tags
