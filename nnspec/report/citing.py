@@ -103,11 +103,6 @@ class Citation:
         return f"The specs of its cells have {known}"
 
 
-def cite(store: Store, run_id: str) -> str:
-    """A paragraph to paste on a filed run; see ``citation``."""
-    return citation(store, run_id).text
-
-
 def general_citation() -> Citation:
     """What holds of every run of this installation."""
     tags = process_tags()
