@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    """What a command did. ``outcomes`` has by cell the columns of ``results.table.outcome_rows``; ``cells`` what it
     trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]
