@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.processes import INTERRUPTED
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.requirements import Check
@@ -17,8 +18,6 @@ from nnspec.specs import RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-INTERRUPTED = 130
 
 
 @dataclass

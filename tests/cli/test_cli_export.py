@@ -8,9 +8,9 @@ import pytest
 
 from nnspec.cli import main
 from nnspec.compose import load_spec
-from nnspec.journal.earlier import DIGEST_TAG
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, open_store
+from nnspec.tracking.records import AXES_TAG, SWEEP_TAG
 
 SHORT = ["train.epochs=2", "train.workers=1"]
 
@@ -30,8 +30,8 @@ def exported(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 
 def digests() -> list[str]:
     """The digests of the sweeps in the store: each names a set of cells."""
-    found = open_store(Tracking()).search(RunQuery(with_tags=(DIGEST_TAG,)))
-    return [open_store(Tracking()).get(run.run_id).tags[DIGEST_TAG] for run in found]
+    found = open_store(Tracking()).search(RunQuery(with_tags=(SWEEP_TAG,)))
+    return [open_store(Tracking()).get(run.run_id).tags[SWEEP_TAG] for run in found]
 
 
 def test_a_sweep_goes_to_a_file_and_trains_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +72,13 @@ def test_a_format_must_be_said_and_known(capfd: pytest.CaptureFixture[str]) -> N
     assert main(["export", "last"]) == 2
     assert main(["export", "last", "--format", "word"]) == 2
     assert "choose from 'experiment', 'spec'" in capfd.readouterr().err
+
+
+def test_axes_that_cannot_be_read_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-m", "seed=0,1", "sweep.report=false", *SHORT]) == 0
+    store = open_store(Tracking())
+    (sweep,) = store.search(RunQuery(with_tags=(SWEEP_TAG,)))
+    store.set_tags(sweep.run_id, {AXES_TAG: "{"})
+    capfd.readouterr()
+    assert main(["export", "last", "--format", "experiment"]) == 1
+    assert f"the tag nnspec.axes of run {sweep.run_id} must be a list of texts in JSON" in capfd.readouterr().err
