@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,8 +32,9 @@ def experiment(store: Store, run_id: str) -> str:
     Raises:
         UsageError: the run is no sweep, or nothing of it has begun.
         SpecError: no named sweep can state its cells.
+        TrackingError: the sweep's tag that names its axes is broken.
     """
-    from nnspec.readback import AXES_TAG, is_sweep
+    from nnspec.readback import is_sweep, typed_axes
     from nnspec.sweep.written import experiment_text
     from nnspec.tracking.read import read_checked_spec
 
@@ -48,11 +48,7 @@ def experiment(store: Store, run_id: str) -> str:
     if facts.params.get("cells") not in (None, str(len(cells))):
         complain(f"the sweep {facts.name} has {facts.params['cells']} cells, of which {len(cells)} are filed below it")
     specs = [read_checked_spec(cell.run_id, store) for cell in cells]
-    try:
-        axes = json.loads(facts.tags.get(AXES_TAG, "[]"))
-    except (ValueError, RecursionError):
-        axes = []
-    return experiment_text(specs, axes if isinstance(axes, list) else [], f"the cells of {facts.name}")
+    return experiment_text(specs, typed_axes(store, run_id), f"the cells of {facts.name}")
 
 
 def spec(store: Store, run_id: str) -> str:
