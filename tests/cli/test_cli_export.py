@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nnspec.cli import main
 from nnspec.compose import load_spec
@@ -41,6 +42,15 @@ def test_a_sweep_goes_to_a_file_and_trains_again(folder: Path, capfd: pytest.Cap
     assert main(["run", "experiment=mine.yaml", "sweep.report=false", "train.workers=1"]) == 0
     first, second = digests()
     assert first == second
+
+
+def test_values_keep_the_order_in_which_they_were_typed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    axes = {"activation": "tanh,relu,gelu,sigmoid", "optimizer.lr": "0.3,0.01,0.1", "seed": "7,2"}
+    words = [f"{key}={values}" for key, values in axes.items()]
+    assert main(["run", "-m", *words, "replicates=2", "sweep.report=false", *SHORT]) == 0
+    params = yaml.safe_load(exported(capfd, "last", "--format", "experiment"))["hydra"]["sweeper"]["params"]
+    assert params == axes
+    assert list(params) == list(axes)
 
 
 def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
