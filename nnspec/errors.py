@@ -55,6 +55,12 @@ class SpecError(NnspecError):
         return type(self), (self.faults,)  # an exception travels by its arguments, and its only one is the text
 
 
+class PathError(NnspecError):
+    """A file or folder that a user named and that cannot be written."""
+
+    exit_status = 2
+
+
 class WeightsError(NnspecError):
     """A weights file that is missing, unreadable or does not fit the model."""
 

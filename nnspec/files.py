@@ -1,16 +1,19 @@
-"""Reading files that a stranger may have made: nothing that blocks, grows without end or is more than plain data."""
+"""Reading files that a stranger may have made: nothing that blocks, grows without end or is more than plain data; and
+writing those that a user named."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
+
+from nnspec.errors import Fault, PathError
 
 YAML_BYTES = 256 * 2**10  # of a spec, an experiment or a config: PyYAML takes seconds for it, and ours have a few KiB
 JSON_BYTES = 2**30  # of a spool's list of files: a few KiB a run
@@ -71,6 +74,35 @@ def _regular(path: str | Path, flags: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def writable(where: str, path: str | Path, kind: str = "file") -> Iterator[Path]:
+    """The path of what is written in the block: a file, or a folder and what is in it, that a user named by the flag or
+    argument ``where``. Folders that are missing are made.
+
+    Raises:
+        PathError: it cannot be made or written.
+    """
+    target = Path(path)
+    try:
+        (target if kind == "folder" else target.parent).mkdir(parents=True, exist_ok=True)
+        yield target
+    except OSError as error:
+        rule = f"must be a {kind} that can be written"
+        raise PathError(Fault(where, rule, f"'{path}' ({error.strerror})", "name another")) from error
+
+
+def write_folder(where: str, path: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write files by name into the folder that a user named by ``where``; its path. Without files it is made alone.
+
+    Raises:
+        PathError: as ``writable``.
+    """
+    with writable(where, path, "folder") as target:
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+    return target
 
 
 def _kind(mode: int) -> str:

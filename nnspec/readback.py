@@ -26,13 +26,12 @@ from nnspec.tracking import (
     times_of,
 )
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
-from nnspec.tracking.records import SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, SWEEP_TAG
 from nnspec.tracking.store import RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AXES_TAG = "nnspec.axes"
 KINDS = {"iu": "whole numbers", "f": "real numbers", "b": "true or false"}
 
 
@@ -43,6 +42,15 @@ def is_sweep(store: Store, run_id: str) -> bool:
 
 def read_axes(store: Store, run_id: str) -> list[str]:
     """The columns of a sweep's axes in its table, seeds and what is measured aside; none for a single run.
+
+    Raises:
+        TrackingError: as ``typed_axes``.
+    """
+    return list(dict.fromkeys(axis_column(axis) for axis in typed_axes(store, run_id) if axis not in MEASURED))
+
+
+def typed_axes(store: Store, run_id: str) -> list[str]:
+    """A sweep's axes as they were typed, seeds among them; none for a single run.
 
     Raises:
         TrackingError: the run's tag that names them is no list of texts in JSON.
@@ -57,7 +65,7 @@ def read_axes(store: Store, run_id: str) -> list[str]:
         raise TrackingError(
             Fault(f"the tag {AXES_TAG} of run {run_id}", rule, f"'{tag[:80]}'", "set it to the sweep's axes")
         )
-    return list(dict.fromkeys(axis_column(axis) for axis in axes if axis not in MEASURED))
+    return axes
 
 
 def networks(store: Store, run_id: str) -> pd.DataFrame:

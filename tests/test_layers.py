@@ -15,9 +15,9 @@ from nnspec.catalog import INITS, LOSSES, OPTIMIZERS, OUTPUTS
 
 ROOT = Path(nnspec.__file__).parent
 RANKS = [
-    "terminal processes files documents release",
+    "terminal processes documents release",
     "errors",
-    "params",
+    "params files",
     "registry yaml_text intervals",
     "specs",
     "settings",

@@ -12,6 +12,7 @@ from nnspec.analysis.levels import widest as widest
 from nnspec.analysis.means import independent_mean_difference as independent_mean_difference
 from nnspec.analysis.means import paired_mean_difference as paired_mean_difference
 from nnspec.analysis.measures import MEASURES as MEASURES
+from nnspec.analysis.pairs import axes_to_compare as axes_to_compare
 from nnspec.analysis.pairs import compare as compare
 from nnspec.analysis.pairs import holm as holm
 from nnspec.analysis.pooling import pooled as pooled

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnspec.errors import NnspecError, unknown
 from nnspec.results.arrays import FINALS, TIMES
+from nnspec.results.table import axis_column
 from nnspec.specs import FIELDS, MEMBERS, text
 from nnspec.terminal import printable
 
@@ -62,8 +63,8 @@ class Groups:
 
 
 def column_of(table: pd.DataFrame, axis: str) -> str:
-    """The column of an axis: 'activation' stands for 'activation.name', as on the command line."""
-    return f"{axis}.name" if axis not in table.columns and f"{axis}.name" in table.columns else axis
+    """The column of an axis: 'activation' stands for 'activation.name', as on the command line; see ``axis_column``."""
+    return axis_column(axis) if axis not in table.columns and axis_column(axis) in table.columns else axis
 
 
 def levels_of(table: pd.DataFrame, axis: str) -> Levels:

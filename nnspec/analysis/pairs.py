@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnspec.analysis.differences import independent_difference, paired_difference
-from nnspec.analysis.levels import AnalysisError, axes_of, column_of, follows, group_by, levels_of
+from nnspec.analysis.levels import AnalysisError, axes_of, column_of, follows, group_by, levels_of, widest
 from nnspec.analysis.means import independent_mean_difference, paired_mean_difference
 from nnspec.analysis.measures import MEASURES, SOLVED, measured
 
@@ -97,6 +97,21 @@ def compare(
     frame = pd.DataFrame(rows)
     frame.insert(frame.columns.get_loc("paired"), "p_holm", holm(frame["p"].to_numpy()))
     return frame
+
+
+def axes_to_compare(table: pd.DataFrame, by: str | Sequence[str] | None, axes: Sequence[str]) -> list[str]:
+    """The columns of the axes that ``by`` names, each once; without any, the widest of ``axes`` that the table has.
+
+    Raises:
+        AnalysisError: none is named, and nothing varies but seeds.
+    """
+    names = [by] if isinstance(by, str) else list(by or ())
+    if names:
+        return list(dict.fromkeys(column_of(table, name) for name in names))
+    there = [axis for axis in axes if axis in table]
+    if not there:
+        raise AnalysisError("compare needs a sweep that varies more than seeds, but this one does not; name another")
+    return widest(table, there, 1)
 
 
 def holm(p: ArrayLike) -> np.ndarray:

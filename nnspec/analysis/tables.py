@@ -16,6 +16,7 @@ from nnspec.analysis.levels import AnalysisError, Groups, group_by, missing, sho
 from nnspec.analysis.measures import MEASURES, SOLVED
 from nnspec.analysis.pooling import axes_text, pooled_axes
 from nnspec.analysis.stats import summary
+from nnspec.files import writable
 from nnspec.terminal import table_text
 
 if TYPE_CHECKING:
@@ -204,21 +205,15 @@ def failures(table: pd.DataFrame) -> str:
     return f"{head}: {', '.join(f'{count} {name}' for name, count in unsolved.items())}" if len(unsolved) else head
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
-    """The frame as CSV (UTF-8, a header, full precision), making missing folders.
+def write_csv(frame: pd.DataFrame, path: str | Path, where: str) -> Path:
+    """The frame as CSV (UTF-8, a header, full precision), making missing folders; ``where`` is the flag or key that
+    names the file.
 
     Raises:
-        AnalysisError: if the file cannot be written.
+        PathError: the file cannot be written.
     """
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with writable(where, path) as target:
         frame.to_csv(target, index=False)
-    except OSError as error:
-        message = (
-            f"the table must be written to a file that can be made, but got '{path}' ({error.strerror}); name another"
-        )
-        raise AnalysisError(message) from None
     return target
 
 

@@ -21,9 +21,11 @@ from nnspec.check import checked
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import Fault, NnspecError
 from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, explain_verdict
+from nnspec.files import write_folder
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.filed import failure_of
+from nnspec.report import FOLDER
 from nnspec.report.citing import Citation, citation, general_citation
 from nnspec.report.differing import Difference, difference_of
 from nnspec.report.notebook import page_html
@@ -35,8 +37,6 @@ from nnspec.tracking.files import file_name
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-
-FOLDER = "nnspec-report"
 
 
 def load(
@@ -163,7 +163,7 @@ def report(run: str, out: str | Path | None = None, *, measure: str = SOLVED, ur
     Raises:
         TrackingError: there is no such run, or nothing of it is finished.
         AnalysisError: networks lack the measure, or a single run was asked for one.
-        NnspecError: the folder cannot be written.
+        PathError: the folder cannot be written.
     """
     from nnspec.report.run_reporting import filed_report
 
@@ -171,14 +171,7 @@ def report(run: str, out: str | Path | None = None, *, measure: str = SOLVED, ur
         run_id = find_run(store, run)
         target = Path(out) if out is not None else Path(FOLDER) / file_name(store.get(run_id).name)
         files = filed_report(store, run_id, measure)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (target / name).write_bytes(content)
-    except OSError as error:
-        value = f"'{target}' ({error.strerror})"
-        raise NnspecError(Fault("out", "must be a folder that can be written", value, "name another")) from error
-    return Report(target / PAGE)
+    return Report(write_folder("out", target, files) / PAGE)
 
 
 def explain(what: str, *, uri: str | None = None) -> VerdictExplanation | RunExplanation:

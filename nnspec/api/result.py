@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnspec.analysis import axes_of, solve_rates, widest
+from nnspec.analysis import axes_of, axes_to_compare, solve_rates, widest
 from nnspec.analysis import compare as pairs
 from nnspec.analysis.levels import column_of
 from nnspec.analysis.measures import SOLVED
@@ -157,13 +157,10 @@ def compared(table: pd.DataFrame, axes: Sequence[str], by: str | None, measure: 
     """Every pair of levels of ``by``, of the widest of ``axes`` unless said.
 
     Raises:
-        NnspecError: nothing varies but seeds.
+        AnalysisError: nothing varies but seeds.
     """
-    there = [axis for axis in axes if axis in table]
-    if by is None and not there:
-        raise NnspecError("compare needs a sweep that varies more than seeds, but this one does not; name another")
-    axis = column_of(table, by if by is not None else widest(table, there, 1)[0])
-    return pairs(table, axis, [*there, *([] if axis in there else [axis])], confidence, measure)
+    (axis,) = axes_to_compare(table, by, axes)
+    return pairs(table, axis, [axis for axis in axes if axis in table], confidence, measure)
 
 
 def _place(name: str, number: int, many: int) -> int:

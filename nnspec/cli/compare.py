@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnspec.cli.filed import Parser, UsageError, asked_format, find_run, flat, opened
+from nnspec.cli.filed import Parser, asked_format, find_run, flat, opened
 from nnspec.documents import document
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ def compare(arguments: Sequence[str]) -> int:
 
         run_id = find_run(store, asked.sweep)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
+    from nnspec.analysis import axes_to_compare
     from nnspec.analysis.measures import SOLVED
 
     axes = [axis for axis in axes if axis in frame]
     measure = asked.measure or SOLVED
-    by = columns(flat(asked.by), axes, frame)
+    by = axes_to_compare(frame, flat(asked.by), axes)
     compared = [comparison(frame, axis, axes, asked.confidence, measure) for axis in by]
     format = asked_format(asked) or "text"
     if format == "json":
@@ -60,28 +61,12 @@ def compare(arguments: Sequence[str]) -> int:
     return 0
 
 
-def columns(by: Sequence[str], axes: Sequence[str], frame: pd.DataFrame) -> list[str]:
-    """The columns of the axes named; without any, the widest axis.
-
-    Raises:
-        UsageError: the sweep varies nothing but seeds.
-    """
-    from nnspec.analysis import widest
-    from nnspec.results.table import axis_column
-
-    if by:
-        return list(dict.fromkeys(name if name in frame else axis_column(name) for name in by))
-    if not axes:
-        raise UsageError("compare needs a sweep that varies more than seeds, but this one does not; name another")
-    return widest(frame, axes, 1)
-
-
 def comparison(frame: pd.DataFrame, axis: str, axes: Sequence[str], confidence: float, measure: str) -> Comparison:
     """The levels of ``axis`` compared. An unknown axis is an AnalysisError that lists the known ones."""
     from nnspec.analysis import compare as pairs
     from nnspec.analysis.pooling import pooled_table
 
-    found = pairs(frame, axis, [*axes, *([] if axis in axes else [axis])], confidence, measure)
+    found = pairs(frame, axis, axes, confidence, measure)
     return Comparison(pooled_table(frame, [axis], axes, measure, confidence), found)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nnspec.cli.filed import Parser, UsageError, find_run, opened
-from nnspec.errors import Fault
+from nnspec.errors import Fault, TrackingError
 from nnspec.terminal import complain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from nnspec.specs import RunSpec
     from nnspec.tracking import Store
 
 
@@ -33,8 +36,9 @@ def experiment(store: Store, run_id: str) -> str:
     Raises:
         UsageError: the run is no sweep, or nothing of it has begun.
         SpecError: no named sweep can state its cells.
+        TrackingError: the sweep's tag that names its axes is broken.
     """
-    from nnspec.readback import AXES_TAG, is_sweep
+    from nnspec.readback import is_sweep, networks, typed_axes
     from nnspec.sweep.written import experiment_text
     from nnspec.tracking.read import read_checked_spec
 
@@ -48,11 +52,30 @@ def experiment(store: Store, run_id: str) -> str:
     if facts.params.get("cells") not in (None, str(len(cells))):
         complain(f"the sweep {facts.name} has {facts.params['cells']} cells, of which {len(cells)} are filed below it")
     specs = [read_checked_spec(cell.run_id, store) for cell in cells]
-    try:
-        axes = json.loads(facts.tags.get(AXES_TAG, "[]"))
-    except (ValueError, RecursionError):
-        axes = []
-    return experiment_text(specs, axes if isinstance(axes, list) else [], f"the cells of {facts.name}")
+    with suppress(TrackingError):  # of a sweep without a table the order is not known
+        specs = _as_typed(specs, networks(store, run_id))
+    return experiment_text(specs, typed_axes(store, run_id), f"the cells of {facts.name}")
+
+
+def _as_typed(specs: list[RunSpec], table: pd.DataFrame) -> list[RunSpec]:
+    """The cells in the order in which they were typed, which is that of the sweep's table; a store gives them in
+    another one. Those that the table does not have come last."""
+    from nnspec.results.table import varied
+
+    columns: dict[str, Sequence[object]] = {**varied(specs), "seed": [spec.seed for spec in specs]}
+    if not {"cell", *columns} <= set(table.columns):
+        return specs
+    firsts = table.drop_duplicates("cell")  # a cell's first network, whose seed is that of its spec
+    places = {key: place for place, key in enumerate(_keys([firsts[name] for name in columns]))}
+    found = [places.get(key, len(places)) for key in _keys(columns.values())]
+    return [spec for _, spec in sorted(zip(found, specs, strict=True), key=lambda item: item[0])]
+
+
+def _keys(columns: Iterable[Iterable[object]]) -> list[tuple[str, ...]]:
+    """The rows of columns as texts: a table that was read has NaN where a spec has None."""
+    from nnspec.analysis.levels import missing
+
+    return [tuple("" if missing(value) else str(value) for value in row) for row in zip(*columns, strict=True)]
 
 
 def spec(store: Store, run_id: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.cli.flags import Flags
@@ -117,15 +116,3 @@ def find_run(store: Store, words: str) -> str:
     from nnspec.tracking import finding
 
     return finding.find_run(store, words, OPTION)
-
-
-def folder(path: str) -> Path:
-    """A folder to write to, made where it is missing."""
-    target = Path(path)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            Fault("--out", "must be a folder that can be made", f"'{path}' ({error.strerror})", "name another")
-        ) from error
-    return target

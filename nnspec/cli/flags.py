@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nnspec.errors import Fault, NnspecError, cut
+from nnspec.files import writable
 
 _SHOWN = 5  # flags that a beginning may stand for
 
@@ -62,14 +63,10 @@ def write_picture(path: str, content: bytes) -> None:
     """Write what ``--plot`` asks for, making missing folders.
 
     Raises:
-        UsageError: the name is not a PNG file's, or the file cannot be written.
+        UsageError: the name is not a PNG file's.
+        PathError: the file cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".png":
+    if Path(path).suffix.lower() != ".png":
         raise UsageError(Fault("--plot", "must be a PNG file", f"'{path}'", "name one, as picture.png"))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with writable("--plot", path) as target:
         target.write_bytes(content)
-    except OSError as error:
-        fault = Fault("--plot", "must be a file that can be written", f"'{path}' ({error.strerror})", "name another")
-        raise UsageError(fault) from error

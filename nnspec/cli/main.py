@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 
-from nnspec.cli.signals import INTERRUPTED, Signals
+from nnspec.cli.signals import Signals
 from nnspec.errors import Fault, NnspecError, nearest
+from nnspec.processes import INTERRUPTED
 from nnspec.terminal import complain, lost_output, printable, terminal
 
 # name -> (module:function that takes the arguments and returns the exit status, one line of help).

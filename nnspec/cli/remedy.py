@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from nnspec.cli.filed import Parser, count, find_run, opened
 from nnspec.documents import document
+from nnspec.processes import INTERRUPTED
 from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     from nnspec.results.outcome import Outcome
     from nnspec.settings import Settings
 
-INTERRUPTED = 130
 ARTIFACT = "remedies.json"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 
-from nnspec.cli.filed import Parser, UsageError, find_run, folder, opened
+from nnspec.cli.filed import Parser, UsageError, find_run, opened
 from nnspec.errors import Fault
+from nnspec.files import write_folder
+from nnspec.report import FOLDER
 
-FOLDER = "nnspec-report"
 DOUBLE = "double"
 
 
@@ -29,10 +29,11 @@ def report(arguments: Sequence[str]) -> int:
         from nnspec.tracking.files import file_name
 
         run_id = find_run(store, asked.run)
-        target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}")
+        out = asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}"
+        target = write_folder("--out", out, {})  # before anything is drawn
         files = filed_report(store, run_id, asked.measure or SOLVED)
         replaced = (target / PAGE).exists()
-        write(target, files)
+        write_folder("--out", target, files)
         store.add_artifacts(run_id, filed_at(files))
     page = target / PAGE
     there = " (in place of the report that was there)" if replaced else ""
@@ -76,9 +77,10 @@ def _figures(asked: argparse.Namespace) -> int:
 
         run_id = find_run(store, asked.run)
         # beside the page's own pictures, which may have the same names
-        target = folder(asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}/figures")
+        out = asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}/figures"
+        target = write_folder("--out", out, {})  # before anything is drawn
         files = figures(store, run_id, asked.figures, asked.width or DOUBLE, asked.measure or SOLVED)
-    write(target, files)
+    write_folder("--out", target, files)
     print("\n".join(str(target / name) for name in files))
     return 0
 
@@ -88,13 +90,3 @@ def _counts(files: dict[str, bytes]) -> str:
     pictures = sum(name.endswith(".png") for name in files)
     tables = [name for name in files if name.endswith(".csv")]
     return f"{pictures} picture{'s' if pictures != 1 else ''}{''.join(f' and {name}' for name in tables)}"
-
-
-def write(target: Path, files: dict[str, bytes]) -> None:
-    """Write the files into the folder."""
-    try:
-        for name, content in files.items():
-            (target / name).write_bytes(content)
-    except OSError as error:
-        fault = Fault("--out", "must be a folder that can be written", f"'{target}' ({error.strerror})", "name another")
-        raise UsageError(fault) from error

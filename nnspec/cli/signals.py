@@ -9,10 +9,8 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from nnspec.processes import ENDING
+from nnspec.processes import ENDING, INTERRUPTED
 from nnspec.terminal import complain
-
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
 class Signals:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnspec.cli.filed import CONFIDENCE, Parser, UsageError, asked_format, count, find_run, flat, opened
 from nnspec.documents import document
 from nnspec.errors import Fault
+from nnspec.files import writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +97,10 @@ def _filed(frame: pd.DataFrame, asked: argparse.Namespace, what: str) -> bool:
     if asked.csv:
         from nnspec.analysis import write_csv
 
-        write_csv(frame, asked.csv)
+        write_csv(frame, asked.csv, "--csv")
     if asked.parquet:
-        write_parquet(frame, asked.parquet)
+        with writable("--parquet", asked.parquet) as target:
+            frame.to_parquet(target, index=False)
     files = [name for name in (asked.csv, asked.parquet) if name]
     for name in files:
         print(f"{len(frame)} {what} written to {name}")
@@ -116,20 +118,3 @@ def text(frame: pd.DataFrame, rows: int) -> str:
     return render_frame(shown) + (
         f"\n... and {more} more networks (--rows 0 prints all, --csv FILE writes them)" if more else ""
     )
-
-
-def write_parquet(frame: pd.DataFrame, path: str) -> None:
-    """Write the frame, making missing folders.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    from pathlib import Path
-
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(target, index=False)
-    except OSError as error:
-        fault = Fault("--parquet", "must be a file that can be made", f"'{path}' ({error.strerror})", "name another")
-        raise UsageError(fault) from error

@@ -14,12 +14,11 @@ from nnspec.specs import RunSpec
 from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool, read_results, times_of
 from nnspec.tracking.provenance import process_alive
-from nnspec.tracking.records import PROCESS_TAG
+from nnspec.tracking.records import PROCESS_TAG, SWEEP_TAG
 from nnspec.tracking.store import RunFacts
 from nnspec.tracking.unspool import unfiled_of
 
 LAST = "last"
-DIGEST_TAG = "nnspec.sweep"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     Raises:
         TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
     """
-    parent = store.latest_sweep(experiment_id, {DIGEST_TAG: sweep_digest(specs)}) if resume == LAST else resume
+    parent = store.latest_sweep(experiment_id, {SWEEP_TAG: sweep_digest(specs)}) if resume == LAST else resume
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
     _refuse_unfit(store.get(parent))
@@ -72,7 +71,7 @@ def file_kept(store: Store, sweep: str) -> None:
 
 
 def _refuse_unfit(sweep: RunFacts) -> None:
-    if DIGEST_TAG not in sweep.tags:
+    if SWEEP_TAG not in sweep.tags:
         raise TrackingError(
             f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnspec.errors import TrackingError
-from nnspec.journal.earlier import DIGEST_TAG, Earlier, outcome_of, resumed, reused, sweep_digest
+from nnspec.journal.earlier import Earlier, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, keep
 from nnspec.journal.recording import Recorder, now
 from nnspec.report.as_json import Place
@@ -30,7 +30,7 @@ from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.cell_records import run_name
 from nnspec.tracking.locate import run_page, ui_command, uri_flag
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import NOTE_TAG
+from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SWEEP_TAG
 from nnspec.tracking.spool import kept_message
 
 NAME_AXES = 4  # axes named in a sweep's name
@@ -214,9 +214,9 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> Run
     params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}
     tags: Mapping[str, str] = {
         **process_tags(),
-        DIGEST_TAG: digest,
+        SWEEP_TAG: digest,
         "nnspec.command": command,
-        "nnspec.axes": json.dumps(list(axes)),
+        AXES_TAG: json.dumps(list(axes)),
         NOTE_TAG: f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
     }
     return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())

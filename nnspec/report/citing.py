@@ -16,7 +16,7 @@ from nnspec.release import version
 from nnspec.report.console import count
 from nnspec.terminal import printable
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import FINGERPRINT_TAG, SWEEP_TAG
+from nnspec.tracking.records import COMMIT_TAG, DIRTY_TAG, FINGERPRINT_TAG, SWEEP_TAG, VERSION_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,6 @@ TITLE = "nnspec: does this network train, how reliably, and if not, why?"
 NAMED = 4  # fingerprints that a paragraph lists; of more it gives the one of their set
 SHORT = 12  # characters of a commit in a paragraph
 ROUNDING = 1e-9  # of a metric that a store gives back
-VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,6 @@ class Citation:
             return f"The specs of its cells have the fingerprints {', '.join(self.fingerprints)}"
         known = f"{len(self.fingerprints)} fingerprints, whose set has the digest {self.fingerprint}"
         return f"The specs of its cells have {known}"
-
-
-def cite(store: Store, run_id: str) -> str:
-    """A paragraph to paste on a filed run; see ``citation``."""
-    return citation(store, run_id).text
 
 
 def general_citation() -> Citation:

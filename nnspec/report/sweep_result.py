@@ -83,7 +83,7 @@ def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object
     axes = [axis for axis in table_axes(outcome) if axis in table.columns]
     shown = axis_columns(settings.sweep.table or ()) or widest(table, axes)
     if settings.sweep.csv:
-        tables.write_csv(solve_rates(table, shown) if shown else table, settings.sweep.csv)
+        tables.write_csv(solve_rates(table, shown) if shown else table, settings.sweep.csv, "sweep.csv")
         say(f"table       {settings.sweep.csv}")
     if shown:
         say("\n" + tables.render(tables.pivot(table, axes, by=shown)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.processes import INTERRUPTED
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.requirements import Check
@@ -18,12 +19,10 @@ from nnspec.specs import RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERRUPTED = 130
-
 
 @dataclass
 class Outcome:
-    """What a command did. ``outcomes`` has by cell the columns of ``runner.table.outcome_rows``; ``cells`` what it
+    """What a command did. ``outcomes`` has by cell the columns of ``results.table.outcome_rows``; ``cells`` what it
     trained itself, kept only where asked; ``failed`` the reason of each cell that failed."""
 
     specs: list[RunSpec]

@@ -7,35 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from nnspec.catalog import AUTO, REGISTRIES
-from nnspec.catalog.inits import bias_param
-from nnspec.check import examine
-from nnspec.compose.archived import grammar
-from nnspec.compose.composer import Composer
+from nnspec.compose.stating import ABSENT, Said, default, stated, typed
 from nnspec.errors import Fault, SpecError
 from nnspec.specs import MEMBERS, RunSpec
 from nnspec.yaml_text import yaml_value
 
-# what a check fills in, and how it is written where nobody says it
-FILLED = (
-    ("model", "output", None),
-    ("model", "hidden", None),
-    ("activation", "name", AUTO),
-    ("train", "log_every", None),
-    ("solved", "tolerance", None),
-)
-ABSENT = object()  # the value of a parameter that a cell's member does not have
 MOST_LEFT_OUT = 100_000  # combinations of a product that are looked through
-_WORD = re.compile(r"[A-Za-z_][\w-]*")
-_RESERVED = ("true", "false", "null", "nan", "inf")
-
-Said = dict[str, Any]  # dotted key -> value; a group's key has the name of its member
 
 
 @dataclass(frozen=True)
@@ -57,9 +38,9 @@ def experiment_text(specs: Sequence[RunSpec], axes: Sequence[str] = (), comment:
     Raises:
         SpecError: no file can state them: every cell has a parameter that the member of another cell has not.
     """
-    rows = _values(specs)
+    rows = stated(specs)
     keys = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    keys = [key for key in keys if any(row[key] != _default(key, row) for row in rows if key in row)]
+    keys = [key for key in keys if any(row[key] != default(key, row) for row in rows if key in row)]
     varying = [key for key in keys if len({_hashed(row.get(key, ABSENT)) for row in rows}) > 1]
     varying.sort(key=lambda key: axes.index(key) if key in axes else len(axes))
     shared = {key: rows[0][key] for key in keys if key not in varying}
@@ -67,68 +48,6 @@ def experiment_text(specs: Sequence[RunSpec], axes: Sequence[str] = (), comment:
     return "\n".join(
         [*(f"# {line}" for line in comment.splitlines()), *_lines(shared | (layout.first or {}), layout), ""]
     )
-
-
-def _values(specs: Sequence[RunSpec]) -> list[Said]:
-    """What each cell says, by dotted key, without what none of them needs to say."""
-    mappings = _unfilled(specs)
-    return [_flat(mapping) for mapping in mappings]
-
-
-def _unfilled(specs: Sequence[RunSpec]) -> list[dict[str, Any]]:
-    """The cells' mappings, without what a check fills in for all of them."""
-    mappings: list[dict[str, Any]] = [spec.to_mapping() for spec in specs]
-    for section, name, unsaid in FILLED:
-        if section == "activation" and len({mapping[section]["name"] for mapping in mappings}) > 1:
-            continue  # it is an axis, whose values have names
-        shorter = [
-            {**m, section: {"name": unsaid} if name == "name" else {**m[section], name: unsaid}} for m in mappings
-        ]
-        if all(_states(mapping, spec) for mapping, spec in zip(shorter, specs, strict=True)):
-            mappings = shorter
-    return mappings
-
-
-def _states(mapping: Mapping[str, Any], spec: RunSpec) -> bool:
-    found, faults = examine(RunSpec.from_mapping(mapping), files=False)
-    return not faults and found == spec
-
-
-def _flat(mapping: Mapping[str, Any]) -> Said:
-    said: Said = {}
-    for key, value in mapping.items():
-        if key in MEMBERS:
-            said[key] = value["name"]
-        for name, item in value.items() if isinstance(value, Mapping) else ():
-            if name != "name" or key not in MEMBERS:
-                said[f"{key}.{name}"] = item
-        if not isinstance(value, Mapping):
-            said[key] = value
-    return said
-
-
-def _default(key: str, said: Said) -> Any:
-    """What a key holds in a cell where nobody says it."""
-    group, _, name = key.partition(".")
-    if group in MEMBERS and name:
-        return _parameters(group, said[group]).get(name, ABSENT)
-    plain = _plain_config()
-    return plain[group]["name"] if group in MEMBERS else plain[group][name] if name else plain[group]
-
-
-@cache
-def _plain_config() -> dict[str, Any]:
-    return Composer().mapping([])
-
-
-@cache
-def _parameters(group: str, member: str) -> dict[str, Any]:
-    """The parameters of a member with their defaults, as plain values."""
-    if member not in REGISTRIES[group]:
-        return {}  # it stands in for one
-    entry = REGISTRIES[group][member]
-    params = entry.params + (bias_param(entry) if group == "init" else ())
-    return {param.name: list(param.default) if isinstance(param.default, tuple) else param.default for param in params}
 
 
 def _product(rows: Sequence[Said], varying: Sequence[str]) -> Layout | None:
@@ -194,7 +113,7 @@ def _together(points: Sequence[tuple[Any, ...]], count: int) -> list[list[int]]:
 def _listed(rows: Sequence[Said], varying: Sequence[str]) -> Layout:
     """One cell, whose parameters the members of all others have, and the others as what they say differently."""
     for number, row in enumerate(rows):
-        first = {key: row[key] for key in varying if key in row and row[key] != _default(key, row)}
+        first = {key: row[key] for key in varying if key in row and row[key] != default(key, row)}
         if all(key in other for key in first for other in rows):
             others = [_item(other, first, varying) for place, other in enumerate(rows) if place != number]
             return Layout({}, first=first, others=others)
@@ -203,7 +122,7 @@ def _listed(rows: Sequence[Said], varying: Sequence[str]) -> Layout:
 
 
 def _item(row: Said, first: Said, varying: Sequence[str]) -> Said:
-    return {key: row[key] for key in varying if key in row and row[key] != first.get(key, _default(key, row))}
+    return {key: row[key] for key in varying if key in row and row[key] != first.get(key, default(key, row))}
 
 
 def _lines(said: Said, layout: Layout) -> Iterator[str]:
@@ -244,12 +163,7 @@ def axis_text(values: Sequence[Any]) -> str:
     numbers = [value for value in values if type(value) is int]
     if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         return f"range({numbers[0]},{numbers[-1] + 1})"
-    return ",".join(_word(value) for value in values)
-
-
-def _word(value: Any) -> str:
-    plain = isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _RESERVED
-    return value if plain else grammar(value)
+    return ",".join(typed(value) for value in values)
 
 
 def _hashed(value: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from nnspec.release import version
 from nnspec.specs import RunSpec
 from nnspec.tracking.cell_records import describe
-from nnspec.tracking.records import FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG
+from nnspec.tracking.records import COMMIT_TAG, DIRTY_TAG, FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG, VERSION_TAG
 
 _GIT_SECONDS = 5.0  # a repository on a sleeping network disk must not hold up a run
 
@@ -27,7 +27,7 @@ def run_tags(spec: RunSpec) -> dict[str, str]:
 def process_tags() -> dict[str, str]:
     """The tags that every run of this process shares; sweeps carry them too."""
     return {
-        "nnspec.version": version(),
+        VERSION_TAG: version(),
         "mlflow.user": _user(),
         "mlflow.source.name": sys.argv[0] or "python",
         "mlflow.source.type": "LOCAL",
@@ -45,8 +45,8 @@ def git_tags() -> dict[str, str]:
     if not commit:
         return {}
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    tags = {"nnspec.git_commit": commit, "mlflow.source.git.commit": commit}
-    return tags if changes is None else {**tags, "nnspec.git_dirty": "true" if changes else "false"}
+    tags = {COMMIT_TAG: commit, "mlflow.source.git.commit": commit}
+    return tags if changes is None else {**tags, DIRTY_TAG: "true" if changes else "false"}
 
 
 def _git(folder: Path, *command: str) -> str | None:

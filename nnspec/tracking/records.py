@@ -11,7 +11,9 @@ import numpy as np
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
-SWEEP_TAG = "nnspec.sweep"
+SWEEP_TAG = "nnspec.sweep"  # the digest of a sweep's cells
+AXES_TAG = "nnspec.axes"
+VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
 PROCESS_TAG = "nnspec.process"
 NOTE_TAG = "mlflow.note.content"  # the description that MLflow shows above a run
 SPOOL_TAG, ITEM_TAG = "nnspec.spool_id", "nnspec.spool_item"  # the spooled folder that a run came from, its place there

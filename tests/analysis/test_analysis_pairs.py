@@ -7,7 +7,22 @@ from scipy import stats
 
 from nnspec.analysis.differences import paired_difference
 from nnspec.analysis.levels import AnalysisError
-from nnspec.analysis.pairs import compare, holm
+from nnspec.analysis.pairs import axes_to_compare, compare, holm
+
+
+def test_the_axes_to_compare_are_those_named_or_the_widest():
+    table = pd.DataFrame(
+        {"activation.name": ["a", "a", "b", "b"], "model.hidden": ["[1]", "[2]", "[3]", "[3]"], "seed": [0, 1, 0, 1]}
+    )
+    axes = ["optimizer.lr", "activation.name", "model.hidden"]  # of which the table has no rates
+    assert axes_to_compare(table, None, axes) == axes_to_compare(table, [], axes) == ["model.hidden"]
+    assert axes_to_compare(table, "activation", axes) == ["activation.name"]
+    assert axes_to_compare(table, ["activation", "model.depth", "activation.name"], axes) == [
+        "activation.name",
+        "model.hidden",
+    ]
+    with pytest.raises(AnalysisError, match="compare needs a sweep that varies more than seeds"):
+        axes_to_compare(table, None, ["optimizer.lr"])
 
 
 def test_holm():

@@ -18,6 +18,7 @@ from nnspec.analysis.tables import (
     with_interval,
     write_csv,
 )
+from nnspec.errors import PathError
 
 AXES = ["optimizer.lr", "activation.name"]
 
@@ -137,16 +138,16 @@ def test_frames_read_well(small):
 
 def test_csv_round_trip(small, tmp_path):
     frame = solve_rates(small, AXES)
-    path = write_csv(frame, tmp_path / "new" / "table.csv")
+    path = write_csv(frame, tmp_path / "new" / "table.csv", "--csv")
     pd.testing.assert_frame_equal(pd.read_csv(path), frame, check_exact=True, check_dtype=False)
 
 
 def test_a_csv_that_cannot_be_written_says_so(small, tmp_path):
     with pytest.raises(
-        AnalysisError,
-        match=r"must be written to a file that can be made, but got '.*' \(Is a directory\); name another",
+        PathError,
+        match=r"^sweep.csv must be a file that can be written, but got '.*' \(Is a directory\); name another$",
     ):
-        write_csv(small, tmp_path)
+        write_csv(small, tmp_path, "sweep.csv")
 
 
 def test_a_pivot_says_what_it_pools_over(sweep):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nnspec.cli import main
 from nnspec.compose import load_spec
-from nnspec.journal.earlier import DIGEST_TAG
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, open_store
+from nnspec.tracking.records import AXES_TAG, SWEEP_TAG
 
 SHORT = ["train.epochs=2", "train.workers=1"]
 
@@ -30,8 +31,8 @@ def exported(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 
 def digests() -> list[str]:
     """The digests of the sweeps in the store: each names a set of cells."""
-    found = open_store(Tracking()).search(RunQuery(with_tags=(DIGEST_TAG,)))
-    return [open_store(Tracking()).get(run.run_id).tags[DIGEST_TAG] for run in found]
+    found = open_store(Tracking()).search(RunQuery(with_tags=(SWEEP_TAG,)))
+    return [open_store(Tracking()).get(run.run_id).tags[SWEEP_TAG] for run in found]
 
 
 def test_a_sweep_goes_to_a_file_and_trains_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +42,15 @@ def test_a_sweep_goes_to_a_file_and_trains_again(folder: Path, capfd: pytest.Cap
     assert main(["run", "experiment=mine.yaml", "sweep.report=false", "train.workers=1"]) == 0
     first, second = digests()
     assert first == second
+
+
+def test_values_keep_the_order_in_which_they_were_typed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    axes = {"activation": "tanh,relu,gelu,sigmoid", "optimizer.lr": "0.3,0.01,0.1", "seed": "7,2"}
+    words = [f"{key}={values}" for key, values in axes.items()]
+    assert main(["run", "-m", *words, "replicates=2", "sweep.report=false", *SHORT]) == 0
+    params = yaml.safe_load(exported(capfd, "last", "--format", "experiment"))["hydra"]["sweeper"]["params"]
+    assert params == axes
+    assert list(params) == list(axes)
 
 
 def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +82,13 @@ def test_a_format_must_be_said_and_known(capfd: pytest.CaptureFixture[str]) -> N
     assert main(["export", "last"]) == 2
     assert main(["export", "last", "--format", "word"]) == 2
     assert "choose from 'experiment', 'spec'" in capfd.readouterr().err
+
+
+def test_axes_that_cannot_be_read_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-m", "seed=0,1", "sweep.report=false", *SHORT]) == 0
+    store = open_store(Tracking())
+    (sweep,) = store.search(RunQuery(with_tags=(SWEEP_TAG,)))
+    store.set_tags(sweep.run_id, {AXES_TAG: "{"})
+    capfd.readouterr()
+    assert main(["export", "last", "--format", "experiment"]) == 1
+    assert f"the tag nnspec.axes of run {sweep.run_id} must be a list of texts in JSON" in capfd.readouterr().err

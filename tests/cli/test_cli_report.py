@@ -54,7 +54,7 @@ def test_open_without_a_browser_says_where_the_page_is(own, nnspec, tmp_path, mo
 def test_a_folder_that_cannot_be_made(own, nnspec):
     status, _, err = nnspec("report", "last", "--uri", own.uri, "--out", "/proc/nosuch")
     assert status == 2
-    assert "--out must be a folder that can be made, but got '/proc/nosuch'" in err
+    assert "--out must be a folder that can be written, but got '/proc/nosuch'" in err
 
 
 @pytest.fixture(scope="module")

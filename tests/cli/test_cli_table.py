@@ -59,7 +59,7 @@ def test_a_sweep_without_its_own_table_is_put_together_from_its_cells(filed):
 def test_a_file_that_cannot_be_made(filed, nnspec):
     status, _, err = nnspec("table", "last", "--uri", filed.uri, "--parquet", "/proc/nosuch/t.parquet")
     assert status == 2
-    assert "--parquet must be a file that can be made, but got '/proc/nosuch/t.parquet'" in err
+    assert "--parquet must be a file that can be written, but got '/proc/nosuch/t.parquet'" in err
 
 
 def test_a_cell_comes_back_as_it_trained(filed, trained_twin):

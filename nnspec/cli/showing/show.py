@@ -65,7 +65,8 @@ def draw(spec: RunSpec, words: Sequence[str], path: str) -> None:
     """Draw what the words name into a PNG file, or without one on a terminal that can show it.
 
     Raises:
-        UsageError: the file cannot be written, or there is none and no such terminal.
+        UsageError: there is no file and no such terminal.
+        PathError: the file cannot be written.
     """
     from nnspec.cli.showing.inline import shown
     from nnspec.cli.showing.pictures import picture
