@@ -9,7 +9,7 @@ from nnspec.duration import batch_size, updates_a_pass
 from nnspec.specs import RunSpec
 
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
-LARGEST = 2500  # weights times rows of data beyond which the step of a lane leaves the processor's cache
+LARGEST = 2500  # weights times rows of data beyond which making a lane's unrolled code takes longer than it gives
 
 # weights times rows of a batch from which an update is made in parts: some tenths of a millisecond, beside which it is
 # nothing that threads meet twice
