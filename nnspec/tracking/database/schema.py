@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -137,6 +138,8 @@ def _engine(location: Location, busy_seconds: int) -> Engine:
     from sqlalchemy import URL, create_engine
     from sqlalchemy.exc import NoSuchModuleError
 
+    # a connection that breaks as it is given back is let go, and the next one made: its log, a traceback, is no news
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
         if location.file is not None:
             return _sqlite_engine(create_engine(URL.create("sqlite", database=str(location.file))), busy_seconds)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import servers
+from sqlalchemy import event
 
 import nnspec
 from nnspec.errors import TrackingError
@@ -260,3 +261,21 @@ def test_an_artifact_store_that_refuses_is_said_and_the_run_stays_open(
     ):
         store.finish([ended(cell(), run_id)])
     assert store.get(run_id).status == "RUNNING"
+
+
+def test_a_connection_that_breaks_as_it_is_given_back_is_no_news(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLAlchemy lets it go and makes another; what it logs would end as a traceback in the terminal."""
+    location = locate(Tracking())
+    store = SqlStore(location, connect(location)[0])
+
+    def broken(*about: object) -> None:
+        raise OSError("the server has gone")
+
+    event.listen(store.engine, "reset", broken)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    event.remove(store.engine, "reset", broken)
+    assert not caplog.records
+    assert store.experiment("one") == store.experiment("one")
