@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nnspec import modules
 from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound, Size
 from nnspec.catalog.data import test_rows as _test_rows
 from nnspec.catalog.maths import Array
 from nnspec.specs import Member, RunSpec
+
+OUTPUT = "output"  # the name of an opaque module's output activation
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,22 @@ class Pointwise:
 @dataclass(frozen=True)
 class Architecture:
     """Linear layers and what follows each: ``after[l]`` is the activation behind ``dense[l]``, the last is the
-    output's."""
+    output's.
 
+    A network that is no such chain is an opaque module: it has no ``dense``, ``after`` has the output's activation
+    alone, and ``shapes`` its tensors.
+    """
+
+    inputs: int
+    outputs: int
     dense: tuple[Dense, ...]
     after: tuple[Pointwise, ...]
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
-    def inputs(self) -> int:
-        return self.dense[0].fan_in
-
-    @property
-    def outputs(self) -> int:
-        return self.dense[-1].fan_out
+    def opaque(self) -> bool:
+        """Whether it is a module whose layers nobody knows."""
+        return not self.dense
 
     @property
     def hidden(self) -> tuple[Pointwise, ...]:
@@ -65,10 +72,17 @@ class Architecture:
         """The output activation."""
         return self.after[-1].member
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes."""
+        if not self.opaque:
+            return tuple(dense.name for dense in self.dense)
+        return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The tensors of the built module's ``state_dict``, in its order, with their shapes."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for dense, after in zip(self.dense, self.after, strict=True):
+        """The trained tensors of the built module's ``state_dict``, in its order, with their shapes."""
+        shapes: dict[str, tuple[int, ...]] = dict(self.shapes)
+        for dense, after in zip(self.dense, self.after, strict=not self.opaque):
             shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
             shapes[f"{dense.name}.bias"] = (dense.fan_out,)
             shapes.update(dict.fromkeys(after.tensors, (1,)))
@@ -89,6 +103,9 @@ def architecture(spec: RunSpec) -> Architecture:
 def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
     held, entry = size(data), MODELS[model.name]
     outputs = LOSSES[loss].columns(held.classes, held.targets)
+    if entry.module is not None:
+        shapes = modules.shapes(entry, held.inputs, outputs, dict(model.params))
+        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, at_defaults(str(model["output"]))),), shapes)
     widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned
@@ -98,7 +115,7 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     ]
     output = activation if entry.between is None else at_defaults(str(model["output"]))
     after.append(Pointwise(str(2 * len(dense) - 1), output))
-    return Architecture(dense, tuple(after))
+    return Architecture(held.inputs, outputs, dense, tuple(after))
 
 
 @lru_cache(maxsize=4096)

@@ -87,7 +87,7 @@ class Problem:
     @property
     def width(self) -> int:
         """Units of the widest layer."""
-        return max(dense.fan_out for dense in self.shape.dense)
+        return max((dense.fan_out for dense in self.shape.dense), default=self.shape.outputs)
 
     @cached_property
     def output(self) -> Bound:

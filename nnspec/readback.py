@@ -199,7 +199,7 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, Any]:
         raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
     steps = column("step", "iu")
     history: dict[str, Any] = {"steps": steps[0]}
-    layers = [dense.name for dense in architecture(spec).dense]
+    layers = architecture(spec).layers
     for each in history_fields():
         if each.default is None and each.name not in table.column_names:
             continue  # of a test part that there is not

@@ -22,6 +22,7 @@ RANKS = [
     "specs",
     "settings",
     "catalog",
+    "modules",
     "architecture torch_maths",
     "duration",
     "problem",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nnspec.params import Integer, Many, Optional, Param, Rule, Text, Value
 from nnspec.registry import Registry
@@ -25,6 +26,8 @@ class Model:
     ``unfold`` makes the values of ``params`` of those and of ``shorthand``, or raises ``Unclear``.
     ``between`` is the activation of the hidden layers where none is said; None says that the model has no such layers,
     so that its activation is that of its output.
+    ``module(inputs, outputs, **params)`` makes a model that is a ``torch.nn.Module`` of its own, in place of layers
+    that ``hidden`` describes; its outputs are pre-activations.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Model:
     unfold: Callable[[Mapping[str, Value]], Mapping[str, Value]] = dict  # ``params`` from both
     rules: tuple[Rule, ...] = ()
     aliases: tuple[str, ...] = ()  # names that people type for it
+    module: Callable[..., Any] | None = None
 
 
 def _listed(params: Mapping[str, Value]) -> tuple[int, ...]:

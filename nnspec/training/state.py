@@ -50,7 +50,7 @@ class ChunkState:
         )
         near = torch.tensor([tolerance(self.layout.specs[j]) for j in self.layout.source], dtype=kind)
         self.first = FirstRight(near)
-        layers = [dense.name for dense in self.shape.dense]
+        layers = self.shape.layers
         room = unwritten(self.spec, self.layout.seeds, logged_steps(pace(self.spec)), layers)
         self.history = History(room, self.layout.places, self.layout.width, kind)
         self.freezer = Freezer(self.layout.width)

@@ -74,7 +74,7 @@ class Separate:
             if dict(spec.data.params).get("split") == "per_network":
                 rows = Rows.of(Problem.of(spec, int(self.seeds[number])), self.kind)
             self.networks.append(self._network(number, spec, kernels[key], rows, works[key]))
-        layers = [dense.name for dense in self.shape.dense]
+        layers = self.shape.layers
         self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), layers)
         if self.test_count:
             room = [np.empty_like(self.history.loss) for _ in range(2)]
