@@ -48,7 +48,7 @@ class Architecture:
     output's.
 
     A network that is no such chain is an opaque module: it has no ``dense``, ``after`` has the output's activation
-    alone, and ``shapes`` its tensors.
+    alone, ``shapes`` are its trained tensors and ``buffers`` what else its ``state_dict`` has.
     """
 
     inputs: int
@@ -56,6 +56,7 @@ class Architecture:
     dense: tuple[Dense, ...]
     after: tuple[Pointwise, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    buffers: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def opaque(self) -> bool:
@@ -79,9 +80,19 @@ class Architecture:
             return tuple(dense.name for dense in self.dense)
         return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
 
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Numbers that each layer gives for a row; of an opaque module those of its weights, as if each kernel of a
+        convolution met every input."""
+        if not self.opaque:
+            return tuple(dense.fan_out for dense in self.dense)
+        sizes = [shape[0] * (self.inputs if len(shape) > 2 else 1) for _, shape in self.shapes]
+        return (*sizes, self.outputs)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The trained tensors of the built module's ``state_dict``, in its order, with their shapes."""
-        shapes: dict[str, tuple[int, ...]] = dict(self.shapes)
+        """The tensors of the built module's ``state_dict`` with their shapes, in its order; the buffers of an opaque
+        one are the last."""
+        shapes: dict[str, tuple[int, ...]] = dict((*self.shapes, *self.buffers))
         for dense, after in zip(self.dense, self.after, strict=not self.opaque):
             shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
             shapes[f"{dense.name}.bias"] = (dense.fan_out,)
@@ -91,7 +102,8 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """Number of trained numbers."""
-        return sum(math.prod(shape) for shape in self.tensors().values())
+        buffers = dict(self.buffers)
+        return sum(math.prod(shape) for name, shape in self.tensors().items() if name not in buffers)
 
 
 def architecture(spec: RunSpec) -> Architecture:
@@ -104,8 +116,9 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     held, entry = size(data), MODELS[model.name]
     outputs = LOSSES[loss].columns(held.classes, held.targets)
     if entry.module is not None:
-        shapes = modules.shapes(entry, held.inputs, outputs, dict(model.params))
-        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, at_defaults(str(model["output"]))),), shapes)
+        shapes, buffers = modules.shapes(entry, held.inputs, outputs, dict(model.params))
+        last = Pointwise(OUTPUT, at_defaults(str(model["output"])))
+        return Architecture(held.inputs, outputs, (), (last,), shapes, buffers)
     widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned

@@ -3,13 +3,33 @@ them. Torch loads when one is first made."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnspec.catalog import Model
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True)
+class Layered:
+    """A linear or convolution layer, which an initialisation fills: its name, the shapes of its weight, [o, i, ...],
+    and of its bias. The fans are those of ``torch.nn.init``."""
+
+    name: str
+    weight: tuple[int, ...]
+    bias: tuple[int, ...] | None
+
+    @property
+    def fan_in(self) -> int:
+        return math.prod(self.weight[1:])
+
+    @property
+    def fan_out(self) -> int:
+        return math.prod((self.weight[0], *self.weight[2:]))
 
 
 def make(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> torch.nn.Module:
@@ -20,12 +40,34 @@ def make(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> 
     return module
 
 
-def shapes(
-    entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Names and shapes of its trained tensors, in the order of its ``state_dict``; no memory is taken for them."""
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # of tensors by name
+
+
+def shapes(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> tuple[Shapes, Shapes]:
+    """Names and shapes of its trained tensors, in the order of its ``state_dict``, and of what else that has: buffers,
+    as the statistics of a norm. No memory is taken for them."""
     import torch
 
     with torch.device("meta"):
         module = make(entry, inputs, outputs, params)
-    return tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
+    trained = tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
+    return trained, tuple((name, tuple(tensor.shape)) for name, tensor in buffers(module).items())
+
+
+def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The buffers of a module that are in its ``state_dict``, by name."""
+    kept = module.state_dict()
+    return {name: buffer for name, buffer in module.named_buffers() if name in kept}
+
+
+def layers(module: torch.nn.Module) -> list[Layered]:
+    """The linear and convolution layers of a module, in the order of its ``state_dict``."""
+    from torch.nn import Linear
+    from torch.nn.modules.conv import _ConvNd
+
+    found = []
+    for name, part in module.named_modules():
+        if isinstance(part, (Linear, _ConvNd)):
+            bias = None if part.bias is None else tuple(part.bias.shape)
+            found.append(Layered(name, tuple(part.weight.shape), bias))
+    return found

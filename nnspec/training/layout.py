@@ -1,5 +1,5 @@
-"""How a spec's networks train: many of them side by side in lanes, or one after another. Decided by the spec alone, for
-it decides the last bits. Pure; no torch."""
+"""How a spec's networks train: many of them side by side in lanes, one after another, or as stacked torch modules.
+Decided by the spec alone, for it decides the last bits. Pure; no torch."""
 
 from __future__ import annotations
 
@@ -41,9 +41,19 @@ def why_separate(spec: RunSpec) -> str:
     return ""
 
 
+def is_module(spec: RunSpec) -> bool:
+    """Whether the networks of a spec are torch modules of their own, which torch differentiates (see ``modules``)."""
+    return architecture(spec).opaque
+
+
 def is_separate(spec: RunSpec) -> bool:
-    """Whether the networks of a spec train one after another, rather than in lanes."""
-    return bool(why_separate(spec))
+    """Whether the networks of a spec train one after another, each by a kernel of its own."""
+    return not is_module(spec) and bool(why_separate(spec))
+
+
+def in_lanes(spec: RunSpec) -> bool:
+    """Whether the networks of a spec train side by side in lanes."""
+    return not is_module(spec) and not why_separate(spec)
 
 
 def parts(spec: RunSpec) -> int:
