@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from nnspec import modules
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, pace, rate_factor, tolerance
@@ -30,6 +31,7 @@ from nnspec.training.spans import Span, logged_steps, row_of
 from nnspec.training.stacking import Columns, hyperparameters, members, started
 
 Tensor = torch.Tensor
+MODULE = "its model is a torch module"  # why there is no compiled code
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Modules:
         self.data = Data(problems, self.seeds, batch_size(self.spec), kind)
         self.initial = started(owners, self.seeds)
         module = drawn_module(self.spec, int(self.seeds[0]))
-        self.stack = ModuleStack(module, self.shape.outputs, self.initial)
+        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds)
         self.stack.tried(self.data.batch(torch.zeros(1, dtype=torch.int64), 0))
         everyone = np.arange(self.count)
         self.optimizer = StackedOptimizer(
@@ -73,7 +75,8 @@ class Modules:
         judged = self.data.test if tests else self.data.training
         self.tolerance = torch.tensor([tolerance(spec) for spec in owners], dtype=kind)
         self.need = torch.tensor([_need(spec, judged.count) for spec in owners])
-        self.watches = self.data.passes == 1 and not tests  # whether updates see what decides on solved
+        # whether updates see what decides on solved
+        self.watches = self.data.passes == 1 and not tests and not modules.has_modes(module)
         self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), self.shape.layers)
         if self.data.test.count:
             room = [np.empty_like(self.history.loss) for _ in range(2)]
@@ -108,7 +111,7 @@ class Modules:
         rows = self.data.batch(which, step)
         for some, places in stack.groups(which):
             own = rows.some(places)
-            passed = stack.forward(some, own)
+            passed = stack.forward(some, own, step)
             z, problem = passed.outputs.detach(), replace(self.problem, targets=own.targets)
             p = problem.output.value(XP, z)
             self._judge(some, step, problem.distances(XP, p))
@@ -224,7 +227,7 @@ class Modules:
         history.right[ended, -1] = before[ended]
         history.right[lost, -1] = False
         self._solve(active[torch.from_numpy(history.right[active.numpy(), -1])], updates)
-        final = self._weights()
+        final, why = self._weights(), self.stack.why_single or MODULE
         del self.stack, self.optimizer
         return replace(
             history,
@@ -235,6 +238,7 @@ class Modules:
             initial=self.initial,
             final=final,
             snapshots=self.snapshots,
+            why_eager=why,
         )
 
     def _weights(self) -> Weights:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.func import functional_call
 
 from nnspec import modules
 from nnspec.errors import NnspecError
 from nnspec.initial import Weights
+from nnspec.modules.noise import NOISE, keys, with_own_noise
 from nnspec.training.modules.data import Rows
 
 Tensor = torch.Tensor
@@ -39,8 +42,9 @@ class ModuleStack:
     ``why_single`` says why networks go through the module one by one; empty if they go together.
     """
 
-    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights):
-        self.module, self.outputs, self.names = module, outputs, list(weights)
+    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights, seeds: np.ndarray):
+        self.module, self.outputs, self.names, self.seeds = module, outputs, list(weights), seeds
+        self.noisy = list(with_own_noise(module))
         trained = {name: tensor for name, tensor in module.named_parameters() if tensor.requires_grad}
         self.shapes = {name: tuple(tensor.shape) for name, tensor in trained.items()}
         rows = [torch.from_numpy(weights[name]).flatten(1) for name in self.shapes]
@@ -86,14 +90,27 @@ class ModuleStack:
         self.module.eval()
         return self._passed(self.tensors(which), rows)
 
-    def forward(self, which: Tensor, rows: Rows) -> Pass:
-        """A pass of a group of networks in training."""
+    def forward(self, which: Tensor, rows: Rows, step: int) -> Pass:
+        """A pass of a group of networks in training, for the update after ``step`` of them."""
         self.module.train()
         views = self.trained(self.lines[which])
         tensors = {name: tensor.detach().requires_grad_() for name, tensor in views.items()}
         held = {name: tensor[which] for name, tensor in self.held.items()}
-        with torch.enable_grad():
-            return Pass(which, self._passed(tensors | held, rows), tensors, held)
+        seeds = self.seeds[which.numpy()]
+        noise = {f"{name}.{NOISE}": keys(seeds, step, layer) for layer, name in enumerate(self.noisy)}
+        with torch.enable_grad(), self._drawing(int(seeds[0]), step):
+            return Pass(which, self._passed(tensors | held | noise, rows), tensors, held)
+
+    @contextmanager
+    def _drawing(self, seed: int, step: int) -> Iterator[None]:
+        """Torch's generator as it is for the network of a seed at an update: what a module draws by itself, which
+        ``vmap`` does not allow, is the network's own."""
+        if not self.why_single:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
+            yield
 
     def backward(self, passed: Pass, slope: Tensor, going: Tensor) -> None:
         """Put what a pass changed into the networks that go on, of those that it was of [m], and their gradients into
@@ -164,7 +181,7 @@ class ModuleStack:
 
     def _through(self, which: Tensor, rows: Rows) -> Tensor:
         """The outputs of a pass forward and backward that changes nothing."""
-        passed = self.forward(which, rows)
+        passed = self.forward(which, rows, 0)
         if passed.outputs.requires_grad:
             own, ones = list(passed.tensors.values()), torch.ones_like(passed.outputs)
             torch.autograd.grad(passed.outputs, own, ones, allow_unused=True)
