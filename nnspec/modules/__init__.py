@@ -43,15 +43,55 @@ def make(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # of tensors by name
 
 
-def shapes(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> tuple[Shapes, Shapes]:
-    """Names and shapes of its trained tensors, in the order of its ``state_dict``, and of what else that has: buffers,
-    as the statistics of a norm. No memory is taken for them."""
+@dataclass(frozen=True)
+class Described:
+    """What is known of a module without a number in it: the ``shapes`` of its trained tensors, in the order of its
+    ``state_dict``, and of what else that has (``buffers``, as the statistics of a norm); for a row of data, the
+    ``multiplications`` of a forward pass and the ``values`` that it keeps for the backward one."""
+
+    shapes: Shapes
+    buffers: Shapes
+    multiplications: int
+    values: int
+
+
+def described(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> Described:
+    """The description of a model's module, for which no memory is taken."""
     import torch
 
     with torch.device("meta"):
         module = make(entry, inputs, outputs, params)
-    trained = tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
-    return trained, tuple((name, tuple(tensor.shape)) for name, tensor in buffers(module).items())
+        trained = tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
+        kept = tuple((name, tuple(tensor.shape)) for name, tensor in buffers(module).items())
+        return Described(trained, kept, *_passed(module, inputs, outputs))
+
+
+def _passed(module: torch.nn.Module, inputs: int, outputs: int) -> tuple[int, int]:
+    """Multiplications and values of a forward pass for a row: of two more rows, what they add. Where the module does
+    not run without numbers, as if each weight met each row once."""
+    import torch
+
+    def counted(rows: int) -> tuple[int, int]:
+        saved = 0
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal saved
+            saved += tensor.numel()
+            return tensor
+
+        with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            module(torch.zeros(rows, inputs))
+        return counter.get_total_flops() // 2, saved
+
+    from torch.utils.flop_counter import FlopCounterMode
+
+    try:
+        with torch.enable_grad():
+            few, more = counted(2), counted(4)
+    except Exception:  # of a module that asks for a number; what is wrong with it is said when it trains
+        weights = [math.prod(tensor.shape) for tensor in module.parameters()]
+        return sum(weights), outputs + sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim())
+    return max(1, (more[0] - few[0]) // 2), max(1, (more[1] - few[1]) // 2)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Dropout whose noise is a network's own: a function of its seed, of the update and of the place, and of nothing else.
 
-``torch.vmap`` cannot draw from a generator of each network's own. Here a module holds a key in a buffer; what becomes of
-a number is decided by a hash of the key and of the number's place (SplitMix64 of Steele et al. 2014), which is plain
+``torch.vmap`` cannot draw from a generator of each network's own. Here a module holds a key in a buffer; what becomes
+of a number is decided by a hash of the key and of the number's place (SplitMix64 of Steele et al. 2014), which is plain
 arithmetic. Before an update each network is given the keys of that update: ``keys``.
 """
 

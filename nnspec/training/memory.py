@@ -22,8 +22,7 @@ WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, prod
 # more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
 COMPILED = 2
 COPIES = 5  # of the weights of a network that trains by itself, besides the optimizer's state
-# of a module that trains with others: copies of the weights, numbers for each row and unit
-GRADIENTS, PASSED = 3, 6
+GRADIENTS, PASSED = 3, 3  # of a module that trains with others: more copies of the weights; of each value of a row
 MOST_ROWS, WHOLE = 256, 16  # rows of a kernel's block: at most, so that they stay in the cache, and a multiple of
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
@@ -51,8 +50,7 @@ def hot_bytes(spec: RunSpec) -> int:
     """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
     values."""
     shape, item = architecture(spec), item_bytes(spec)
-    units = sum(shape.units)
-    return item * (5 * shape.parameters + 4 * rows(spec.data) * units)
+    return item * (5 * shape.parameters + 4 * rows(spec.data) * shape.values)
 
 
 def column_bytes(spec: RunSpec, compiled: bool) -> int:
@@ -94,7 +92,7 @@ def part_rows(count: int, parts: int, block: int) -> int:
 
 def multiplications(spec: RunSpec) -> float:
     """Multiplications of the training of one network, about: forward, and two products backward."""
-    return 3.0 * architecture(spec).parameters * rows(spec.data) * spec.train.epochs
+    return 3.0 * architecture(spec).multiplications * rows(spec.data) * spec.train.epochs
 
 
 def own_bytes(spec: RunSpec) -> int:
@@ -107,11 +105,12 @@ def own_bytes(spec: RunSpec) -> int:
 
 
 def _passed(spec: RunSpec) -> int:
-    """Numbers that the passes of a module take, of which all networks of a chunk make one at once, and the copies of
-    the weights that torch's gradients are."""
+    """Numbers that a network's passes by torch take: gradients in two forms, the values of all rows that are seen at a
+    time and what torch makes on the way."""
     shape, temporaries = architecture(spec), OPTIMIZERS[spec.optimizer.name].temporaries
-    seen = rows(spec.data) + test_rows(spec.data)
-    return (GRADIENTS + temporaries) * shape.parameters + seen * (PASSED * sum(shape.units) + OUTPUT * shape.outputs)
+    seen = max(rows(spec.data), test_rows(spec.data))
+    values = PASSED * (shape.values + shape.inputs) + OUTPUT * shape.outputs
+    return (GRADIENTS + temporaries) * shape.parameters + seen * values
 
 
 def shared_bytes(spec: RunSpec) -> int:

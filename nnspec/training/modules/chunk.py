@@ -23,6 +23,7 @@ from nnspec.results.arrays import NEVER, UNKNOWN, Results
 from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
 from nnspec.training.history import unwritten
+from nnspec.training.layout import why_single
 from nnspec.training.modules.data import Data, Rows
 from nnspec.training.modules.stack import ModuleStack
 from nnspec.training.optimizer import StackedOptimizer
@@ -61,7 +62,7 @@ class Modules:
         self.data = Data(problems, self.seeds, batch_size(self.spec), kind)
         self.initial = started(owners, self.seeds)
         module = drawn_module(self.spec, int(self.seeds[0]))
-        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds)
+        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, why_single(self.spec))
         self.stack.tried(self.data.batch(torch.zeros(1, dtype=torch.int64), 0))
         everyone = np.arange(self.count)
         self.optimizer = StackedOptimizer(

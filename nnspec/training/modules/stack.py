@@ -17,6 +17,7 @@ from nnspec import modules
 from nnspec.errors import NnspecError
 from nnspec.initial import Weights
 from nnspec.modules.noise import NOISE, keys, with_own_noise
+from nnspec.training.layout import UNCARRIED
 from nnspec.training.modules.data import Rows
 
 Tensor = torch.Tensor
@@ -42,7 +43,7 @@ class ModuleStack:
     ``why_single`` says why networks go through the module one by one; empty if they go together.
     """
 
-    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights, seeds: np.ndarray):
+    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights, seeds: np.ndarray, single: str):
         self.module, self.outputs, self.names, self.seeds = module, outputs, list(weights), seeds
         self.noisy = list(with_own_noise(module))
         trained = {name: tensor for name, tensor in module.named_parameters() if tensor.requires_grad}
@@ -57,7 +58,7 @@ class ModuleStack:
             for name, array in weights.items()
             if name not in trained
         }
-        self.why_single = ""
+        self.why_single = single
 
     def fill(self, tensor: Tensor, which: Tensor, value: Tensor | float) -> None:
         """Set everything of the networks that ``which`` [M] marks in a tensor [P, M] to one value (a network)."""
@@ -156,17 +157,20 @@ class ModuleStack:
         return given
 
     def tried(self, rows: Rows) -> None:
-        """Find out by a pass of one network, then of two together, whether ``vmap`` can carry the module.
+        """Find out by a pass of one network, then of two together if they are to go together, whether ``vmap`` can
+        carry the module.
 
         ``rows`` are those of the first network.
 
         Raises:
             Exception: whatever the module raises for a single network.
         """
-        one, name = torch.zeros(1, dtype=torch.int64), type(self.module).__name__
+        one, name, single = torch.zeros(1, dtype=torch.int64), type(self.module).__name__, self.why_single
         self.why_single = "on trial"
         alone = self._through(one, rows)
-        self.why_single = ""
+        self.why_single = single
+        if single:
+            return
         both = rows if rows.shared else Rows(rows.inputs.repeat(2, *[1] * (rows.inputs.dim() - 1)), rows.targets)
         try:
             with warnings.catch_warnings():
@@ -174,10 +178,10 @@ class ModuleStack:
                 together = self._through(one.repeat(2), both)
         except Exception as error:  # vmap raises what it likes where an operation has no batched form
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            self.why_single = f"vmap cannot carry {name}: {first}"
+            self.why_single = f"{UNCARRIED} {name}: {first}"
             return
         if not torch.allclose(together[..., :1], alone, NEAR, NEAR, equal_nan=True):
-            self.why_single = f"vmap gives other outputs of {name}"
+            self.why_single = f"{UNCARRIED} {name}: its outputs would be others"
 
     def _through(self, which: Tensor, rows: Rows) -> Tensor:
         """The outputs of a pass forward and backward that changes nothing."""
