@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from nnspec.errors import first_line
+from nnspec.parts.guard import blamed
+from nnspec.parts.loading import load, load_installed, loaded
+from nnspec.parts.used import printing_aside
 from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
@@ -102,7 +105,8 @@ def chunk_events(
     """Train chunk ``number`` in this process, in so many threads where they can share an update."""
     started = time.perf_counter()
     try:
-        for event in train_chunk(specs, chunks[number], threads=threads):
+        own = [specs[share.cell] for share in chunks[number].shares]
+        for event in printing_aside(iter(train_chunk(specs, chunks[number], threads=threads)), own):
             if isinstance(event, Progress):
                 yield Advanced(number, event)
             else:
@@ -112,10 +116,19 @@ def chunk_events(
         give_back()
     except MemoryError:
         yield Lost(number, "out of memory; lower train.memory or replicates")
-    except RuntimeError as error:
-        if "allocate" not in str(error):  # torch's word for out of memory on the processor
+    except Exception as error:
+        reason = _why_lost(error)
+        if not reason:
             raise
-        yield Lost(number, f"out of memory ({first_line(error)}); lower train.memory or replicates")
+        yield Lost(number, reason)
+
+
+def _why_lost(error: Exception) -> str:
+    """Why an error loses a chunk and no other; empty of a programming error of nnspec's."""
+    if isinstance(error, RuntimeError) and "allocate" in str(error):  # torch's word for out of memory on the processor
+        return f"out of memory ({first_line(error)}); lower train.memory or replicates"
+    part = blamed(error)
+    return "" if part is None else str(part)
 
 
 class _Pool(Iterator[Event]):
@@ -132,7 +145,7 @@ class _Pool(Iterator[Event]):
     ):
         # a forked worker has torch imported already; elsewhere it must import it for itself
         self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        self.work = (specs, chunks, extra, threads)
+        self.work = (specs, chunks, extra, threads, loaded())
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
         self.leaving: list[Any] = []  # processes that have nothing more to do
@@ -286,12 +299,15 @@ def _serve(
     chunks: Sequence[Chunk],
     extra: Extra,
     threads: int,
+    parts: Sequence[Path],
 ) -> None:
     """A worker: chunk numbers in, events out, until told None or the parent is gone."""
     leave_signals_to_the_parent()
     for other in inherited:
         other.close()
     try:
+        load_installed()
+        load(parts)  # that of a forked worker are there
         while (number := connection.recv()) is not None:
             for event in chunk_events(specs, chunks, number, extra, threads):
                 send(connection, event)

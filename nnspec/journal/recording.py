@@ -27,7 +27,7 @@ from nnspec.results.table import outcome_rows
 from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, RunEnd, RunStart
-from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, spec_yaml
+from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, source_files, spec_yaml
 from nnspec.tracking.cell_records import dataset_info, describe, final_metrics, history_series, run_name
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
@@ -111,7 +111,7 @@ class Recorder:
         if isinstance(event, TrainedCell):
             return self._trained(event)
         spec = self.specs[event.index]  # what it would have trained; a spool refuses a cell without
-        files = {SPEC: lambda: spec_yaml(spec)}
+        files = {SPEC: lambda: spec_yaml(spec), **source_files(spec)}
         if isinstance(event, Failed):
             tags = {FAILURE_TAG: event.reason}
             return RunEnd("", "FAILED", tags=tags, artifacts=Files(files), end_time=self.clock())

@@ -13,11 +13,11 @@ from nnspec.catalog import Activation, Init, Loss
 from nnspec.catalog.inits import NORMAL, Layer
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.catalog.origins import Origin, origin_of
-from nnspec.errors import Fault, first_line
+from nnspec.errors import Fault
 from nnspec.parts.dual import derivative
 from nnspec.parts.guard import PartError
+from nnspec.parts.used import told
 from nnspec.registry import Entry
-from nnspec.terminal import complain
 
 XP = NumpyMaths()
 AGREE = 1e-6  # of a given derivative and that of the formula, relative: formulas may cancel
@@ -34,9 +34,7 @@ def tried(kind: str, entry: Entry, params: Mapping[str, Any]) -> Iterator[Fault]
             _try(part, origin, entry, params)
     except PartError as error:
         yield from error.faults
-    if printed.getvalue():
-        where = f"{part} ({origin.name}, line {origin.line})"
-        complain(f"{where} prints, which nobody sees while it trains: {first_line(printed.getvalue())}")
+    told([f"{part} ({origin.name}, line {origin.line})"], printed.getvalue())
 
 
 def _try(part: str, origin: Origin, entry: Entry, params: Mapping[str, Any]) -> None:

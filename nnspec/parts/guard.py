@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from nnspec.catalog.origins import Origin
+from nnspec.catalog import REGISTRIES
+from nnspec.catalog.origins import Origin, origin_of
 from nnspec.errors import Fault, NnspecError, SpecError, first_line
 
 
@@ -45,3 +46,20 @@ def guarded(part: str, origin: Origin, function: Callable[..., Any]) -> Callable
             raise PartError.of(part, origin, rule, first_line(error), line) from error
 
     return call
+
+
+def blamed(error: Exception) -> PartError | None:
+    """An error as that of the user's part whose code it came through last; None where it came through none."""
+    if isinstance(error, PartError):
+        return error
+    lines: dict[str, tuple[Origin, int]] = {}
+    for registry in REGISTRIES.values():
+        for entry in registry:
+            origin = origin_of(entry)
+            line = None if origin is None else line_in(origin.file, error)
+            if origin is not None and line is not None and line >= origin.line:
+                lines[f"the {registry.kind} '{entry.name}'"] = origin, line
+    if not lines:
+        return None
+    part, (origin, line) = max(lines.items(), key=lambda item: item[1][0].line)  # the definition next above the line
+    return PartError.of(part, origin, f"must not raise {type(error).__name__}", first_line(error), line)

@@ -28,6 +28,11 @@ def load(paths: Iterable[str | Path]) -> None:
         _load(Path(path))
 
 
+def loaded() -> tuple[Path, ...]:
+    """The files that have been loaded, in their order: what another process needs too."""
+    return tuple(LOADED)
+
+
 def _load(path: Path) -> None:
     try:
         found = path.resolve(strict=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from nnspec.catalog.origins import DIGITS
+from nnspec.parts.used import used
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.tracking.parquet import GROUP, parquet_file, parquet_groups
@@ -66,7 +68,14 @@ def cell_artifacts(result: Results, extra: Mapping[str, np.ndarray] | None = Non
     }
     if result.snapshots:
         files[SNAPSHOTS] = lambda: weights_file(_snapshots(result), metadata)
-    return Files(files)
+    return Files(files | source_files(result.spec))
+
+
+def source_files(spec: RunSpec) -> dict[str, Callable[[], bytes]]:
+    """The texts of the user's parts that a spec names, below the first digits of their digests. They are texts: nothing
+    runs them from here."""
+    origins = used([spec]).values()
+    return {f"parts/{origin.digest[:DIGITS]}/{origin.name}.txt": origin.text.encode for origin in origins}
 
 
 def _snapshots(result: Results) -> dict[str, np.ndarray]:

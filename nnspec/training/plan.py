@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
+from nnspec.catalog.origins import SOURCE
 from nnspec.params import Value
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, in_lanes, is_module, is_separate, padded
@@ -117,6 +118,8 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
         (is_separate(spec), spec.solved.measure),
         spec.dtype,
         spec.device,
+        # an error of a user's formula loses no cell that does without it
+        tuple(member for member in (spec.activation, spec.init) if SOURCE.name in member),
     )
 
 
@@ -132,6 +135,7 @@ KEY_PARTS = (
     "solved",
     "dtype",
     "device",
+    "parts of your own",
 )
 
 
