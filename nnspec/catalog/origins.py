@@ -39,3 +39,8 @@ def origin_of(entry: Entry) -> Origin | None:
 def source_param(entry: Entry) -> tuple[Param, ...]:
     """The parameter that says where a user's entry comes from."""
     return () if origin_of(entry) is None else (SOURCE,)
+
+
+def digests() -> tuple[str, ...]:
+    """The digests of all parts of users: a cache of what depends on them is for these."""
+    return tuple(origin.digest for origin in ORIGINS.values())

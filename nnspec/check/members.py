@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from nnspec.catalog import INITS, MODELS, REGISTRIES, STAND_INS, Model, parameters
 from nnspec.catalog.models import Unclear
-from nnspec.catalog.origins import ORIGINS, SOURCE, origin_of
+from nnspec.catalog.origins import SOURCE, digests, origin_of
 from nnspec.errors import Fault, unknown
 from nnspec.params import Param, Refused, Rule, Value, rounded
 from nnspec.parts.checking import tried
@@ -17,7 +17,7 @@ from nnspec.specs import MEMBERS, SOLVED, TRAIN, Member, RunSpec, parse_params, 
 
 def examine_member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
     """The canonical form of a member and its faults."""
-    return _examined(group, member, repr(member.params), len(ORIGINS))
+    return _examined(group, member, repr(member.params), digests())
 
 
 def stand_ins(group: str) -> Mapping[str, str]:
@@ -26,9 +26,9 @@ def stand_ins(group: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=16384)
-def _examined(group: str, member: Member, typed: str, parts: int) -> tuple[Member, tuple[Fault, ...]]:
+def _examined(group: str, member: Member, typed: str, parts: tuple[str, ...]) -> tuple[Member, tuple[Fault, ...]]:
     # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind; `parts` tells that
-    # entries have been added
+    # entries have been added, or declared anew
     registry = REGISTRIES[group]
     faults: list[Fault] = []
     member = replace(member, name=registry.named(member.name))

@@ -1,0 +1,33 @@
+"""A file of parts, loaded for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nnspec.catalog import OUTPUTS, REGISTRIES
+from nnspec.catalog.origins import ORIGINS
+from nnspec.parts import load
+
+Declare = Callable[[str], Path]
+
+
+@pytest.fixture
+def declare(folder: Path) -> Iterator[Declare]:
+    """``declare(text)`` loads the text as the file my_parts.py; its parts are gone after the test."""
+    before = set(ORIGINS)
+
+    def loaded(text: str) -> Path:
+        path = folder / "my_parts.py"
+        path.write_text("import nnspec\n" + text)
+        load([path])
+        return path
+
+    yield loaded
+    for kind, name in set(ORIGINS) - before:
+        del ORIGINS[kind, name]
+        for registry in (*REGISTRIES.values(), OUTPUTS):
+            if name in registry and isinstance(registry[name], kind):
+                registry.remove(name)
