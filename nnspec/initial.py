@@ -41,8 +41,7 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     shape, kind = architecture(spec), np.dtype(spec.dtype)
     if shape.opaque:
         return _of_modules(spec, seeds)
-    layers = [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
-    filled = _filled(spec, layers, seeds)
+    filled = _filled(spec, filled_layers(spec), seeds)
     weights: Weights = {}
     for name, tensor_shape in shape.tensors().items():
         if name in filled:
@@ -50,6 +49,14 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
         else:
             weights[name] = np.full((len(seeds), *tensor_shape), _learned_start(spec.activation), dtype=kind)
     return weights
+
+
+def filled_layers(spec: RunSpec) -> list[Layered]:
+    """The layers that the spec's initialisation fills, in the order of the ``state_dict``."""
+    shape = architecture(spec)
+    if shape.opaque:
+        return modules.layers(drawn_module(spec, spec.seed))
+    return [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
 
 
 def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
