@@ -141,7 +141,9 @@ def main() -> None:
     for made in {case[0] for case in CASES}:
         width = Param("width", 8, Integer(1), "units")
         MODELS.add(Model(made.__name__.lower(), "of a benchmark", lambda p: (), None, (width, OUTPUT), module=made))
-    print("module        width  batch  together, us  one by one, us  loop, us  one by one/together  loop/together  plan")
+    print(
+        "module        width  batch  together, us  one by one, us  loop, us  one by one/together  loop/together  plan"
+    )
     for made, width, batch in CASES:
         name = made.__name__.lower()
         if options.only not in name:

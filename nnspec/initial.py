@@ -56,8 +56,7 @@ def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
     """The module of a spec's opaque model as its class makes it when torch's generator has this seed, as
     ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
     shape = architecture(spec)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with modules.draws_of(seed):
         module = modules.make(MODELS[spec.model.name], shape.inputs, shape.outputs, dict(spec.model.params))
     return module.to(getattr(torch, spec.dtype))
 

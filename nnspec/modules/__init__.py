@@ -4,7 +4,8 @@ them. Torch loads when one is first made."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,20 @@ def _passed(module: torch.nn.Module, inputs: int, outputs: int) -> tuple[int, in
         weights = [math.prod(tensor.shape) for tensor in module.parameters()]
         return sum(weights), outputs + sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim())
     return max(1, (more[0] - few[0]) // 2), max(1, (more[1] - few[1]) // 2)
+
+
+@contextmanager
+def draws_of(seed: int) -> Iterator[None]:
+    """Torch's generator as ``torch.manual_seed(seed)`` sets it, and afterwards as it was; of the CPU alone, for torch
+    notes down each seed that graphics processors are to be given."""
+    import torch
+
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:

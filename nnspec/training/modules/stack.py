@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,16 +102,12 @@ class ModuleStack:
         with torch.enable_grad(), self._drawing(int(seeds[0]), step):
             return Pass(which, self._passed(tensors | held | noise, rows), tensors, held)
 
-    @contextmanager
-    def _drawing(self, seed: int, step: int) -> Iterator[None]:
+    def _drawing(self, seed: int, step: int) -> AbstractContextManager[None]:
         """Torch's generator as it is for the network of a seed at an update: what a module draws by itself, which
         ``vmap`` does not allow, is the network's own."""
         if not self.why_single:
-            yield
-            return
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
-            yield
+            return nullcontext()
+        return modules.draws_of(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
 
     def backward(self, passed: Pass, slope: Tensor, going: Tensor) -> None:
         """Put what a pass changed into the networks that go on, of those that it was of [m], and their gradients into
