@@ -66,7 +66,11 @@ def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
     drawn = [drawn_module(spec, int(seed)) for seed in seeds]
     tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
     weights = {name: np.stack([own[name].detach().numpy() for own in tensors]) for name in tensors[0]}
-    return weights | _filled(spec, modules.layers(drawn[0]), seeds)
+    places = dict(drawn[0].named_parameters(remove_duplicate=False))  # a tensor may have several names
+    names = {id(tensor): name for name, tensor in drawn[0].named_parameters()}
+    for name, filled in _filled(spec, modules.layers(drawn[0]), seeds).items():
+        weights[names[id(places[name])]] = filled
+    return weights
 
 
 def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
@@ -165,7 +169,7 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
         )
     for name, shape in shapes.items():
         tensor = stored[name]
-        if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
+        if tensor.shape[tensor.ndim - len(shape) :] != shape or tensor.ndim > len(shape) + 1:
             raise WeightsError(
                 f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec "
                 "again"

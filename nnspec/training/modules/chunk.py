@@ -16,7 +16,7 @@ import torch
 from nnspec import modules
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import batch_size, pace, rate_factor, tolerance
+from nnspec.duration import batch_size, pace, rate_factor, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
@@ -75,7 +75,7 @@ class Modules:
         tests = self.spec.solved.measure == "test_accuracy"
         judged = self.data.test if tests else self.data.training
         self.tolerance = torch.tensor([tolerance(spec) for spec in owners], dtype=kind)
-        self.need = torch.tensor([_need(spec, judged.count) for spec in owners])
+        self.need = torch.tensor([rows_needed(spec, judged.count) for spec in owners])
         # whether updates see what decides on solved
         self.watches = self.data.passes == 1 and not tests and not modules.has_modes(module)
         self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), self.shape.layers)
@@ -251,8 +251,3 @@ class Modules:
 def _share(right: Tensor, rows: int) -> np.ndarray:
     """[m, 1], the share of the rows that are right."""
     return (right.numpy() / rows)[:, None]
-
-
-def _need(spec: RunSpec, rows: int) -> int:
-    """Of so many rows those that must be right for a network to be solved."""
-    return math.ceil(spec.solved.at_least * rows - 1e-9)  # 0.95 of 100 rows is a little more than 95

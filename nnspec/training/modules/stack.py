@@ -159,11 +159,16 @@ class ModuleStack:
         ``rows`` are those of the first network.
 
         Raises:
+            NnspecError: the module gives another shape than it must, or changes its input.
             Exception: whatever the module raises for a single network.
         """
         one, name, single = torch.zeros(1, dtype=torch.int64), type(self.module).__name__, self.why_single
         self.why_single = "on trial"
+        before = rows.inputs.clone()
         alone = self._through(one, rows)
+        if not torch.equal(rows.inputs, before):
+            rule = f"{name} must leave its input as it is, but its forward changes it in place"
+            raise NnspecError(f"{rule}; take operations whose names do not end in _")
         self.why_single = single
         if single:
             return
