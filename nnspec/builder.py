@@ -13,6 +13,7 @@ from nnspec.architecture import Pointwise, architecture
 from nnspec.errors import WeightsError
 from nnspec.initial import drawn_module, initial_weights
 from nnspec.specs import RunSpec
+from nnspec.torch_maths import XP
 
 
 class Sine(torch.nn.Module):
@@ -27,6 +28,22 @@ class Heaviside(torch.nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return torch.heaviside(z, torch.zeros((), dtype=z.dtype))
+
+
+class Formula(torch.nn.Module):
+    """An activation of a user's own, by its formula; torch differentiates it."""
+
+    def __init__(self, after: Pointwise):
+        super().__init__()
+        self.activation = after.bind()
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.activation.value(XP, z)
+        return value
+
+    def extra_repr(self) -> str:
+        """The name and the parameters."""
+        return ", ".join([self.activation.entry.name, *(f"{k}={v}" for k, v in self.activation.params.items())])
 
 
 class Opaque(torch.nn.Module):
@@ -103,6 +120,8 @@ def _opaque(spec: RunSpec, weights: Mapping[str, np.ndarray], output: torch.nn.M
 
 def pointwise_module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
     entry, params = after.entry, dict(after.member.params)
+    if not entry.module:
+        return Formula(after)
     if entry.module in OWN:
         return OWN[entry.module]()
     make = getattr(torch.nn, entry.module)
