@@ -62,10 +62,12 @@ def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
 
 
 def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
-    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers."""
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers; buffers
+    that count are numbers of the spec's precision here, too."""
+    kind = np.dtype(spec.dtype)
     drawn = [drawn_module(spec, int(seed)) for seed in seeds]
     tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
-    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]) for name in tensors[0]}
+    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]).astype(kind) for name in tensors[0]}
     places = dict(drawn[0].named_parameters(remove_duplicate=False))  # a tensor may have several names
     names = {id(tensor): name for name, tensor in drawn[0].named_parameters()}
     for name, filled in _filled(spec, modules.layers(drawn[0]), seeds).items():

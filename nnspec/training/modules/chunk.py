@@ -227,5 +227,5 @@ class Modules:
 
     def _weights(self) -> Weights:
         """The present tensors of all networks, by name."""
-        everyone = torch.arange(self.count)
-        return {name: tensor.numpy().copy() for name, tensor in self.stack.tensors(everyone).items()}
+        everyone, kind = torch.arange(self.count), np.dtype(self.spec.dtype)
+        return {name: tensor.numpy().astype(kind) for name, tensor in self.stack.tensors(everyone).items()}
