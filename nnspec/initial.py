@@ -62,8 +62,8 @@ def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
 
 
 def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
-    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers; buffers
-    that count are numbers of the spec's precision here, too."""
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers.
+    Buffers that count are numbers of the spec's precision here, too."""
     kind = np.dtype(spec.dtype)
     drawn = [drawn_module(spec, int(seed)) for seed in seeds]
     tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]

@@ -178,7 +178,7 @@ class ModuleStack:
                 warnings.filterwarnings("error", message=".*performance drop.*")  # vmap goes one by one itself
                 together = self._through(one.repeat(2), both)
         except Exception as error:  # vmap raises what it likes where an operation has no batched form
-            sentence = " ".join(str(error).split()).split(". ")[0].removeprefix("vmap: ")
+            sentence = " ".join(str(error.__cause__ or error).split()).split(". ")[0].removeprefix("vmap: ")
             self.why_single = f"{UNCARRIED} {name}: {sentence or type(error).__name__}"
             return
         if not torch.allclose(together[..., :1], alone, NEAR, NEAR, equal_nan=True):
