@@ -63,18 +63,23 @@ def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
     """The module of a spec's opaque model as its class makes it when torch's generator has this seed, as
     ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
     shape = architecture(spec)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with modules.draws_of(seed):
         module = modules.make(MODELS[spec.model.name], shape.inputs, shape.outputs, dict(spec.model.params))
     return module.to(getattr(torch, spec.dtype))
 
 
 def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
-    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers."""
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers.
+    Buffers that count are numbers of the spec's precision here, too."""
+    kind = np.dtype(spec.dtype)
     drawn = [drawn_module(spec, int(seed)) for seed in seeds]
     tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
-    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]) for name in tensors[0]}
-    return weights | _filled(spec, modules.layers(drawn[0]), seeds)
+    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]).astype(kind) for name in tensors[0]}
+    places = dict(drawn[0].named_parameters(remove_duplicate=False))  # a tensor may have several names
+    names = {id(tensor): name for name, tensor in drawn[0].named_parameters()}
+    for name, filled in _filled(spec, modules.layers(drawn[0]), seeds).items():
+        weights[names[id(places[name])]] = filled
+    return weights
 
 
 def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
@@ -173,7 +178,7 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
         )
     for name, shape in shapes.items():
         tensor = stored[name]
-        if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
+        if tensor.shape[tensor.ndim - len(shape) :] != shape or tensor.ndim > len(shape) + 1:
             raise WeightsError(
                 f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec "
                 "again"

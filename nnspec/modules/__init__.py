@@ -4,7 +4,8 @@ them. Torch loads when one is first made."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,42 +57,64 @@ class Described:
 
 
 def described(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> Described:
-    """The description of a model's module, for which no memory is taken."""
+    """The description of a model's module, for which no memory is taken unless the module asks for numbers."""
+    try:
+        return _described(entry, inputs, outputs, params, "meta")
+    except Exception:  # what is wrong with it shows again where there are numbers
+        return _described(entry, inputs, outputs, params, "cpu")
+
+
+def _described(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any], device: str) -> Described:
     import torch
 
-    with torch.device("meta"):
+    with torch.device(device), draws_of(0):
         module = make(entry, inputs, outputs, params)
         trained = tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
         kept = tuple((name, tuple(tensor.shape)) for name, tensor in buffers(module).items())
-        return Described(trained, kept, *_passed(module, inputs, outputs))
+        try:
+            passed = _passed(module, inputs)
+        except Exception:
+            if device == "meta":
+                raise
+            # it does not run at all, which is said when it trains: as if each weight met each row once
+            weights = sum(math.prod(shape) for _, shape in trained)
+            passed = weights, outputs + sum(shape[0] for _, shape in trained if shape)
+    return Described(trained, kept, *passed)
 
 
-def _passed(module: torch.nn.Module, inputs: int, outputs: int) -> tuple[int, int]:
-    """Multiplications and values of a forward pass for a row: of two more rows, what they add. Where the module does
-    not run without numbers, as if each weight met each row once."""
+def _passed(module: torch.nn.Module, inputs: int) -> tuple[int, int]:
+    """Multiplications and values of a forward pass for a row: of two more rows, what they add."""
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     def counted(rows: int) -> tuple[int, int]:
-        saved = 0
+        saved: list[int] = []
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
-            nonlocal saved
-            saved += tensor.numel()
+            saved.append(tensor.numel())
             return tensor
 
         with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
             module(torch.zeros(rows, inputs))
-        return counter.get_total_flops() // 2, saved
+        return counter.get_total_flops() // 2, sum(saved)
 
-    from torch.utils.flop_counter import FlopCounterMode
-
-    try:
-        with torch.enable_grad():
-            few, more = counted(2), counted(4)
-    except Exception:  # of a module that asks for a number; what is wrong with it is said when it trains
-        weights = [math.prod(tensor.shape) for tensor in module.parameters()]
-        return sum(weights), outputs + sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim())
+    with torch.enable_grad():
+        few, more = counted(2), counted(4)
     return max(1, (more[0] - few[0]) // 2), max(1, (more[1] - few[1]) // 2)
+
+
+@contextmanager
+def draws_of(seed: int) -> Iterator[None]:
+    """Torch's generator as ``torch.manual_seed(seed)`` sets it, and afterwards as it was; of the CPU alone, for torch
+    notes down each seed that graphics processors are to be given."""
+    import torch
+
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:

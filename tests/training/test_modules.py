@@ -15,9 +15,11 @@ from own_modules import (
     Convolved,
     Dropped,
     Frozen,
+    InPlace,
     Normed,
     OwnMlp,
     OwnNoise,
+    Tied,
     TwoPaths,
     WrongShape,
 )
@@ -54,6 +56,8 @@ CLASSES = {
     "convolved": Convolved,
     "frozen": Frozen,
     "wrong_shape": WrongShape,
+    "in_place": InPlace,
+    "tied": Tied,
 }
 
 
@@ -171,7 +175,7 @@ def textbook(spec: RunSpec, seed: int) -> torch.nn.Module:
     return net.eval()
 
 
-@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching"])
+@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching", "tied"])
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
 def test_updates_are_those_of_a_textbook_loop(model: str, optimizer: str, spec_of: SpecOf, train: Train) -> None:
     spec = spec_of(
@@ -187,8 +191,8 @@ def test_updates_are_those_of_a_textbook_loop(model: str, optimizer: str, spec_o
     assert bool("vmap" in trained.why_eager) == (model == "branching")
     for j, seed in enumerate(trained.seeds.tolist()):
         net = textbook(spec, seed)
-        for key, tensor in net.state_dict().items():
-            np.testing.assert_allclose(trained.final[key][j], tensor.numpy(), rtol=TIGHT, atol=TIGHT, err_msg=key)
+        for key, tensor in trained.final.items():
+            np.testing.assert_allclose(tensor[j], net.state_dict()[key], rtol=TIGHT, atol=TIGHT, err_msg=key)
         outputs = torch.softmax(net(torch.from_numpy(problem.inputs)), 1).detach()
         np.testing.assert_allclose(trained.outputs[j], outputs, rtol=TIGHT, atol=TIGHT)
     frozen = {name for name, tensor in net.named_parameters() if not tensor.requires_grad}
@@ -301,6 +305,11 @@ def test_modules_share_a_stack_only_with_the_same_model(spec_of: SpecOf) -> None
 def test_a_wrong_shape_is_named(spec_of: SpecOf, train: Train) -> None:
     with pytest.raises(NnspecError, match=r"WrongShape must give .* = \(4, 1\) .* got shape \(4,\); mend its forward"):
         train(spec_of(model="wrong_shape"))
+
+
+def test_a_changed_input_is_named(spec_of: SpecOf, train: Train) -> None:
+    with pytest.raises(NnspecError, match=r"InPlace must leave its input as it is, .*; take operations"):
+        train(spec_of(model="in_place"))
 
 
 def test_a_rule_that_goes_row_by_row_needs_a_known_layer(spec_of: SpecOf) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,16 +102,12 @@ class ModuleStack:
         with torch.enable_grad(), self._drawing(int(seeds[0]), step):
             return Pass(which, self._passed(tensors | held | noise, rows), tensors, held)
 
-    @contextmanager
-    def _drawing(self, seed: int, step: int) -> Iterator[None]:
+    def _drawing(self, seed: int, step: int) -> AbstractContextManager[None]:
         """Torch's generator as it is for the network of a seed at an update: what a module draws by itself, which
         ``vmap`` does not allow, is the network's own."""
         if not self.why_single:
-            yield
-            return
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
-            yield
+            return nullcontext()
+        return modules.draws_of(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
 
     def backward(self, passed: Pass, slope: Tensor, going: Tensor) -> None:
         """Put what a pass changed into the networks that go on, of those that it was of [m], and their gradients into
@@ -163,11 +159,16 @@ class ModuleStack:
         ``rows`` are those of the first network.
 
         Raises:
+            NnspecError: the module gives another shape than it must, or changes its input.
             Exception: whatever the module raises for a single network.
         """
         one, name, single = torch.zeros(1, dtype=torch.int64), type(self.module).__name__, self.why_single
         self.why_single = "on trial"
+        before = rows.inputs.clone()
         alone = self._through(one, rows)
+        if not torch.equal(rows.inputs, before):
+            rule = f"{name} must leave its input as it is, but its forward changes it in place"
+            raise NnspecError(f"{rule}; take operations whose names do not end in _")
         self.why_single = single
         if single:
             return
@@ -177,8 +178,8 @@ class ModuleStack:
                 warnings.filterwarnings("error", message=".*performance drop.*")  # vmap goes one by one itself
                 together = self._through(one.repeat(2), both)
         except Exception as error:  # vmap raises what it likes where an operation has no batched form
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            self.why_single = f"{UNCARRIED} {name}: {first}"
+            sentence = " ".join(str(error.__cause__ or error).split()).split(". ")[0].removeprefix("vmap: ")
+            self.why_single = f"{UNCARRIED} {name}: {sentence or type(error).__name__}"
             return
         if not torch.allclose(together[..., :1], alone, NEAR, NEAR, equal_nan=True):
             self.why_single = f"{UNCARRIED} {name}: its outputs would be others"
