@@ -1,0 +1,77 @@
+"""A trained network as a graph of operations, which torch or an ONNX runtime runs without nnspec."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
+
+import torch
+
+from nnspec.architecture import architecture
+from nnspec.builder import with_weights
+from nnspec.errors import Fault
+from nnspec.exporting.trained import ExportError, Trained
+
+ROWS = 3  # of the example that is traced: torch takes 0 and 1 for constants
+INPUTS, OUTPUTS = "inputs", "outputs"  # the names of both in ONNX
+
+
+def evaluating(trained: Trained) -> torch.nn.Module:
+    """The network with its trained weights, as it is asked and not trained."""
+    net = with_weights(trained.spec, trained.final).eval()
+    for name, module in net.named_children():
+        if isinstance(module, torch.nn.RReLU):  # what it is in evaluation; its own operation no other runtime has
+            setattr(net, name, torch.nn.LeakyReLU((module.lower + module.upper) / 2))
+    return net
+
+
+def graph(trained: Trained) -> torch.export.ExportedProgram:
+    """The network as torch traces it: inputs [n, i] to outputs [n, k], any n."""
+    shape = architecture(trained.spec)
+    example = torch.zeros(ROWS, shape.inputs, dtype=getattr(torch, trained.spec.dtype))
+    with _quiet():
+        return torch.export.export(evaluating(trained), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+
+
+def pt2(trained: Trained) -> bytes:
+    """The file that ``torch.export.load(FILE).module()`` makes the network of."""
+    file = io.BytesIO()
+    with _quiet():
+        torch.export.save(graph(trained), file)
+    return file.getvalue()
+
+
+def onnx(trained: Trained) -> bytes:
+    """An ONNX file with the input ``inputs`` and the output ``outputs``.
+
+    Raises:
+        ExportError: the packages that make it are not installed.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        rule, remedy = "needs the extra nnspec[onnx]", "install it with: pip install 'nnspec[onnx]'"
+        raise ExportError(Fault("--format onnx", rule, f"an environment without {' and '.join(missing)}", remedy))
+    with _quiet(), redirect_stdout(io.StringIO()):
+        program = torch.onnx.export(
+            graph(trained), dynamo=True, input_names=[INPUTS], output_names=[OUTPUTS], verbose=False
+        )
+    assert program is not None
+    return bytes(program.model_proto.SerializeToString())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch says on the way, which is not for whoever exports."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
