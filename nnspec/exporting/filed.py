@@ -95,7 +95,7 @@ def export_run(
     if chosen.of_run is not None and replicate is not None:
         rule = "must be left out of a format that holds no single network"
         raise ExportError(Fault("--replicate", rule, f"--format {format}", "leave it out"))
-    beside = Path(out).with_suffix(".safetensors") if out is not None else None
+    beside = Path(out).with_name(f"{Path(out).stem}_data.safetensors") if out is not None else None
     made = _made(chosen, store, run_id, format, replicate, beside.name if beside is not None else "")
     if out is not None:
         _write(Path(out), made, beside)
@@ -116,8 +116,6 @@ def _made(chosen: Format, store: Store, run_id: str, format: str, replicate: int
 
 def _write(path: Path, made: Exported, beside: Path | None) -> None:
     if made.beside and beside is not None:
-        if beside == path:
-            raise ExportError(Fault("--out", "must not end in .safetensors, as its data do", f"'{path}'", "try net.py"))
         with writable("--out", beside) as target:
             target.write_bytes(made.beside)
         complain(f"its data are in {beside}")
