@@ -1,7 +1,7 @@
 """What a script in plain PyTorch says for an entry, where its class in torch does not say all of it. Text; no torch.
 
-The lines may use ``torch``, ``nn``, ``math``, ``layer`` (an ``nn.Linear``), ``generator`` and what else their table
-names. They do what the entry's formulas do, on the same noise in the same order.
+The lines may use ``torch``, ``nn``, ``math``, ``NormalDist``, ``layer`` (an ``nn.Linear``), ``generator`` and what else
+their table names. They do what the entry's formulas do, on the same noise in the same order.
 """
 
 from __future__ import annotations
@@ -120,8 +120,12 @@ def _kaiming(kind: str) -> Callable[[P, float, str], Lines]:
 
 
 def _truncated(p: P, gain: float, tensor: str) -> Lines:
-    cut = f"mean={p['mean']!r}, std={p['std']!r}, a={p['low']!r}, b={p['high']!r}"
-    return [f"nn.init.trunc_normal_({tensor}, {cut}, {DRAWN})"]
+    mean, std, low, high = (repr(p[name]) for name in ("mean", "std", "low", "high"))
+    return [
+        f"low, high = (NormalDist({mean}, {std}).cdf(cut) for cut in ({low}, {high}))",
+        f"nn.init.uniform_({tensor}, low, high, {DRAWN})  # made normal by the inverse distribution function",
+        f"{tensor}.data = (torch.special.ndtri({tensor}.data) * {std} + {mean}).clamp({low}, {high})",
+    ]
 
 
 def _orthogonal(p: P, gain: float, tensor: str) -> Lines:
@@ -135,7 +139,7 @@ def _sparse(p: P, gain: float, tensor: str) -> Lines:
         f"nn.init.normal_({tensor}, 0, {p['std']!r}, {DRAWN})",
         f"lots = torch.empty_like({tensor}).uniform_({DRAWN})",
         f"off = math.ceil({p['sparsity']!r} * layer.out_features)  # weights of each input that are 0",
-        f"{tensor}.data[lots.argsort(0, stable=True).argsort(0, stable=True) < off] = 0",
+        f"{tensor}.data[lots.argsort(dim=0, stable=True).argsort(dim=0, stable=True) < off] = 0",
     ]
 
 

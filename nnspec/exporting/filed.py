@@ -95,7 +95,7 @@ def export_run(
     if chosen.of_run is not None and replicate is not None:
         rule = "must be left out of a format that holds no single network"
         raise ExportError(Fault("--replicate", rule, f"--format {format}", "leave it out"))
-    beside = Path(out).with_name(f"{Path(out).stem}_data.safetensors") if out is not None else None
+    beside = Path(out).parent / f"{Path(out).stem}_data.safetensors" if out is not None else None
     made = _made(chosen, store, run_id, format, replicate, beside.name if beside is not None else "")
     if out is not None:
         _write(Path(out), made, beside)

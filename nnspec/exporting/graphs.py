@@ -18,6 +18,7 @@ from nnspec.exporting.trained import ExportError, Trained
 
 ROWS = 3  # of the example that is traced: torch takes 0 and 1 for constants
 INPUTS, OUTPUTS = "inputs", "outputs"  # the names of both in ONNX
+ONNX_DTYPE = "float32"
 
 
 def evaluating(trained: Trained) -> torch.nn.Module:
@@ -29,24 +30,27 @@ def evaluating(trained: Trained) -> torch.nn.Module:
     return net
 
 
-def graph(trained: Trained) -> torch.export.ExportedProgram:
-    """The network as torch traces it: inputs [n, i] to outputs [n, k], any n."""
-    shape = architecture(trained.spec)
-    example = torch.zeros(ROWS, shape.inputs, dtype=getattr(torch, trained.spec.dtype))
+def graph(trained: Trained, dtype: str) -> torch.export.ExportedProgram:
+    """The network as torch traces it in a precision: inputs [n, i] to outputs [n, k], any n."""
+    kind = getattr(torch, dtype)
+    example = torch.zeros(ROWS, architecture(trained.spec).inputs, dtype=kind)
     with _quiet():
-        return torch.export.export(evaluating(trained), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+        return torch.export.export(
+            evaluating(trained).to(kind), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},)
+        )
 
 
 def pt2(trained: Trained) -> bytes:
     """The file that ``torch.export.load(FILE).module()`` makes the network of."""
     file = io.BytesIO()
     with _quiet():
-        torch.export.save(graph(trained), file)
+        torch.export.save(graph(trained, trained.spec.dtype), file)
     return file.getvalue()
 
 
 def onnx(trained: Trained) -> bytes:
-    """An ONNX file with the input ``inputs`` and the output ``outputs``.
+    """An ONNX file with the input ``inputs`` and the output ``outputs``, in single precision: runtimes have few
+    operations in double.
 
     Raises:
         ExportError: the packages that make it are not installed.
@@ -57,7 +61,7 @@ def onnx(trained: Trained) -> bytes:
         raise ExportError(Fault("--format onnx", rule, f"an environment without {' and '.join(missing)}", remedy))
     with _quiet(), redirect_stdout(io.StringIO()):
         program = torch.onnx.export(
-            graph(trained), dynamo=True, input_names=[INPUTS], output_names=[OUTPUTS], verbose=False
+            graph(trained, ONNX_DTYPE), dynamo=True, input_names=[INPUTS], output_names=[OUTPUTS], verbose=False
         )
     assert program is not None
     return bytes(program.model_proto.SerializeToString())

@@ -84,9 +84,10 @@ def _title(trained: Trained, stored: bool) -> list[str]:
 
 def _imports(body: str) -> list[str]:
     standard = [f"import {name}" for name in ("math", "struct", "zlib") if f"{name}." in body]
-    path = ["from pathlib import Path"] if "Path(" in body else []
+    standard += ["from pathlib import Path"] if "Path(" in body else []
+    standard += ["from statistics import NormalDist"] if "NormalDist(" in body else []
     stored = ["from safetensors.torch import load_file"] if "load_file(" in body else []
-    return [*standard, *path, *([""] if standard or path else []), "import torch", *stored, "from torch import nn"]
+    return [*standard, *([""] if standard else []), "import torch", *stored, "from torch import nn"]
 
 
 def _spaced(sections: list[list[str]]) -> list[str]:
