@@ -41,10 +41,11 @@ def graph(trained: Trained, dtype: str) -> torch.export.ExportedProgram:
 
 
 def pt2(trained: Trained) -> bytes:
-    """The file that ``torch.export.load(FILE).module()`` makes the network of."""
-    file = io.BytesIO()
+    """The file that ``torch.export.load(FILE).module()`` makes the network of. There is no pickle in it."""
+    file, program = io.BytesIO(), graph(trained, trained.spec.dtype)
+    program.example_inputs = None  # which torch would pickle
     with _quiet():
-        torch.export.save(graph(trained, trained.spec.dtype), file)
+        torch.export.save(program, file)
     return file.getvalue()
 
 
