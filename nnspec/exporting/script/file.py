@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnspec.architecture import test_rows
-from nnspec.catalog import INITS
 from nnspec.errors import Fault
-from nnspec.exporting.script.network import layers_of, network_lines, start_lines
+from nnspec.exporting.script.network import layers_of, network_lines, start_is_stored, start_lines
 from nnspec.exporting.script.training import optimizer_lines, right_lines, training_lines
 from nnspec.exporting.trained import ExportError, Trained
 from nnspec.problem import Problem
@@ -116,13 +115,13 @@ def _constants(trained: Trained, body: str) -> list[str]:
 
 
 def _stored_tensors(trained: Trained) -> dict[str, np.ndarray]:
-    """What goes into the file beside the script: rows of data that are too many, initial weights that came from a
-    file."""
+    """What goes into the file beside the script: rows of data that are too many, initial weights that no lines
+    draw."""
     kind = np.dtype(trained.spec.dtype)
     tensors = {name: array.astype(kind) for name, array in _rows(trained).items()}
     if sum(array.size for array in tensors.values()) <= WRITTEN_OUT:
         tensors = {}
-    if INITS[trained.spec.init.name].stored:
+    if start_is_stored(trained.spec):
         tensors |= {f"start.{name}": array for name, array in trained.initial.items()}
     return tensors
 

@@ -113,27 +113,35 @@ def loss_note(spec: RunSpec) -> str:
     return f"Targets are {low:g} and 1." if low else ""
 
 
+def start_is_stored(spec: RunSpec) -> bool:
+    """Whether the script reads its initial weights: they came from a file, or are drawn by a scheme of the user's."""
+    return INITS[spec.init.name].stored or not {spec.init.name, _bias(spec).name} <= INIT_LINES.keys()
+
+
+def _bias(spec: RunSpec) -> Member:
+    """The scheme of the biases."""
+    name = str(spec.init["bias"])
+    if name == BIAS_SAME:
+        return spec.init
+    return Member(name, tuple((param.name, param.default) for param in INITS[name].params))
+
+
 def start_lines(spec: RunSpec) -> list[str]:
-    """The initial weights: drawn, or where they came from a file, from the tensors ``stored``."""
-    if INITS[spec.init.name].stored:
+    """The initial weights: drawn, or read from the tensors ``stored``."""
+    if start_is_stored(spec):
         return [
-            "# Initial weights: those of a file, kept beside this script.",
+            f"# Initial weights: {spec.init.name}. As nnspec had them; they lie in the file beside this script.",
             'net.load_state_dict({name: stored["start." + name] for name in net.state_dict()})',
         ]
-    gain = activation_gain(spec.activation)
-    bias = spec.init
-    if spec.init["bias"] != BIAS_SAME:
-        entry = _scheme(str(spec.init["bias"]))
-        bias = Member(entry, tuple((p.name, p.default) for p in INITS[entry].params))
+    gain, bias = activation_gain(spec.activation), _bias(spec)
     filled = [
-        *INIT_LINES[_scheme(spec.init.name)](dict(spec.init.params), gain, WEIGHT),
-        *INIT_LINES[_scheme(bias.name)](dict(bias.params), gain, BIAS),
+        *INIT_LINES[spec.init.name](dict(spec.init.params), gain, WEIGHT),
+        *INIT_LINES[bias.name](dict(bias.params), gain, BIAS),
     ]
     drawn = any("generator" in line for line in filled)
-    title = f"# Initial weights: {spec.init.name}" + (
-        ", drawn tensor by tensor from this network's seed." if drawn else "."
-    )
-    if any(repr(gain) in line for line in filled) and gain != 1:
+    by_seed = ", drawn tensor by tensor from this network's seed." if drawn else "."
+    title = f"# Initial weights: {spec.init.name}{by_seed}"
+    if gain != 1 and any(repr(gain) in line for line in filled):
         title += f" {gain:.4g} is the gain of {spec.activation.name}."
     return [
         title,
@@ -142,12 +150,6 @@ def start_lines(spec: RunSpec) -> list[str]:
         "    if isinstance(layer, nn.Linear):",
         *(f"        {line}" for line in _once(filled)),
     ]
-
-
-def _scheme(name: str) -> str:
-    if name not in INIT_LINES:
-        raise refused("must be given an init of nnspec's own", f"init={name}")
-    return name
 
 
 def _once(lines: Iterable[str]) -> list[str]:

@@ -11,10 +11,10 @@ from nnspec.catalog import OPTIMIZERS
 from nnspec.catalog.in_torch import RATES
 from nnspec.duration import batch_size, log_every, rate_factor, tolerance, updates, updates_a_pass
 from nnspec.exporting.script.network import loss_script, made, output_of, refused
-from nnspec.specs import RunSpec
+from nnspec.specs import STOPS, RunSpec
+from nnspec.training.separate.batches import ORDER
 
-ORDER = 0x0DE5  # see training/separate/batches.py
-NEVER, SOLVED, PLATEAU = "never", "solved", "plateau"
+NEVER, SOLVED, PLATEAU = STOPS
 
 
 def optimizer_lines(spec: RunSpec) -> list[str]:
