@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnspec.documents import document
-from nnspec.errors import TrackingError, WeightsError
+from nnspec.errors import NnspecError, TrackingError
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
 from nnspec.execute.budget import planned_bytes
 from nnspec.execute.engine import Carry, Training
@@ -172,7 +172,7 @@ def _log_model(parent: Parent, outcome: Outcome, say: Say) -> None:
                 "no model is logged: the run of the best cell is not filed; file it, then nnspec export it"
             )
         outcome.model = log_best(parent.store, outcome.run_ids[cell], outcome.outcomes[cell])
-    except (TrackingError, WeightsError) as error:
+    except NnspecError as error:
         outcome.unfiled = True
         say(str(error))
     outcome.seconds["log the model"] = time.perf_counter() - started

@@ -6,14 +6,14 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 
 import torch
 
 from nnspec.architecture import architecture
 from nnspec.builder import with_weights
-from nnspec.errors import Fault
+from nnspec.errors import Fault, first_line
 from nnspec.exporting.trained import ExportError, Trained
 
 ROWS = 3  # of the example that is traced: torch takes 0 and 1 for constants
@@ -33,13 +33,21 @@ def evaluating(trained: Trained) -> torch.nn.Module:
 
 
 def graph(trained: Trained, dtype: str) -> torch.export.ExportedProgram:
-    """The network as torch traces it in a precision: inputs [n, i] to outputs [n, k], any n."""
+    """The network as torch traces it in a precision: inputs [n, i] to outputs [n, k], any n.
+
+    Raises:
+        ExportError: torch cannot trace it, as a user's module that asks for a number on its way.
+    """
     kind = getattr(torch, dtype)
     example = torch.zeros(ROWS, architecture(trained.spec).inputs, dtype=kind)
-    with _quiet():
-        return torch.export.export(
-            evaluating(trained).to(kind), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},)
-        )
+    net = evaluating(trained).to(kind)
+    try:
+        with _quiet():
+            return torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    except Exception as error:  # a user's module may do and raise anything
+        rule, remedy = "must be a module that torch.export can trace", "try --format safetensors"
+        value = f"model={trained.spec.model.name} ({first_line(error)})"
+        raise ExportError(Fault("the network", rule, value, remedy)) from error
 
 
 def pt2(trained: Trained) -> bytes:
@@ -62,7 +70,7 @@ def onnx(trained: Trained) -> bytes:
     if missing:
         rule, remedy = "needs the extra nnspec[onnx]", "install it with: pip install 'nnspec[onnx]'"
         raise ExportError(Fault("--format onnx", rule, f"an environment without {' and '.join(missing)}", remedy))
-    with _quiet(), redirect_stdout(io.StringIO()):
+    with _quiet():
         program = torch.onnx.export(
             graph(trained, ONNX_DTYPE), dynamo=True, input_names=[INPUTS], output_names=[OUTPUTS], verbose=False
         )
@@ -73,11 +81,11 @@ def onnx(trained: Trained) -> bytes:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what torch says on the way, which is not for whoever exports."""
-    logger = logging.getLogger("torch.onnx")
+    logger = logging.getLogger("torch")
     before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -15,11 +15,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from nnspec.architecture import Architecture, Pointwise
 from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS, SCHEDULES
 from nnspec.catalog.in_torch import INIT_LINES, LOSS_SCRIPTS, RATES
 from nnspec.exporting.script import script
 from nnspec.exporting.trained import ExportError, Trained
-from nnspec.specs import RunSpec
+from nnspec.specs import Member, RunSpec
 
 SpecOf = Callable[..., RunSpec]
 NEAR = 1e-9
@@ -180,6 +181,26 @@ def test_every_entry_can_be_said() -> None:
     assert LOSS_SCRIPTS.keys() == set(LOSSES.names())
     assert INIT_LINES.keys() == {entry.name for entry in INITS if not entry.stored}
     assert RATES.keys() == set(SCHEDULES.names())
+
+
+def test_a_module_whose_layers_nobody_knows_is_refused(ended: Ended, monkeypatch: pytest.MonkeyPatch) -> None:
+    opaque = Architecture(2, 1, (), (Pointwise("output", Member("sigmoid")),))
+    monkeypatch.setattr("nnspec.exporting.script.network.architecture", lambda spec: opaque)
+    with pytest.raises(ExportError, match=r"must be given a network of linear layers, .* try --format pt2, onnx or"):
+        script(ended.trained["batches"])
+
+
+def test_a_loss_that_torch_does_not_say_is_refused(ended: Ended, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(LOSS_SCRIPTS, "bce")
+    with pytest.raises(ExportError, match=r"must be given a loss of nnspec's own, but got loss=bce; try --format pt2"):
+        script(ended.trained["batches"])
+
+
+def test_weights_of_a_scheme_that_torch_does_not_say_go_beside(ended: Ended, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(INIT_LINES, "normal")
+    made = script(ended.trained["batches"], "net_data.safetensors")
+    assert made.tensors.keys() == {f"start.{name}" for name in ended.trained["batches"].initial}
+    np.testing.assert_array_equal(made.tensors["start.0.weight"], ended.trained["batches"].initial["0.weight"])
 
 
 def test_data_that_are_many_need_a_file(ended: Ended) -> None:
