@@ -186,6 +186,8 @@ class Parent:
         place = self.place(outcome)
         if place is not None:
             say(f"run         {place.name} in experiment {place.experiment}")
+            if outcome.model is not None:
+                say(f"model       {outcome.model}")
             if self.run_id is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(self.store.location)}")
                 if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
