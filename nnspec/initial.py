@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nnspec import modules
 from nnspec.architecture import architecture
-from nnspec.catalog import ACTIVATIONS, INITS, MODELS, OUTPUTS, Init
-from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
+from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, PER_LAYER, Init
+from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer, bias_param
 from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
 from nnspec.files import read_bytes
@@ -64,7 +64,7 @@ def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
     ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
     shape = architecture(spec)
     with modules.draws_of(seed):
-        module = modules.make(MODELS[spec.model.name], shape.inputs, shape.outputs, dict(spec.model.params))
+        module = modules.make(spec.model, spec.activation, shape.inputs, shape.outputs)
     return module.to(getattr(torch, spec.dtype))
 
 
@@ -84,8 +84,9 @@ def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
 
 def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
     """The tensors of these layers as the spec's scheme fills them, in their order."""
-    kind, gain = np.dtype(spec.dtype), activation_gain(spec.activation)
-    fillers = [filler for layer in layers for filler in _fillers(spec.init, layer, gain)]
+    kind, count = np.dtype(spec.dtype), len(layers)
+    each = zip(layers, _schemes(spec, count), _gains(spec, count), strict=True)
+    fillers = [filler for layer, init, gain in each for filler in _fillers(init, layer, gain)]
     noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers for kind_of in filler.entry.noise], kind)
     weights: Weights = {}
     for filler in fillers:
@@ -93,6 +94,28 @@ def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.
         full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
         weights[filler.name] = np.ascontiguousarray(full.reshape(len(seeds), *filler.tensor), dtype=kind)
     return weights
+
+
+def _schemes(spec: RunSpec, layers: int) -> list[Member]:
+    """The initialisation of each linear layer; of those by layer the spec's own has its parameters, the others their
+    defaults."""
+    own = Member(spec.init.name, tuple((k, v) for k, v in spec.init.params if k != PER_LAYER))
+    names = spec.init[PER_LAYER] if PER_LAYER in spec.init else (own.name,) * layers
+    assert isinstance(names, tuple)
+    return [own if name == own.name else _at_defaults(str(name)) for name in names]
+
+
+def _at_defaults(name: str) -> Member:
+    entry = INITS[name]
+    return Member(name, tuple((p.name, p.default) for p in (*entry.params, *bias_param(entry))))
+
+
+def _gains(spec: RunSpec, layers: int) -> list[float]:
+    """The gain of each linear layer: that of the activation behind it, of the last layer that of the one before it."""
+    if PER_LAYER not in spec.activation:
+        return [activation_gain(spec.activation)] * layers
+    hidden = [activation_gain(member) for member in modules.hidden_activations(spec.activation, layers - 1)]
+    return [*hidden, hidden[-1]]
 
 
 @lru_cache(maxsize=1024)

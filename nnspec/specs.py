@@ -301,6 +301,9 @@ def as_member(name: str, given: object, faults: list[Fault]) -> Member | None:
 def _frozen(value: object) -> Value:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        pairs = tuple((str(key), _frozen(item)) for key, item in value.items())
+        return pairs[0] if len(pairs) == 1 else pairs  # {linear: 256} is [linear, 256]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)

@@ -12,6 +12,7 @@ import torch
 from torch.func import functional_call
 
 from nnspec.initial import drawn_module
+from nnspec.modules import Shapes
 from nnspec.problem import Problem
 from nnspec.torch_maths import XP
 
@@ -28,16 +29,17 @@ class ModuleNetwork:
 
     def outputs(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Pre-activations and outputs, [n, k, 1] each, of inputs [n, i]."""
-        numbers, tensors, start = torch.cat([weights, self.buffers]), {}, 0
-        for name, own in {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}.items():
-            if name not in self.problem.shape.tensors():
-                continue
-            shape = self.problem.shape.tensors()[name]
-            stop = start + math.prod(shape)
-            tensors[name] = numbers[start:stop].reshape(shape).to(own.dtype)
-            start = stop
+        trained, kept = self.problem.shape.shapes, self.problem.shape.buffers
+        tensors = self._tensors(trained, weights) | self._tensors(kept, self.buffers)
         z = functional_call(self.module, tensors, (inputs,))[:, :, None]
         return z, self.problem.output.value(XP, z)
+
+    def _tensors(self, shapes: Shapes, numbers: Tensor) -> dict[str, Tensor]:
+        """Tensors by name from their numbers, one after the other."""
+        own = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
+        parts = torch.split(numbers, [math.prod(shape) for _, shape in shapes])
+        named = zip(shapes, parts, strict=True)
+        return {name: part.reshape(shape).to(own[name].dtype) for (name, shape), part in named}
 
     def loss(self, weights: Tensor) -> Tensor:
         """The loss, [], of trained numbers [P] over the problem's rows."""

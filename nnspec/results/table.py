@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.catalog import unsaid
 from nnspec.results.arrays import FINALS, NEVER, TIMES, Results
 from nnspec.specs import MEMBERS, RunSpec
 
@@ -57,12 +58,18 @@ def _fields(spec: RunSpec) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in spec.to_mapping().items():
         if isinstance(value, dict):
+            fields |= {f"{key}.{name}": item for name, item in _unsaid(key, value).items()}
             fields.update(
                 {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
             )
         else:
             fields[key] = value
     return fields
+
+
+def _unsaid(key: str, member: Mapping[str, object]) -> dict[str, object]:
+    """What a spec does not say of a member, because it is at its default."""
+    return dict(unsaid(key, str(member["name"]))) if key in MEMBERS else {}
 
 
 def outcome_rows(result: Results) -> dict[str, np.ndarray]:

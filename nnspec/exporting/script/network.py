@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from nnspec.architecture import Architecture, Pointwise, architecture
-from nnspec.builder import OWN
 from nnspec.catalog import INITS, LOSSES
 from nnspec.catalog.in_torch import INIT_LINES, LOSS_SCRIPTS, WEIGHT, LossScript
 from nnspec.catalog.inits import BIAS_SAME
 from nnspec.errors import Fault
 from nnspec.exporting.trained import ExportError
 from nnspec.initial import activation_gain
+from nnspec.modules.pointwise import OWN
 from nnspec.specs import Member, RunSpec
 
 BIAS = "layer.bias"

@@ -15,8 +15,7 @@ import torch
 
 from nnspec import modules
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import batch_size, pace, rate_factor, rows_needed, tolerance
+from nnspec.duration import batch_size, pace, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
@@ -24,13 +23,13 @@ from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
 from nnspec.training.history import unwritten
 from nnspec.training.layout import why_single
+from nnspec.training.modules.by_layer import optimizers
 from nnspec.training.modules.data import Data, Rows
 from nnspec.training.modules.measured import Measured
 from nnspec.training.modules.stack import ModuleStack
-from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import Span, logged_steps, row_of
-from nnspec.training.stacking import Columns, hyperparameters, members, started
+from nnspec.training.stacking import Columns, members, started
 
 Tensor = torch.Tensor
 MODULE = "its model is a torch module"  # why there is no compiled code
@@ -55,13 +54,7 @@ class Modules:
         self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, why_single(self.spec))
         self.stack.tried(self.data.batch(torch.zeros(1, dtype=torch.int64), 0))
         everyone = np.arange(self.count)
-        self.optimizer = StackedOptimizer(
-            OPTIMIZERS[self.spec.optimizer.name],
-            hyperparameters(Columns(tuple(owners), self.seeds, everyone, everyone)),
-            self.stack,
-            self.count,
-            rate_factor(self.spec),
-        )
+        self.optimizers = optimizers(Columns(tuple(owners), self.seeds, everyone, everyone), self.stack)
         tests = self.spec.solved.measure == "test_accuracy"
         judged = self.data.test if tests else self.data.training
         self.tolerance = torch.tensor([tolerance(spec) for spec in owners], dtype=kind)
@@ -111,7 +104,8 @@ class Modules:
         before = stack.lines[ended]
         if self.spec.train.clip_norm:
             self._clip()
-        self.optimizer.step(step + 1)
+        for optimizer in self.optimizers:
+            optimizer.step(step + 1)
         stack.lines[ended] = before
 
     def _judge(self, which: Tensor, step: int, seen: Measured) -> None:
@@ -212,7 +206,7 @@ class Modules:
         history.right[lost, -1] = False
         self._solve(active[torch.from_numpy(history.right[active.numpy(), -1])], updates)
         final, why = self._weights(), self.stack.why_single or MODULE
-        del self.stack, self.optimizer
+        del self.stack, self.optimizers
         return replace(
             history,
             outputs=outputs,
