@@ -24,8 +24,6 @@ ONNX_DTYPE = "float32"
 def evaluating(trained: Trained) -> torch.nn.Module:
     """The network with its trained weights, as it is asked and not trained."""
     net: torch.nn.Module = with_weights(trained.spec, trained.final).eval()
-    if architecture(trained.spec).opaque:  # torch traces a plain chain of the user's module and the output activation
-        net = torch.nn.Sequential(*net.children())
     for name, module in net.named_children():
         if isinstance(module, torch.nn.RReLU):  # what it is in evaluation; its own operation no other runtime has
             setattr(net, name, torch.nn.LeakyReLU((module.lower + module.upper) / 2))

@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from nnspec.builder import build, with_weights
-from nnspec.catalog import ACTIVATIONS
+from nnspec.catalog import ACTIVATIONS, MODELS, Model
+from nnspec.catalog.models import OUTPUT
 from nnspec.exporting.graphs import onnx, pt2
 from nnspec.exporting.trained import ExportError, Trained
+from nnspec.params import Boolean, Param
 from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -52,6 +54,28 @@ def networks(spec_of: SpecOf) -> dict[str, Trained]:
     return {name: untrained(spec_of(**given)) for name, given in fields.items()}
 
 
+class Paths(torch.nn.Module):
+    """A module as a user writes it; where it asks for a number on its way, torch cannot trace it."""
+
+    def __init__(self, inputs: int, outputs: int, asks: bool):
+        super().__init__()
+        self.a, self.b, self.asks = torch.nn.Linear(inputs, outputs), torch.nn.Linear(inputs, outputs), asks
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.asks and x.sum().item() > 0:
+            return x
+        return torch.tanh(self.a(x)) * self.b(x)
+
+
+@pytest.fixture
+def paths() -> Iterator[str]:
+    """The name of a model that is such a module."""
+    asks = Param("asks", False, Boolean(), "for a number")
+    MODELS.add(Model("paths", "of a test", lambda p: (), None, (asks, OUTPUT), module=Paths))
+    yield "paths"
+    MODELS.remove("paths")
+
+
 ROWS = {f"n{count}": torch.linspace(-2, 2, 2 * count, dtype=torch.float64).reshape(count, 2) for count in (1, 4, 9)}
 
 
@@ -73,6 +97,19 @@ def test_pt2_gives_the_outputs(networks: dict[str, Trained]) -> None:
         net = torch.export.load(io.BytesIO(content)).module()
         for rows in ROWS.values():
             np.testing.assert_allclose(net(rows).detach(), expected(networks[name], rows), rtol=0, atol=1e-15)
+
+
+def test_a_module_of_a_user_s(paths: str, spec_of: SpecOf) -> None:
+    network = untrained(spec_of(model=paths, init="torch_default", dtype="float64"))
+    net = torch.export.load(io.BytesIO(pt2(network))).module()
+    np.testing.assert_allclose(net(ROWS["n4"]).detach(), expected(network, ROWS["n4"]), rtol=0, atol=1e-15)
+
+
+def test_a_module_that_torch_cannot_trace(paths: str, spec_of: SpecOf, capfd: pytest.CaptureFixture[str]) -> None:
+    network = untrained(spec_of(model={"name": paths, "asks": True}, init="torch_default"))
+    with pytest.raises(ExportError, match=r"must be a module that torch\.export can trace, but got model=paths \("):
+        pt2(network)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
