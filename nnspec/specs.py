@@ -243,7 +243,7 @@ def parse_params(
     for key, value in given.items():
         param = known.get(key)
         if param is None:
-            remedy = nearest(key, known) if known else "it takes no parameters"
+            remedy = nearest(key, known) if any(param.kept for param in params) else "it takes no parameters"
             faults.append(Fault(f"{prefix}{key}", "is not a known key", remedy=remedy))
             continue
         try:
