@@ -24,6 +24,7 @@ from own_modules import (
     WrongShape,
 )
 
+from nnspec.architecture import architecture
 from nnspec.builder import build, with_weights
 from nnspec.catalog import MODELS, OPTIMIZERS, Model
 from nnspec.catalog.models import OUTPUT
@@ -34,7 +35,8 @@ from nnspec.params import Integer, Param
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import in_lanes, is_module, is_separate
+from nnspec.training.layout import in_lanes, is_module, is_separate, why_single
+from nnspec.training.memory import Room, chunk_bytes
 from nnspec.training.plan import plan
 from nnspec.training.separate.batches import order_of_rows
 
@@ -300,6 +302,29 @@ def test_modules_share_a_stack_only_with_the_same_model(spec_of: SpecOf) -> None
         spec_of(model={"name": "mlp", "hidden": [5]}),
     ]
     assert [stack.cells for stack in plan(specs).stacks] == [(0, 1), (2,), (3,)]
+
+
+def test_large_passes_are_made_one_by_one(spec_of: SpecOf, train: Train) -> None:
+    fields = {"data": {"name": "digits"}, "loss": "cross_entropy", "train": {"epochs": 1, "batch_size": 64}}
+    small, large = (spec_of(**fields, model={"name": "own_mlp", "width": width}) for width in (8, 400))
+    assert why_single(small) == ""
+    assert "too large" in why_single(large)
+    assert train(large).why_eager == why_single(large)
+
+
+def test_a_description_counts_what_a_pass_takes(spec_of: SpecOf) -> None:
+    shape = architecture(spec_of(model={"name": "convolved", "width": 5}, data="iris", loss="cross_entropy"))
+    assert shape.multiplications == 4 * 5 * 3 + 20 * 3  # a kernel of 3 at 4 places for 5 channels, 20 x 3 weights
+    # a number is asked for on the way: as if each weight met each row once
+    mean = architecture(spec_of(model={"name": "branching", "width": 5}))
+    assert mean.multiplications == (2 + 1) * 5
+
+
+def test_what_trains_is_held(spec_of: SpecOf) -> None:
+    one, many = (chunk_bytes(spec_of(model="own_mlp"), count, Room()) for count in (1, 200))
+    wide = chunk_bytes(spec_of(model={"name": "own_mlp", "width": 500}), 200, Room())
+    assert one < many < wide
+    assert wide > 200 * 4 * architecture(spec_of(model={"name": "own_mlp", "width": 500})).parameters * 8
 
 
 def test_a_wrong_shape_is_named(spec_of: SpecOf, train: Train) -> None:
