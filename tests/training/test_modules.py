@@ -30,7 +30,7 @@ from nnspec.catalog import MODELS, OPTIMIZERS, Model
 from nnspec.catalog.models import OUTPUT
 from nnspec.errors import SpecError
 from nnspec.initial import initial_weights
-from nnspec.modules.noise import Dropout, keys
+from nnspec.modules.noise import Dropout, keys, with_own_noise
 from nnspec.params import Integer, Param
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
@@ -166,10 +166,14 @@ def textbook(spec: RunSpec, seed: int) -> torch.nn.Module:
     module = OPTIMIZERS[spec.optimizer.name].module
     weights = [tensor for tensor in net.parameters() if tensor.requires_grad]
     optimizer = getattr(torch.optim, module)(weights, **dict(spec.optimizer.params))
+    noisy, made = with_own_noise(net), 0
     net.train()
     for number in range(spec.train.epochs):
         order = torch.from_numpy(order_of_rows(seed, number, len(x)).astype(np.int64))
         for batch in order.split(spec.train.batch_size):
+            for layer, part in enumerate(noisy.values()):
+                part.noise = keys(np.array([seed]), made, layer)[0]
+            made += 1
             optimizer.zero_grad()
             F.cross_entropy(net(x[batch]), y[batch]).backward()
             torch.nn.utils.clip_grad_norm_(weights, spec.train.clip_norm)
@@ -177,7 +181,7 @@ def textbook(spec: RunSpec, seed: int) -> torch.nn.Module:
     return net.eval()
 
 
-@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching", "tied"])
+@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching", "tied", "dropped"])
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
 def test_updates_are_those_of_a_textbook_loop(model: str, optimizer: str, spec_of: SpecOf, train: Train) -> None:
     spec = spec_of(
