@@ -86,10 +86,17 @@ class Architecture:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes."""
+        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes. An opaque
+        module's matrix that has another name, as of a recurrent cell, stands for itself."""
         if not self.opaque:
             return tuple(dense.name for dense in self.dense)
         return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
+
+    @property
+    def matrices(self) -> dict[str, str]:
+        """The tensor that is the weight matrix of each of the ``layers``."""
+        tensors = self.tensors()
+        return {name: weight if (weight := f"{name}.weight") in tensors else name for name in self.layers}
 
     @property
     def multiplications(self) -> int:

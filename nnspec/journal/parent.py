@@ -90,7 +90,8 @@ class Parent:
             store.set_tags(self.run_id, process_tags())
             store.set_status([self.run_id], "RUNNING")
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
-            by = axis_columns(settings.sweep.table) if settings.sweep.table else None
+            models = {spec.model.name for spec in specs}
+            by = axis_columns(settings.sweep.table, models) if settings.sweep.table else None
             self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
         return self
 

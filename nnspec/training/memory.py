@@ -51,7 +51,7 @@ def hot_bytes(spec: RunSpec) -> int:
     """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
     values."""
     shape, item = architecture(spec), item_bytes(spec)
-    return item * (5 * shape.parameters + 4 * rows(spec.data) * shape.values)
+    return item * (5 * shape.parameters + 4 * batch_size(spec) * shape.values)
 
 
 def column_bytes(spec: RunSpec, compiled: bool) -> int:

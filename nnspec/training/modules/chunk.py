@@ -15,6 +15,8 @@ import torch
 
 from nnspec import modules
 from nnspec.architecture import architecture
+from nnspec.catalog import MODELS
+from nnspec.catalog.origins import origin_of
 from nnspec.duration import batch_size, pace, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
 from nnspec.problem import Problem, own_rows
@@ -51,7 +53,8 @@ class Modules:
         self.data = Data(problems, self.seeds, batch_size(self.spec), kind)
         self.initial = started(owners, self.seeds)
         module = drawn_module(self.spec, int(self.seeds[0]))
-        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, why_single(self.spec))
+        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, _named(self.spec))
+        self.stack.why_single = why_single(self.spec)
         self.stack.tried(self.data.batch(torch.zeros(1, dtype=torch.int64), 0))
         everyone = np.arange(self.count)
         self.optimizers = optimizers(Columns(tuple(owners), self.seeds, everyone, everyone), self.stack)
@@ -162,8 +165,9 @@ class Modules:
                 decides = tried if self.spec.solved.measure == "test_accuracy" else found
             history.right[numbers, here] = (decides.right >= self.need[some])[:, None]
             tensors = self.stack.tensors(some)
-            for layer, line in history.weight_norm.items():
-                line[numbers, here] = torch.linalg.vector_norm(tensors[f"{layer}.weight"].flatten(1), dim=1)[:, None]
+            for layer, matrix in self.shape.matrices.items():
+                norms = torch.linalg.vector_norm(tensors[matrix].flatten(1), dim=1)
+                history.weight_norm[layer][numbers, here] = norms[:, None]
         return finite
 
     def _passed(self, which: Tensor, rows: Rows) -> Measured:
@@ -223,3 +227,10 @@ class Modules:
         """The present tensors of all networks, by name."""
         everyone, kind = torch.arange(self.count), np.dtype(self.spec.dtype)
         return {name: tensor.numpy().astype(kind) for name, tensor in self.stack.tensors(everyone).items()}
+
+
+def _named(spec: RunSpec) -> str:
+    """How messages call the model of a spec: by its name and by where its class stands."""
+    entry = MODELS[spec.model.name]
+    origin = origin_of(entry)
+    return f"model={entry.name}" if origin is None else f"the model '{entry.name}' ({origin.name}, line {origin.line})"
