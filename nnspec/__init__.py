@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nnspec.api import train as train
     from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
+    from nnspec.verifying import verify as verify
 
 _LAZY = {
     "build": "nnspec.builder",
@@ -55,6 +56,7 @@ _LAZY = {
     "sweep": "nnspec.api",
     "table": "nnspec.api",
     "train": "nnspec.api",
+    "verify": "nnspec.verifying",
 }
 _ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]

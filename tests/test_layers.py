@@ -32,7 +32,7 @@ RANKS = [
     "compose",
     "sweep analysis",
     "readback",
-    "execute explaining",
+    "execute explaining verifying",
     "report",
     "journal",
     "runner remedies",
