@@ -69,16 +69,18 @@ def with_tensors(changes: Mapping[str, Callable[[np.ndarray], np.ndarray]]) -> C
     return lambda tensors: {name: changes[name](w) if name in changes else w for name, w in tensors.items()}
 
 
-def other_activations(than: Pointwise, elementwise: bool = True) -> Iterator[Member]:
-    """The catalog's other activations, at their defaults first, then with each of their numbers as people set it; only
-    those that are ``elementwise``, or softmax too. Not the identity, which is called a missing activation."""
-    found = [e for e in OUTPUTS if e.learned is None and (e.elementwise or not elementwise)]
-    entries = [entry for entry in found if entry.derivative != "1"]
-    for entry in entries:
-        if entry.name != than.member.name:
+def other_activations(than: Member) -> Iterator[Member]:
+    """The catalog's other activations at their defaults; not the identity, which is called a missing activation."""
+    for entry in OUTPUTS:
+        if entry.learned is None and entry.derivative != "1" and at_defaults(entry.name) != than:
             yield at_defaults(entry.name)
-    for entry in entries:
-        yield from (member for member in _settings(entry) if member != than.member)
+
+
+def other_settings(than: Member) -> Iterator[Member]:
+    """The catalog's activations with each of their numbers as people set it."""
+    for entry in OUTPUTS:
+        if entry.learned is None:
+            yield from (member for member in _settings(entry) if member != than)
 
 
 def _settings(entry: Activation) -> Iterator[Member]:

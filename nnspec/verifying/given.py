@@ -65,7 +65,7 @@ def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
         VerifyError: it has another shape, or numbers that are not finite.
     """
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         found = type(value).__name__
         raise VerifyError(f"{what} must be an array of numbers, but got {found}; return an array") from error

@@ -118,7 +118,7 @@ def _multiples(problem: Problem, ours: Numbers, theirs: Numbers, tolerance: Tole
 
 def _faults(problem: Problem, points: Points, theirs: Numbers, tolerance: Tolerance) -> Iterator[str]:
     """The faults that give the gradients; if none does, those that give a multiple of them with a name."""
-    multiples = []
+    multiples: list[str] = []
     for fault in backward_faults(problem):
         ours = all_gradients(fault, points)
         if agree(ours, theirs, tolerance):
@@ -199,7 +199,8 @@ def _slopes(problem: Problem) -> Iterator[BackwardFault]:
     output's at the wrong place, where the loss does not have it already."""
     after = problem.shape.after
     ends = len(after) if not problem.loss.fused and problem.output.entry.elementwise else len(after) - 1
-    places = [(layer_words(problem, number), (number,)) for number in range(ends)][-LAYERS:]
+    places: list[tuple[str, tuple[int, ...]]] = []
+    places += [(layer_words(problem, number), (number,)) for number in range(ends)][-LAYERS:]
     if len(after) > 2:
         places.append(("every hidden layer", tuple(range(len(after) - 1))))
     for where, numbers in places:
@@ -207,8 +208,8 @@ def _slopes(problem: Problem) -> Iterator[BackwardFault]:
         for words, slope in SLOPES.items():
             other = exchanged(problem, {n: with_slope(after[n], slope) for n in numbers})
             yield BackwardFault(f"the derivative of the activation of {where}, {name}, {words}", other)
-        for member in other_activations(after[numbers[0]]):
-            if member.name != name:
+        for member in other_activations(after[numbers[0]].member):
+            if OUTPUTS[member.name].elementwise and member.name != name:
                 words = f"the derivative of the activation of {where} is that of {member.name}, not of {name}"
                 taken = _slope_of(OUTPUTS[member.name].bind(dict(member.params)))
                 yield BackwardFault(words, exchanged(problem, {n: with_slope(after[n], taken) for n in numbers}))

@@ -42,7 +42,7 @@ class Module:
 
     def differs_in_training(self, x: np.ndarray) -> bool:
         evaluated = self.outputs(x)
-        self.net.train()
+        self._as_given()
         with torch.no_grad():
             trained = self._forward(self._tensor(x)).cpu().numpy()
         return not np.allclose(evaluated, trained, rtol=1e-3, atol=1e-6)  # noise is larger than any rounding
@@ -58,7 +58,7 @@ class Module:
 
     def step(self, x: np.ndarray, y: np.ndarray, logits: bool) -> bool:
         if self.own_step is not None:
-            self.net.train()
+            self._as_given()
             called("step(x, y)", self.own_step, self._tensor(x), self._tensor(y))
             return True
         if OPTIMIZERS[self.spec.optimizer.name].by_rows:
@@ -73,6 +73,10 @@ class Module:
 
     def done(self) -> None:
         self.net.zero_grad()
+        self._as_given()
+
+    def _as_given(self) -> None:
+        """Every layer in training or in evaluation, as the user has it: torch's own start is training."""
         for module, training in self.modes.items():
             module.training = training
 
@@ -98,7 +102,7 @@ class Module:
         return found
 
     def _backward(self, x: np.ndarray, y: np.ndarray, logits: bool) -> None:
-        self.net.train()
+        self._as_given()
         self.net.zero_grad()
         found = self._forward(self._tensor(x))
         if found.grad_fn is None:

@@ -13,11 +13,19 @@ from itertools import combinations
 import numpy as np
 
 from nnspec.architecture import Pointwise
-from nnspec.catalog import Bound
+from nnspec.catalog import OUTPUTS, Bound
 from nnspec.catalog.maths import Array, Maths
 from nnspec.problem import Problem
 from nnspec.reference import Tensors, forward
-from nnspec.verifying.changed import exchanged, member_words, other_activations, with_tensors, with_value
+from nnspec.specs import Member
+from nnspec.verifying.changed import (
+    exchanged,
+    member_words,
+    other_activations,
+    other_settings,
+    with_tensors,
+    with_value,
+)
 from nnspec.verifying.numbers import Numbers, Tolerance, agree, gap, largest
 from nnspec.verifying.report import Finding
 
@@ -56,10 +64,13 @@ def outputs_of(fault: ForwardFault, points: Points) -> tuple[Numbers, Numbers]:
 def output_finding(problem: Problem, points: Points, theirs: Numbers, tolerance: Tolerance) -> Finding:
     """Where outputs part, and what gives them."""
     causes = []
-    for fault in forward_faults(problem):
-        p, z = outputs_of(fault, points)
-        if agree(p, theirs, tolerance) or (problem.loss.fused and agree(z, theirs, tolerance)):
-            causes.append(fault.words)
+    for faults in (forward_faults(problem), setting_faults(problem)):
+        for fault in faults:
+            p, z = outputs_of(fault, points)
+            if agree(p, theirs, tolerance) or (problem.loss.fused and agree(z, theirs, tolerance)):
+                causes.append(fault.words)
+        if causes:
+            break
     if not causes and _single(problem, points, theirs):
         causes.append("dtype: somewhere on the way numbers are in single precision (float32)")
     return Finding("outputs", _where(problem, points, theirs, tolerance), tuple(causes))
@@ -80,7 +91,7 @@ def _where(problem: Problem, points: Points, theirs: Numbers, tolerance: Toleran
         rows = np.abs(ours - theirs[name]).max(1) > tolerance.relative * largest(ours)
         worst = int(np.abs(ours - theirs[name]).max(1).argmax())
         return (
-            f"With the weights {name} the outputs differ by up to {gap(ours, theirs[name]):.3g}, in {rows.sum()} of "
+            f"{name[0].upper()}{name[1:]} the outputs differ by up to {gap(ours, theirs[name]):.3g}, in {rows.sum()} of "
             f"{len(rows)} rows; in row {worst} they are {shown(theirs[name][worst])}, nnspec's {shown(ours[worst])}."
         )
     return ""
@@ -93,7 +104,7 @@ def shown(row: np.ndarray) -> str:
 
 
 def forward_faults(problem: Problem) -> Iterator[ForwardFault]:
-    """Every known fault of a forward pass, the likeliest first."""
+    """Every known fault of a forward pass but activations with numbers of their own, the likeliest first."""
     yield from _biases(problem)
     yield from _output(problem)
     yield from _hidden(problem)
@@ -133,30 +144,54 @@ def _output(problem: Problem) -> Iterator[ForwardFault]:
     yield ForwardFault(
         f"the output activation, {name}, is missing", exchanged(problem, {last: with_value(after, _none)})
     )
-    for member in other_activations(after, elementwise=False):
-        words = f"the output activation is {member_words(member)}, not {name}"
+    yield from _outputs_taken(problem, other_activations(after.member))
+
+
+def _outputs_taken(problem: Problem, members: Iterator[Member]) -> Iterator[ForwardFault]:
+    """Another activation of the outputs."""
+    last, after = len(problem.shape.after) - 1, problem.shape.after[-1]
+    for member in members:
+        words = f"the output activation is {member_words(member)}, not {after.member.name}"
         yield ForwardFault(words, exchanged(problem, {last: Pointwise(after.name, member)}))
 
 
 def _hidden(problem: Problem) -> Iterator[ForwardFault]:
     """The activations of one layer, and of all of them."""
     hidden = problem.shape.hidden
-    if not hidden:
-        return
-    places: list[tuple[str, tuple[int, ...]]] = []
-    if len(hidden) <= LAYERS:
-        places += [(layer_words(problem, number), (number,)) for number in range(len(hidden))]
-    if len(hidden) > 1:
-        places.append(("every hidden layer", tuple(range(len(hidden)))))
-    name = hidden[0].member.name
-    for where, numbers in places:
+    for where, layers in _places(problem):
         for words, value in (("is missing", _none), ("is applied twice", _twice)):
-            other = exchanged(problem, {n: with_value(hidden[n], value) for n in numbers})
-            yield ForwardFault(f"the activation of {where}, {name}, {words}", other)
-    for where, numbers in places:
-        for member in other_activations(hidden[0]):
-            words = f"the activation of {where} is {member_words(member)}, not {name}"
-            yield ForwardFault(words, exchanged(problem, {n: Pointwise(hidden[n].name, member) for n in numbers}))
+            other = exchanged(problem, {n: with_value(hidden[n], value) for n in layers})
+            yield ForwardFault(f"the activation of {where}, {hidden[0].member.name}, {words}", other)
+    if hidden:
+        yield from _hidden_taken(problem, list(other_activations(hidden[0].member)))
+
+
+def _hidden_taken(problem: Problem, members: list[Member]) -> Iterator[ForwardFault]:
+    """Another activation of one layer, or of all of them."""
+    hidden = problem.shape.hidden
+    for where, layers in _places(problem):
+        for member in members:
+            if OUTPUTS[member.name].elementwise:
+                words = f"the activation of {where} is {member_words(member)}, not {hidden[0].member.name}"
+                yield ForwardFault(words, exchanged(problem, {n: Pointwise(hidden[n].name, member) for n in layers}))
+
+
+def _places(problem: Problem) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Words for hidden layers, and their numbers: each alone, and all of them."""
+    hidden = len(problem.shape.hidden)
+    if hidden <= LAYERS:
+        for number in range(hidden):
+            yield layer_words(problem, number), (number,)
+    if hidden > 1:
+        yield "every hidden layer", tuple(range(hidden))
+
+
+def setting_faults(problem: Problem) -> Iterator[ForwardFault]:
+    """Activations with other numbers than the spec's or the catalog's defaults."""
+    hidden = problem.shape.hidden
+    if hidden:
+        yield from _hidden_taken(problem, list(other_settings(hidden[0].member)))
+    yield from _outputs_taken(problem, other_settings(problem.shape.output))
 
 
 def _matrices(problem: Problem) -> Iterator[ForwardFault]:

@@ -46,7 +46,9 @@ def placements(wanted: dict[str, Shape], given: Sequence[Shape]) -> list[Placeme
         raise VerifyError(
             f"the network must have {len(wanted)} parameters ({listed}), but got {len(given)}; their order is nnspec's"
         )
-    turned, straight, square = set(), set(), set()
+    turned: set[str] = set()
+    straight: set[str] = set()
+    square: set[str] = set()
     for number, ((name, shape), found) in enumerate(zip(wanted.items(), given, strict=True)):
         if len(shape) == 2 and len(found) == 2 and found == shape and shape[0] == shape[1] > 1:
             square.add(name)

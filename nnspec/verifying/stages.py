@@ -19,7 +19,7 @@ from nnspec.verifying.placing import Placement, placements
 from nnspec.verifying.report import Finding, VerifyReport
 from nnspec.verifying.updates import UPDATES, expected, update_finding
 
-START, MOVED = "of nnspec's start", "moved a little from nnspec's start"
+START, MOVED = "at nnspec's start", "near nnspec's start"
 Stage = Finding | str | None  # what parts; or why it is not compared; or nothing: it agrees
 RANDOM = "dropout or other noise"
 

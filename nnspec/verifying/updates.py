@@ -44,13 +44,14 @@ def updated(fault: UpdateFault, spec: RunSpec, start: Tensors) -> Numbers:
 def _updated(fault: UpdateFault, spec: RunSpec, start: Tensors) -> Numbers:
     weights = {name: np.array(w) for name, w in start.items()}
     optimizers = {name: Optimizer(fault.member, w) for name, w in weights.items()}
-    schedule, total, found = rate_factor(spec), dict.fromkeys(weights, 0.0), {}
+    total = {name: np.zeros_like(w) for name, w in weights.items()}
+    schedule, found = rate_factor(spec), {}
     for step in range(1, UPDATES + 1):
         rate = fault.rate * (1.0 if schedule is None else float(schedule(np.array(step))))
         for group in fault.order or (tuple(weights),):
             gradients = _gradients(fault, spec, weights)
             for name in group:
-                total[name] = gradients[name] + (total[name] if fault.added_up else 0.0)
+                total[name] = total[name] * fault.added_up + gradients[name]
                 if name not in fault.still:
                     optimizers[name].update(np.array(total[name]), step, rate)
         found.update({f"{name}, after update {step}": np.array(w) for name, w in weights.items()})
