@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nnspec.parts import model as model
     from nnspec.parts import optimizer as optimizer
     from nnspec.parts import param as param
+    from nnspec.verifying import verify as verify
 
 _LAZY = {
     **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
@@ -65,6 +66,7 @@ _LAZY = {
     "sweep": "nnspec.api",
     "table": "nnspec.api",
     "train": "nnspec.api",
+    "verify": "nnspec.verifying",
 }
 _ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]

@@ -33,7 +33,7 @@ RANKS = [
     "compose",
     "sweep analysis",
     "readback",
-    "execute explaining exporting",
+    "execute explaining exporting verifying",
     "report",
     "journal",
     "runner remedies",
