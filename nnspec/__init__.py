@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nnspec.api import compare as compare
     from nnspec.api import diff as diff
     from nnspec.api import explain as explain
+    from nnspec.api import export as export
     from nnspec.api import load as load
     from nnspec.api import plan as plan
     from nnspec.api import remedy as remedy
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from nnspec.parts import model as model
     from nnspec.parts import optimizer as optimizer
     from nnspec.parts import param as param
+    from nnspec.verifying import verify as verify
 
 _LAZY = {
     **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
@@ -56,6 +58,7 @@ _LAZY = {
     "compare": "nnspec.api",
     "diff": "nnspec.api",
     "explain": "nnspec.api",
+    "export": "nnspec.api",
     "load": "nnspec.api",
     "plan": "nnspec.api",
     "remedy": "nnspec.api",
@@ -63,6 +66,7 @@ _LAZY = {
     "sweep": "nnspec.api",
     "table": "nnspec.api",
     "train": "nnspec.api",
+    "verify": "nnspec.verifying",
 }
 _ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]

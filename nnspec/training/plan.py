@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS
+from nnspec.catalog import LR_PER_LAYER, OPTIMIZERS
 from nnspec.catalog.origins import SOURCE
 from nnspec.params import Value
 from nnspec.specs import RunSpec
@@ -107,7 +107,7 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
     shape = architecture(spec)
     optimizer = OPTIMIZERS[spec.optimizer.name]
     return (
-        (tuple(shape.tensors().items()), (spec.model, spec.activation) if shape.opaque else None),
+        (tuple(shape.tensors().items()), _module(spec) if shape.opaque else None),
         shape.output,
         spec.data,
         spec.loss,
@@ -121,6 +121,11 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
         # an error of a user's formula loses no cell that does without it
         tuple(member for member in (spec.activation, spec.init) if SOURCE.name in member),
     )
+
+
+def _module(spec: RunSpec) -> tuple[object, ...]:
+    """What decides on a module and on how its layers are updated; rates by layer differ from network to network."""
+    return spec.model, spec.activation, LR_PER_LAYER in spec.optimizer
 
 
 KEY_PARTS = (
