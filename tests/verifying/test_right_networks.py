@@ -36,7 +36,8 @@ def test_square_matrices_alone_are_told_by_their_values() -> None:
 
 def test_logits_are_right_too() -> None:
     report = nnspec.verify(Stepping(2, 4, 4, 1, fault="logits"), SGD)
-    assert report.ok and report.agreed == STAGES
+    assert report.ok
+    assert report.agreed == STAGES
     assert "The outputs are logits, which loss=bce may take" in str(report)
 
 
