@@ -39,9 +39,17 @@ if TYPE_CHECKING:
     from nnspec.api import train as train
     from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
+    from nnspec.parts import activation as activation
+    from nnspec.parts import data as data
+    from nnspec.parts import init as init
+    from nnspec.parts import loss as loss
+    from nnspec.parts import model as model
+    from nnspec.parts import optimizer as optimizer
+    from nnspec.parts import param as param
     from nnspec.verifying import verify as verify
 
 _LAZY = {
+    **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
     "build": "nnspec.builder",
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",

@@ -10,6 +10,7 @@ from nnspec import modules
 from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound, Size
 from nnspec.catalog.data import test_rows as _test_rows
 from nnspec.catalog.maths import Array
+from nnspec.modules import Described, Shapes
 from nnspec.specs import Member, RunSpec
 
 OUTPUT = "output"  # the name of an opaque module's output activation
@@ -48,14 +49,24 @@ class Architecture:
     output's.
 
     A network that is no such chain is an opaque module: it has no ``dense``, ``after`` has the output's activation
-    alone, and ``shapes`` its tensors.
+    alone, and ``module`` says what else is known of it.
     """
 
     inputs: int
     outputs: int
     dense: tuple[Dense, ...]
     after: tuple[Pointwise, ...]
-    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    module: Described | None = None
+
+    @property
+    def shapes(self) -> Shapes:
+        """The trained tensors of an opaque module."""
+        return self.module.shapes if self.module else ()
+
+    @property
+    def buffers(self) -> Shapes:
+        """What the ``state_dict`` of an opaque module has besides."""
+        return self.module.buffers if self.module else ()
 
     @property
     def opaque(self) -> bool:
@@ -79,9 +90,20 @@ class Architecture:
             return tuple(dense.name for dense in self.dense)
         return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
 
+    @property
+    def multiplications(self) -> int:
+        """Of a forward pass, for a row of data: about as many as weights, unless a weight meets a row several times."""
+        return self.module.multiplications if self.module else self.parameters
+
+    @property
+    def values(self) -> int:
+        """Numbers that a pass keeps for a row of data: those that the layers give."""
+        return self.module.values if self.module else sum(dense.fan_out for dense in self.dense)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The trained tensors of the built module's ``state_dict``, in its order, with their shapes."""
-        shapes: dict[str, tuple[int, ...]] = dict(self.shapes)
+        """The tensors of the built module's ``state_dict`` with their shapes, in its order; the buffers of an opaque
+        one are the last."""
+        shapes: dict[str, tuple[int, ...]] = dict((*self.shapes, *self.buffers))
         for dense, after in zip(self.dense, self.after, strict=not self.opaque):
             shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
             shapes[f"{dense.name}.bias"] = (dense.fan_out,)
@@ -91,7 +113,8 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """Number of trained numbers."""
-        return sum(math.prod(shape) for shape in self.tensors().values())
+        buffers = dict(self.buffers)
+        return sum(math.prod(shape) for name, shape in self.tensors().items() if name not in buffers)
 
 
 def architecture(spec: RunSpec) -> Architecture:
@@ -104,8 +127,9 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
     held, entry = size(data), MODELS[model.name]
     outputs = LOSSES[loss].columns(held.classes, held.targets)
     if entry.module is not None:
-        shapes = modules.shapes(entry, held.inputs, outputs, dict(model.params))
-        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, at_defaults(str(model["output"]))),), shapes)
+        module = modules.described(entry, held.inputs, outputs, dict(model.params))
+        last = Pointwise(OUTPUT, at_defaults(str(model["output"])))
+        return Architecture(held.inputs, outputs, (), (last,), module)
     widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
+from nnspec import modules
 from nnspec.architecture import Pointwise, architecture
 from nnspec.errors import WeightsError
-from nnspec.initial import initial_weights
+from nnspec.initial import drawn_module, initial_weights
 from nnspec.specs import RunSpec
+from nnspec.torch_maths import XP
 
 
 class Sine(torch.nn.Module):
@@ -27,19 +30,58 @@ class Heaviside(torch.nn.Module):
         return torch.heaviside(z, torch.zeros((), dtype=z.dtype))
 
 
+class Formula(torch.nn.Module):
+    """An activation of a user's own, by its formula; torch differentiates it."""
+
+    def __init__(self, after: Pointwise):
+        super().__init__()
+        self.activation = after.bind()
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.activation.value(XP, z)
+        return value
+
+    def extra_repr(self) -> str:
+        """The name and the parameters."""
+        return ", ".join([self.activation.entry.name, *(f"{k}={v}" for k, v in self.activation.params.items())])
+
+
+class Opaque(torch.nn.Module):
+    """A module of a user's own, ``net``, and its output activation, ``output``. Its ``state_dict`` is the module's own,
+    so that tensors have the names that the module's class gives them."""
+
+    def __init__(self, net: torch.nn.Module, output: torch.nn.Module):
+        super().__init__()
+        self.net, self.output = net, output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Outputs [n, k] of inputs [n, i]."""
+        outputs: torch.Tensor = self.output(self.net(x))
+        return outputs
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """See ``torch.nn.Module``."""
+        return self.net.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """See ``torch.nn.Module``."""
+        return self.net.load_state_dict(state_dict, *args, **kwargs)
+
+
 OWN = {"Sine": Sine, "Heaviside": Heaviside}  # what torch.nn has no class for
 
 
-def build(spec: RunSpec, seed: int | None = None) -> torch.nn.Sequential:
+def build(spec: RunSpec, seed: int | None = None) -> torch.nn.Sequential | Opaque:
     """The network of a checked ``spec`` with the initial weights of ``seed`` (the spec's own unless given).
 
-    It maps inputs [n, i] to outputs [n, k] of the output activation: probabilities for bce and cross_entropy.
+    It maps inputs [n, i] to outputs [n, k] of the output activation: probabilities for bce and cross_entropy. A model
+    that is a module of a user's own comes in evaluation mode.
     """
     weights = initial_weights(spec, np.array([spec.seed if seed is None else seed]))
     return with_weights(spec, {name: tensor[0] for name, tensor in weights.items()})
 
 
-def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.Sequential:
+def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.Sequential | Opaque:
     """The network of a checked ``spec`` holding ``weights``, by state-dict name.
 
     Raises:
@@ -54,6 +96,8 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
             f"weights must have the tensors {wanted}, but these differ: {wrong}; use the spec they were trained with"
         )
     kind = getattr(torch, spec.dtype)
+    if shape.opaque:
+        return _opaque(spec, weights, pointwise_module(shape.after[-1], kind))
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
         layers.append(torch.nn.Linear(dense.fan_in, dense.fan_out, dtype=kind))
@@ -65,8 +109,19 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     return net
 
 
+def _opaque(spec: RunSpec, weights: Mapping[str, np.ndarray], output: torch.nn.Module) -> Opaque:
+    net = drawn_module(spec, spec.seed)
+    tensors = dict(net.named_parameters()) | modules.buffers(net)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(np.array(weights[name])))
+    return Opaque(net, output).eval()
+
+
 def pointwise_module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
     entry, params = after.entry, dict(after.member.params)
+    if not entry.module:
+        return Formula(after)
     if entry.module in OWN:
         return OWN[entry.module]()
     make = getattr(torch.nn, entry.module)

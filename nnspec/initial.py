@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnspec.architecture import Dense, architecture
-from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, Init
+from nnspec import modules
+from nnspec.architecture import architecture
+from nnspec.catalog import ACTIVATIONS, INITS, MODELS, OUTPUTS, Init
 from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
 from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
 from nnspec.files import read_bytes
+from nnspec.modules import Layered
 from nnspec.params import Value
 from nnspec.specs import Member, RunSpec
 
@@ -37,20 +39,47 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     if INITS[spec.init.name].stored:
         return _stored(spec, np.asarray(seeds))
     shape, kind = architecture(spec), np.dtype(spec.dtype)
-    gain = activation_gain(spec.activation)
-    fillers = {name: filler for dense in shape.dense for name, filler in _fillers(spec.init, dense, gain)}
-    noise = _draw(
-        seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind
-    )
+    if shape.opaque:
+        return _of_modules(spec, seeds)
+    layers = [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
+    filled = _filled(spec, layers, seeds)
     weights: Weights = {}
     for name, tensor_shape in shape.tensors().items():
-        if name in fillers:
-            filler = fillers[name]
-            drawn = tuple(next(noise) for _ in filler.entry.noise)
-            full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
-            weights[name] = np.ascontiguousarray(full.reshape(len(seeds), *tensor_shape), dtype=kind)
+        if name in filled:
+            weights[name] = filled[name]
         else:
             weights[name] = np.full((len(seeds), *tensor_shape), _learned_start(spec.activation), dtype=kind)
+    return weights
+
+
+def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
+    """The module of a spec's opaque model as its class makes it when torch's generator has this seed, as
+    ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
+    shape = architecture(spec)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = modules.make(MODELS[spec.model.name], shape.inputs, shape.outputs, dict(spec.model.params))
+    return module.to(getattr(torch, spec.dtype))
+
+
+def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers."""
+    drawn = [drawn_module(spec, int(seed)) for seed in seeds]
+    tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
+    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]) for name in tensors[0]}
+    return weights | _filled(spec, modules.layers(drawn[0]), seeds)
+
+
+def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
+    """The tensors of these layers as the spec's scheme fills them, in their order."""
+    kind, gain = np.dtype(spec.dtype), activation_gain(spec.activation)
+    fillers = [filler for layer in layers for filler in _fillers(spec.init, layer, gain)]
+    noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers for kind_of in filler.entry.noise], kind)
+    weights: Weights = {}
+    for filler in fillers:
+        drawn = tuple(next(noise) for _ in filler.entry.noise)
+        full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
+        weights[filler.name] = np.ascontiguousarray(full.reshape(len(seeds), *filler.tensor), dtype=kind)
     return weights
 
 
@@ -65,19 +94,31 @@ def activation_gain(activation: Member) -> float:
 class _Filler:
     """The scheme that fills one tensor, which it sees as [m, o, i]."""
 
+    name: str
+    tensor: tuple[int, ...]  # its shape
     entry: Init
     params: dict[str, Value]
     layer: Layer
     shape: tuple[int, int]
 
 
-def _fillers(init: Member, dense: Dense, gain: float) -> Iterator[tuple[str, _Filler]]:
-    layer = Layer(dense.fan_in, dense.fan_out, gain)
+def _fillers(init: Member, layered: Layered, gain: float) -> Iterator[_Filler]:
+    layer = Layer(layered.fan_in, layered.fan_out, gain)
     entry, bias = INITS[init.name], str(init["bias"])
     bias_entry = entry if bias == BIAS_SAME else INITS[bias]
     bias_params = dict(init.params) if bias == BIAS_SAME else {p.name: p.default for p in bias_entry.params}
-    yield f"{dense.name}.weight", _Filler(entry, dict(init.params), layer, (dense.fan_out, dense.fan_in))
-    yield f"{dense.name}.bias", _Filler(bias_entry, bias_params, layer, (dense.fan_out, 1))
+    rows = layered.weight[0]
+    yield _Filler(
+        f"{layered.name}.weight",
+        layered.weight,
+        entry,
+        dict(init.params),
+        layer,
+        (rows, math.prod(layered.weight[1:])),
+    )
+    if layered.bias is not None:
+        name, count = f"{layered.name}.bias", layered.bias[0]
+        yield _Filler(name, layered.bias, bias_entry, bias_params, layer, (count, 1))
 
 
 def _learned_start(activation: Member) -> float:

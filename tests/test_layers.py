@@ -22,7 +22,7 @@ RANKS = [
     "specs",
     "settings",
     "catalog",
-    "modules",
+    "modules parts",
     "architecture torch_maths",
     "duration",
     "problem",

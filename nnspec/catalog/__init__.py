@@ -23,6 +23,7 @@ from nnspec.catalog.models import STAND_INS as STAND_INS
 from nnspec.catalog.models import Model as Model
 from nnspec.catalog.optimizers import OPTIMIZERS as OPTIMIZERS
 from nnspec.catalog.optimizers import Optimizer as Optimizer
+from nnspec.catalog.origins import source_param
 from nnspec.catalog.schedules import SCHEDULES as SCHEDULES
 from nnspec.catalog.schedules import Schedule as Schedule
 from nnspec.params import Param
@@ -40,8 +41,9 @@ REGISTRIES: dict[str, Registry] = {
 
 
 def parameters(entry: Entry) -> tuple[Param, ...]:
-    """The parameters that a spec keeps of a member: its own, and of an initialisation the bias's scheme."""
-    return entry.params + (bias_param(entry) if isinstance(entry, Init) else ())
+    """The parameters that a spec keeps of a member: its own, of an initialisation the bias's scheme, and of a user's
+    part where it comes from."""
+    return entry.params + (bias_param(entry) if isinstance(entry, Init) else ()) + source_param(entry)
 
 
 def entry_name(group: str, name: object) -> object:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from nnspec.architecture import at_defaults
-from nnspec.catalog import ACTIVATIONS, AUTO, LOSSES, MODELS, OPTIMIZERS, OUTPUTS
+from nnspec.catalog import ACTIVATIONS, AUTO, LOSSES, MODELS, OPTIMIZERS, OUTPUTS, Model
 from nnspec.errors import Fault, unknown
 from nnspec.specs import Member, RunSpec, text
 
@@ -84,7 +84,7 @@ def by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
     if not entry.by_rows:
         return
     by = f"with optimizer={entry.name}"
-    if spec.model.name in MODELS and MODELS[spec.model.name].between is not None:
+    if spec.model.name in MODELS and not _single_layer(MODELS[spec.model.name]):
         rule = f"must have no hidden layer {by}, which has no gradient to pass back"
         yield Fault("model.name", rule, f"'{spec.model.name}'", "try model=perceptron")
     if spec.loss.name in LOSSES and spec.loss.name != entry.loss:
@@ -97,3 +97,8 @@ def by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
         yield Fault(
             "train.clip_norm", f"must be 0 {by}, which has no gradient", text(spec.train.clip_norm), "leave it out"
         )
+
+
+def _single_layer(model: Model) -> bool:
+    """Whether a model is known to be one linear layer."""
+    return model.between is None and model.module is None

@@ -8,14 +8,16 @@ from functools import lru_cache
 
 from nnspec.catalog import INITS, MODELS, REGISTRIES, STAND_INS, Model, parameters
 from nnspec.catalog.models import Unclear
+from nnspec.catalog.origins import ORIGINS, SOURCE, origin_of
 from nnspec.errors import Fault, unknown
 from nnspec.params import Param, Refused, Rule, Value, rounded
+from nnspec.parts.checking import tried
 from nnspec.specs import MEMBERS, SOLVED, TRAIN, Member, RunSpec, parse_params, text
 
 
 def examine_member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
     """The canonical form of a member and its faults."""
-    return _examined(group, member, repr(member.params))
+    return _examined(group, member, repr(member.params), len(ORIGINS))
 
 
 def stand_ins(group: str) -> Mapping[str, str]:
@@ -24,8 +26,9 @@ def stand_ins(group: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=16384)
-def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fault, ...]]:
-    # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
+def _examined(group: str, member: Member, typed: str, parts: int) -> tuple[Member, tuple[Fault, ...]]:
+    # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind; `parts` tells that
+    # entries have been added
     registry = REGISTRIES[group]
     faults: list[Fault] = []
     member = replace(member, name=registry.named(member.name))
@@ -33,7 +36,7 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
         parse_params(f"{group}.", (), dict(member.params), faults)
         return Member(member.name), tuple(faults)
     if member.name not in registry:
-        return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
+        return member, (_unknown(group, member),)
     entry = registry[member.name]
     shorthand = MODELS[member.name].shorthand if group == "model" else ()
     taken = (*parameters(entry), *shorthand)
@@ -47,7 +50,25 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)
         for rule in _broken(entry.rules, values, broken)
     )
+    if (origin := origin_of(entry)) is not None:
+        said = values.get(SOURCE.name)
+        values = {**values, SOURCE.name: origin.label}
+        if said is not None and str(said).rpartition("@")[2] != origin.label.rpartition("@")[2]:
+            rule = f"must be that of the {group} '{entry.name}' that was given, {origin.label}"
+            faults.append(Fault(f"{group}.{SOURCE.name}", rule, str(said), "give the file that it was trained with"))
+        elif not faults:
+            faults.extend(tried(group, entry, values))
     return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+
+
+def _unknown(group: str, member: Member) -> Fault:
+    """The fault of a name that no entry has; a filed spec says where the part came from."""
+    fault = unknown(f"{group}.name", group, member.name, REGISTRIES[group].names())
+    if SOURCE.name not in member:
+        return fault
+    file = str(member[SOURCE.name]).rpartition("@")[0]
+    remedy = f"it is a part of {member[SOURCE.name]}: give that file with --parts {file}"
+    return replace(fault, remedy=remedy)
 
 
 def _unfolded(model: Model, values: Mapping[str, Value], faults: list[Fault]) -> Mapping[str, Value]:

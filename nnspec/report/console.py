@@ -27,7 +27,7 @@ from nnspec.results.arrays import (
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
-from nnspec.training.layout import why_separate
+from nnspec.training.layout import is_module, why_separate, why_single
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
@@ -79,6 +79,10 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
 
 def way(spec: RunSpec) -> str:
     """How the networks of a spec train, and why."""
+    if is_module(spec):
+        single = why_single(spec)
+        how = f"one by one: {single}" if single else "many at a time, or one by one where torch.vmap cannot carry it"
+        return f"networks train by torch, through their module {how}"
     why = why_separate(spec)
     if not why:
         return "networks train side by side in lanes: full batch, few rows and weights"
