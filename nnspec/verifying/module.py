@@ -18,14 +18,21 @@ from nnspec.verifying.given import VerifyError, called
 
 
 class Module:
-    """``step(x, y)`` stands in for torch's optimizer; it takes tensors of the spec's precision."""
+    """``step(x, y)`` stands in for torch's optimizer.
+
+    A network of a float32 spec is compared in double precision if it can compute in it: Adam makes a full step of a
+    gradient that is nothing but roundings. Afterwards it has the spec's.
+    """
 
     def __init__(self, net: torch.nn.Module, spec: RunSpec, problem: Problem, step: Callable[..., Any] | None):
         self.net, self.spec, self.problem, self.own_step = net, spec, problem, step
-        self.kind = getattr(torch, spec.dtype)
         self.modes = {module: module.training for module in net.modules()}
         self.updates = 0
+        self.kind = torch.float64
         net.to(self.kind)
+        if spec.dtype != "float64" and not self._computes_in_double():
+            self.kind = getattr(torch, spec.dtype)
+            net.to(self.kind)
 
     def parameters(self) -> list[np.ndarray]:
         return [parameter.detach().cpu().numpy().copy() for parameter in self.net.parameters()]
@@ -73,7 +80,15 @@ class Module:
 
     def done(self) -> None:
         self.net.zero_grad()
+        self.net.to(getattr(torch, self.spec.dtype))
         self._as_given()
+
+    def _computes_in_double(self) -> bool:
+        """Whether the forward pass takes and gives double precision: a ``float()`` in it is right for float32."""
+        try:
+            return self.outputs(self.problem.inputs).dtype == np.float64
+        except VerifyError:
+            return False
 
     def _as_given(self) -> None:
         """Every layer in training or in evaluation, as the user has it: torch's own start is training."""
