@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nnspec.api import compare as compare
     from nnspec.api import diff as diff
     from nnspec.api import explain as explain
+    from nnspec.api import export as export
     from nnspec.api import load as load
     from nnspec.api import plan as plan
     from nnspec.api import remedy as remedy
@@ -57,6 +58,7 @@ _LAZY = {
     "compare": "nnspec.api",
     "diff": "nnspec.api",
     "explain": "nnspec.api",
+    "export": "nnspec.api",
     "load": "nnspec.api",
     "plan": "nnspec.api",
     "remedy": "nnspec.api",

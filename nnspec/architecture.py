@@ -11,6 +11,7 @@ from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound, Siz
 from nnspec.catalog.data import test_rows as _test_rows
 from nnspec.catalog.maths import Array
 from nnspec.modules import Described, Shapes
+from nnspec.modules import at_defaults as at_defaults
 from nnspec.specs import Member, RunSpec
 
 OUTPUT = "output"  # the name of an opaque module's output activation
@@ -85,10 +86,17 @@ class Architecture:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes."""
+        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes. An opaque
+        module's matrix that has another name, as of a recurrent cell, stands for itself."""
         if not self.opaque:
             return tuple(dense.name for dense in self.dense)
         return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
+
+    @property
+    def matrices(self) -> dict[str, str]:
+        """The tensor that is the weight matrix of each of the ``layers``."""
+        tensors = self.tensors()
+        return {name: weight if (weight := f"{name}.weight") in tensors else name for name in self.layers}
 
     @property
     def multiplications(self) -> int:
@@ -119,17 +127,18 @@ class Architecture:
 
 def architecture(spec: RunSpec) -> Architecture:
     """The layers of a checked spec's network."""
-    return _architecture(spec.model, spec.activation, spec.loss.name, spec.data)
+    module = modules.is_module(spec.model, spec.activation, spec.optimizer)
+    return _architecture(spec.model, spec.activation, spec.loss.name, spec.data, module)
 
 
 @lru_cache(maxsize=4096)
-def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
+def _architecture(model: Member, activation: Member, loss: str, data: Member, module: bool) -> Architecture:
     held, entry = size(data), MODELS[model.name]
     outputs = LOSSES[loss].columns(held.classes, held.targets)
-    if entry.module is not None:
-        module = modules.described(entry, held.inputs, outputs, dict(model.params))
-        last = Pointwise(OUTPUT, at_defaults(str(model["output"])))
-        return Architecture(held.inputs, outputs, (), (last,), module)
+    output = activation if entry.between is None and not entry.opaque else at_defaults(str(model["output"]))
+    if module:
+        found = modules.described(model, activation, held.inputs, outputs)
+        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, output),), found)
     widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned
@@ -137,7 +146,6 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
         Pointwise(str(2 * i + 1), activation, (f"{2 * i + 1}.{learned.tensor}",) if learned else ())
         for i in range(len(dense) - 1)
     ]
-    output = activation if entry.between is None else at_defaults(str(model["output"]))
     after.append(Pointwise(str(2 * len(dense) - 1), output))
     return Architecture(held.inputs, outputs, dense, tuple(after))
 
@@ -165,8 +173,3 @@ def test_rows(data: Member) -> int:
 def learns_numbers(spec: RunSpec) -> bool:
     """Whether a spec's targets are numbers to be learnt (regression), not classes."""
     return LOSSES[spec.loss.name].numbers and size(spec.data).targets > 0
-
-
-def at_defaults(name: str) -> Member:
-    """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
-    return Member(name, tuple(sorted((p.name, p.default) for p in OUTPUTS[name].params)))

@@ -9,41 +9,11 @@ import numpy as np
 import torch
 
 from nnspec import modules
-from nnspec.architecture import Pointwise, architecture
+from nnspec.architecture import architecture
 from nnspec.errors import WeightsError
 from nnspec.initial import drawn_module, initial_weights
+from nnspec.modules.pointwise import pointwise_module
 from nnspec.specs import RunSpec
-from nnspec.torch_maths import XP
-
-
-class Sine(torch.nn.Module):
-    """sin z, elementwise."""
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return torch.sin(z)
-
-
-class Heaviside(torch.nn.Module):
-    """1 where z > 0, else 0; its gradient is 0 everywhere."""
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return torch.heaviside(z, torch.zeros((), dtype=z.dtype))
-
-
-class Formula(torch.nn.Module):
-    """An activation of a user's own, by its formula; torch differentiates it."""
-
-    def __init__(self, after: Pointwise):
-        super().__init__()
-        self.activation = after.bind()
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        value: torch.Tensor = self.activation.value(XP, z)
-        return value
-
-    def extra_repr(self) -> str:
-        """The name and the parameters."""
-        return ", ".join([self.activation.entry.name, *(f"{k}={v}" for k, v in self.activation.params.items())])
 
 
 class Opaque(torch.nn.Module):
@@ -66,9 +36,6 @@ class Opaque(torch.nn.Module):
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """See ``torch.nn.Module``."""
         return self.net.load_state_dict(state_dict, *args, **kwargs)
-
-
-OWN = {"Sine": Sine, "Heaviside": Heaviside}  # what torch.nn has no class for
 
 
 def build(spec: RunSpec, seed: int | None = None) -> torch.nn.Sequential | Opaque:
@@ -97,11 +64,11 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
         )
     kind = getattr(torch, spec.dtype)
     if shape.opaque:
-        return _opaque(spec, weights, pointwise_module(shape.after[-1], kind))
+        return _opaque(spec, weights, pointwise_module(shape.output, kind))
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
         layers.append(torch.nn.Linear(dense.fan_in, dense.fan_out, dtype=kind))
-        layers.append(pointwise_module(after, kind))
+        layers.append(pointwise_module(after.member, kind))
     if isinstance(layers[-1], torch.nn.Identity):
         layers.pop()
     net = torch.nn.Sequential(*layers)
@@ -116,18 +83,3 @@ def _opaque(spec: RunSpec, weights: Mapping[str, np.ndarray], output: torch.nn.M
         for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(np.array(weights[name])))
     return Opaque(net, output).eval()
-
-
-def pointwise_module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
-    entry, params = after.entry, dict(after.member.params)
-    if not entry.module:
-        return Formula(after)
-    if entry.module in OWN:
-        return OWN[entry.module]()
-    make = getattr(torch.nn, entry.module)
-    if not entry.elementwise:
-        return make(dim=-1)
-    if entry.learned:
-        return make(**params, dtype=kind)
-    # torch's RReLU draws its slopes anew in training mode; the entry's formula is its evaluation form
-    return make(**params).eval()

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nnspec import modules
 from nnspec.architecture import architecture
-from nnspec.catalog import ACTIVATIONS, INITS, MODELS, OUTPUTS, Init
-from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
+from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, PER_LAYER, Init
+from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer, bias_param
 from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
 from nnspec.files import read_bytes
@@ -41,8 +41,7 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     shape, kind = architecture(spec), np.dtype(spec.dtype)
     if shape.opaque:
         return _of_modules(spec, seeds)
-    layers = [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
-    filled = _filled(spec, layers, seeds)
+    filled = _filled(spec, filled_layers(spec), seeds)
     weights: Weights = {}
     for name, tensor_shape in shape.tensors().items():
         if name in filled:
@@ -52,28 +51,42 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     return weights
 
 
+def filled_layers(spec: RunSpec) -> list[Layered]:
+    """The layers that the spec's initialisation fills, in the order of the ``state_dict``."""
+    shape = architecture(spec)
+    if shape.opaque:
+        return modules.layers(drawn_module(spec, spec.seed))
+    return [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
+
+
 def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
     """The module of a spec's opaque model as its class makes it when torch's generator has this seed, as
     ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
     shape = architecture(spec)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = modules.make(MODELS[spec.model.name], shape.inputs, shape.outputs, dict(spec.model.params))
+    with modules.draws_of(seed):
+        module = modules.make(spec.model, spec.activation, shape.inputs, shape.outputs)
     return module.to(getattr(torch, spec.dtype))
 
 
 def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
-    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers."""
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers.
+    Buffers that count are numbers of the spec's precision here, too."""
+    kind = np.dtype(spec.dtype)
     drawn = [drawn_module(spec, int(seed)) for seed in seeds]
     tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
-    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]) for name in tensors[0]}
-    return weights | _filled(spec, modules.layers(drawn[0]), seeds)
+    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]).astype(kind) for name in tensors[0]}
+    places = dict(drawn[0].named_parameters(remove_duplicate=False))  # a tensor may have several names
+    names = {id(tensor): name for name, tensor in drawn[0].named_parameters()}
+    for name, filled in _filled(spec, modules.layers(drawn[0]), seeds).items():
+        weights[names[id(places[name])]] = filled
+    return weights
 
 
 def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
     """The tensors of these layers as the spec's scheme fills them, in their order."""
-    kind, gain = np.dtype(spec.dtype), activation_gain(spec.activation)
-    fillers = [filler for layer in layers for filler in _fillers(spec.init, layer, gain)]
+    kind, count = np.dtype(spec.dtype), len(layers)
+    each = zip(layers, _schemes(spec, count), _gains(spec, count), strict=True)
+    fillers = [filler for layer, init, gain in each for filler in _fillers(init, layer, gain)]
     noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers for kind_of in filler.entry.noise], kind)
     weights: Weights = {}
     for filler in fillers:
@@ -81,6 +94,28 @@ def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.
         full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
         weights[filler.name] = np.ascontiguousarray(full.reshape(len(seeds), *filler.tensor), dtype=kind)
     return weights
+
+
+def _schemes(spec: RunSpec, layers: int) -> list[Member]:
+    """The initialisation of each linear layer; of those by layer the spec's own has its parameters, the others their
+    defaults."""
+    own = Member(spec.init.name, tuple((k, v) for k, v in spec.init.params if k != PER_LAYER))
+    names = spec.init[PER_LAYER] if PER_LAYER in spec.init else (own.name,) * layers
+    assert isinstance(names, tuple)
+    return [own if name == own.name else _at_defaults(str(name)) for name in names]
+
+
+def _at_defaults(name: str) -> Member:
+    entry = INITS[name]
+    return Member(name, tuple((p.name, p.default) for p in (*entry.params, *bias_param(entry))))
+
+
+def _gains(spec: RunSpec, layers: int) -> list[float]:
+    """The gain of each linear layer: that of the activation behind it, of the last layer that of the one before it."""
+    if PER_LAYER not in spec.activation:
+        return [activation_gain(spec.activation)] * layers
+    hidden = [activation_gain(member) for member in modules.hidden_activations(spec.activation, layers - 1)]
+    return [*hidden, hidden[-1]]
 
 
 @lru_cache(maxsize=1024)
@@ -166,7 +201,7 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
         )
     for name, shape in shapes.items():
         tensor = stored[name]
-        if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
+        if tensor.shape[tensor.ndim - len(shape) :] != shape or tensor.ndim > len(shape) + 1:
             raise WeightsError(
                 f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec "
                 "again"

@@ -36,11 +36,16 @@ def with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     )
     faults = [found] if found else []
     if model.between is not None:
-        activation = spec.activation if named else at_defaults(model.between)
+        activation = spec.activation if named else _by_layer(at_defaults(model.between), spec.activation)
         faults += _between_faults(activation)
     else:
-        activation = spec.activation if named or faults else at_defaults(output)
+        activation = spec.activation if named or faults else _by_layer(at_defaults(output), spec.activation)
     return replace(spec, model=spec.model.with_params(output=output), activation=activation), faults
+
+
+def _by_layer(found: Member, said: Member) -> Member:
+    """An activation with the activations of the layers that are said."""
+    return found.with_params(**dict(said.params))
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.catalog import INITS, MODELS, REGISTRIES, STAND_INS, Model, parameters
+from nnspec.catalog import (
+    ACTIVATION_PER_LAYER,
+    AUTO,
+    INITS,
+    MODELS,
+    REGISTRIES,
+    STAND_INS,
+    Model,
+    parameters,
+    unsaid,
+)
 from nnspec.catalog.models import Unclear
 from nnspec.catalog.origins import ORIGINS, SOURCE, origin_of
 from nnspec.errors import Fault, unknown
@@ -33,8 +43,7 @@ def _examined(group: str, member: Member, typed: str, parts: int) -> tuple[Membe
     faults: list[Fault] = []
     member = replace(member, name=registry.named(member.name))
     if member.name in stand_ins(group):
-        parse_params(f"{group}.", (), dict(member.params), faults)
-        return Member(member.name), tuple(faults)
+        return _stand_in(group, member, faults), tuple(faults)
     if member.name not in registry:
         return member, (_unknown(group, member),)
     entry = registry[member.name]
@@ -51,14 +60,23 @@ def _examined(group: str, member: Member, typed: str, parts: int) -> tuple[Membe
         for rule in _broken(entry.rules, values, broken)
     )
     if (origin := origin_of(entry)) is not None:
-        said = values.get(SOURCE.name)
+        given = values.get(SOURCE.name)
         values = {**values, SOURCE.name: origin.label}
-        if said is not None and str(said).rpartition("@")[2] != origin.label.rpartition("@")[2]:
+        if given is not None and str(given).rpartition("@")[2] != origin.label.rpartition("@")[2]:
             rule = f"must be that of the {group} '{entry.name}' that was given, {origin.label}"
-            faults.append(Fault(f"{group}.{SOURCE.name}", rule, str(said), "give the file that it was trained with"))
+            faults.append(Fault(f"{group}.{SOURCE.name}", rule, str(given), "give the file that it was trained with"))
         elif not faults:
             faults.extend(tried(group, entry, values))
-    return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+    idle = unsaid(group, member.name)
+    said = {name: value for name, value in values.items() if name not in idle or value != idle[name]}
+    return Member(member.name, tuple(sorted(said.items()))), tuple(faults)
+
+
+def _stand_in(group: str, member: Member, faults: list[Fault]) -> Member:
+    """A name that is no entry's: it takes what says the activation of each layer, if it stands for those between."""
+    taken = (ACTIVATION_PER_LAYER,) if member.name == AUTO else ()
+    values = parse_params(f"{group}.", taken, dict(member.params), faults)
+    return Member(member.name, tuple((key, value) for key, value in values.items() if value is not None))
 
 
 def _unknown(group: str, member: Member) -> Fault:
@@ -104,10 +122,11 @@ def precision_faults(spec: RunSpec) -> Iterator[Fault]:
 @lru_cache(maxsize=16384)
 def _member_precision_faults(group: str, member: Member, dtype: str) -> tuple[Fault, ...]:
     entry = REGISTRIES[group][member.name]
-    values, faults = _lost(f"{group}.", entry.params, dict(member.params), dtype)
+    said = [param for param in parameters(entry) if param.name in member]
+    values, faults = _lost(f"{group}.", said, dict(member.params), dtype)
     faulty = {fault.where.removeprefix(f"{group}.") for fault in faults}
-    said = set(_broken(entry.rules, dict(member.params), frozenset()))  # whatever the dtype
-    for rule in (rule for rule in _broken(entry.rules, values, faulty) if rule not in said):
+    known = set(_broken(entry.rules, dict(member.params), frozenset()))  # whatever the dtype
+    for rule in (rule for rule in _broken(entry.rules, values, faulty) if rule not in known):
         faults.append(_coarse(f"{group}.{rule.where}", rule.rule, member[rule.where], dtype, rule.remedy))
     return tuple(faults)
 

@@ -15,7 +15,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
-from nnspec.catalog import REGISTRIES, entry_name
+from nnspec.catalog import REGISTRIES, entry_name, unsaid
 from nnspec.catalog.origins import origin_of
 from nnspec.compose.folders import conf_dir, own_experiments
 from nnspec.errors import Fault, SpecError
@@ -59,7 +59,7 @@ class Files(FileConfigSource):
             raise SpecError([Fault(f"the config '{config_path}'", rule, f"'{path}'", "mend the file")]) from None
         if config_path.startswith(f"{EXPERIMENT}/"):
             header["package"] = header["package"] or "_global_"
-        config = OmegaConf.create(data or {})
+        config = OmegaConf.create(_completed(config_path.partition("/")[0], data or {}))
         return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
 
 
@@ -135,7 +135,7 @@ class Parts(ConfigSource):
         """The config of a part."""
         group, _, name = self._bare(config_path).partition("/")
         params = {param.name: param.default for param in REGISTRIES[group][name].params}
-        config = OmegaConf.create({"name": name, **plain_values(params)})
+        config = OmegaConf.create(_completed(group, {"name": name, **plain_values(params)}))
         header: dict[str, str | None] = {"package": None}
         return ConfigResult(self.provider, f"{self.scheme()}://", config, header)
 
@@ -152,6 +152,13 @@ class Parts(ConfigSource):
 def plain_values(params: Mapping[str, object]) -> dict[str, object]:
     """Parameters as OmegaConf takes them: lists for tuples."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+
+
+def _completed(group: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A member's config with the parameters that its file need not have: a spec has them where somebody says them."""
+    if group not in REGISTRIES:
+        return data
+    return {**plain_values(unsaid(group, str(data.get("name")))), **data}
 
 
 def bases(result: ConfigResult) -> Iterator[str]:

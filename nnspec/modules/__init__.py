@@ -4,11 +4,13 @@ them. Torch loads when one is first made."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nnspec.catalog import Model
+from nnspec.catalog import LR_PER_LAYER, MODELS, OUTPUTS, PER_LAYER, unsaid
+from nnspec.specs import Member
 
 if TYPE_CHECKING:
     import torch
@@ -32,12 +34,41 @@ class Layered:
         return math.prod((self.weight[0], *self.weight[2:]))
 
 
-def make(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> torch.nn.Module:
-    """The module of a model with these parameters, which maps inputs [n, i] to pre-activations [n, k]."""
-    assert entry.module is not None
-    own = {param.name: params[param.name] for param in entry.params if param.name != "output"}
-    module: torch.nn.Module = entry.module(inputs, outputs, **own)
-    return module
+def make(model: Member, activation: Member, inputs: int, outputs: int) -> torch.nn.Module:
+    """The module of a model with the spec's activation, which maps inputs [n, i] to pre-activations [n, k]."""
+    entry, params = MODELS[model.name], dict(model.params)
+    if entry.module is not None:
+        own = {param.name: params[param.name] for param in entry.params if param.name != "output"}
+        module: torch.nn.Module = entry.module(inputs, outputs, **own)
+        return module
+    from nnspec.modules import layered
+
+    if entry.layers is not None:
+        return layered.sequential(inputs, outputs, entry.layers(params))
+    hidden = entry.hidden(params)
+    return layered.perceptrons(inputs, outputs, hidden, hidden_activations(activation, len(hidden)), params)
+
+
+def is_module(model: Member, activation: Member, optimizer: Member) -> bool:
+    """Whether the networks of a spec are modules: it asks for more than linear layers and one activation."""
+    richer = any(name in model for name in unsaid("model", model.name))
+    return MODELS[model.name].opaque or richer or PER_LAYER in activation or LR_PER_LAYER in optimizer
+
+
+def hidden_activations(activation: Member, layers: int) -> list[Member]:
+    """The activation of each hidden layer; of those by layer the spec's own has its parameters, the others their
+    defaults."""
+    own = Member(activation.name, tuple((k, v) for k, v in activation.params if k != PER_LAYER))
+    if PER_LAYER not in activation:
+        return [own] * layers
+    names = activation[PER_LAYER]
+    assert isinstance(names, tuple)
+    return [own if name == own.name else at_defaults(str(name)) for name in names]
+
+
+def at_defaults(name: str) -> Member:
+    """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
+    return Member(name, tuple(sorted((p.name, p.default) for p in OUTPUTS[name].params)))
 
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # of tensors by name
@@ -46,7 +77,7 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # of tensors by name
 @dataclass(frozen=True)
 class Described:
     """What is known of a module without a number in it: the ``shapes`` of its trained tensors, in the order of its
-    ``state_dict``, and of what else that has (``buffers``, as the statistics of a norm); for a row of data, the
+    ``state_dict``, and of what else that has (``buffers``: frozen ones, statistics of a norm); for a row of data, the
     ``multiplications`` of a forward pass and the ``values`` that it keeps for the backward one."""
 
     shapes: Shapes
@@ -55,43 +86,67 @@ class Described:
     values: int
 
 
-def described(entry: Model, inputs: int, outputs: int, params: Mapping[str, Any]) -> Described:
-    """The description of a model's module, for which no memory is taken."""
+def described(model: Member, activation: Member, inputs: int, outputs: int) -> Described:
+    """The description of a model's module, for which no memory is taken unless the module asks for numbers."""
+    try:
+        return _described(model, activation, inputs, outputs, "meta")
+    except Exception:  # what is wrong with it shows again where there are numbers
+        return _described(model, activation, inputs, outputs, "cpu")
+
+
+def _described(model: Member, activation: Member, inputs: int, outputs: int, device: str) -> Described:
     import torch
 
-    with torch.device("meta"):
-        module = make(entry, inputs, outputs, params)
-        trained = tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters())
-        kept = tuple((name, tuple(tensor.shape)) for name, tensor in buffers(module).items())
-        return Described(trained, kept, *_passed(module, inputs, outputs))
+    with torch.device(device), draws_of(0):
+        module = make(model, activation, inputs, outputs)
+        parameters = list(module.named_parameters())
+        trained = tuple((name, tuple(tensor.shape)) for name, tensor in parameters if tensor.requires_grad)
+        frozen = {name: tensor for name, tensor in parameters if not tensor.requires_grad}
+        kept = tuple((name, tuple(tensor.shape)) for name, tensor in (frozen | buffers(module)).items())
+        try:
+            passed = _passed(module, inputs)
+        except Exception:
+            if device == "meta":
+                raise
+            # it does not run at all, which is said when it trains: as if each weight met each row once
+            weights = sum(math.prod(shape) for _, shape in trained)
+            passed = weights, outputs + sum(shape[0] for _, shape in trained if shape)
+    return Described(trained, kept, *passed)
 
 
-def _passed(module: torch.nn.Module, inputs: int, outputs: int) -> tuple[int, int]:
-    """Multiplications and values of a forward pass for a row: of two more rows, what they add. Where the module does
-    not run without numbers, as if each weight met each row once."""
+def _passed(module: torch.nn.Module, inputs: int) -> tuple[int, int]:
+    """Multiplications and values of a forward pass for a row: of two more rows, what they add."""
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     def counted(rows: int) -> tuple[int, int]:
-        saved = 0
+        saved: list[int] = []
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
-            nonlocal saved
-            saved += tensor.numel()
+            saved.append(tensor.numel())
             return tensor
 
         with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
             module(torch.zeros(rows, inputs))
-        return counter.get_total_flops() // 2, saved
+        return counter.get_total_flops() // 2, sum(saved)
 
-    from torch.utils.flop_counter import FlopCounterMode
-
-    try:
-        with torch.enable_grad():
-            few, more = counted(2), counted(4)
-    except Exception:  # of a module that asks for a number; what is wrong with it is said when it trains
-        weights = [math.prod(tensor.shape) for tensor in module.parameters()]
-        return sum(weights), outputs + sum(tensor.shape[0] for tensor in module.parameters() if tensor.dim())
+    with torch.enable_grad():
+        few, more = counted(2), counted(4)
     return max(1, (more[0] - few[0]) // 2), max(1, (more[1] - few[1]) // 2)
+
+
+@contextmanager
+def draws_of(seed: int) -> Iterator[None]:
+    """Torch's generator as ``torch.manual_seed(seed)`` sets it, and afterwards as it was; of the CPU alone, for torch
+    notes down each seed that graphics processors are to be given."""
+    import torch
+
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -216,8 +216,14 @@ def model(name: str, **params: Any) -> Decorator[T]:
 
     def declare(made: T) -> T:
         part, origin = _begin(MODELS, name, made)
-        own = (*parameters(part, params), OUTPUT)
-        entry = Model(name, _summary(made), lambda p: (), None, own, module=guarded(part, origin, made))
+        own, call = (*parameters(part, params), OUTPUT), guarded(part, origin, made)
+
+        def module(*args: Any, **kwargs: Any) -> Any:
+            net = call(*args, **kwargs)
+            net.forward = guarded(part, origin, net.forward)
+            return net
+
+        entry = Model(name, _summary(made), lambda p: (), None, own, module=module)
         _add(MODELS, entry, origin)
         return made
 

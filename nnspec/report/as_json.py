@@ -45,6 +45,7 @@ def run_info(
         "interrupted": outcome.interrupted,
         "all_filed": place is not None and not outcome.unfiled,
         **_placed(place),
+        "model": outcome.model,
         "axes": _axes(cells, outcome.axes),
         "requirements_hold": not outcome.unmet if outcome.checks else None,
         "cells": [cell_info(index, outcome, cells[index], checks.get(index, [])) for index in done],

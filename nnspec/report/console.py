@@ -50,7 +50,8 @@ def plan_line(plan: Plan, workers: int) -> str:
 def summary(spec: RunSpec) -> str:
     """A spec in a line: sizes, activation, initialisation, optimizer, loss, data, length."""
     shape = architecture(spec)
-    sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
+    widths = [dense.fan_out for dense in shape.dense] or [shape.outputs]
+    sizes = "-".join(str(width) for width in (shape.inputs, *widths))
     lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
     problem = f"{spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
     return f"{spec.model.name} {sizes} {spec.activation.name}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"

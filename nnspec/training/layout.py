@@ -16,7 +16,7 @@ LARGEST = 2500  # weights times rows of data beyond which making a lane's unroll
 PARTED = 8_000_000
 # values that a pass of a module keeps, and multiplications that take the time of one, from which networks together
 # are less than three times faster than one by one, whose operations take a millisecond (see benchmarks/modules.py)
-TOGETHER, PRODUCTS = 90_000, 64
+TOGETHER, PRODUCTS = 60_000, 64
 PARTS = 2  # more would make narrow products of a batch of 128 rows, and take more memory for gradients
 UNCARRIED = "torch.vmap does not carry"  # how begins why networks go through their module one by one after all
 

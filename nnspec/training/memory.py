@@ -14,7 +14,7 @@ from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, pace, updates
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, in_lanes, is_module, padded, parts
+from nnspec.training.layout import LANE, in_lanes, is_module, padded, parts, why_single
 from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
@@ -22,7 +22,8 @@ WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, prod
 # more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
 COMPILED = 2
 COPIES = 5  # of the weights of a network that trains by itself, besides the optimizer's state
-GRADIENTS, PASSED = 3, 3  # of a module that trains with others: more copies of the weights; of each value of a row
+# of a module: more copies of the weights; of each value of a row in training; of each output at a look
+GRADIENTS, PASSED, LOOKED = 3, 3, 4
 MOST_ROWS, WHOLE = 256, 16  # rows of a kernel's block: at most, so that they stay in the cache, and a multiple of
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
@@ -50,7 +51,7 @@ def hot_bytes(spec: RunSpec) -> int:
     """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
     values."""
     shape, item = architecture(spec), item_bytes(spec)
-    return item * (5 * shape.parameters + 4 * rows(spec.data) * shape.values)
+    return item * (5 * shape.parameters + 4 * batch_size(spec) * shape.values)
 
 
 def column_bytes(spec: RunSpec, compiled: bool) -> int:
@@ -99,25 +100,28 @@ def own_bytes(spec: RunSpec) -> int:
     """What one of the networks takes that train one after another: its weights as they were and are, copies on the way
     in and out, and the optimizer's state; its order of rows; with ``data.split=per_network`` its data."""
     own = _data_bytes(spec) if dict(spec.data.params).get("split") == "per_network" else 0
-    weights = (COPIES + _slots(spec)) * architecture(spec).parameters
-    passed = _passed(spec) if is_module(spec) else 0
+    copies, passed = COPIES + _slots(spec), 0
+    if is_module(spec):  # the optimizer moves all of them at once
+        copies += GRADIENTS + OPTIMIZERS[spec.optimizer.name].temporaries
+        passed = 0 if why_single(spec) else _passed(spec)
+    weights = copies * architecture(spec).parameters
     return item_bytes(spec) * (weights + passed) + 8 * rows(spec.data) + own
 
 
 def _passed(spec: RunSpec) -> int:
-    """Numbers that a network's passes by torch take: gradients in two forms, the values of all rows that are seen at a
-    time and what torch makes on the way."""
-    shape, temporaries = architecture(spec), OPTIMIZERS[spec.optimizer.name].temporaries
-    seen = max(rows(spec.data), test_rows(spec.data))
-    values = PASSED * (shape.values + shape.inputs) + OUTPUT * shape.outputs
-    return (GRADIENTS + temporaries) * shape.parameters + seen * values
+    """Numbers that passes of a module take: the values of a batch with what torch makes on the way, or at a look those
+    of all rows, most of which torch lets go."""
+    shape = architecture(spec)
+    trained = batch_size(spec) * (PASSED * shape.values + OUTPUT * shape.outputs)
+    looked = max(rows(spec.data), test_rows(spec.data)) * (shape.values + LOOKED * shape.outputs)
+    return max(trained, looked)
 
 
 def shared_bytes(spec: RunSpec) -> int:
     """What a process takes for all networks that it trains one after another: the data, and a kernel's memory."""
     shape = architecture(spec)
     if is_module(spec):
-        return _data_bytes(spec) + 2 * item_bytes(spec) * shape.parameters
+        return _data_bytes(spec) + item_bytes(spec) * (_passed(spec) + 2 * shape.parameters)
     values = sum(2 * layer.fan_out + layer.fan_in + 1 for layer in shape.dense) + 2 * shape.outputs
     count = parts(spec)
     held = sum(block_rows(-(-some // count)) for some in (batch_size(spec), rows(spec.data)))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS
+from nnspec.catalog import LR_PER_LAYER, OPTIMIZERS
 from nnspec.params import Value
 from nnspec.specs import RunSpec
 from nnspec.training.layout import LANE, in_lanes, is_module, is_separate, padded
@@ -106,7 +106,7 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
     shape = architecture(spec)
     optimizer = OPTIMIZERS[spec.optimizer.name]
     return (
-        (tuple(shape.tensors().items()), (spec.model, spec.activation) if shape.opaque else None),
+        (tuple(shape.tensors().items()), _module(spec) if shape.opaque else None),
         shape.output,
         spec.data,
         spec.loss,
@@ -118,6 +118,11 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
         spec.dtype,
         spec.device,
     )
+
+
+def _module(spec: RunSpec) -> tuple[object, ...]:
+    """What decides on a module and on how its layers are updated; rates by layer differ from network to network."""
+    return spec.model, spec.activation, LR_PER_LAYER in spec.optimizer
 
 
 KEY_PARTS = (

@@ -98,3 +98,24 @@ class WrongShape(OwnMlp):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[:, 0]
+
+
+class InPlace(OwnMlp):
+    """Changes its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(2))
+
+
+class Tied(nn.Module):
+    """One matrix in two places."""
+
+    def __init__(self, inputs: int, outputs: int, width: int):
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        self.middle, self.again, self.out = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, outputs)
+        self.again.weight = self.middle.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.out(torch.tanh(self.again(torch.tanh(self.middle(torch.tanh(self.first(x)))))))
+        return out

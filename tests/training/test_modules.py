@@ -15,24 +15,28 @@ from own_modules import (
     Convolved,
     Dropped,
     Frozen,
+    InPlace,
     Normed,
     OwnMlp,
     OwnNoise,
+    Tied,
     TwoPaths,
     WrongShape,
 )
 
+from nnspec.architecture import architecture
 from nnspec.builder import build, with_weights
 from nnspec.catalog import MODELS, OPTIMIZERS, Model
 from nnspec.catalog.models import OUTPUT
-from nnspec.errors import NnspecError, SpecError
+from nnspec.errors import SpecError
 from nnspec.initial import initial_weights
-from nnspec.modules.noise import Dropout, keys
+from nnspec.modules.noise import Dropout, keys, with_own_noise
 from nnspec.params import Integer, Param
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import in_lanes, is_module, is_separate
+from nnspec.training.layout import in_lanes, is_module, is_separate, why_single
+from nnspec.training.memory import Room, chunk_bytes
 from nnspec.training.plan import plan
 from nnspec.training.separate.batches import order_of_rows
 
@@ -54,6 +58,8 @@ CLASSES = {
     "convolved": Convolved,
     "frozen": Frozen,
     "wrong_shape": WrongShape,
+    "in_place": InPlace,
+    "tied": Tied,
 }
 
 
@@ -160,10 +166,14 @@ def textbook(spec: RunSpec, seed: int) -> torch.nn.Module:
     module = OPTIMIZERS[spec.optimizer.name].module
     weights = [tensor for tensor in net.parameters() if tensor.requires_grad]
     optimizer = getattr(torch.optim, module)(weights, **dict(spec.optimizer.params))
+    noisy, made = with_own_noise(net), 0
     net.train()
     for number in range(spec.train.epochs):
         order = torch.from_numpy(order_of_rows(seed, number, len(x)).astype(np.int64))
         for batch in order.split(spec.train.batch_size):
+            for layer, part in enumerate(noisy.values()):
+                part.noise = keys(np.array([seed]), made, layer)[0]
+            made += 1
             optimizer.zero_grad()
             F.cross_entropy(net(x[batch]), y[batch]).backward()
             torch.nn.utils.clip_grad_norm_(weights, spec.train.clip_norm)
@@ -171,7 +181,7 @@ def textbook(spec: RunSpec, seed: int) -> torch.nn.Module:
     return net.eval()
 
 
-@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching"])
+@pytest.mark.parametrize("model", ["two_paths", "normed", "convolved", "frozen", "branching", "tied", "dropped"])
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
 def test_updates_are_those_of_a_textbook_loop(model: str, optimizer: str, spec_of: SpecOf, train: Train) -> None:
     spec = spec_of(
@@ -187,8 +197,8 @@ def test_updates_are_those_of_a_textbook_loop(model: str, optimizer: str, spec_o
     assert bool("vmap" in trained.why_eager) == (model == "branching")
     for j, seed in enumerate(trained.seeds.tolist()):
         net = textbook(spec, seed)
-        for key, tensor in net.state_dict().items():
-            np.testing.assert_allclose(trained.final[key][j], tensor.numpy(), rtol=TIGHT, atol=TIGHT, err_msg=key)
+        for key, tensor in trained.final.items():
+            np.testing.assert_allclose(tensor[j], net.state_dict()[key], rtol=TIGHT, atol=TIGHT, err_msg=key)
         outputs = torch.softmax(net(torch.from_numpy(problem.inputs)), 1).detach()
         np.testing.assert_allclose(trained.outputs[j], outputs, rtol=TIGHT, atol=TIGHT)
     frozen = {name for name, tensor in net.named_parameters() if not tensor.requires_grad}
@@ -298,9 +308,38 @@ def test_modules_share_a_stack_only_with_the_same_model(spec_of: SpecOf) -> None
     assert [stack.cells for stack in plan(specs).stacks] == [(0, 1), (2,), (3,)]
 
 
+def test_large_passes_are_made_one_by_one(spec_of: SpecOf, train: Train) -> None:
+    fields = {"data": {"name": "digits"}, "loss": "cross_entropy", "train": {"epochs": 1, "batch_size": 64}}
+    small, large = (spec_of(**fields, model={"name": "own_mlp", "width": width}) for width in (8, 400))
+    assert why_single(small) == ""
+    assert "too large" in why_single(large)
+    assert train(large).why_eager == why_single(large)
+
+
+def test_a_description_counts_what_a_pass_takes(spec_of: SpecOf) -> None:
+    shape = architecture(spec_of(model={"name": "convolved", "width": 5}, data="iris", loss="cross_entropy"))
+    assert shape.multiplications == 4 * 5 * 3 + 20 * 3  # a kernel of 3 at 4 places for 5 channels, 20 x 3 weights
+    # a number is asked for on the way: as if each weight met each row once
+    mean = architecture(spec_of(model={"name": "branching", "width": 5}))
+    assert mean.multiplications == (2 + 1) * 5
+
+
+def test_what_trains_is_held(spec_of: SpecOf) -> None:
+    one, many = (chunk_bytes(spec_of(model="own_mlp"), count, Room()) for count in (1, 200))
+    wide = chunk_bytes(spec_of(model={"name": "own_mlp", "width": 500}), 200, Room())
+    assert one < many < wide
+    assert wide > 200 * 4 * architecture(spec_of(model={"name": "own_mlp", "width": 500})).parameters * 8
+
+
 def test_a_wrong_shape_is_named(spec_of: SpecOf, train: Train) -> None:
-    with pytest.raises(NnspecError, match=r"WrongShape must give .* = \(4, 1\) .* got shape \(4,\); mend its forward"):
+    said = r"model=wrong_shape must give \[4, 1\] outputs for \[4, 2\] inputs, but got shape \[4\]; mend its forward"
+    with pytest.raises(SpecError, match=said):
         train(spec_of(model="wrong_shape"))
+
+
+def test_a_changed_input_is_named(spec_of: SpecOf, train: Train) -> None:
+    with pytest.raises(SpecError, match=r"model=in_place must leave its input as it is, but got a change in place"):
+        train(spec_of(model="in_place"))
 
 
 def test_a_rule_that_goes_row_by_row_needs_a_known_layer(spec_of: SpecOf) -> None:

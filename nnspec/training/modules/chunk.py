@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from nnspec import modules
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import batch_size, pace, rate_factor, tolerance
+from nnspec.catalog import MODELS
+from nnspec.catalog.origins import origin_of
+from nnspec.duration import batch_size, pace, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
@@ -24,26 +25,16 @@ from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
 from nnspec.training.history import unwritten
 from nnspec.training.layout import why_single
+from nnspec.training.modules.by_layer import optimizers
 from nnspec.training.modules.data import Data, Rows
+from nnspec.training.modules.measured import Measured
 from nnspec.training.modules.stack import ModuleStack
-from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import Span, logged_steps, row_of
-from nnspec.training.stacking import Columns, hyperparameters, members, started
+from nnspec.training.stacking import Columns, members, started
 
 Tensor = torch.Tensor
 MODULE = "its model is a torch module"  # why there is no compiled code
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What passes over all rows of a part say of some networks: ``loss`` and the number of ``right`` rows [m], whether
-    all outputs are ``finite`` [m]; the ``outputs`` [n, k, m]."""
-
-    loss: Tensor
-    right: Tensor
-    finite: Tensor
-    outputs: Tensor
 
 
 class Modules:
@@ -62,20 +53,15 @@ class Modules:
         self.data = Data(problems, self.seeds, batch_size(self.spec), kind)
         self.initial = started(owners, self.seeds)
         module = drawn_module(self.spec, int(self.seeds[0]))
-        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, why_single(self.spec))
+        self.stack = ModuleStack(module, self.shape.outputs, self.initial, self.seeds, _named(self.spec))
+        self.stack.why_single = why_single(self.spec)
         self.stack.tried(self.data.batch(torch.zeros(1, dtype=torch.int64), 0))
         everyone = np.arange(self.count)
-        self.optimizer = StackedOptimizer(
-            OPTIMIZERS[self.spec.optimizer.name],
-            hyperparameters(Columns(tuple(owners), self.seeds, everyone, everyone)),
-            self.stack,
-            self.count,
-            rate_factor(self.spec),
-        )
+        self.optimizers = optimizers(Columns(tuple(owners), self.seeds, everyone, everyone), self.stack)
         tests = self.spec.solved.measure == "test_accuracy"
         judged = self.data.test if tests else self.data.training
         self.tolerance = torch.tensor([tolerance(spec) for spec in owners], dtype=kind)
-        self.need = torch.tensor([_need(spec, judged.count) for spec in owners])
+        self.need = torch.tensor([rows_needed(spec, judged.count) for spec in owners])
         # whether updates see what decides on solved
         self.watches = self.data.passes == 1 and not tests and not modules.has_modes(module)
         self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), self.shape.layers)
@@ -114,26 +100,25 @@ class Modules:
             own = rows.some(places)
             passed = stack.forward(some, own, step)
             z, problem = passed.outputs.detach(), replace(self.problem, targets=own.targets)
-            p = problem.output.value(XP, z)
-            self._judge(some, step, problem.distances(XP, p))
-            stack.backward(passed, problem.gradient(XP, z, p), self.active[some])
+            seen = Measured.of(problem, own, z, self.tolerance[some])
+            self._judge(some, step, seen)
+            stack.backward(passed, problem.gradient(XP, z, seen.outputs), self.active[some])
         ended = ~self.active
         before = stack.lines[ended]
         if self.spec.train.clip_norm:
             self._clip()
-        self.optimizer.step(step + 1)
+        for optimizer in self.optimizers:
+            optimizer.step(step + 1)
         stack.lines[ended] = before
 
-    def _judge(self, which: Tensor, step: int, distances: Tensor) -> None:
-        """What an update's forward pass, [n, k, m], says of networks before it changes them: they may end."""
-        worst = distances.amax(1)
-        finite = torch.isfinite(worst).all(0)
+    def _judge(self, which: Tensor, step: int, seen: Measured) -> None:
+        """What an update's forward pass says of networks before it changes them: they may end."""
         if self.watches:
-            right = (worst < self.tolerance[which]).sum(0) >= self.need[which]
+            right = seen.right >= self.need[which]
             self._solve(which[right], step)
             if self.spec.train.stop == "solved":
-                self._end(which[finite & right], step, self.stopped_at)
-        self._end(which[~finite], step, self.nonfinite_at)
+                self._end(which[seen.finite & right], step, self.stopped_at)
+        self._end(which[~seen.finite], step, self.nonfinite_at)
 
     def _clip(self) -> None:
         """Gradients whose norm is at most ``clip_norm``, as ``torch.nn.utils.clip_grad_norm_`` makes them."""
@@ -169,29 +154,25 @@ class Modules:
             numbers, history = some.numpy(), self.history
             found = decides = self._passed(some, self.data.training.rows(some))
             history.loss[numbers, here] = found.loss[:, None]
-            history.accuracy[numbers, here] = _share(found.right, self.data.training.count)
+            history.accuracy[numbers, here] = found.accuracy[:, None]
             finite[places] = found.finite
             if outputs is not None:
                 outputs[numbers] = found.outputs.permute(2, 0, 1).numpy()
             if self.data.test.count:
                 tried = self._passed(some, self.data.test.rows(some))
                 history.test_loss[numbers, here] = tried.loss[:, None]
-                history.test_accuracy[numbers, here] = _share(tried.right, self.data.test.count)
+                history.test_accuracy[numbers, here] = tried.accuracy[:, None]
                 decides = tried if self.spec.solved.measure == "test_accuracy" else found
             history.right[numbers, here] = (decides.right >= self.need[some])[:, None]
             tensors = self.stack.tensors(some)
-            for layer, line in history.weight_norm.items():
-                line[numbers, here] = torch.linalg.vector_norm(tensors[f"{layer}.weight"].flatten(1), dim=1)[:, None]
+            for layer, matrix in self.shape.matrices.items():
+                norms = torch.linalg.vector_norm(tensors[matrix].flatten(1), dim=1)
+                history.weight_norm[layer][numbers, here] = norms[:, None]
         return finite
 
     def _passed(self, which: Tensor, rows: Rows) -> Measured:
-        """A pass of a group of networks over rows."""
-        problem = replace(self.problem, targets=rows.targets)
-        z = self.stack.evaluate(which, rows)
-        p = problem.output.value(XP, z)
-        worst = problem.distances(XP, p).amax(1)
-        right = (worst < self.tolerance[which]).sum(0)
-        return Measured(problem.losses(XP, z, p), right, torch.isfinite(worst).all(0), p)
+        """A pass of a group of networks over rows, in evaluation."""
+        return Measured.of(self.problem, rows, self.stack.evaluate(which, rows), self.tolerance[which])
 
     def _solve(self, which: Tensor, step: int) -> None:
         """These networks are solved after ``step`` updates; the first time counts."""
@@ -229,7 +210,7 @@ class Modules:
         history.right[lost, -1] = False
         self._solve(active[torch.from_numpy(history.right[active.numpy(), -1])], updates)
         final, why = self._weights(), self.stack.why_single or MODULE
-        del self.stack, self.optimizer
+        del self.stack, self.optimizers
         return replace(
             history,
             outputs=outputs,
@@ -244,15 +225,12 @@ class Modules:
 
     def _weights(self) -> Weights:
         """The present tensors of all networks, by name."""
-        everyone = torch.arange(self.count)
-        return {name: tensor.numpy().copy() for name, tensor in self.stack.tensors(everyone).items()}
+        everyone, kind = torch.arange(self.count), np.dtype(self.spec.dtype)
+        return {name: tensor.numpy().astype(kind) for name, tensor in self.stack.tensors(everyone).items()}
 
 
-def _share(right: Tensor, rows: int) -> np.ndarray:
-    """[m, 1], the share of the rows that are right."""
-    return (right.numpy() / rows)[:, None]
-
-
-def _need(spec: RunSpec, rows: int) -> int:
-    """Of so many rows those that must be right for a network to be solved."""
-    return math.ceil(spec.solved.at_least * rows - 1e-9)  # 0.95 of 100 rows is a little more than 95
+def _named(spec: RunSpec) -> str:
+    """How messages call the model of a spec: by its name and by where its class stands."""
+    entry = MODELS[spec.model.name]
+    origin = origin_of(entry)
+    return f"model={entry.name}" if origin is None else f"the model '{entry.name}' ({origin.name}, line {origin.line})"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch.func import functional_call
 
 from nnspec import modules
-from nnspec.errors import NnspecError
+from nnspec.errors import Fault, SpecError
 from nnspec.initial import Weights
 from nnspec.modules.noise import NOISE, keys, with_own_noise
 from nnspec.training.layout import UNCARRIED
@@ -43,8 +43,9 @@ class ModuleStack:
     ``why_single`` says why networks go through the module one by one; empty if they go together.
     """
 
-    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights, seeds: np.ndarray, single: str):
+    def __init__(self, module: torch.nn.Module, outputs: int, weights: Weights, seeds: np.ndarray, label: str):
         self.module, self.outputs, self.names, self.seeds = module, outputs, list(weights), seeds
+        self.label = label  # how messages call the model
         self.noisy = list(with_own_noise(module))
         trained = {name: tensor for name, tensor in module.named_parameters() if tensor.requires_grad}
         self.shapes = {name: tuple(tensor.shape) for name, tensor in trained.items()}
@@ -58,7 +59,7 @@ class ModuleStack:
             for name, array in weights.items()
             if name not in trained
         }
-        self.why_single = single
+        self.why_single = ""
 
     def fill(self, tensor: Tensor, which: Tensor, value: Tensor | float) -> None:
         """Set everything of the networks that ``which`` [M] marks in a tensor [P, M] to one value (a network)."""
@@ -102,16 +103,12 @@ class ModuleStack:
         with torch.enable_grad(), self._drawing(int(seeds[0]), step):
             return Pass(which, self._passed(tensors | held | noise, rows), tensors, held)
 
-    @contextmanager
-    def _drawing(self, seed: int, step: int) -> Iterator[None]:
+    def _drawing(self, seed: int, step: int) -> AbstractContextManager[None]:
         """Torch's generator as it is for the network of a seed at an update: what a module draws by itself, which
         ``vmap`` does not allow, is the network's own."""
         if not self.why_single:
-            yield
-            return
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
-            yield
+            return nullcontext()
+        return modules.draws_of(int(keys(np.array([seed]), step, len(self.noisy))[0] >> 32))
 
     def backward(self, passed: Pass, slope: Tensor, going: Tensor) -> None:
         """Put what a pass changed into the networks that go on, of those that it was of [m], and their gradients into
@@ -144,16 +141,14 @@ class ModuleStack:
         """Pre-activations [n, k] of one network.
 
         Raises:
-            NnspecError: the module gives something else.
+            SpecError: the module gives something else.
         """
         given = functional_call(self.module, dict(tensors), (inputs,))
         wanted = (len(inputs), self.outputs)
         if not isinstance(given, Tensor) or tuple(given.shape) != wanted:
-            got = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
-            raise NnspecError(
-                f"{type(self.module).__name__} must give a tensor [rows, outputs] = {wanted} for inputs "
-                f"{tuple(inputs.shape)}, but got {got}; mend its forward"
-            )
+            got = f"shape {list(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+            rule = f"must give {list(wanted)} outputs for {list(inputs.shape)} inputs"
+            raise SpecError([Fault(self.label, rule, got, "mend its forward")])
         return given
 
     def tried(self, rows: Rows) -> None:
@@ -163,11 +158,16 @@ class ModuleStack:
         ``rows`` are those of the first network.
 
         Raises:
+            SpecError: the module gives another shape than it must, or changes its input.
             Exception: whatever the module raises for a single network.
         """
         one, name, single = torch.zeros(1, dtype=torch.int64), type(self.module).__name__, self.why_single
         self.why_single = "on trial"
+        before = rows.inputs.clone()
         alone = self._through(one, rows)
+        if not torch.equal(rows.inputs, before):
+            rule = "must leave its input as it is"
+            raise SpecError([Fault(self.label, rule, "a change in place", "copy the input first")])
         self.why_single = single
         if single:
             return
@@ -177,8 +177,8 @@ class ModuleStack:
                 warnings.filterwarnings("error", message=".*performance drop.*")  # vmap goes one by one itself
                 together = self._through(one.repeat(2), both)
         except Exception as error:  # vmap raises what it likes where an operation has no batched form
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            self.why_single = f"{UNCARRIED} {name}: {first}"
+            sentence = " ".join(str(error.__cause__ or error).split()).split(". ")[0].removeprefix("vmap: ")
+            self.why_single = f"{UNCARRIED} {name}: {sentence or type(error).__name__}"
             return
         if not torch.allclose(together[..., :1], alone, NEAR, NEAR, equal_nan=True):
             self.why_single = f"{UNCARRIED} {name}: its outputs would be others"
