@@ -58,7 +58,7 @@ def called(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise VerifyError(f"{what} must run on the spec's data, but raised {said}; run it by hand first") from error
 
 
-def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def checked_array(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A user's array in double precision.
 
     Raises:

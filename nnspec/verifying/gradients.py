@@ -203,16 +203,16 @@ def _slopes(problem: Problem) -> Iterator[BackwardFault]:
     places += [(layer_words(problem, number), (number,)) for number in range(ends)][-LAYERS:]
     if len(after) > 2:
         places.append(("every hidden layer", tuple(range(len(after) - 1))))
-    for where, numbers in places:
-        name = after[numbers[0]].member.name
+    for where, layers in places:
+        name = after[layers[0]].member.name
         for words, slope in SLOPES.items():
-            other = exchanged(problem, {n: with_slope(after[n], slope) for n in numbers})
+            other = exchanged(problem, {n: with_slope(after[n], slope) for n in layers})
             yield BackwardFault(f"the derivative of the activation of {where}, {name}, {words}", other)
-        for member in other_activations(after[numbers[0]].member):
+        for member in other_activations(after[layers[0]].member):
             if OUTPUTS[member.name].elementwise and member.name != name:
                 words = f"the derivative of the activation of {where} is that of {member.name}, not of {name}"
                 taken = _slope_of(OUTPUTS[member.name].bind(dict(member.params)))
-                yield BackwardFault(words, exchanged(problem, {n: with_slope(after[n], taken) for n in numbers}))
+                yield BackwardFault(words, exchanged(problem, {n: with_slope(after[n], taken) for n in layers}))
 
 
 def _slope_of(other: Bound) -> Callable[[Bound, Maths, Array, Array], Array]:

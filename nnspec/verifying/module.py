@@ -18,14 +18,21 @@ from nnspec.verifying.given import VerifyError, called
 
 
 class Module:
-    """``step(x, y)`` stands in for torch's optimizer; it takes tensors of the spec's precision."""
+    """``step(x, y)`` stands in for torch's optimizer.
+
+    A network of a float32 spec is compared in double precision if it can compute in it: Adam makes a full step of a
+    gradient that is nothing but roundings. Afterwards it has the spec's.
+    """
 
     def __init__(self, net: torch.nn.Module, spec: RunSpec, problem: Problem, step: Callable[..., Any] | None):
         self.net, self.spec, self.problem, self.own_step = net, spec, problem, step
-        self.kind = getattr(torch, spec.dtype)
         self.modes = {module: module.training for module in net.modules()}
         self.updates = 0
+        self.kind = torch.float64
         net.to(self.kind)
+        if spec.dtype != "float64" and not self._computes_in_double():
+            self.kind = getattr(torch, spec.dtype)
+            net.to(self.kind)
 
     def parameters(self) -> list[np.ndarray]:
         return [parameter.detach().cpu().numpy().copy() for parameter in self.net.parameters()]
@@ -73,7 +80,15 @@ class Module:
 
     def done(self) -> None:
         self.net.zero_grad()
+        self.net.to(getattr(torch, self.spec.dtype))
         self._as_given()
+
+    def _computes_in_double(self) -> bool:
+        """Whether the forward pass takes and gives double precision: a ``float()`` in it is right for float32."""
+        try:
+            return self.outputs(self.problem.inputs).dtype == np.float64
+        except VerifyError:
+            return False
 
     def _as_given(self) -> None:
         """Every layer in training or in evaluation, as the user has it: torch's own start is training."""
@@ -107,13 +122,18 @@ class Module:
         found = self._forward(self._tensor(x))
         if found.grad_fn is None:
             return  # nothing hangs on the parameters: every gradient stays None
-        output = self.problem.output
-        z = found if logits or not self.problem.loss.fused else _before(found, output.entry.elementwise)
+        with torch.no_grad():
+            error = self._error(found, self._tensor(y), logits)
+        found.backward(error)
+
+    def _error(self, found: torch.Tensor, y: torch.Tensor, logits: bool) -> torch.Tensor:
+        """The loss's gradient with respect to what the network gives, by the formulas: autograd of a loss has a kink
+        at z = 0, where there is none."""
+        loss, output = self.problem.loss, self.problem.output
         p = output.value(XP, found) if logits else found
-        elements = self.problem.loss.elements(XP, z, p, self._tensor(y), self.problem.loss_params)
-        (elements.sum() * self.problem.scale).backward()
-
-
-def _before(p: torch.Tensor, elementwise: bool) -> torch.Tensor:
-    """Pre-activations that give probabilities ``p``: of a sigmoid, or of a softmax."""
-    return torch.logit(p) if elementwise else p.log()
+        gradient = loss.gradient(XP, found, p, y, self.problem.loss_params) * self.problem.scale
+        if logits or not loss.fused:
+            return gradient
+        if output.entry.elementwise:
+            return gradient / output.slope(XP, torch.logit(p), p)  # it is that before the output activation
+        return -y / p * self.problem.scale  # of -y log p, which softmax's own derivative makes p - y

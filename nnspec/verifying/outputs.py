@@ -84,15 +84,17 @@ def _single(problem: Problem, points: Points, theirs: Numbers) -> bool:
 
 def _where(problem: Problem, points: Points, theirs: Numbers, tolerance: Tolerance) -> str:
     """The first point that parts: how many rows and by how much."""
-    values, _ = outputs_of(ForwardFault("", problem), points)
+    values, logits = outputs_of(ForwardFault("", problem), points)
+    if problem.loss.fused and sum(gap(logits[n], theirs[n]) - gap(values[n], theirs[n]) for n in values) < 0:
+        values = logits
     for name, ours in values.items():
         if agree({"": ours}, {"": theirs[name]}, tolerance):
             continue
         rows = np.abs(ours - theirs[name]).max(1) > tolerance.relative * largest(ours)
         worst = int(np.abs(ours - theirs[name]).max(1).argmax())
         return (
-            f"{name[0].upper()}{name[1:]} the outputs differ by up to {gap(ours, theirs[name]):.3g}, in {rows.sum()} of "
-            f"{len(rows)} rows; in row {worst} they are {shown(theirs[name][worst])}, nnspec's {shown(ours[worst])}."
+            f"{name[0].upper()}{name[1:]} the outputs differ by up to {gap(ours, theirs[name]):.3g}, in {rows.sum()} "
+            f"of {len(rows)} rows; in x[{worst}] they are {shown(theirs[name][worst])}, nnspec's {shown(ours[worst])}."
         )
     return ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.verifying.given import VerifyError, numbers
+from nnspec.verifying.given import VerifyError, checked_array
 
 Shape = tuple[int, ...]
 
@@ -29,7 +29,7 @@ class Placement:
         """The network's arrays by nnspec's names and in its shapes, in double precision."""
         found = {}
         for (name, wanted), shape, array in zip(self.wanted.items(), self.given, arrays, strict=True):
-            checked = numbers(f"{what} {name}", array, shape)
+            checked = checked_array(f"{what} {name}", array, shape)
             found[name] = checked.T if name in self.turned else checked.reshape(wanted)
         return found
 

@@ -11,7 +11,7 @@ from nnspec.catalog import OPTIMIZERS
 from nnspec.problem import Problem
 from nnspec.reference import Tensors, forward, loss_of
 from nnspec.specs import RunSpec
-from nnspec.verifying.given import Given, VerifyError, numbers
+from nnspec.verifying.given import Given, VerifyError, checked_array
 from nnspec.verifying.gradients import BackwardFault, all_gradients, factor_words, gradient_finding
 from nnspec.verifying.numbers import GRADIENTS, OUTPUTS, Numbers, agree
 from nnspec.verifying.outputs import Points, logits_agree, output_finding
@@ -102,7 +102,7 @@ class Comparison:
         for where, weights in self.points.items():
             self.put(weights)
             x = self.problem.inputs
-            first, second = (numbers("the outputs of forward(x)", self.given.outputs(x), shape) for _ in range(2))
+            first, second = (checked_array("the outputs of forward(x)", self.given.outputs(x), shape) for _ in range(2))
             if not np.array_equal(first, second):
                 cause = f"{RANDOM} is left on in evaluation: two calls with the same rows give other outputs"
                 return Finding("outputs", f"They differ by up to {np.abs(first - second).max():.3g}.", (cause,))
@@ -117,7 +117,7 @@ class Comparison:
             found = self.given.loss(self.problem.inputs, self.problem.targets)
             if found is None:
                 return "The loss was not compared: the network has no loss(x, y)."
-            theirs[where] = numbers("loss(x, y)", found, ())
+            theirs[where] = checked_array("loss(x, y)", found, ())
             ours[where] = np.array(loss_of(self.problem, forward(self.problem, weights)[-1]))
         if agree(ours, theirs, OUTPUTS[self.kind]):
             return None

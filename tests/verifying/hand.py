@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 Array = np.ndarray
@@ -16,7 +18,7 @@ class Hand:
     wrong with it. ``flat`` keeps the matrices as [in, out]."""
 
     def __init__(self, *sizes: int, fault: str = "", loss: str = "bce", flat: bool = False, lr: float = 0.1):
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.weights = [np.zeros(pair if flat else pair[::-1]) for pair in pairs]
         self.biases = [np.zeros(out) for _, out in pairs]
         self.fault, self.kind, self.flat, self.lr = fault, loss, flat, lr
@@ -28,7 +30,7 @@ class Hand:
 
     def matrix(self, layer: int) -> Array:
         """[in, out]"""
-        order = {0: 0, 1: 2, 2: 1}[layer] if self.fault == "order" else layer
+        order = {1: 2, 2: 1}.get(layer, layer) if self.fault == "order" else layer
         matrix = self.weights[order] if self.flat else self.weights[order].T
         return matrix.T if self.fault == "transposed" and layer == 1 else matrix
 
@@ -37,7 +39,7 @@ class Hand:
         last = len(self.weights) - 1
         for layer in range(last + 1):
             bias = 0 if self.fault == "bias" and layer == 0 else self.biases[layer]
-            if self.fault == "order" and layer:
+            if self.fault == "order" and layer in (1, 2):
                 bias = self.biases[3 - layer]
             self.z.append(self.h[-1] @ self.matrix(layer) + bias)
             self.h.append(self.activation(self.z[-1], layer == last))
@@ -100,7 +102,8 @@ class Stepping(Hand):
 
     def step(self, x: Array, y: Array) -> None:
         if self.fault in ("next", "previous"):
-            return self.one_by_one(x, y)
+            self.one_by_one(x, y)
+            return
         gradients = self.gradients(x, y)
         if self.fault == "accumulated":
             self.total = gradients = [a + b for a, b in zip(self.total or [0] * 9, gradients, strict=False)]
