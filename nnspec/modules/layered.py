@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nnspec.catalog.layers import BATCH_NORM, DROPOUT, LAYER_NORM, LINEAR, Listed
-from nnspec.modules import has_modes
+from nnspec.modules.modes import has_modes
 from nnspec.modules.pointwise import Formula, pointwise_module
 from nnspec.specs import Member
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nnspec import modules
 from nnspec.architecture import architecture
 from nnspec.catalog import MODELS
 from nnspec.catalog.origins import origin_of
 from nnspec.duration import batch_size, pace, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
+from nnspec.modules.modes import has_modes
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
 from nnspec.specs import RunSpec
@@ -63,7 +63,7 @@ class Modules:
         self.tolerance = torch.tensor([tolerance(spec) for spec in owners], dtype=kind)
         self.need = torch.tensor([rows_needed(spec, judged.count) for spec in owners])
         # whether updates see what decides on solved
-        self.watches = self.data.passes == 1 and not tests and not modules.has_modes(module)
+        self.watches = self.data.passes == 1 and not tests and not has_modes(module)
         self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), self.shape.layers)
         if self.data.test.count:
             room = [np.empty_like(self.history.loss) for _ in range(2)]
