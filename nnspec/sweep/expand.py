@@ -37,10 +37,9 @@ def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[Sw
     lines = with_archived(overrides)
     lines = [*named_axes(composer, lines), *lines]
     statement = read(composer, lines)
-    try:
-        _, settings, _ = examine_config(composer.mapping(statement.lines(dict.fromkeys(range(len(statement.axes)), 0))))
-    except COMPOSE_ERRORS:
-        settings = Settings()  # the expansion says what is wrong
+    first = statement.lines(dict.fromkeys(range(len(statement.axes)), 0))
+    config, _ = compose_rest(composer, [composer.parse(line) for line in first])  # the expansion says what is wrong
+    settings = Settings() if config is None else examine_config(config)[1]
     return expand(lines, settings, composer), settings
 
 
