@@ -42,7 +42,8 @@ def with_blocks(composer: Composer, statement: Statement, where: Sequence[Mappin
         if len(said) == len(blocks) and len(joined.texts) == 1:  # the same everywhere: no axis
             statement = statement.with_fixed(composer.parse(joined.line(0)))
             continue
-        places = [tuple(map(joined.texts.index, block[key].texts)) if key in block else None for block in blocks]
+        number = {value: i for i, value in enumerate(joined.texts)}
+        places = [tuple(number[value] for value in block[key].texts) if key in block else None for block in blocks]
         statement = statement.with_axis(joined, places)
     return statement
 
