@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, ValueType
 
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import GRAMMAR, choice_faults, key_parts
@@ -91,8 +91,9 @@ def _override(composer: Composer, key: str, value: object, faults: list[Fault]) 
     line = f"{key}={said}" if isinstance(said, str) else f"{key}={typed(said)}"
     try:
         override = composer.parse(line)
-        if not override.is_sweep_override():
-            override = composer.parse(f"{key}=choice({override.get_value_element_as_str()})")
+        if not override.is_sweep_override():  # choice(null) is none of Hydra's
+            one = ChoiceSweep(list=[override._value], simple_form=True)
+            override = replace(override, value_type=ValueType.SIMPLE_CHOICE_SWEEP, _value=one)
     except COMPOSE_ERRORS:
         faults.append(Fault(WHERE, f"must give {key} a value, a list of values or a range", text(value), GRAMMAR))
         return None

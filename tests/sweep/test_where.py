@@ -171,9 +171,7 @@ def test_a_sweep_from_python() -> None:
         (["sweep.where=[{seed: range(0,3)}]"], "unless it is quoted, .*; put it in quotes, as in 'range"),
         (["sweep.where=[{seed: 'range(0,2000000)'}]"], "seed must have 1 to 1000000 values"),
         (
-            [
-                "sweep.where=[{seed: 'range(0,2000)', replicates: 'range(1,301)'}, {seed: 'range(0,2000)', replicates: 'range(1,301)'}]"
-            ],
+            ["seed=range(0,2000)", "sweep.where=[{replicates: 'range(1,301)'}, {replicates: 'range(1,301)'}]"],
             "1000000 cells, but got 1200000",
         ),
         (["sweep.where=[{train.workers: 2}]"], "fields of a run, not of the command, but got 'train.workers'; say"),
