@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nnspec.api import compare as compare
     from nnspec.api import diff as diff
     from nnspec.api import explain as explain
+    from nnspec.api import export as export
     from nnspec.api import load as load
     from nnspec.api import plan as plan
     from nnspec.api import remedy as remedy
@@ -39,8 +40,17 @@ if TYPE_CHECKING:
     from nnspec.api import train as train
     from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
+    from nnspec.parts import activation as activation
+    from nnspec.parts import data as data
+    from nnspec.parts import init as init
+    from nnspec.parts import loss as loss
+    from nnspec.parts import model as model
+    from nnspec.parts import optimizer as optimizer
+    from nnspec.parts import param as param
+    from nnspec.verifying import verify as verify
 
 _LAZY = {
+    **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
     "build": "nnspec.builder",
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",
@@ -48,6 +58,7 @@ _LAZY = {
     "compare": "nnspec.api",
     "diff": "nnspec.api",
     "explain": "nnspec.api",
+    "export": "nnspec.api",
     "load": "nnspec.api",
     "plan": "nnspec.api",
     "remedy": "nnspec.api",
@@ -55,6 +66,7 @@ _LAZY = {
     "sweep": "nnspec.api",
     "table": "nnspec.api",
     "train": "nnspec.api",
+    "verify": "nnspec.verifying",
 }
 _ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]

@@ -10,6 +10,8 @@ from nnspec import modules
 from nnspec.catalog import DATA, LOSSES, MODELS, OUTPUTS, Activation, Bound, Size
 from nnspec.catalog.data import test_rows as _test_rows
 from nnspec.catalog.maths import Array
+from nnspec.modules import Described, Shapes
+from nnspec.modules import at_defaults as at_defaults
 from nnspec.specs import Member, RunSpec
 
 OUTPUT = "output"  # the name of an opaque module's output activation
@@ -48,14 +50,24 @@ class Architecture:
     output's.
 
     A network that is no such chain is an opaque module: it has no ``dense``, ``after`` has the output's activation
-    alone, and ``shapes`` its tensors.
+    alone, and ``module`` says what else is known of it.
     """
 
     inputs: int
     outputs: int
     dense: tuple[Dense, ...]
     after: tuple[Pointwise, ...]
-    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    module: Described | None = None
+
+    @property
+    def shapes(self) -> Shapes:
+        """The trained tensors of an opaque module."""
+        return self.module.shapes if self.module else ()
+
+    @property
+    def buffers(self) -> Shapes:
+        """What the ``state_dict`` of an opaque module has besides."""
+        return self.module.buffers if self.module else ()
 
     @property
     def opaque(self) -> bool:
@@ -74,14 +86,32 @@ class Architecture:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes."""
+        """Names of the layers that have a weight matrix: ``<name>.weight`` is a tensor of at least two axes. An opaque
+        module's matrix that has another name, as of a recurrent cell, stands for itself."""
         if not self.opaque:
             return tuple(dense.name for dense in self.dense)
         return tuple(name.removesuffix(".weight") for name, shape in self.shapes if len(shape) > 1)
 
+    @property
+    def matrices(self) -> dict[str, str]:
+        """The tensor that is the weight matrix of each of the ``layers``."""
+        tensors = self.tensors()
+        return {name: weight if (weight := f"{name}.weight") in tensors else name for name in self.layers}
+
+    @property
+    def multiplications(self) -> int:
+        """Of a forward pass, for a row of data: about as many as weights, unless a weight meets a row several times."""
+        return self.module.multiplications if self.module else self.parameters
+
+    @property
+    def values(self) -> int:
+        """Numbers that a pass keeps for a row of data: those that the layers give."""
+        return self.module.values if self.module else sum(dense.fan_out for dense in self.dense)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The trained tensors of the built module's ``state_dict``, in its order, with their shapes."""
-        shapes: dict[str, tuple[int, ...]] = dict(self.shapes)
+        """The tensors of the built module's ``state_dict`` with their shapes, in its order; the buffers of an opaque
+        one are the last."""
+        shapes: dict[str, tuple[int, ...]] = dict((*self.shapes, *self.buffers))
         for dense, after in zip(self.dense, self.after, strict=not self.opaque):
             shapes[f"{dense.name}.weight"] = (dense.fan_out, dense.fan_in)
             shapes[f"{dense.name}.bias"] = (dense.fan_out,)
@@ -91,21 +121,24 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """Number of trained numbers."""
-        return sum(math.prod(shape) for shape in self.tensors().values())
+        buffers = dict(self.buffers)
+        return sum(math.prod(shape) for name, shape in self.tensors().items() if name not in buffers)
 
 
 def architecture(spec: RunSpec) -> Architecture:
     """The layers of a checked spec's network."""
-    return _architecture(spec.model, spec.activation, spec.loss.name, spec.data)
+    module = modules.is_module(spec.model, spec.activation, spec.optimizer)
+    return _architecture(spec.model, spec.activation, spec.loss.name, spec.data, module)
 
 
 @lru_cache(maxsize=4096)
-def _architecture(model: Member, activation: Member, loss: str, data: Member) -> Architecture:
+def _architecture(model: Member, activation: Member, loss: str, data: Member, module: bool) -> Architecture:
     held, entry = size(data), MODELS[model.name]
     outputs = LOSSES[loss].columns(held.classes, held.targets)
-    if entry.module is not None:
-        shapes = modules.shapes(entry, held.inputs, outputs, dict(model.params))
-        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, at_defaults(str(model["output"]))),), shapes)
+    output = activation if entry.between is None and not entry.opaque else at_defaults(str(model["output"]))
+    if module:
+        found = modules.described(model, activation, held.inputs, outputs)
+        return Architecture(held.inputs, outputs, (), (Pointwise(OUTPUT, output),), found)
     widths = (held.inputs, *entry.hidden(dict(model.params)), outputs)
     dense = tuple(Dense(str(2 * i), widths[i], widths[i + 1]) for i in range(len(widths) - 1))
     learned = OUTPUTS[activation.name].learned
@@ -113,7 +146,6 @@ def _architecture(model: Member, activation: Member, loss: str, data: Member) ->
         Pointwise(str(2 * i + 1), activation, (f"{2 * i + 1}.{learned.tensor}",) if learned else ())
         for i in range(len(dense) - 1)
     ]
-    output = activation if entry.between is None else at_defaults(str(model["output"]))
     after.append(Pointwise(str(2 * len(dense) - 1), output))
     return Architecture(held.inputs, outputs, dense, tuple(after))
 
@@ -141,8 +173,3 @@ def test_rows(data: Member) -> int:
 def learns_numbers(spec: RunSpec) -> bool:
     """Whether a spec's targets are numbers to be learnt (regression), not classes."""
     return LOSSES[spec.loss.name].numbers and size(spec.data).targets > 0
-
-
-def at_defaults(name: str) -> Member:
-    """An activation with its default parameters: of one that is given by name only, as ``model.output`` is."""
-    return Member(name, tuple(sorted((p.name, p.default) for p in OUTPUTS[name].params)))

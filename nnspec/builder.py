@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
-from nnspec.architecture import Pointwise, architecture
+from nnspec import modules
+from nnspec.architecture import architecture
 from nnspec.errors import WeightsError
-from nnspec.initial import initial_weights
+from nnspec.initial import drawn_module, initial_weights
+from nnspec.modules.pointwise import pointwise_module
 from nnspec.specs import RunSpec
 
 
-class Sine(torch.nn.Module):
-    """sin z, elementwise."""
+class Opaque(torch.nn.Module):
+    """A module of a user's own, ``net``, and its output activation, ``output``. Its ``state_dict`` is the module's own,
+    so that tensors have the names that the module's class gives them."""
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return torch.sin(z)
+    def __init__(self, net: torch.nn.Module, output: torch.nn.Module):
+        super().__init__()
+        self.net, self.output = net, output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Outputs [n, k] of inputs [n, i]."""
+        outputs: torch.Tensor = self.output(self.net(x))
+        return outputs
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """See ``torch.nn.Module``."""
+        return self.net.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """See ``torch.nn.Module``."""
+        return self.net.load_state_dict(state_dict, *args, **kwargs)
 
 
-class Heaviside(torch.nn.Module):
-    """1 where z > 0, else 0; its gradient is 0 everywhere."""
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return torch.heaviside(z, torch.zeros((), dtype=z.dtype))
-
-
-OWN = {"Sine": Sine, "Heaviside": Heaviside}  # what torch.nn has no class for
-
-
-def build(spec: RunSpec, seed: int | None = None) -> torch.nn.Sequential:
+def build(spec: RunSpec, seed: int | None = None) -> torch.nn.Sequential | Opaque:
     """The network of a checked ``spec`` with the initial weights of ``seed`` (the spec's own unless given).
 
-    It maps inputs [n, i] to outputs [n, k] of the output activation: probabilities for bce and cross_entropy.
+    It maps inputs [n, i] to outputs [n, k] of the output activation: probabilities for bce and cross_entropy. A model
+    that is a module of a user's own comes in evaluation mode.
     """
     weights = initial_weights(spec, np.array([spec.seed if seed is None else seed]))
     return with_weights(spec, {name: tensor[0] for name, tensor in weights.items()})
 
 
-def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.Sequential:
+def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.Sequential | Opaque:
     """The network of a checked ``spec`` holding ``weights``, by state-dict name.
 
     Raises:
@@ -54,10 +63,12 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
             f"weights must have the tensors {wanted}, but these differ: {wrong}; use the spec they were trained with"
         )
     kind = getattr(torch, spec.dtype)
+    if shape.opaque:
+        return _opaque(spec, weights, pointwise_module(shape.output, kind))
     layers: list[torch.nn.Module] = []
     for dense, after in zip(shape.dense, shape.after, strict=True):
         layers.append(torch.nn.Linear(dense.fan_in, dense.fan_out, dtype=kind))
-        layers.append(pointwise_module(after, kind))
+        layers.append(pointwise_module(after.member, kind))
     if isinstance(layers[-1], torch.nn.Identity):
         layers.pop()
     net = torch.nn.Sequential(*layers)
@@ -65,14 +76,10 @@ def with_weights(spec: RunSpec, weights: Mapping[str, np.ndarray]) -> torch.nn.S
     return net
 
 
-def pointwise_module(after: Pointwise, kind: torch.dtype) -> torch.nn.Module:
-    entry, params = after.entry, dict(after.member.params)
-    if entry.module in OWN:
-        return OWN[entry.module]()
-    make = getattr(torch.nn, entry.module)
-    if not entry.elementwise:
-        return make(dim=-1)
-    if entry.learned:
-        return make(**params, dtype=kind)
-    # torch's RReLU draws its slopes anew in training mode; the entry's formula is its evaluation form
-    return make(**params).eval()
+def _opaque(spec: RunSpec, weights: Mapping[str, np.ndarray], output: torch.nn.Module) -> Opaque:
+    net = drawn_module(spec, spec.seed)
+    tensors = dict(net.named_parameters()) | modules.buffers(net)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(np.array(weights[name])))
+    return Opaque(net, output).eval()

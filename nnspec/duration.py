@@ -6,6 +6,7 @@ and is trained too. Its loss is the mean over its own rows, as in a PyTorch loop
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,3 +77,8 @@ def tolerance(spec: RunSpec) -> float:
     if spec.solved.tolerance is not None:
         return spec.solved.tolerance
     return NEAR if DATA[spec.data.name].boolean or learns_numbers(spec) else LARGEST
+
+
+def rows_needed(spec: RunSpec, rows: int) -> int:
+    """Of so many rows those that must be right for a network to be solved."""
+    return math.ceil(spec.solved.at_least * rows - 1e-9)  # 0.95 of 100 rows is a little more than 95

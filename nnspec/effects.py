@@ -202,7 +202,9 @@ SETTINGS = (
         _all_alike,
         "choose an init that draws weights",
     ),
-    *(Idle(f"tracking.{name}", *_OFF, "leave one of them out") for name in ("uri", "experiment", "writer")),
+    *(Idle(f"tracking.{name}", *_OFF, "leave one of them out") for name in ("uri", "experiment", "writer", "model")),
+    Idle("tracking.model", *_FOREIGN, "take hydra/sweeper=nnspec: each job would log one", refused=True),
+    Idle("tracking.model", *_PLAN, "leave it out"),
     *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
     Idle("sweep.report", *_OFF, "leave it out"),
     *(

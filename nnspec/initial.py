@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnspec.architecture import Dense, architecture
-from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, Init
-from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer
+from nnspec import modules
+from nnspec.architecture import architecture
+from nnspec.catalog import ACTIVATIONS, INITS, OUTPUTS, PER_LAYER, Init
+from nnspec.catalog.inits import BIAS_SAME, UNIFORM, Layer, bias_param
 from nnspec.check import most_bytes
 from nnspec.errors import WeightsError
 from nnspec.files import read_bytes
+from nnspec.modules import Layered
 from nnspec.params import Value
 from nnspec.specs import Member, RunSpec
 
@@ -37,21 +39,83 @@ def initial_weights(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights
     if INITS[spec.init.name].stored:
         return _stored(spec, np.asarray(seeds))
     shape, kind = architecture(spec), np.dtype(spec.dtype)
-    gain = activation_gain(spec.activation)
-    fillers = {name: filler for dense in shape.dense for name, filler in _fillers(spec.init, dense, gain)}
-    noise = _draw(
-        seeds, [(kind_of, filler.shape) for filler in fillers.values() for kind_of in filler.entry.noise], kind
-    )
+    if shape.opaque:
+        return _of_modules(spec, seeds)
+    filled = _filled(spec, filled_layers(spec), seeds)
     weights: Weights = {}
     for name, tensor_shape in shape.tensors().items():
-        if name in fillers:
-            filler = fillers[name]
-            drawn = tuple(next(noise) for _ in filler.entry.noise)
-            full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
-            weights[name] = np.ascontiguousarray(full.reshape(len(seeds), *tensor_shape), dtype=kind)
+        if name in filled:
+            weights[name] = filled[name]
         else:
             weights[name] = np.full((len(seeds), *tensor_shape), _learned_start(spec.activation), dtype=kind)
     return weights
+
+
+def filled_layers(spec: RunSpec) -> list[Layered]:
+    """The layers that the spec's initialisation fills, in the order of the ``state_dict``."""
+    shape = architecture(spec)
+    if shape.opaque:
+        return modules.layers(drawn_module(spec, spec.seed))
+    return [Layered(dense.name, (dense.fan_out, dense.fan_in), (dense.fan_out,)) for dense in shape.dense]
+
+
+def drawn_module(spec: RunSpec, seed: int) -> torch.nn.Module:
+    """The module of a spec's opaque model as its class makes it when torch's generator has this seed, as
+    ``torch.manual_seed(seed); Net(inputs, outputs, ...)``, then in the spec's precision."""
+    shape = architecture(spec)
+    with modules.draws_of(seed):
+        module = modules.make(spec.model, spec.activation, shape.inputs, shape.outputs)
+    return module.to(getattr(torch, spec.dtype))
+
+
+def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
+    """Weights of opaque models: what the class draws, and over it the scheme's in linear and convolution layers.
+    Buffers that count are numbers of the spec's precision here, too."""
+    kind = np.dtype(spec.dtype)
+    drawn = [drawn_module(spec, int(seed)) for seed in seeds]
+    tensors = [dict(module.named_parameters()) | modules.buffers(module) for module in drawn]
+    weights = {name: np.stack([own[name].detach().numpy() for own in tensors]).astype(kind) for name in tensors[0]}
+    places = dict(drawn[0].named_parameters(remove_duplicate=False))  # a tensor may have several names
+    names = {id(tensor): name for name, tensor in drawn[0].named_parameters()}
+    for name, filled in _filled(spec, modules.layers(drawn[0]), seeds).items():
+        weights[names[id(places[name])]] = filled
+    return weights
+
+
+def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
+    """The tensors of these layers as the spec's scheme fills them, in their order."""
+    kind, count = np.dtype(spec.dtype), len(layers)
+    each = zip(layers, _schemes(spec, count), _gains(spec, count), strict=True)
+    fillers = [filler for layer, init, gain in each for filler in _fillers(init, layer, gain)]
+    noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers for kind_of in filler.entry.noise], kind)
+    weights: Weights = {}
+    for filler in fillers:
+        drawn = tuple(next(noise) for _ in filler.entry.noise)
+        full = filler.entry.make(drawn, (len(seeds), *filler.shape), filler.layer, filler.params)
+        weights[filler.name] = np.ascontiguousarray(full.reshape(len(seeds), *filler.tensor), dtype=kind)
+    return weights
+
+
+def _schemes(spec: RunSpec, layers: int) -> list[Member]:
+    """The initialisation of each linear layer; of those by layer the spec's own has its parameters, the others their
+    defaults."""
+    own = Member(spec.init.name, tuple((k, v) for k, v in spec.init.params if k != PER_LAYER))
+    names = spec.init[PER_LAYER] if PER_LAYER in spec.init else (own.name,) * layers
+    assert isinstance(names, tuple)
+    return [own if name == own.name else _at_defaults(str(name)) for name in names]
+
+
+def _at_defaults(name: str) -> Member:
+    entry = INITS[name]
+    return Member(name, tuple((p.name, p.default) for p in (*entry.params, *bias_param(entry))))
+
+
+def _gains(spec: RunSpec, layers: int) -> list[float]:
+    """The gain of each linear layer: that of the activation behind it, of the last layer that of the one before it."""
+    if PER_LAYER not in spec.activation:
+        return [activation_gain(spec.activation)] * layers
+    hidden = [activation_gain(member) for member in modules.hidden_activations(spec.activation, layers - 1)]
+    return [*hidden, hidden[-1]]
 
 
 @lru_cache(maxsize=1024)
@@ -65,19 +129,31 @@ def activation_gain(activation: Member) -> float:
 class _Filler:
     """The scheme that fills one tensor, which it sees as [m, o, i]."""
 
+    name: str
+    tensor: tuple[int, ...]  # its shape
     entry: Init
     params: dict[str, Value]
     layer: Layer
     shape: tuple[int, int]
 
 
-def _fillers(init: Member, dense: Dense, gain: float) -> Iterator[tuple[str, _Filler]]:
-    layer = Layer(dense.fan_in, dense.fan_out, gain)
+def _fillers(init: Member, layered: Layered, gain: float) -> Iterator[_Filler]:
+    layer = Layer(layered.fan_in, layered.fan_out, gain)
     entry, bias = INITS[init.name], str(init["bias"])
     bias_entry = entry if bias == BIAS_SAME else INITS[bias]
     bias_params = dict(init.params) if bias == BIAS_SAME else {p.name: p.default for p in bias_entry.params}
-    yield f"{dense.name}.weight", _Filler(entry, dict(init.params), layer, (dense.fan_out, dense.fan_in))
-    yield f"{dense.name}.bias", _Filler(bias_entry, bias_params, layer, (dense.fan_out, 1))
+    rows = layered.weight[0]
+    yield _Filler(
+        f"{layered.name}.weight",
+        layered.weight,
+        entry,
+        dict(init.params),
+        layer,
+        (rows, math.prod(layered.weight[1:])),
+    )
+    if layered.bias is not None:
+        name, count = f"{layered.name}.bias", layered.bias[0]
+        yield _Filler(name, layered.bias, bias_entry, bias_params, layer, (count, 1))
 
 
 def _learned_start(activation: Member) -> float:
@@ -125,7 +201,7 @@ def _stored(spec: RunSpec, seeds: np.ndarray) -> Weights:
         )
     for name, shape in shapes.items():
         tensor = stored[name]
-        if tensor.shape[-len(shape) :] != shape or tensor.ndim > len(shape) + 1:
+        if tensor.shape[tensor.ndim - len(shape) :] != shape or tensor.ndim > len(shape) + 1:
             raise WeightsError(
                 f"{name} in init.path must have shape [replicates, {shape}], but got {tensor.shape}; check the spec "
                 "again"

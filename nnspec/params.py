@@ -223,12 +223,17 @@ def rounded(value: Value, dtype: str) -> Value:
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter: its name, default, kind, and a line about it."""
+    """One parameter: its name, default, kind, and a line about it.
+
+    A spec keeps one that is not ``kept`` only where it is not at its default: what few specs ask for, and what specs
+    had not when they were filed before there was such a parameter.
+    """
 
     name: str
     default: Value
     kind: Stated
     doc: str = ""
+    kept: bool = True
 
 
 @dataclass(frozen=True)

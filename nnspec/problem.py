@@ -61,6 +61,7 @@ class Problem:
     tolerance: float  # an output is right if its distance is below
     test_inputs: Array  # [t, i]
     test_targets: Array  # [t, k] float64, or [t, k, 1]
+    spec: RunSpec | None = None  # that they were put together from
 
     @classmethod
     def of(cls, spec: RunSpec, seed: int | None = None) -> Problem:
@@ -72,7 +73,7 @@ class Problem:
         found = parts_of(spec.data, spec.loss.name, spec.seed if seed is None else seed)
         loss, params = LOSSES[spec.loss.name], dict(spec.loss.params)
         test = {"test_inputs": found.test_inputs, "test_targets": found.test_targets}
-        return cls(architecture(spec), found.inputs, found.targets, loss, params, tolerance(spec), **test)
+        return cls(architecture(spec), found.inputs, found.targets, loss, params, tolerance(spec), **test, spec=spec)
 
     def stacked(self, convert: Callable[[np.ndarray], Array]) -> Problem:
         """The same for many networks, in the arrays of another library."""

@@ -13,7 +13,7 @@ from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
 from nnspec.results.arrays import FINALS, TIMES, UNKNOWN, Results, by_layer, history_fields
 from nnspec.results.events import TrainedCell
-from nnspec.results.table import axis_column
+from nnspec.results.table import axis_columns
 from nnspec.specs import RunSpec
 from nnspec.tracking import (
     Store,
@@ -46,7 +46,9 @@ def read_axes(store: Store, run_id: str) -> list[str]:
     Raises:
         TrackingError: as ``typed_axes``.
     """
-    return list(dict.fromkeys(axis_column(axis) for axis in typed_axes(store, run_id) if axis not in MEASURED))
+    model = store.get(run_id).params.get("model.name")  # there is none where the models differ
+    axes = (axis for axis in typed_axes(store, run_id) if axis not in MEASURED)
+    return axis_columns(axes, () if model is None else (model,))
 
 
 def typed_axes(store: Store, run_id: str) -> list[str]:

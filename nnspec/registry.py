@@ -53,6 +53,13 @@ class Registry(Generic[E]):
         self._aliases.update(dict.fromkeys(entry.aliases, entry.name))
         return entry
 
+    def remove(self, name: str) -> None:
+        """Take a member out, with the names that people type for it."""
+        entry = self[name]
+        del self._entries[name]
+        for alias in entry.aliases:
+            del self._aliases[alias]
+
     def __getitem__(self, name: str) -> E:
         if name not in self._entries:
             raise SpecError([unknown(f"{self.kind}.name", self.kind, name, self._entries)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnspec.documents import document
+from nnspec.errors import NnspecError, TrackingError
 from nnspec.execute.adaptive import AdaptiveTraining, trainer
 from nnspec.execute.budget import planned_bytes
 from nnspec.execute.engine import Carry, Training
@@ -24,7 +25,7 @@ from nnspec.results.events import Advance, Failed, Notice, TrainedCell
 from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import Check, checks, unmet_lines
 from nnspec.results.table import outcome_rows
-from nnspec.settings import Require, Settings
+from nnspec.settings import BEST, Require, Settings
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking.spool import kept_message
@@ -87,6 +88,8 @@ def run(
             outcome.checks = _judged(outcome, settings.require)
             if parent is not None:
                 parent.close(outcome)
+                if settings.tracking.model == BEST and outcome.outcomes and not outcome.interrupted:
+                    _log_model(parent, outcome, speak.error)
         except BaseException:
             if parent is not None:
                 parent.abandon(outcome)
@@ -156,6 +159,23 @@ def _judged(outcome: Outcome, require: Require) -> list[Check]:
     """What is required of every cell that has an outcome, whoever trained it."""
     cells = sorted(outcome.outcomes.items())
     return [check for index, rows in cells for check in checks(require, index, rows, outcome.interval)]
+
+
+def _log_model(parent: Parent, outcome: Outcome, say: Say) -> None:
+    """Log the best network of the best cell; a store that does not take it is told."""
+    from nnspec.exporting.logged import best_cell, log_best
+
+    started, cell = time.perf_counter(), best_cell(outcome.outcomes)
+    try:
+        if cell not in outcome.run_ids:
+            raise TrackingError(
+                "no model is logged: the run of the best cell is not filed; file it, then nnspec export it"
+            )
+        outcome.model = log_best(parent.store, outcome.run_ids[cell], outcome.outcomes[cell])
+    except NnspecError as error:
+        outcome.unfiled = True
+        say(str(error))
+    outcome.seconds["log the model"] = time.perf_counter() - started
 
 
 def _finish(filer: Filer, outcome: Outcome) -> None:

@@ -10,11 +10,13 @@ from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Schema, Text, Value
 from nnspec.specs import FIELDS, parse_params, targets, text
 
+BEST = "best"  # tracking.model: the best network of the best cell is logged
 TRACKING = (
     Param("enabled", True, Boolean(), "false trains without a store"),
     Param("uri", None, Optional(Text()), "MLflow store; null takes MLFLOW_TRACKING_URI, else sqlite:///mlflow.db"),
     Param("experiment", None, Optional(Text()), "MLflow experiment; null is nnspec-<data name>"),
     Param("writer", "auto", Choice(("auto", "sql", "client")), "how runs are filed: in bulk, or by MLflow's client"),
+    Param("model", "none", Choice(("none", BEST)), "MLflow model to log: none, or the best network of the best cell"),
 )
 RUNTIME = (
     Param("workers", None, Optional(Integer(1)), "processes that train; null is one a core"),
@@ -104,6 +106,7 @@ class Tracking:
     uri: str | None = None
     experiment: str | None = None
     writer: str = "auto"
+    model: str = "none"
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,7 @@ def parse_params(
     for key, value in given.items():
         param = known.get(key)
         if param is None:
-            remedy = nearest(key, known) if known else "it takes no parameters"
+            remedy = nearest(key, known) if any(param.kept for param in params) else "it takes no parameters"
             faults.append(Fault(f"{prefix}{key}", "is not a known key", remedy=remedy))
             continue
         try:
@@ -301,6 +301,9 @@ def as_member(name: str, given: object, faults: list[Fault]) -> Member | None:
 def _frozen(value: object) -> Value:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
+    if isinstance(value, Mapping):
+        pairs = tuple((str(key), _frozen(item)) for key, item in value.items())
+        return pairs[0] if len(pairs) == 1 else pairs  # {linear: 256} is [linear, 256]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)

@@ -78,7 +78,7 @@ def test_every_activation_builds_and_learns_something(spec_of: SpecOf, entry: An
 
 
 def test_heaviside_steps_above_0() -> None:
-    from nnspec.builder import Heaviside
+    from nnspec.modules.pointwise import Heaviside
 
     assert Heaviside()(torch.tensor([-1.0, 0.0, 1e-30])).tolist() == [0.0, 0.0, 1.0]
 

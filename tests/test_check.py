@@ -47,7 +47,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model": member("mlp", hiden=[4])},
-        r"model.hiden is not a known key; did you mean 'hidden'\? available: depth, hidden, output, width",
+        r"model.hiden is not a known key; did you mean 'hidden'\? available: "
+        "bias, depth, dropout, frozen, hidden, norm, output, residual, skip, width",
     ),
     ({"activation": member("relu", slope=1)}, "activation.slope is not a known key; it takes no parameters"),
     ({"trian": {}}, r"trian is not a field of a spec; did you mean 'train'\? available: activation, data, "),
@@ -565,7 +566,7 @@ def test_the_fuzz_reaches_good_specs_too(mapping_of: MappingOf) -> None:
             assert [fault.where for fault in outcome] == ["model.output"]
         else:
             good += 1
-    assert good == 2 * 7  # bce 1, mse 2, cross_entropy 1, hinge 1, huber 2
+    assert good == 3 * 7  # bce 1, mse 2, cross_entropy 1, hinge 1, huber 2
 
 
 def test_a_rule_speaks_beside_faults_that_it_does_not_depend_on(mapping_of: Callable[..., dict[str, object]]) -> None:

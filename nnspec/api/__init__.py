@@ -1,5 +1,6 @@
 """nnspec from Python, by the names of the command line: train, sweep, and ask what was filed."""
 
+from nnspec.api.exported import export as export
 from nnspec.api.filed import Report as Report
 from nnspec.api.filed import cite as cite
 from nnspec.api.filed import compare as compare

@@ -16,7 +16,7 @@ from nnspec.analysis.measures import SOLVED
 from nnspec.analysis.pooling import pooled_table
 from nnspec.api.result import compared
 from nnspec.architecture import architecture
-from nnspec.builder import with_weights
+from nnspec.builder import Opaque, with_weights
 from nnspec.check import checked
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import Fault, NnspecError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 def load(
     run: str, replicate: int | None = None, *, uri: str | None = None, weights: str = "final"
-) -> torch.nn.Sequential:
+) -> torch.nn.Sequential | Opaque:
     """The network of a filed run, rebuilt from its spec and its safetensors file, checked by shape.
 
     ``replicate`` picks one of several networks (the first unless said), ``weights`` the 'final' or the 'initial' ones.

@@ -13,7 +13,7 @@ from nnspec.analysis import axes_of, axes_to_compare, solve_rates, widest
 from nnspec.analysis import compare as pairs
 from nnspec.analysis.levels import column_of
 from nnspec.analysis.measures import SOLVED
-from nnspec.builder import with_weights
+from nnspec.builder import Opaque, with_weights
 from nnspec.errors import NnspecError
 from nnspec.explaining import RunExplanation, explained_table
 from nnspec.report import console, notebook
@@ -103,7 +103,7 @@ class TrainResult:
             raise NnspecError(f"a figure has one or two axes, but got {len(columns)}: {', '.join(columns)}; leave some")
         return notebook.figure(self.table, columns, self._only(), self.axes)
 
-    def net(self, replicate: int = 0, cell: int = 0) -> torch.nn.Sequential:
+    def net(self, replicate: int = 0, cell: int = 0) -> torch.nn.Sequential | Opaque:
         """The trained network of one replicate.
 
         Raises:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnspec.params import Integer, Many, Optional, Param, Rule, Text, Value
+from nnspec.catalog.layers import SHARE, UNITS, Layers, Listed, listed
+from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Rule, Text, Value
 from nnspec.registry import Registry
 
 OUTPUT = Param("output", None, Optional(Text()), "output activation; null lets the loss decide")
-UNITS = Integer(1, 65536)  # of a layer
 HIDDEN = (4,)  # layers of an mlp unless said
 AUTO = "auto"  # activation=auto: not said
 STAND_INS = {  # what may stand where an activation's name does, and is no entry
@@ -27,7 +27,7 @@ class Model:
     ``between`` is the activation of the hidden layers where none is said; None says that the model has no such layers,
     so that its activation is that of its output.
     ``module(inputs, outputs, **params)`` makes a model that is a ``torch.nn.Module`` of its own, in place of layers
-    that ``hidden`` describes; its outputs are pre-activations.
+    that ``hidden`` describes; its outputs are pre-activations. ``layers(params)`` are those of a model that lists them.
     """
 
     name: str
@@ -40,6 +40,12 @@ class Model:
     rules: tuple[Rule, ...] = ()
     aliases: tuple[str, ...] = ()  # names that people type for it
     module: Callable[..., Any] | None = None
+    layers: Callable[[Mapping[str, Value]], tuple[Listed, ...]] | None = None
+
+    @property
+    def opaque(self) -> bool:
+        """Whether it is a module whatever its parameters."""
+        return self.module is not None or self.layers is not None
 
 
 def _listed(params: Mapping[str, Value]) -> tuple[int, ...]:
@@ -48,6 +54,22 @@ def _listed(params: Mapping[str, Value]) -> tuple[int, ...]:
     return tuple(int(str(width)) for width in hidden)
 
 
+BIAS = Param("bias", True, Boolean(), "whether linear layers have a bias", kept=False)
+FROZEN = Param(
+    "frozen",
+    None,
+    Optional(Many(Text())),
+    "linear layers that keep their first weights: layer1, layer2, ..., output",
+    kept=False,
+)
+RICHER = (  # what makes a perceptron of several layers a module
+    Param("norm", "none", Choice(("none", "layer", "batch")), "behind each hidden linear layer", kept=False),
+    Param("residual", False, Boolean(), "add its input to what a hidden layer gives, where as wide", kept=False),
+    Param("skip", None, Optional(Choice(("input",))), "input: every layer is fed the inputs too", kept=False),
+    Param("dropout", 0.0, SHARE, "share of hidden activations that training sets to 0", kept=False),
+    BIAS,
+    FROZEN,
+)
 DEPTH = Param("depth", None, Optional(Integer(1, 1000)), "number of hidden layers, all of model.width units")
 WIDTH = Param("width", None, Optional(UNITS), "units of each of model.depth hidden layers")
 
@@ -84,6 +106,7 @@ MODELS: Registry[Model] = Registry(
             (
                 Param("hidden", None, Optional(Many(UNITS)), "units of each hidden layer, input side first; null: [4]"),
                 OUTPUT,
+                *RICHER,
             ),
             (DEPTH, WIDTH),
             _layers,
@@ -94,7 +117,23 @@ MODELS: Registry[Model] = Registry(
             "one linear layer and its activation, y = activation(w x + b) (Rosenblatt 1958)",
             lambda p: (),
             None,
-            (OUTPUT,),
+            (OUTPUT, BIAS),
+        ),
+        Model(
+            "sequential",
+            "layers one behind the other, as torch.nn.Sequential",
+            lambda p: (),
+            None,
+            (
+                Param(
+                    "layers",
+                    (("linear", 4), ("relu",), ("linear",)),
+                    Layers(),
+                    "linear: UNITS (null of the last: the outputs), activations, layer_norm, batch_norm, dropout",
+                ),
+                OUTPUT,
+            ),
+            layers=lambda p: tuple(listed(p["layers"])),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from nnspec.architecture import at_defaults
-from nnspec.catalog import ACTIVATIONS, AUTO, LOSSES, MODELS, OPTIMIZERS, OUTPUTS
+from nnspec.catalog import ACTIVATIONS, AUTO, LOSSES, MODELS, OPTIMIZERS, OUTPUTS, Model
 from nnspec.errors import Fault, unknown
 from nnspec.specs import Member, RunSpec, text
 
@@ -36,11 +36,16 @@ def with_activations(spec: RunSpec) -> tuple[RunSpec, list[Fault]]:
     )
     faults = [found] if found else []
     if model.between is not None:
-        activation = spec.activation if named else at_defaults(model.between)
+        activation = spec.activation if named else _by_layer(at_defaults(model.between), spec.activation)
         faults += _between_faults(activation)
     else:
-        activation = spec.activation if named or faults else at_defaults(output)
+        activation = spec.activation if named or faults else _by_layer(at_defaults(output), spec.activation)
     return replace(spec, model=spec.model.with_params(output=output), activation=activation), faults
+
+
+def _by_layer(found: Member, said: Member) -> Member:
+    """An activation with the activations of the layers that are said."""
+    return found.with_params(**dict(said.params))
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +89,7 @@ def by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
     if not entry.by_rows:
         return
     by = f"with optimizer={entry.name}"
-    if spec.model.name in MODELS and MODELS[spec.model.name].between is not None:
+    if spec.model.name in MODELS and not _single_layer(MODELS[spec.model.name]):
         rule = f"must have no hidden layer {by}, which has no gradient to pass back"
         yield Fault("model.name", rule, f"'{spec.model.name}'", "try model=perceptron")
     if spec.loss.name in LOSSES and spec.loss.name != entry.loss:
@@ -97,3 +102,8 @@ def by_rows_faults(spec: RunSpec) -> Iterator[Fault]:
         yield Fault(
             "train.clip_norm", f"must be 0 {by}, which has no gradient", text(spec.train.clip_norm), "leave it out"
         )
+
+
+def _single_layer(model: Model) -> bool:
+    """Whether a model is known to be one linear layer."""
+    return model.between is None and model.module is None

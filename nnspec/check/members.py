@@ -6,16 +6,28 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
-from nnspec.catalog import INITS, MODELS, REGISTRIES, STAND_INS, Model, parameters
+from nnspec.catalog import (
+    ACTIVATION_PER_LAYER,
+    AUTO,
+    INITS,
+    MODELS,
+    REGISTRIES,
+    STAND_INS,
+    Model,
+    parameters,
+    unsaid,
+)
 from nnspec.catalog.models import Unclear
+from nnspec.catalog.origins import ORIGINS, SOURCE, origin_of
 from nnspec.errors import Fault, unknown
 from nnspec.params import Param, Refused, Rule, Value, rounded
+from nnspec.parts.checking import tried
 from nnspec.specs import MEMBERS, SOLVED, TRAIN, Member, RunSpec, parse_params, text
 
 
 def examine_member(group: str, member: Member) -> tuple[Member, tuple[Fault, ...]]:
     """The canonical form of a member and its faults."""
-    return _examined(group, member, repr(member.params))
+    return _examined(group, member, repr(member.params), len(ORIGINS))
 
 
 def stand_ins(group: str) -> Mapping[str, str]:
@@ -24,16 +36,16 @@ def stand_ins(group: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=16384)
-def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fault, ...]]:
-    # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind
+def _examined(group: str, member: Member, typed: str, parts: int) -> tuple[Member, tuple[Fault, ...]]:
+    # `typed` tells 1, 1.0 and true apart, which are one key to a cache and three values to a kind; `parts` tells that
+    # entries have been added
     registry = REGISTRIES[group]
     faults: list[Fault] = []
     member = replace(member, name=registry.named(member.name))
     if member.name in stand_ins(group):
-        parse_params(f"{group}.", (), dict(member.params), faults)
-        return Member(member.name), tuple(faults)
+        return _stand_in(group, member, faults), tuple(faults)
     if member.name not in registry:
-        return member, (unknown(f"{group}.name", group, member.name, registry.names()),)
+        return member, (_unknown(group, member),)
     entry = registry[member.name]
     shorthand = MODELS[member.name].shorthand if group == "model" else ()
     taken = (*parameters(entry), *shorthand)
@@ -47,7 +59,34 @@ def _examined(group: str, member: Member, typed: str) -> tuple[Member, tuple[Fau
         Fault(f"{group}.{rule.where}", rule.rule, text(values[rule.where]), rule.remedy)
         for rule in _broken(entry.rules, values, broken)
     )
-    return Member(member.name, tuple(sorted(values.items()))), tuple(faults)
+    if (origin := origin_of(entry)) is not None:
+        given = values.get(SOURCE.name)
+        values = {**values, SOURCE.name: origin.label}
+        if given is not None and str(given).rpartition("@")[2] != origin.label.rpartition("@")[2]:
+            rule = f"must be that of the {group} '{entry.name}' that was given, {origin.label}"
+            faults.append(Fault(f"{group}.{SOURCE.name}", rule, str(given), "give the file that it was trained with"))
+        elif not faults:
+            faults.extend(tried(group, entry, values))
+    idle = unsaid(group, member.name)
+    said = {name: value for name, value in values.items() if name not in idle or value != idle[name]}
+    return Member(member.name, tuple(sorted(said.items()))), tuple(faults)
+
+
+def _stand_in(group: str, member: Member, faults: list[Fault]) -> Member:
+    """A name that is no entry's: it takes what says the activation of each layer, if it stands for those between."""
+    taken = (ACTIVATION_PER_LAYER,) if member.name == AUTO else ()
+    values = parse_params(f"{group}.", taken, dict(member.params), faults)
+    return Member(member.name, tuple((key, value) for key, value in values.items() if value is not None))
+
+
+def _unknown(group: str, member: Member) -> Fault:
+    """The fault of a name that no entry has; a filed spec says where the part came from."""
+    fault = unknown(f"{group}.name", group, member.name, REGISTRIES[group].names())
+    if SOURCE.name not in member:
+        return fault
+    file = str(member[SOURCE.name]).rpartition("@")[0]
+    remedy = f"it is a part of {member[SOURCE.name]}: give that file with --parts {file}"
+    return replace(fault, remedy=remedy)
 
 
 def _unfolded(model: Model, values: Mapping[str, Value], faults: list[Fault]) -> Mapping[str, Value]:
@@ -83,10 +122,11 @@ def precision_faults(spec: RunSpec) -> Iterator[Fault]:
 @lru_cache(maxsize=16384)
 def _member_precision_faults(group: str, member: Member, dtype: str) -> tuple[Fault, ...]:
     entry = REGISTRIES[group][member.name]
-    values, faults = _lost(f"{group}.", entry.params, dict(member.params), dtype)
+    said = [param for param in parameters(entry) if param.name in member]
+    values, faults = _lost(f"{group}.", said, dict(member.params), dtype)
     faulty = {fault.where.removeprefix(f"{group}.") for fault in faults}
-    said = set(_broken(entry.rules, dict(member.params), frozenset()))  # whatever the dtype
-    for rule in (rule for rule in _broken(entry.rules, values, faulty) if rule not in said):
+    known = set(_broken(entry.rules, dict(member.params), frozenset()))  # whatever the dtype
+    for rule in (rule for rule in _broken(entry.rules, values, faulty) if rule not in known):
         faults.append(_coarse(f"{group}.{rule.where}", rule.rule, member[rule.where], dtype, rule.remedy))
     return tuple(faults)
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nnspec import duration
-from nnspec.catalog import DATA, INITS, REGISTRIES
+from nnspec.architecture import size
+from nnspec.catalog import DATA, INITS, LOSSES, REGISTRIES
 from nnspec.check.activations import by_rows_faults, with_activations
 from nnspec.check.data import reach_faults, with_data
 from nnspec.check.duration import duration_faults
+from nnspec.check.layers import layer_faults
 from nnspec.check.members import examine_member, precision_faults, stand_ins
 from nnspec.check.weights import bias_faults, with_weights_file
 from nnspec.errors import Fault, SpecError
@@ -96,6 +98,10 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         if files and INITS[resolved.init.name].stored and not broken & {"model", "activation", "init", "loss", "data"}:
             resolved, found_file = with_weights_file(resolved)
             faults.extend(found_file)
+    broken = {fault.where.split(".")[0] for fault in faults}
+    if not {*MEMBERS} & (unnamed | broken):
+        held = size(resolved.data)
+        faults.extend(layer_faults(resolved, LOSSES[resolved.loss.name].columns(held.classes, held.targets)))
     if not unnamed & {"optimizer"}:
         faults.extend(by_rows_faults(resolved))
     broken = {fault.where.split(".")[0] for fault in faults}

@@ -2,97 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from nnspec.cli.filed import Parser, UsageError, find_run, opened
-from nnspec.errors import Fault, TrackingError
-from nnspec.terminal import complain
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from nnspec.specs import RunSpec
-    from nnspec.tracking import Store
+from nnspec.cli.filed import Parser, count, find_run, opened
 
 
 def export(arguments: Sequence[str]) -> int:
-    """Print the file that a run is exported as."""
-    parser = Parser("export", "A run as a file: nnspec export last --format experiment > experiments/mine.yaml")
+    """Print or write the file that a run is exported as."""
+    from nnspec.exporting import FORMATS, export_run
+
+    parser = Parser("export", "A run as a file: nnspec export last --format script --out net.py")
     parser.run()
-    listed = "; ".join(f"{name}: {about}" for name, (_, about) in FORMATS.items())
+    listed = "; ".join(f"{name}: {format.about}" for name, format in FORMATS.items())
     parser.add_argument("--format", required=True, choices=FORMATS, help=listed)
+    parser.add_argument("--out", metavar="FILE", help="where to write it; unsaid, a text is printed")
+    doc = "the network of formats that hold one, from 0; by default the solved one with the lowest final loss"
+    parser.add_argument("--replicate", type=count, metavar="R", help=doc)
     asked = parser.parsed(arguments)
     with opened(asked.uri) as store:
-        make, _ = FORMATS[asked.format]
-        print(make(store, find_run(store, asked.run)), end="")
+        text = export_run(store, find_run(store, asked.run), asked.format, asked.out, asked.replicate)
+    if asked.out is None:
+        print(text, end="")
     return 0
-
-
-def experiment(store: Store, run_id: str) -> str:
-    """The named sweep that trains a sweep's cells again.
-
-    Raises:
-        UsageError: the run is no sweep, or nothing of it has begun.
-        TrackingError: the sweep's tag that names its axes is broken.
-    """
-    from nnspec.readback import is_sweep, networks, typed_axes
-    from nnspec.sweep.written import experiment_text
-    from nnspec.tracking.read import read_checked_spec
-
-    if not is_sweep(store, run_id):
-        raise UsageError(
-            Fault("--format experiment", "must be given a sweep", f"the run {run_id}", "try --format spec")
-        )
-    facts, cells = store.get(run_id), store.find_children(run_id)
-    if not cells:
-        raise UsageError(Fault("the sweep", "must have cells", f"none below {run_id}", "train it again"))
-    if facts.params.get("cells") not in (None, str(len(cells))):
-        complain(f"the sweep {facts.name} has {facts.params['cells']} cells, of which {len(cells)} are filed below it")
-    specs = [read_checked_spec(cell.run_id, store) for cell in cells]
-    with suppress(TrackingError):  # of a sweep without a table the order is not known
-        specs = _as_typed(specs, networks(store, run_id))
-    return experiment_text(specs, typed_axes(store, run_id), f"the cells of {facts.name}")
-
-
-def _as_typed(specs: list[RunSpec], table: pd.DataFrame) -> list[RunSpec]:
-    """The cells in the order in which they were typed, which is that of the sweep's table; a store gives them in
-    another one. Those that the table does not have come last."""
-    from nnspec.results.table import varied
-
-    columns: dict[str, Sequence[object]] = {**varied(specs), "seed": [spec.seed for spec in specs]}
-    if not {"cell", *columns} <= set(table.columns):
-        return specs
-    firsts = table.drop_duplicates("cell")  # a cell's first network, whose seed is that of its spec
-    places = {key: place for place, key in enumerate(_keys([firsts[name] for name in columns]))}
-    found = [places.get(key, len(places)) for key in _keys(columns.values())]
-    return [spec for _, spec in sorted(zip(found, specs, strict=True), key=lambda item: item[0])]
-
-
-def _keys(columns: Iterable[Iterable[object]]) -> list[tuple[str, ...]]:
-    """The rows of columns as texts: a table that was read has NaN where a spec has None."""
-    from nnspec.analysis.levels import missing
-
-    return [tuple("" if missing(value) else str(value) for value in row) for row in zip(*columns, strict=True)]
-
-
-def spec(store: Store, run_id: str) -> str:
-    """The spec of a single run or of a cell, which ``spec=FILE`` trains again.
-
-    Raises:
-        UsageError: the run is a sweep.
-    """
-    from nnspec.readback import is_sweep
-    from nnspec.tracking.read import read_checked_spec
-
-    if is_sweep(store, run_id):
-        remedy = "try --format experiment, or name one of its cells"
-        raise UsageError(Fault("--format spec", "must be given a single run or a cell", f"the sweep {run_id}", remedy))
-    return read_checked_spec(run_id, store).yaml()
-
-
-FORMATS: dict[str, tuple[Callable[[Store, str], str], str]] = {
-    "experiment": (experiment, "the file of a named sweep that trains the same cells (experiment=FILE)"),
-    "spec": (spec, "the spec of a single run or of a cell (spec=FILE)"),
-}

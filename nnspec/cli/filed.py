@@ -25,6 +25,7 @@ class Parser(Flags):
     def __init__(self, command: str, doc: str):
         super().__init__(command, doc)
         self.add_argument("--uri", help="MLflow store; by default where the command line files")
+        self.parts()
 
     def run(self, name: str = "run") -> None:
         """Add an argument that names a run."""

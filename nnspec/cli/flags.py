@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from nnspec.errors import Fault, NnspecError, cut
 from nnspec.files import writable
+from nnspec.parts.loading import load, load_installed
 
 _SHOWN = 5  # flags that a beginning may stand for
 
@@ -31,15 +32,23 @@ class Flags(argparse.ArgumentParser):
         to = among or self
         to.add_argument("--json", action="store_true", help="print one JSON document instead; see docs/json.md")
 
+    def parts(self) -> None:
+        """Add the flag that names files of a user's own parts, which are loaded as it is parsed."""
+        doc = "a Python file with parts of your own, which is run; can be given more than once"
+        self.add_argument("--parts", action="append", metavar="FILE", default=[], help=doc)
+
     def parsed(self, words: Sequence[str]) -> argparse.Namespace:
         """The arguments, flags and others in any order.
 
         Raises:
             UsageError: a flag that there is not, as an abbreviated one, or another fault.
+            SpecError: a file of parts that cannot be loaded.
         """
         found, unknown = self.parse_known_intermixed_args(words)
         if unknown:
             self._refuse(unknown)
+        load_installed()
+        load(getattr(found, "parts", ()))
         return found
 
     def flags(self) -> list[argparse.Action]:

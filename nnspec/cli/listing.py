@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.catalog import ACTIVATIONS, MODELS, REGISTRIES
+from nnspec.catalog.origins import SOURCE, origin_of
 from nnspec.cli.flags import Flags, UsageError
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.documents import document
@@ -34,6 +35,7 @@ def listing(arguments: Sequence[str]) -> int:
     parser = Flags("list", "What can be named, with its parameters and their defaults.")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(kinds)}; all unless said")
     parser.json()
+    parser.parts()
     asked = parser.parsed(arguments)
     wanted = asked.kinds or kinds
     for kind in wanted:
@@ -63,6 +65,7 @@ def members(group: str) -> list[dict[str, Any]]:
             "name": name,
             "summary": summary,
             "aliases": aliases_of(group, name),
+            **source_of(group, name),
             **({"derivative": derivative(name)} if group == ACTIVATION else {}),
             "parameters": [
                 {
@@ -72,6 +75,7 @@ def members(group: str) -> list[dict[str, Any]]:
                     "schema": param.kind.schema(),
                 }
                 for param in (*params, *shorthand_of(group, name))
+                if param is not SOURCE
             ],
         }
         for name, (summary, params) in members_of(group).items()
@@ -86,6 +90,12 @@ def shorthand_of(group: str, name: str) -> tuple[Param, ...]:
 def aliases_of(group: str, name: str) -> list[str]:
     """Other names that are taken for a member."""
     return list(REGISTRIES[group][name].aliases) if name in REGISTRIES[group] else []
+
+
+def source_of(group: str, name: str) -> dict[str, str]:
+    """Where a user's own part comes from."""
+    origin = origin_of(REGISTRIES[group][name]) if name in REGISTRIES[group] else None
+    return {} if origin is None else {"source": f"{origin.file}, line {origin.line}"}
 
 
 def derivative(name: str) -> str | None:
@@ -115,6 +125,8 @@ def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for one in listed:
         also = f"; also {', '.join(one['aliases'])}" if one.get("aliases") else ""
         yield f"  {one['name']:<{width}}  {one['summary']}{also}"
+        if "source" in one:
+            yield f"  {'':<{width}}    from {one['source']}"
         if one.get("derivative"):
             yield f"  {'':<{width}}    f' = {one['derivative']}"
         for param in one["parameters"]:

@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cite": ("nnspec.cli.cite:cite", "a paragraph and a BibTeX entry for a paper: nnspec cite last"),
     "export": (
         "nnspec.cli.export:export",
-        "a run as a file that trains it again: nnspec export last --format experiment",
+        "a run as a file: a spec, a PyTorch script, a graph: nnspec export last --format script",
     ),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),

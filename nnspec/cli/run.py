@@ -66,6 +66,7 @@ def _parser() -> Flags:
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only, and show no progress")
     parser.json()
+    parser.parts()
     return parser
 
 

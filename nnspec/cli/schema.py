@@ -21,6 +21,7 @@ def schema(arguments: Sequence[str]) -> int:
         default="spec",
         help="of a spec.yaml (default), or of a sweep in experiments/",
     )
+    parser.parts()
     asked = parser.parsed(arguments)
     print(document(SCHEMAS[asked.file]()))
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nnspec.catalog.origins import ORIGINS
 from nnspec.compose.archived import load_spec as load_spec
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer, plain
@@ -61,7 +62,7 @@ def _stamps() -> tuple[object, ...]:
     files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml"), *folder.glob("*/*/*.yaml")]
     files += own_experiments(Path.cwd()).glob("**/*.yaml")
     known = [(str(file), file.stat()) for file in sorted(files)]
-    return Path.cwd(), *((name, stat.st_mtime_ns, stat.st_size) for name, stat in known)
+    return Path.cwd(), len(ORIGINS), *((name, stat.st_mtime_ns, stat.st_size) for name, stat in known)
 
 
 def checked_config(config: Mapping[str, object]) -> tuple[RunSpec, Settings]:

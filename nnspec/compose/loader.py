@@ -26,8 +26,9 @@ from packaging.version import Version
 from nnspec.compose.allowed import in_cells, is_hydras, settled, typed_keys
 from nnspec.compose.folders import conf_dir
 from nnspec.compose.plugin import find_plugin
-from nnspec.compose.sources import EXPERIMENT, Files, WorkingFolder, bases
+from nnspec.compose.sources import EXPERIMENT, Files, Parts, WorkingFolder, bases
 from nnspec.errors import Fault, SpecError
+from nnspec.parts.loading import load_installed
 
 OWN = "working-folder"  # the provider of the user's own named sweeps
 
@@ -42,6 +43,7 @@ def loader(config_path: str | None = None, config_dir: str | None = None) -> Loa
     if not isinstance(version.getbase(), Version):
         version.setbase(None)
     find_plugin()
+    load_installed()
     setup_globals()  # Hydra's resolvers: now, hydra, python_version
     main = conf_dir() if config_path is None else _folder("--config-path", config_path)
     path = create_config_search_path(str(main))
@@ -103,6 +105,7 @@ class Repository(ConfigRepository):
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Open the places of a search path."""
         self.sources = [self._source(element) for element in config_search_path.get_path()]
+        self.sources.insert(-1, Parts("parts", "parts://"))  # Hydra wants its own schemas to be last
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
         """A copy with the same sources, which are only ever replaced as a whole: Hydra copies at every composition."""

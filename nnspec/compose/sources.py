@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.default_element import ConfigDefault
 from hydra.core.object_type import ObjectType
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
-from nnspec.catalog import REGISTRIES, entry_name
+from nnspec.catalog import REGISTRIES, entry_name, unsaid
+from nnspec.catalog.origins import origin_of
 from nnspec.compose.folders import conf_dir, own_experiments
 from nnspec.errors import Fault, SpecError
 from nnspec.files import YAML_BYTES, load_yaml, read_bytes
@@ -58,7 +59,7 @@ class Files(FileConfigSource):
             raise SpecError([Fault(f"the config '{config_path}'", rule, f"'{path}'", "mend the file")]) from None
         if config_path.startswith(f"{EXPERIMENT}/"):
             header["package"] = header["package"] or "_global_"
-        config = OmegaConf.create(data or {})
+        config = OmegaConf.create(_completed(config_path.partition("/")[0], data or {}))
         return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
 
 
@@ -109,6 +110,55 @@ class WorkingFolder(Files):
 
     def _folder(self, config_path: str) -> Path:
         return own_experiments(self.path) / config_path.removeprefix(EXPERIMENT).lstrip("/")
+
+
+class Parts(ConfigSource):
+    """The user's own parts as configs, each of its name and its parameters' defaults."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "parts"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether it is a group that has such parts."""
+        return bool(self.list(config_path, ObjectType.CONFIG))
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether there is such a part."""
+        group, _, name = self._bare(config_path).partition("/")
+        return name in self.list(group, ObjectType.CONFIG)
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The config of a part."""
+        group, _, name = self._bare(config_path).partition("/")
+        params = {param.name: param.default for param in REGISTRIES[group][name].params}
+        config = OmegaConf.create(_completed(group, {"name": name, **plain_values(params)}))
+        header: dict[str, str | None] = {"package": None}
+        return ConfigResult(self.provider, f"{self.scheme()}://", config, header)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """The names of the parts in a group."""
+        if config_path not in REGISTRIES or results_filter == ObjectType.GROUP:
+            return []
+        return sorted(entry.name for entry in REGISTRIES[config_path] if origin_of(entry) is not None)
+
+    def _bare(self, config_path: str) -> str:
+        return config_path.removesuffix(SUFFIX)
+
+
+def plain_values(params: Mapping[str, object]) -> dict[str, object]:
+    """Parameters as OmegaConf takes them: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+
+
+def _completed(group: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A member's config with the parameters that its file need not have: a spec has them where somebody says them."""
+    if group not in REGISTRIES:
+        return data
+    return {**plain_values(unsaid(group, str(data.get("name")))), **data}
 
 
 def bases(result: ConfigResult) -> Iterator[str]:

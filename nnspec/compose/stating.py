@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from nnspec.catalog import AUTO, REGISTRIES
-from nnspec.catalog.inits import bias_param
+from nnspec.catalog import AUTO, REGISTRIES, parameters, unsaid
 from nnspec.check import examine
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import Composer
@@ -53,12 +52,10 @@ def typed(value: object) -> str:
 def _unfilled(specs: Sequence[RunSpec]) -> list[dict[str, Any]]:
     """The specs' mappings, without what a check fills in for all of them."""
     mappings: list[dict[str, Any]] = [spec.to_mapping() for spec in specs]
-    for section, name, unsaid in FILLED:
+    for section, name, empty in FILLED:
         if section == "activation" and len({mapping[section]["name"] for mapping in mappings}) > 1:
             continue  # it is an axis, whose values have names
-        shorter = [
-            {**m, section: {"name": unsaid} if name == "name" else {**m[section], name: unsaid}} for m in mappings
-        ]
+        shorter = [{**m, section: {"name": empty} if name == "name" else {**m[section], name: empty}} for m in mappings]
         if all(_states(mapping, spec) for mapping, spec in zip(shorter, specs, strict=True)):
             mappings = shorter
     return mappings
@@ -74,6 +71,7 @@ def _flat(mapping: Mapping[str, Any]) -> Said:
     for key, value in mapping.items():
         if key in MEMBERS:
             said[key] = value["name"]
+            said |= {f"{key}.{name}": item for name, item in plain_params(unsaid(key, value["name"])).items()}
         for name, item in value.items() if isinstance(value, Mapping) else ():
             if name != "name" or key not in MEMBERS:
                 said[f"{key}.{name}"] = item
@@ -93,5 +91,9 @@ def _parameters(group: str, member: str) -> dict[str, Any]:
     if member not in REGISTRIES[group]:
         return {}  # it stands in for one
     entry = REGISTRIES[group][member]
-    params = entry.params + (bias_param(entry) if group == "init" else ())
-    return {param.name: list(param.default) if isinstance(param.default, tuple) else param.default for param in params}
+    return plain_params({param.name: param.default for param in parameters(entry)})
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as plain values: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}

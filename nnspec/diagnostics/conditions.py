@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from nnspec.diagnostics import module_probes
 from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin, problem_margin, separation
-from nnspec.diagnostics.curvature import Curvature, directions, extremes, rayleigh
+from nnspec.diagnostics.curvature import curvature, directions, extremes, rayleigh
 from nnspec.diagnostics.gradients import flatten, forward, padded
 from nnspec.diagnostics.group import Group
 from nnspec.diagnostics.pieces import probe_in_pieces
@@ -57,7 +58,9 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     kind = torch.float64 if extent.exact or group.spec.dtype == "float64" else torch.float32
     rows = Rows(problem, extent, kind)
     final, initial = flatten(problem.shape, group.final), flatten(problem.shape, group.initial)
-    if extent.exact:
+    if problem.shape.opaque:
+        ends, starts = module_probes.probe(rows, final), module_probes.probe(rows, initial)
+    elif extent.exact:
         function = problem.stacked(torch.from_numpy)
         ends, starts = probe(function, final, limits), probe(function, initial, limits)
     else:
@@ -185,7 +188,7 @@ def curvatures(case: Case, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for flat in final:
         network = rows.network(flat)
-        along = directions(Curvature(rows.sample(), network), rows.extent.steps)
+        along = directions(curvature(rows.sample(), network), rows.extent.steps)
         found.append(rayleigh(rows.pieces(), network, along))
     low, high = np.sort(found, axis=1).T
     return low, high

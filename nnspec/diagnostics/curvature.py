@@ -25,7 +25,8 @@ from nnspec.diagnostics.gradients import (
     padded,
     unflatten,
 )
-from nnspec.diagnostics.room import ROOM
+from nnspec.diagnostics.modules import ModuleCurvature
+from nnspec.diagnostics.room import ROOM, widest
 from nnspec.problem import Problem
 from nnspec.torch_maths import XP
 
@@ -36,13 +37,13 @@ STEPS = 60  # of Lanczos: both ends of a spectrum are found to a percent of its 
 
 def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
     """The smallest and the largest eigenvalue of each Hessian of the networks with weights [m, P]: [2, m]."""
-    rows, size = len(problem.inputs) * problem.width, flat.shape[1]
+    rows, size = len(problem.inputs) * widest(problem.shape), problem.shape.parameters
     exact = size <= EXACT
     numbers = size * max(size, rows) if exact else max(STEPS * size, rows)  # of the largest array, a network
     lane = lanes(problem)
     found = []
     for part in torch.split(padded(problem, flat), max(1, ROOM // numbers // lane) * lane):
-        along = Curvature(problem, part)
+        along = curvature(problem, part)
         found.append(both_ends(along.hessian() if exact else lanczos(along, STEPS)))
     return torch.cat(found)[: len(flat)].T.numpy()
 
@@ -63,7 +64,7 @@ def both_ends(matrices: Tensor) -> Tensor:
     return torch.where(finite[:, None], values, torch.nan)
 
 
-def directions(along: Curvature, steps: int) -> Tensor:
+def directions(along: Curvature | ModuleCurvature, steps: int) -> Tensor:
     """Directions [2, P] along which one network's Hessian bends least and most, as ``steps`` steps of Lanczos find
     them."""
     basis, matrix = krylov(along, steps, min(steps, along.flat.shape[1]))
@@ -79,12 +80,12 @@ def rayleigh(pieces: Iterable[tuple[Problem, float]], flat: Tensor, along: Tenso
     with their shares of it. It lies between the Hessian's extremes, whatever the direction."""
     bent = torch.zeros(len(along), dtype=torch.float64)
     for piece, share in pieces:
-        image = Curvature(piece, flat).times(along.unsqueeze(0))[0]
+        image = curvature(piece, flat).times(along.unsqueeze(0))[0]
         bent += share * (image * along).sum(1).to(torch.float64)
     return (bent / (along * along).sum(1)).numpy()
 
 
-def lanczos(along: Curvature, steps: int) -> Tensor:
+def lanczos(along: Curvature | ModuleCurvature, steps: int) -> Tensor:
     """The Hessians restricted to Krylov spaces of ``steps`` dimensions, tridiagonal: [m, steps, steps].
 
     Where the basis would not fit its room, each direction is made orthogonal to the last two only, which is the
@@ -96,7 +97,7 @@ def lanczos(along: Curvature, steps: int) -> Tensor:
     return krylov(along, steps, steps if steps * size <= ROOM else 2)[1]
 
 
-def krylov(along: Curvature, steps: int, kept: int) -> tuple[Tensor, Tensor]:
+def krylov(along: Curvature | ModuleCurvature, steps: int, kept: int) -> tuple[Tensor, Tensor]:
     """An orthonormal basis of each Krylov space, of which the last ``kept`` directions are kept, [m, kept, P] (zeros
     once the space is exhausted), and the Hessians in it, tridiagonal: [m, steps, steps]; ``steps`` is at most P.
 
@@ -128,6 +129,11 @@ def krylov(along: Curvature, steps: int, kept: int) -> tuple[Tensor, Tensor]:
         unit = image / rest.clamp(min=torch.finfo(rest.dtype).tiny).unsqueeze(1)
         basis[:, (step + 1) % kept] = torch.where(alive.unsqueeze(1), unit, 0.0)
     return basis, matrix
+
+
+def curvature(problem: Problem, flat: Tensor) -> Curvature | ModuleCurvature:
+    """What multiplies with the Hessians of networks with these weights."""
+    return ModuleCurvature(problem, flat) if problem.shape.opaque else Curvature(problem, flat)
 
 
 @dataclass(frozen=True)

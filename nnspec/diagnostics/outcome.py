@@ -23,6 +23,7 @@ ORDER = (
     conditions.saddle,
     conditions.still_learning,
 )
+NEED_LAYERS = (conditions.beyond_capacity, conditions.dead_units, conditions.symmetric, conditions.saturated)
 STUCK = "stuck"  # none of these: said rather than guessed
 
 
@@ -36,7 +37,8 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
         case = conditions.open_case(group, thresholds)
         verdict = np.full(len(group.right), STUCK, dtype=object)
         which = np.arange(len(verdict))
-        for condition in ORDER:
+        opaque = case.rows.problem.shape.opaque
+        for condition in (asked for asked in ORDER if not opaque or asked not in NEED_LAYERS):
             holds = condition(case, which)
             verdict[which[holds]] = condition.__name__
             which = which[~holds]

@@ -94,7 +94,12 @@ def estimate_notes(specs: Iterable[RunSpec]) -> list[str]:
 
 def piece_rows(shape: Architecture) -> int:
     """Rows that are taken at a time where rows are taken in pieces."""
-    return max(1, PIECE // max(shape.inputs, *(dense.fan_out for dense in shape.dense)))
+    return max(1, PIECE // max(shape.inputs, widest(shape)))
+
+
+def widest(shape: Architecture) -> int:
+    """Units of the widest layer; of an opaque module the values of all."""
+    return max((dense.fan_out for dense in shape.dense), default=shape.values)
 
 
 def lanes(count: int, parameters: int) -> int:
@@ -107,8 +112,7 @@ def lanes(count: int, parameters: int) -> int:
 def network_bytes(spec: RunSpec) -> int:
     """What one network takes while it is judged."""
     shape = architecture(spec)
-    units = sum(dense.fan_out for dense in shape.dense)
-    return 8 * (WEIGHTS * shape.parameters + UNITS * rows(spec.data) * units)
+    return 8 * (WEIGHTS * shape.parameters + UNITS * rows(spec.data) * shape.values)
 
 
 def at_a_time(spec: RunSpec) -> int:
@@ -125,7 +129,7 @@ def diagnosis_bytes(spec: RunSpec, networks: int) -> int:
         return _pieces_bytes(spec, networks, extent(spec).steps + WEIGHTS)
     whole = -(-networks // _lane(spec)) * _lane(spec)
     size = architecture(spec).parameters
-    hessian = size * max(size, rows(spec.data) * max(dense.fan_out for dense in architecture(spec).dense))
+    hessian = size * max(size, rows(spec.data) * widest(architecture(spec)))
     return max(8 * ARRAYS * min(ROOM, whole * hessian), min(whole, at_a_time(spec)) * network_bytes(spec))
 
 
@@ -134,15 +138,14 @@ def probe_bytes(spec: RunSpec, networks: int) -> int:
     if not extent(spec).exact:
         return _pieces_bytes(spec, networks, PROBED)
     shape, together = architecture(spec), min(-(-networks // _lane(spec)) * _lane(spec), at_a_time(spec))
-    units = sum(dense.fan_out for dense in shape.dense)
-    return 8 * together * (PROBED * shape.parameters + UNITS * rows(spec.data) * units)
+    return 8 * together * (PROBED * shape.parameters + UNITS * rows(spec.data) * shape.values)
 
 
 def _pieces_bytes(spec: RunSpec, networks: int, each: int) -> int:
     """Where rows are taken in pieces: the first and last weights of the networks at hand, ``each`` numbers a weight of
     the one that is judged, and its pieces; however many rows there are."""
     shape = architecture(spec)
-    units = shape.inputs + sum(dense.fan_out for dense in shape.dense)
+    units = shape.inputs + shape.values
     at_once = max(min(piece_rows(shape), rows(spec.data)), extent(spec).sample)
     held = 2 * min(networks, at_a_time(spec)) * shape.parameters
     return 8 * (held + each * shape.parameters + PIECES * at_once * units)

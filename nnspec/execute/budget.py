@@ -96,7 +96,7 @@ def results_bytes(found: Iterable[Kind], use: Use) -> float:
 def _filed_bytes(kind: Kind) -> float:
     """A file of the largest cell, and its metrics over steps."""
     return kind.largest * largest_file_bytes(kind.spec) + 8 * logged_rows(pace(kind.spec)) * (
-        6 + len(architecture(kind.spec).dense)
+        6 + len(architecture(kind.spec).layers)
     )
 
 

@@ -13,7 +13,7 @@ from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import INITS
 from nnspec.duration import Pace, pace, updates, updates_a_pass
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_separate
+from nnspec.training.layout import LANE, in_lanes, is_separate
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes, own_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas, threads_each
 from nnspec.training.spans import MOST, logged_rows, spans
@@ -67,9 +67,10 @@ def stack_seconds(specs: Sequence[RunSpec], stack: Stack, workers: int, trial: T
     """Seconds of a stack of which a trial is known, on so many processes."""
     first = specs[stack.cells[0]]
     processes = min(workers, len(stack.chunks))
-    if is_separate(first):
+    if not in_lanes(first):
         each = trial.setup + separate_seconds(first, trial.update)
-        return COMPILING_KERNEL + stack.networks * each / processes * (SHARED if processes > 1 else 1.0)
+        kernel = COMPILING_KERNEL if is_separate(first) else 0.0
+        return kernel + stack.networks * each / processes * (SHARED if processes > 1 else 1.0)
     seconds, compiled = 0.0, 0
     for chunk in stack.chunks:
         different = formulas(specs, chunk)

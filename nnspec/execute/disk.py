@@ -27,7 +27,7 @@ PICTURES, CELLS = 1_400_000, 4  # bytes of a run's pictures of its snapshots, wh
 def run_bytes(spec: RunSpec) -> int:
     """What the run of one spec takes."""
     tested, several, steps = bool(test_rows(spec.data)), spec.replicates > 1, logged_rows(pace(spec))
-    lines = 2 + 2 * tested + len(architecture(spec).dense)
+    lines = 2 + 2 * tested + len(architecture(spec).layers)
     if several:
         lines += 3 + 4 * tested  # quantiles of losses, the share solved
     database = POINT * (steps * lines + FINALS) + ROW * ROWS

@@ -19,7 +19,7 @@ from nnspec.results.arrays import Results
 from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_separate
+from nnspec.training.layout import UNCARRIED, is_separate
 from nnspec.training.plan import Chunk, Plan, plan
 
 Carry = Callable[[Sequence[RunSpec], Sequence[Chunk], int, Extra], Events]
@@ -100,7 +100,10 @@ class Training:
             if isinstance(event, Finished):
                 self.seconds["train"] += event.seconds
                 self.seconds["diagnose"] += event.extra.seconds
-                self.updaters[event.trained.why_eager] += chunk.networks
+                why = event.trained.why_eager
+                if why.startswith(UNCARRIED) and why not in self.updaters:
+                    yield Notice(f"{why}; its networks train one by one")
+                self.updaters[why] += chunk.networks
                 cells = map(self._numbered, self._gatherer.add(chunk, event.trained, event.extra))
                 yield from (cell for cell in cells if cell.index not in failed)
             if isinstance(event, Lost):

@@ -90,7 +90,8 @@ class Parent:
             store.set_tags(self.run_id, process_tags())
             store.set_status([self.run_id], "RUNNING")
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
-            by = axis_columns(settings.sweep.table) if settings.sweep.table else None
+            models = {spec.model.name for spec in specs}
+            by = axis_columns(settings.sweep.table, models) if settings.sweep.table else None
             self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
         return self
 
@@ -186,6 +187,8 @@ class Parent:
         place = self.place(outcome)
         if place is not None:
             say(f"run         {place.name} in experiment {place.experiment}")
+            if outcome.model is not None:
+                say(f"model       {outcome.model}")
             if self.run_id is None and not outcome.failed:  # a sweep has its report already
                 say(f"report      nnspec report last{uri_flag(self.store.location)}")
                 if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():

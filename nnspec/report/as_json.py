@@ -15,7 +15,7 @@ from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import Check, solve_limits
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.training.layout import is_separate, why_separate
+from nnspec.training.layout import is_separate, layout, why_separate
 from nnspec.training.plan import Plan, Stack, differences
 
 
@@ -45,6 +45,7 @@ def run_info(
         "interrupted": outcome.interrupted,
         "all_filed": place is not None and not outcome.unfiled,
         **_placed(place),
+        "model": outcome.model,
         "axes": _axes(cells, outcome.axes),
         "requirements_hold": not outcome.unmet if outcome.checks else None,
         "cells": [cell_info(index, outcome, cells[index], checks.get(index, [])) for index in done],
@@ -141,6 +142,6 @@ def _stack_info(plan: Plan, stack: Stack) -> dict[str, Any]:
         "chunks": len(stack.chunks),
         "largest_chunk": max(chunk.networks for chunk in stack.chunks),
         "first_cell": console.summary(first),
-        "layout": "separate" if is_separate(first) else "lanes",
-        "why_separate": why_separate(first) or None,
+        "layout": layout(first),
+        "why_separate": why_separate(first) or None if is_separate(first) else None,
     }

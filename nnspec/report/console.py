@@ -27,7 +27,7 @@ from nnspec.results.arrays import (
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec, text
 from nnspec.terminal import progress_options, table_text
-from nnspec.training.layout import why_separate
+from nnspec.training.layout import is_module, why_separate, why_single
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
@@ -50,7 +50,8 @@ def plan_line(plan: Plan, workers: int) -> str:
 def summary(spec: RunSpec) -> str:
     """A spec in a line: sizes, activation, initialisation, optimizer, loss, data, length."""
     shape = architecture(spec)
-    sizes = "-".join(str(width) for width in (shape.inputs, *(dense.fan_out for dense in shape.dense)))
+    widths = [dense.fan_out for dense in shape.dense] or [shape.outputs]
+    sizes = "-".join(str(width) for width in (shape.inputs, *widths))
     lr = f" lr {text(spec.optimizer['lr'])}" if "lr" in spec.optimizer else ""
     problem = f"{spec.loss.name} on {spec.data.name}, {spec.train.epochs} epochs"
     return f"{spec.model.name} {sizes} {spec.activation.name}, {spec.init.name}, {spec.optimizer.name}{lr}, {problem}"
@@ -79,6 +80,10 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
 
 def way(spec: RunSpec) -> str:
     """How the networks of a spec train, and why."""
+    if is_module(spec):
+        single = why_single(spec)
+        how = f"one by one: {single}" if single else "many at a time, or one by one where torch.vmap cannot carry it"
+        return f"networks train by torch, through their module {how}"
     why = why_separate(spec)
     if not why:
         return "networks train side by side in lanes: full batch, few rows and weights"

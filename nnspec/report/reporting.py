@@ -53,7 +53,7 @@ class SweepReport:
     _failed: bool = False
 
     def __post_init__(self) -> None:
-        columns = choices(self.axes)
+        columns = choices(self.axes, (spec.model.name for spec in self.specs))
         self.collector = Collector(self.specs, columns)
         if self.drawer is None:
             self._guarded(self._start)

@@ -12,6 +12,7 @@ import torch
 from nnspec.analysis.figures.files import COLUMNS, FORMATS
 from nnspec.analysis.levels import AnalysisError
 from nnspec.analysis.measures import SOLVED
+from nnspec.architecture import architecture
 from nnspec.diagnostics import estimate_notes
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError, unknown
@@ -151,7 +152,7 @@ def surfaces_over_time(cell: TrainedCell) -> list[dict[str, object]]:
 def lines_over_time(cell: TrainedCell) -> list[UnitLines]:
     """Where the units of the first layer are zero at all moments, of a typical solved and failed network; none unless
     two inputs."""
-    if not on_the_plane(cell.spec):
+    if not on_the_plane(cell.spec) or architecture(cell.spec).opaque:
         return []
     found = []
     for word, row in _typical(cell.result):
@@ -170,8 +171,10 @@ def _typical(result: Results) -> list[tuple[str, int]]:
 
 
 def gradient_norms(result: Results) -> dict[str, np.ndarray]:
-    """Layer -> [r, t] the norm of its weights' gradient at each of the ``moments``."""
+    """Layer -> [r, t] the norm of its weights' gradient at each of the ``moments``; empty of a module."""
     problem = stacked(result.spec)
+    if problem.shape.opaque:
+        return {}
     found: dict[str, list[np.ndarray]] = {dense.name: [] for dense in problem.shape.dense}
     with undisturbed():
         for weights in moments(result).values():
@@ -185,8 +188,11 @@ def gradient_norms(result: Results) -> dict[str, np.ndarray]:
 
 
 def histograms(result: Results) -> dict[str, dict[str, np.ndarray]]:
-    """Layer -> 'start' and 'end' -> what its units gave for the rows, over up to ``MOST_REPLICATES`` replicates."""
+    """Layer -> 'start' and 'end' -> what its units gave for the rows, over up to ``MOST_REPLICATES`` replicates; empty
+    of a module."""
     problem = stacked(result.spec)
+    if problem.shape.opaque:
+        return {}
     found: dict[str, dict[str, np.ndarray]] = {after.name: {} for after in problem.shape.after}
     with undisturbed():
         for moment, weights in (("start", result.initial), ("end", result.final)):

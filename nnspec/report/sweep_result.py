@@ -54,7 +54,11 @@ def sweep_why(outcome: Outcome) -> list[Explanation]:
 
 def table_axes(outcome: Outcome) -> list[str]:
     """The columns of the axes, seeds aside."""
-    return choices(outcome.axes)
+    return choices(outcome.axes, _models(outcome))
+
+
+def _models(outcome: Outcome) -> set[str]:
+    return {spec.model.name for spec in outcome.specs}
 
 
 def refuse_unwritable(csv: str | None) -> None:
@@ -81,7 +85,7 @@ def show_sweep(outcome: Outcome, settings: Settings, say: Callable[[str], object
 
     table = outcome.table()
     axes = [axis for axis in table_axes(outcome) if axis in table.columns]
-    shown = axis_columns(settings.sweep.table or ()) or widest(table, axes)
+    shown = axis_columns(settings.sweep.table or (), _models(outcome)) or widest(table, axes)
     if settings.sweep.csv:
         tables.write_csv(solve_rates(table, shown) if shown else table, settings.sweep.csv, "sweep.csv")
         say(f"table       {settings.sweep.csv}")

@@ -34,6 +34,7 @@ class Outcome:
     # runs that have begun in the store and whose end is neither filed nor spooled
     unended: list[str] = field(default_factory=list)
     parent: str | None = None
+    model: str | None = None  # the address of the model that was logged
     interrupted: bool = False
     unfiled: bool = False
     seconds: dict[str, float] = field(default_factory=dict)

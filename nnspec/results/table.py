@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.catalog import MODELS, unsaid
 from nnspec.results.arrays import FINALS, NEVER, TIMES, Results
 from nnspec.specs import MEMBERS, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYERS = ("model.depth", "model.width")  # axes that a spec does not keep
+LAYERS = ("model.depth", "model.width")  # axes that the spec of an mlp does not keep
 # the numbers of the diagnosis follow
 OUTCOME = ("seed", *FINALS, "solved", *TIMES, "verdict", "epochs")
 ALWAYS = ("seed", "final_loss", "final_accuracy", "solved", "solved_at", "verdict", "epochs")  # the others where known
 
 
-def axis_column(axis: str) -> str:
-    """The column of an axis: a choice of group is the name of its member, and depth and width say what ``hidden``
-    is."""
-    if axis in LAYERS:
+def axis_column(axis: str, models: Iterable[str] = ()) -> str:
+    """The column of an axis of cells with these ``models``: a choice of group is the name of its member, and depth and
+    width say what ``hidden`` is, unless a model has them as they are."""
+    if axis in LAYERS and not any(_keeps(model, axis.removeprefix("model.")) for model in models):
         return "model.hidden"
     return f"{axis}.name" if axis in MEMBERS else axis
 
 
-def axis_columns(axes: Iterable[str]) -> list[str]:
-    """The columns of axes, each once."""
-    return list(dict.fromkeys(map(axis_column, axes)))
+def _keeps(model: str, name: str) -> bool:
+    """Whether a parameter is kept by specs with a model; one that is not known here is a user's own, which keeps all of
+    them."""
+    return model not in MODELS or any(param.name == name for param in MODELS[model].params)
 
 
-def choices(axes: Iterable[str]) -> list[str]:
+def axis_columns(axes: Iterable[str], models: Iterable[str] = ()) -> list[str]:
+    """The columns of axes, each once; see ``axis_column``."""
+    names = set(models)
+    return list(dict.fromkeys(axis_column(axis, names) for axis in axes))
+
+
+def choices(axes: Iterable[str], models: Iterable[str] = ()) -> list[str]:
     """The columns of axes without the seed's: seeds are replicates, not a choice."""
-    return axis_columns(axis for axis in axes if axis != "seed")
+    return axis_columns((axis for axis in axes if axis != "seed"), models)
 
 
 def varied(specs: Sequence[RunSpec]) -> dict[str, list[object]]:
@@ -57,12 +65,18 @@ def _fields(spec: RunSpec) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in spec.to_mapping().items():
         if isinstance(value, dict):
+            fields |= {f"{key}.{name}": item for name, item in _unsaid(key, value).items()}
             fields.update(
                 {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
             )
         else:
             fields[key] = value
     return fields
+
+
+def _unsaid(key: str, member: Mapping[str, object]) -> dict[str, object]:
+    """What a spec does not say of a member, because it is at its default."""
+    return dict(unsaid(key, str(member["name"]))) if key in MEMBERS else {}
 
 
 def outcome_rows(result: Results) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """``sweep.where``: axes that hold together, in blocks, so that each optimizer can have its own rates.
 
 A sweep is the union of its blocks, and each block a product: of the axes that are said beside ``sweep.where``, and of
-its own, in the order in which the blocks first name them. A key that a block does not say stays as it is without it; of a group that is the member of the config, by
-its name.
+its own, in the order in which the blocks first name them. A key that a block does not say stays as it is without it;
+of a group that is the member of the config, by its name.
 """
 
 from __future__ import annotations

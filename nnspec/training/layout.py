@@ -1,5 +1,5 @@
-"""How a spec's networks train: many of them side by side in lanes, or one after another. Decided by the spec alone, for
-it decides the last bits. Pure; no torch."""
+"""How a spec's networks train: many of them side by side in lanes, one after another, or as stacked torch modules.
+Decided by the spec alone, for it decides the last bits. Pure; no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ LARGEST = 2500  # weights times rows of data beyond which making a lane's unroll
 # weights times rows of a batch from which an update is made in parts: some tenths of a millisecond, beside which it is
 # nothing that threads meet twice
 PARTED = 8_000_000
+# values that a pass of a module keeps, and multiplications that take the time of one, from which networks together
+# are less than three times faster than one by one, whose operations take a millisecond (see benchmarks/modules.py)
+TOGETHER, PRODUCTS = 60_000, 64
 PARTS = 2  # more would make narrow products of a batch of 128 rows, and take more memory for gradients
+UNCARRIED = "torch.vmap does not carry"  # how begins why networks go through their module one by one after all
 
 
 def padded(count: int) -> int:
@@ -41,9 +45,33 @@ def why_separate(spec: RunSpec) -> str:
     return ""
 
 
+def is_module(spec: RunSpec) -> bool:
+    """Whether the networks of a spec are torch modules of their own, which torch differentiates (see ``modules``)."""
+    return architecture(spec).opaque
+
+
+def why_single(spec: RunSpec) -> str:
+    """Why the networks of a module go through it one by one; empty if they go together, as far as ``vmap`` can."""
+    shape = architecture(spec)
+    work = batch_size(spec) * (shape.values + shape.multiplications / PRODUCTS)
+    return "its passes are too large to gain by being made together" if work > TOGETHER else ""
+
+
 def is_separate(spec: RunSpec) -> bool:
-    """Whether the networks of a spec train one after another, rather than in lanes."""
-    return bool(why_separate(spec))
+    """Whether the networks of a spec train one after another, each by a kernel of its own."""
+    return not is_module(spec) and bool(why_separate(spec))
+
+
+def layout(spec: RunSpec) -> str:
+    """How the networks of a spec train, in a word."""
+    if is_module(spec):
+        return "modules"
+    return "separate" if is_separate(spec) else "lanes"
+
+
+def in_lanes(spec: RunSpec) -> bool:
+    """Whether the networks of a spec train side by side in lanes."""
+    return not is_module(spec) and not why_separate(spec)
 
 
 def parts(spec: RunSpec) -> int:

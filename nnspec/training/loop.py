@@ -1,14 +1,15 @@
 """The trainer: one chunk of networks from initial to final weights. There is no other, not even for one network.
 
 Small networks on few rows train side by side in lanes, large chunks of them by compiled code (see ``compiled``), whose
-results are the same to the last bit; all others train one after another (see ``separate``).
+results are the same to the last bit; all others train one after another (see ``separate``). Models that are a torch
+module of their own train by torch's own gradients (see ``modules``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,8 @@ import torch
 from nnspec.duration import pace
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_separate
+from nnspec.training.layout import is_module, is_separate
+from nnspec.training.modules.chunk import Modules
 from nnspec.training.plan import Chunk
 from nnspec.training.separate.chunk import Separate
 from nnspec.training.spans import MOST, PAYS, Span, row_of, spans, why_eager
@@ -76,11 +78,15 @@ def train_chunk(
     makes code for them. ``pulse`` seconds, and ``restraint`` times as long as the last report took, lie between two
     reports of progress. A large network is trained by at most so many ``threads``, to the same last bit.
     """
-    with one_thread(), torch.inference_mode():
-        spec = specs[chunk.shares[0].cell]
-        networks: Networks = (
-            Separate(specs, chunk, threads) if is_separate(spec) else Lanes(specs, chunk, pays, compiler)
-        )
+    spec = specs[chunk.shares[0].cell]
+    with one_thread(), _without_autograd(spec):
+        networks: Networks
+        if is_module(spec):
+            networks = Modules(specs, chunk)
+        elif is_separate(spec):
+            networks = Separate(specs, chunk, threads)
+        else:
+            networks = Lanes(specs, chunk, pays, compiler)
         steps, due = pace(spec), time.perf_counter() + pulse
         for span in spans(steps, networks.most):
             networks.advance(span)
@@ -94,17 +100,27 @@ def train_chunk(
         yield trained
 
 
+def _without_autograd(spec: RunSpec) -> AbstractContextManager[object]:
+    """Torch without what it keeps for gradients; a module's passes turn that on again, which the quicker inference mode
+    does not allow."""
+    return torch.no_grad() if is_module(spec) else torch.inference_mode()
+
+
 def probe(specs: Sequence[RunSpec], chunk: Chunk, patience: float, threads: int = 1) -> tuple[float, float]:
     """Seconds that it takes to set up this chunk, and one update of it: in lanes an eager one, of a large network by
     so many threads. ``patience`` is about how long it may try."""
-    separate = is_separate(specs[chunk.shares[0].cell])
-    with one_thread(), torch.inference_mode():
-        if separate:
+    spec = specs[chunk.shares[0].cell]
+    with one_thread(), _without_autograd(spec):
+        if is_separate(spec):
             Separate(specs, chunk)  # the kernel is made once
         begun = time.perf_counter()
-        advance: Callable[[Span], object] = (
-            Separate(specs, chunk, threads).advance if separate else Eager(ChunkState(specs, chunk), "a probe").advance
-        )
+        advance: Callable[[Span], object]
+        if is_module(spec):
+            advance = Modules(specs, chunk).advance
+        elif is_separate(spec):
+            advance = Separate(specs, chunk, threads).advance
+        else:
+            advance = Eager(ChunkState(specs, chunk), "a probe").advance
         made = 1
         advance(Span(0, 1, 1))
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, pace, updates
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_separate, padded, parts
+from nnspec.training.layout import LANE, in_lanes, is_module, padded, parts, why_single
 from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
@@ -22,6 +22,8 @@ WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, prod
 # more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
 COMPILED = 2
 COPIES = 5  # of the weights of a network that trains by itself, besides the optimizer's state
+# of a module: more copies of the weights; of each value of a row in training; of each output at a look
+GRADIENTS, PASSED, LOOKED = 3, 3, 4
 MOST_ROWS, WHOLE = 256, 16  # rows of a kernel's block: at most, so that they stay in the cache, and a multiple of
 FORMULA = 6  # arrays that a formula makes on the way, for the widest layer
 OUTPUT = 10  # arrays of the outputs: loss, its gradient, distances
@@ -49,8 +51,7 @@ def hot_bytes(spec: RunSpec) -> int:
     """What every update of one column reads or writes: the weights, their gradients, the optimizer's state, the layers'
     values."""
     shape, item = architecture(spec), item_bytes(spec)
-    units = sum(dense.fan_out for dense in shape.dense)
-    return item * (5 * shape.parameters + 4 * rows(spec.data) * units)
+    return item * (5 * shape.parameters + 4 * batch_size(spec) * shape.values)
 
 
 def column_bytes(spec: RunSpec, compiled: bool) -> int:
@@ -92,20 +93,35 @@ def part_rows(count: int, parts: int, block: int) -> int:
 
 def multiplications(spec: RunSpec) -> float:
     """Multiplications of the training of one network, about: forward, and two products backward."""
-    return 3.0 * architecture(spec).parameters * rows(spec.data) * spec.train.epochs
+    return 3.0 * architecture(spec).multiplications * rows(spec.data) * spec.train.epochs
 
 
 def own_bytes(spec: RunSpec) -> int:
     """What one of the networks takes that train one after another: its weights as they were and are, copies on the way
     in and out, and the optimizer's state; its order of rows; with ``data.split=per_network`` its data."""
     own = _data_bytes(spec) if dict(spec.data.params).get("split") == "per_network" else 0
-    weights = (COPIES + _slots(spec)) * architecture(spec).parameters
-    return item_bytes(spec) * weights + 8 * rows(spec.data) + own
+    copies, passed = COPIES + _slots(spec), 0
+    if is_module(spec):  # the optimizer moves all of them at once
+        copies += GRADIENTS + OPTIMIZERS[spec.optimizer.name].temporaries
+        passed = 0 if why_single(spec) else _passed(spec)
+    weights = copies * architecture(spec).parameters
+    return item_bytes(spec) * (weights + passed) + 8 * rows(spec.data) + own
+
+
+def _passed(spec: RunSpec) -> int:
+    """Numbers that passes of a module take: the values of a batch with what torch makes on the way, or at a look those
+    of all rows, most of which torch lets go."""
+    shape = architecture(spec)
+    trained = batch_size(spec) * (PASSED * shape.values + OUTPUT * shape.outputs)
+    looked = max(rows(spec.data), test_rows(spec.data)) * (shape.values + LOOKED * shape.outputs)
+    return max(trained, looked)
 
 
 def shared_bytes(spec: RunSpec) -> int:
     """What a process takes for all networks that it trains one after another: the data, and a kernel's memory."""
     shape = architecture(spec)
+    if is_module(spec):
+        return _data_bytes(spec) + item_bytes(spec) * (_passed(spec) + 2 * shape.parameters)
     values = sum(2 * layer.fan_out + layer.fan_in + 1 for layer in shape.dense) + 2 * shape.outputs
     count = parts(spec)
     held = sum(block_rows(-(-some // count)) for some in (batch_size(spec), rows(spec.data)))
@@ -122,7 +138,7 @@ def _data_bytes(spec: RunSpec) -> int:
 def row_bytes(spec: RunSpec) -> int:
     """One row of the history of one network."""
     measures = 4 if test_rows(spec.data) else 2  # loss and accuracy, of the test part too
-    return item_bytes(spec) * (measures + len(architecture(spec).dense)) + 1
+    return item_bytes(spec) * (measures + len(architecture(spec).layers)) + 1
 
 
 def history_bytes(spec: RunSpec) -> int:
@@ -132,7 +148,7 @@ def history_bytes(spec: RunSpec) -> int:
 
 def diagnosis_numbers(spec: RunSpec) -> int:
     """Numbers of the diagnosis of one network."""
-    return 2 * (PROBES + 2 * len(architecture(spec).dense) - 1) + ENDS
+    return 2 * (PROBES + 2 * len(architecture(spec).layers) - 1) + ENDS
 
 
 def result_bytes(spec: RunSpec) -> int:
@@ -180,7 +196,7 @@ def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
     """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
     report of the history so far on its way, and of the time after."""
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    if is_separate(spec):
+    if not in_lanes(spec):
         training = networks * (own_bytes(spec) + kept) + shared_bytes(spec)
     else:
         training = padded(networks) * column_bytes(spec, room.compiled and compiles(spec, networks)) + networks * kept
@@ -217,9 +233,9 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
         middle = (low + high + 1) // 2
         fits = held_bytes(spec, middle, networks, room) <= room.bytes
         low, high = (middle, high) if fits else (low, middle - 1)
-    return low if is_separate(spec) or low < LANE else low // LANE * LANE
+    return low if not in_lanes(spec) or low < LANE else low // LANE * LANE
 
 
 def compiles(spec: RunSpec, networks: int) -> bool:
     """Whether a chunk of so many networks of one formula trains by compiled code."""
-    return is_separate(spec) or not why_eager(spec, padded(networks))
+    return not is_module(spec) and (not in_lanes(spec) or not why_eager(spec, padded(networks)))

@@ -3,14 +3,13 @@ blocks."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from nnspec.catalog import Optimizer
 from nnspec.duration import Factor
 from nnspec.training.layout import padded
-from nnspec.training.network_last import NetworkLast
 
 Tensor = torch.Tensor
 COEFFICIENTS = 16  # updates for which coefficients of every network are computed at a time: more would leave the cache
@@ -29,6 +28,16 @@ def coefficients(
     return entry.coefficients(h, t)
 
 
+class Weighted(Protocol):
+    """Networks whose ``weights`` and ``grads`` [P, M] an optimizer moves and reads."""
+
+    weights: Tensor
+    grads: Tensor
+
+    def fill(self, tensor: Tensor, which: Tensor, value: Tensor | float) -> None:
+        """Set everything of the marked networks in a tensor shaped as the weights to one value (a network)."""
+
+
 class StackedOptimizer:
     """``state`` holds one tensor of the weights' shape a slot; ``h`` the hyperparameters, flags as they are. ``factor``
     is that of the learning rate, see ``coefficients``."""
@@ -37,7 +46,7 @@ class StackedOptimizer:
         self,
         entry: Optimizer,
         h: dict[str, object],
-        network: NetworkLast,
+        network: Weighted,
         width: int,
         factor: Factor | None = None,
     ):

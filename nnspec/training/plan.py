@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nnspec.architecture import architecture
-from nnspec.catalog import OPTIMIZERS
+from nnspec.catalog import LR_PER_LAYER, OPTIMIZERS
 from nnspec.params import Value
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, is_separate, padded
+from nnspec.training.layout import LANE, in_lanes, is_module, is_separate, padded
 from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks, multiplications
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
-SEPARATE = 256  # networks of a chunk that train one after another, at most: a history so far comes for all at once
+MOST = 256  # networks of a chunk that is not in lanes, at most: a history so far comes for all at once
+MODULES = 50_000_000  # bytes that the hot arrays of a chunk of modules should stay below: a wider pass is no quicker
 WORTH = 2e9  # multiplications that are worth a process of their own: some tenths of a second
 SMALLEST = 256  # networks below which a chunk is not worth splitting between workers
 
@@ -105,7 +106,7 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
     shape = architecture(spec)
     optimizer = OPTIMIZERS[spec.optimizer.name]
     return (
-        tuple(shape.tensors().items()),
+        (tuple(shape.tensors().items()), _module(spec) if shape.opaque else None),
         shape.output,
         spec.data,
         spec.loss,
@@ -117,6 +118,11 @@ def stack_key(spec: RunSpec) -> tuple[object, ...]:
         spec.dtype,
         spec.device,
     )
+
+
+def _module(spec: RunSpec) -> tuple[object, ...]:
+    """What decides on a module and on how its layers are updated; rates by layer differ from network to network."""
+    return spec.model, spec.activation, LR_PER_LAYER in spec.optimizer
 
 
 KEY_PARTS = (
@@ -158,18 +164,20 @@ def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
         sum(specs[i].replicates for i in some)
         for _, some in itertools.groupby(cells, key=lambda i: segment_key(specs[i]))
     ]
-    return sum(sizes) if is_separate(specs[cells[0]]) else sum(map(padded, sizes))
+    return sum(map(padded, sizes)) if in_lanes(specs[cells[0]]) else sum(sizes)
 
 
 def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes
     where a network is a column, and at least one network, whether it fits or not."""
-    separate = is_separate(spec)
-    unit, workers = 1 if separate else LANE, room.workers
-    width = SEPARATE if separate else max(unit, CACHE // (hot_bytes(spec) * unit) * unit)
+    lanes = in_lanes(spec)
+    unit, workers = LANE if lanes else 1, room.workers
+    width = MOST if not lanes else max(unit, CACHE // (hot_bytes(spec) * unit) * unit)
+    if is_module(spec):
+        width = max(1, min(MOST, MODULES // hot_bytes(spec)))
     width = most_networks(spec, networks, room, min(width, networks))
     pieces = -(-networks // width)
-    if (networks * multiplications(spec) >= workers * WORTH) if separate else networks >= 2 * SMALLEST:
+    if networks >= 2 * SMALLEST if lanes else networks * multiplications(spec) >= workers * WORTH:
         pieces = -(-max(pieces, workers) // workers) * workers
     even = -(-networks // pieces)
     width = min(-(-even // unit) * unit, -(-width // unit) * unit if width >= unit else width)
@@ -182,7 +190,7 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
 def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:
     """The cells cut into chunks of at most ``width`` networks. Where networks are columns, each formula begins a new
     lane."""
-    unit = 1 if is_separate(specs[cells[0]]) else LANE
+    unit = LANE if in_lanes(specs[cells[0]]) else 1
     current: list[Share] = []
     networks, columns, segment = 0, 0, None
     most = -(-width // unit) * unit

@@ -120,16 +120,29 @@ def _column(members: Sequence[Member], name: str, kind: torch.dtype) -> object:
 
 
 def initial_rows(specs: Sequence[RunSpec], seeds: np.ndarray) -> np.ndarray:
-    """Initial weights [P, j] of networks, drawn for those together that are drawn from the same."""
+    """Initial weights [P, j] of networks."""
     shape = architecture(specs[0])
     flat = np.empty((shape.parameters, len(specs)), specs[0].dtype)
+    for members_ in _alike(specs):
+        flat[:, members_] = to_rows(shape, initial_weights(specs[members_[0]], seeds[members_]))
+    return flat
+
+
+def started(specs: Sequence[RunSpec], seeds: np.ndarray) -> Weights:
+    """Initial weights [j, ...] of networks, by name."""
+    groups = _alike(specs)
+    drawn = [initial_weights(specs[members_[0]], seeds[members_]) for members_ in groups]
+    places = np.argsort(np.concatenate(groups))
+    return {name: np.concatenate([each[name] for each in drawn])[places] for name in drawn[0]}
+
+
+def _alike(specs: Sequence[RunSpec]) -> list[list[int]]:
+    """The places of networks whose initial weights are drawn together, for they are drawn from the same."""
     groups: dict[object, list[int]] = {}
     for j, spec in enumerate(specs):
         own = (spec.seed,) if INITS[spec.init.name].stored else ()
         groups.setdefault((spec.init, spec.activation, *own), []).append(j)
-    for members_ in groups.values():
-        flat[:, members_] = to_rows(shape, initial_weights(specs[members_[0]], seeds[members_]))
-    return flat
+    return list(groups.values())
 
 
 def stacked(layout: Columns) -> torch.Tensor:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
+import nnspec
 from nnspec.cli import main
 from nnspec.compose import load_spec
 from nnspec.settings import Tracking
@@ -63,6 +68,7 @@ def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.Captur
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
     [
+        (["-m", "seed=0,1", "sweep.report=false"], "script", "--format script must be given a single run or a cell, "),
         (["activation=gelu"], "experiment", "--format experiment must be given a sweep, .*; try --format spec"),
         (["-m", "seed=0,1", "sweep.report=false"], "spec", "--format spec must be given a single run or a cell, "),
     ],
@@ -70,8 +76,6 @@ def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.Captur
 def test_the_wrong_format_names_the_right_one(
     words: list[str], kind: str, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import re
-
     assert main(["run", *words, *SHORT]) == 0
     capfd.readouterr()
     assert main(["export", "last", "--format", kind]) == 2
@@ -81,7 +85,7 @@ def test_the_wrong_format_names_the_right_one(
 def test_a_format_must_be_said_and_known(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "last"]) == 2
     assert main(["export", "last", "--format", "word"]) == 2
-    assert "choose from 'experiment', 'spec'" in capfd.readouterr().err
+    assert "choose from 'experiment', 'spec', 'script', 'pt2', 'onnx', 'safetensors'" in capfd.readouterr().err
 
 
 def test_axes_that_cannot_be_read_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,3 +96,60 @@ def test_axes_that_cannot_be_read_are_refused(capfd: pytest.CaptureFixture[str])
     capfd.readouterr()
     assert main(["export", "last", "--format", "experiment"]) == 1
     assert f"the tag nnspec.axes of run {sweep.run_id} must be a list of texts in JSON" in capfd.readouterr().err
+
+
+def test_a_file_takes_what_would_be_printed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *SHORT]) == 0
+    for kind in ("spec", "script"):
+        printed = exported(capfd, "last", "--format", kind)
+        assert exported(capfd, "last", "--format", kind, "--out", "a/file") == ""
+        assert (folder / "a" / "file").read_text() == printed
+
+
+def test_a_network_of_several(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "replicates=4", "seed=2", "train.epochs=60", "train.workers=1"]) == 0
+    frame = nnspec.table("last")
+    best = frame.sort_values(["solved", "final_loss"], ascending=[False, True]).index[0]
+    assert "SEED = 4\n" in exported(capfd, "last", "--format", "script", "--replicate", "2")
+    capfd.readouterr()
+    assert main(["export", "last", "--format", "safetensors", "--out", "net.safetensors"]) == 0
+    assert f"network {best} of 4, from 0 (seed {best + 2}), which has the lowest final loss" in capfd.readouterr().err
+    weights = load_file(folder / "net.safetensors")
+    for name, tensor in nnspec.load("last", replicate=int(best)).state_dict().items():
+        np.testing.assert_array_equal(weights[name], tensor.numpy())
+    with safe_open(folder / "net.safetensors", "numpy") as file:
+        assert '"name": "xor"' in file.metadata()["nnspec.spec"]
+        assert file.metadata()["nnspec.seed"] == str(best + 2)
+
+
+def test_from_python(folder: Path) -> None:
+    assert main(["run", *SHORT]) == 0
+    assert nnspec.export("last", "pt2", out=folder / "net.pt2") == folder / "net.pt2"
+    assert (folder / "net.pt2").stat().st_size
+    assert "nn.Sequential(" in str(nnspec.export("last", "script"))
+    with pytest.raises(nnspec.NnspecError, match=r"format must be one of .*, but got 'word'"):
+        nnspec.export("last", "word")
+
+
+def test_data_lie_beside_the_script(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "data=iris", "loss=cross_entropy", *SHORT]) == 0
+    capfd.readouterr()
+    assert main(["export", "last", "--format", "script", "--out", "net.py"]) == 0
+    assert "its data are in net_data.safetensors" in capfd.readouterr().err
+    assert load_file(folder / "net_data.safetensors")["x"].shape == (150, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "pt2"], "--format pt2 must be written to a file, .* as --out net.pt2"),
+        (["--format", "spec", "--replicate", "0"], "--replicate must be left out of a format that holds no single"),
+        (["--format", "script", "--replicate", "1"], "replicate must be one of the run's 1, from 0, but got 1"),
+        (["--format", "script", "--out", "."], "--out must be a file that can be written, but got '.'"),
+    ],
+)
+def test_what_does_not_go_together(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *SHORT]) == 0
+    capfd.readouterr()
+    assert main(["export", "last", *words]) != 0
+    assert re.search(said, capfd.readouterr().err)

@@ -21,7 +21,7 @@ HERE = Tracking(uri="sqlite:///mlflow.db")
 RUN_PY = Path(__file__).resolve().parents[2] / "run.py"
 pytestmark = pytest.mark.usefixtures("folder")
 PLACE = {"run_id", "name", "experiment", "look_at"}
-RUN_KEYS = {"kind", "exit_status", "interrupted", "all_filed", *PLACE, "axes"}
+RUN_KEYS = {"kind", "exit_status", "interrupted", "all_filed", *PLACE, "model", "axes"}
 RUN_KEYS |= {"requirements_hold", "cells", "cells_missing"}
 CELL_KEYS = {"cell", "run_id", "choices", "fingerprint", "spec", "failure", "requirements"}
 NETWORK_KEYS = {"networks", "seeds", "solved", "solve_rate", "solve_rate_low", "solve_rate_high", "interval"}

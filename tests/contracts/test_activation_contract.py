@@ -11,10 +11,9 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from nnspec.architecture import Pointwise
-from nnspec.builder import pointwise_module
 from nnspec.catalog import ACTIVATIONS, OUTPUTS, Activation
 from nnspec.catalog.maths import NumpyMaths
+from nnspec.modules.pointwise import pointwise_module
 from nnspec.params import Boolean, Choice, Real
 from nnspec.specs import Member
 from nnspec.torch_maths import TorchMaths
@@ -60,8 +59,7 @@ CASES = [
 
 
 def module_of(entry: Activation, p: Mapping[str, Any], kind: torch.dtype = torch.float64) -> torch.nn.Module:
-    tensors = (f"1.{entry.learned.tensor}",) if entry.learned else ()
-    return pointwise_module(Pointwise("1", Member(entry.name, tuple(sorted(p.items()))), tensors), kind)
+    return pointwise_module(Member(entry.name, tuple(sorted(p.items()))), kind)
 
 
 def truth(entry: Activation, p: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnspec.catalog import MODELS, Model
+from nnspec.params import Integer, Param
 from nnspec.results.arrays import NEVER
 from nnspec.results.events import TrainedCell
-from nnspec.results.table import OUTCOME, axis_column, outcome_rows, sweep_table, varied
+from nnspec.results.table import OUTCOME, axis_column, axis_columns, choices, outcome_rows, sweep_table, varied
 from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -23,6 +25,17 @@ def test_the_column_of_a_group_is_its_members_name() -> None:
     assert axis_column("activation") == "activation.name"
     assert axis_column("optimizer.lr") == "optimizer.lr"
     assert axis_column("train.epochs") == "train.epochs"
+
+
+def test_a_width_is_a_column_of_its_own_where_a_model_keeps_it() -> None:
+    model = Model("wide", "of a test", lambda p: (), None, (Param("width", 4, Integer(1), "units"),))
+    assert axis_columns(["model.width", "seed"], ["mlp", "perceptron"]) == ["model.hidden", "seed"]
+    assert axis_columns(["model.width"], ["not_known_here"]) == ["model.width"]
+    MODELS.add(model)
+    try:
+        assert choices(["model.width", "model.depth", "seed"], ["wide"]) == ["model.width", "model.hidden"]
+    finally:
+        MODELS.remove("wide")
 
 
 def test_only_what_differs_is_a_column_and_never_the_seed(spec_of: SpecOf) -> None:

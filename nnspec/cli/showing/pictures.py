@@ -80,6 +80,7 @@ def init_picture(spec: RunSpec) -> bytes:
         UsageError: the weights are a file's, which promises nothing.
     """
     from nnspec.analysis.figures.entries import plot_weights, weights_info
+    from nnspec.initial import filled_layers
 
     entry = INITS[spec.init.name]
     if entry.stored:
@@ -87,10 +88,10 @@ def init_picture(spec: RunSpec) -> bytes:
         raise UsageError(Fault("--plot", rule, f"init={entry.name}, which reads them", "name another"))
     drawn, gain, seeds = drawn_weights(spec)
     infos = []
-    for dense in architecture(spec).dense:
-        layer = Layer(dense.fan_in, dense.fan_out, gain)
+    for layered in filled_layers(spec):
+        layer = Layer(layered.fan_in, layered.fan_out, gain)
         std = None if entry.std is None else entry.std(layer, dict(spec.init.params))
-        infos.append(weights_info(dense.name, drawn[f"{dense.name}.weight"], std, density_of(spec, layer)))
+        infos.append(weights_info(layered.name, drawn[f"{layered.name}.weight"], std, density_of(spec, layer)))
     return png(plot_weights(infos, f"init {entry.name}: weights drawn over {seeds} seeds"))
 
 

@@ -33,6 +33,7 @@ def show(arguments: Sequence[str]) -> int:
     )
     forms.add_argument("--yaml", action="store_true", help="print the spec alone, as spec=FILE reads it")
     parser.json(forms)
+    parser.parts()
     asked = parser.parsed(arguments)
     words, file = asked.overrides, asked.plot
     if file and "=" in file:  # --plot init=zeros: a word that --plot took for its FILE

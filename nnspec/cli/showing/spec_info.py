@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,7 +77,11 @@ def labels(targets: np.ndarray) -> np.ndarray:
 
 
 def _layers(shape: Architecture) -> Iterator[dict[str, Any]]:
-    """The layers in their order, with the shapes of their tensors and how many numbers they train."""
+    """The layers in their order, with the shapes of their tensors and how many numbers they train; of a module the
+    parts that have tensors."""
+    if shape.opaque:
+        yield from _parts(shape)
+        return
     for dense, after in zip(shape.dense, shape.after, strict=True):
         tensors: dict[str, list[int]] = {"weight": [dense.fan_out, dense.fan_in], "bias": [dense.fan_out]}
         count = dense.fan_in * dense.fan_out + dense.fan_out
@@ -85,22 +90,36 @@ def _layers(shape: Architecture) -> Iterator[dict[str, Any]]:
         yield {"layer": after.name, "kind": after.member.name, "tensors": learned, "parameters": len(learned)}
 
 
+def _parts(shape: Architecture) -> Iterator[dict[str, Any]]:
+    """The parts of a module that have tensors of their own, by the names of these."""
+    parts: dict[str, dict[str, list[int]]] = {}
+    for name, sizes in shape.tensors().items():
+        part, _, tensor = name.rpartition(".")
+        parts.setdefault(part, {})[tensor] = list(sizes)
+    trained = dict(shape.shapes)
+    for part, tensors in parts.items():
+        count = sum(math.prod(sizes) for name, sizes in tensors.items() if f"{part}.{name}".lstrip(".") in trained)
+        yield {"layer": part or "module", "kind": "module", "tensors": tensors, "parameters": count}
+    yield {"layer": shape.after[-1].name, "kind": shape.output.name, "tensors": {}, "parameters": 0}
+
+
 def init_info(spec: RunSpec) -> dict[str, Any]:
     """The standard deviation of each layer's weights and biases: as the scheme promises (None where it promises none),
     and as drawn over some seeds. Nothing is drawn of stored weights."""
     entry = INITS[spec.init.name]
     if entry.stored:
         return {"scheme": entry.name, "path": spec.init["path"], "layers": []}
-    shape = architecture(spec)
+    from nnspec.initial import filled_layers
+
     weights, gain, seeds = drawn_weights(spec)
     layers = []
-    for dense in shape.dense:
-        layer = Layer(dense.fan_in, dense.fan_out, gain)
+    for layered in filled_layers(spec):
+        layer = Layer(layered.fan_in, layered.fan_out, gain)
         promised = None if entry.std is None else entry.std(layer, dict(spec.init.params))
-        drawn = {name: _spread(weights[f"{dense.name}.{name}"]) for name in ("weight", "bias")}
+        drawn = {name: _spread(weights[f"{layered.name}.{name}"]) for name in ("weight", "bias")}
         layers.append(
             {
-                "layer": dense.name,
+                "layer": layered.name,
                 "weight_promised": promised,
                 "weight_drawn": drawn["weight"],
                 "bias_drawn": drawn["bias"],

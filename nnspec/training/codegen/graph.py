@@ -22,6 +22,8 @@ LIBRARY = ("exp", "expm1", "log1p", "log", "tanh", "erf", "sin", "cos", "sqrt")
 class Untraceable(Exception):
     """A formula uses what a graph cannot hold; the eager trainer can."""
 
+    for_whoever_evaluates = True  # it is no fault of a part of a user's own
+
 
 @contextmanager
 def tracing() -> Iterator[None]:
@@ -122,6 +124,17 @@ class Traced(InPlace):
 
     def __lt__(self, other: Any) -> Traced:
         return self._new("<", self, other)
+
+    def __le__(self, other: Any) -> Traced:
+        return self._new(">=", Traced(self.graph, self._of(other)), self)
+
+    def __pow__(self, exponent: Any) -> Traced:
+        if not isinstance(exponent, int) or exponent < 1:
+            raise Untraceable(f"a power of {exponent} in a formula")
+        power = self
+        for _ in range(exponent - 1):
+            power = power * self
+        return power
 
     def __and__(self, other: Any) -> Traced:
         return self._new("and", self, other)

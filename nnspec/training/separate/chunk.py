@@ -15,7 +15,7 @@ import numpy as np
 
 from nnspec.architecture import architecture
 from nnspec.catalog import OPTIMIZERS
-from nnspec.duration import batch_size, pace, tolerance, updates_a_pass
+from nnspec.duration import batch_size, pace, rows_needed, tolerance, updates_a_pass
 from nnspec.initial import Weights
 from nnspec.problem import Problem
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
@@ -96,7 +96,7 @@ class Separate:
             "work": work,
             "numbers": np.array([number_of(spec, key) for key in kernel.numbers] or [0], self.kind),
             "tolerance": np.array([tolerance(spec)], self.kind),
-            "need": np.array([_need(spec, self.rows_count) if watches else math.inf], self.kind),
+            "need": np.array([rows_needed(spec, self.rows_count) if watches else math.inf], self.kind),
             "leave": np.array([spec.train.stop == "solved"], np.int64),
             "solved": np.array([LATE], np.int64),
             "stopped": np.array([LATE], np.int64),
@@ -183,7 +183,7 @@ class Separate:
         history.loss[number, here] = statistics[:, 0] * (self.scale / self.rows_count)
         history.accuracy[number, here] = statistics[:, 1] / self.rows_count
         if self.spec.solved.measure == "accuracy":
-            history.right[number, here] = statistics[:, 1] >= _need(self.networks[number].spec, self.rows_count)
+            history.right[number, here] = statistics[:, 1] >= rows_needed(self.networks[number].spec, self.rows_count)
         for layer, line in enumerate(history.weight_norm.values()):
             line[number, here] = norms[:, layer]
 
@@ -219,7 +219,7 @@ class Separate:
             history.test_loss[number, here] = statistics[0] * (self.scale / self.test_count)
             history.test_accuracy[number, here] = statistics[1] / self.test_count
             if self.spec.solved.measure == "test_accuracy":
-                history.right[number, here] = statistics[1] >= _need(network.spec, self.test_count)
+                history.right[number, here] = statistics[1] >= rows_needed(network.spec, self.test_count)
         return finite
 
     def _passed(self, network: Network, numbers: np.ndarray, outputs: np.ndarray | None = None) -> np.ndarray:
@@ -277,8 +277,3 @@ class Separate:
     def _tensors(self, weights: np.ndarray) -> Weights:
         """The tensors of all networks from their weights [m, P]."""
         return from_rows(self.shape, weights[:, : self.shape.parameters].T)
-
-
-def _need(spec: RunSpec, rows: int) -> int:
-    """Of so many rows those that must be right for a network to be solved."""
-    return math.ceil(spec.solved.at_least * rows - 1e-9)  # 0.95 of 100 rows is a little more than 95

@@ -1,0 +1,101 @@
+"""What can be measured of a network whose layers nobody knows: its outputs, its gradient, how its loss bends.
+
+Torch differentiates the module, one network at a time, in evaluation. Axes as in ``gradients``; weights [m, T] are the
+trained numbers [m, P] and behind them the module's buffers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.func import functional_call
+
+from nnspec.initial import drawn_module
+from nnspec.modules import Shapes
+from nnspec.problem import Problem
+from nnspec.torch_maths import XP
+
+Tensor = torch.Tensor
+
+
+class ModuleNetwork:
+    """One network with weights ``flat`` [T]: a function of its trained numbers."""
+
+    def __init__(self, problem: Problem, module: torch.nn.Module, flat: Tensor):
+        self.problem, self.module = problem, module
+        self.weights = flat[: problem.shape.parameters]
+        self.buffers = flat[problem.shape.parameters :]
+
+    def outputs(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Pre-activations and outputs, [n, k, 1] each, of inputs [n, i]."""
+        trained, kept = self.problem.shape.shapes, self.problem.shape.buffers
+        tensors = self._tensors(trained, weights) | self._tensors(kept, self.buffers)
+        z = functional_call(self.module, tensors, (inputs,))[:, :, None]
+        return z, self.problem.output.value(XP, z)
+
+    def _tensors(self, shapes: Shapes, numbers: Tensor) -> dict[str, Tensor]:
+        """Tensors by name from their numbers, one after the other."""
+        own = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
+        parts = torch.split(numbers, [math.prod(shape) for _, shape in shapes])
+        named = zip(shapes, parts, strict=True)
+        return {name: part.reshape(shape).to(own[name].dtype) for (name, shape), part in named}
+
+    def loss(self, weights: Tensor) -> Tensor:
+        """The loss, [], of trained numbers [P] over the problem's rows."""
+        return self.problem.losses(XP, *self.outputs(weights, self.problem.inputs))[0]
+
+    def gradient(self, graph: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss [], its gradient [P], and the weights that they can be differentiated by once more if asked."""
+        with torch.enable_grad():
+            weights = self.weights.detach().clone().requires_grad_()
+            loss = self.loss(weights)
+            (slope,) = torch.autograd.grad(loss, weights, create_graph=graph, allow_unused=True, materialize_grads=True)
+        return loss.detach(), slope, weights
+
+
+def evaluated(problem: Problem, kind: torch.dtype = torch.float64) -> torch.nn.Module:
+    """The module of a problem's networks, in evaluation, in a precision; its own numbers mean nothing."""
+    assert problem.spec is not None
+    return drawn_module(problem.spec, problem.spec.seed).to(kind).eval()
+
+
+def outputs(problem: Problem, flat: Tensor) -> Tensor:
+    """The outputs [m, n, k] of networks with weights [m, T] for the problem's rows."""
+    module = evaluated(problem)
+    networks = [ModuleNetwork(problem, module, one) for one in flat]
+    found = [network.outputs(network.weights, problem.inputs)[1][..., 0] for network in networks]
+    return torch.stack(found)
+
+
+class ModuleCurvature:
+    """Products of the Hessians at weights [m, T] with directions; see ``curvature.Curvature``."""
+
+    def __init__(self, problem: Problem, flat: Tensor):
+        module = evaluated(problem, flat.dtype)
+        self.flat = flat[:, : problem.shape.parameters]
+        self.slopes = [ModuleNetwork(problem, module, one).gradient(graph=True)[1:] for one in flat]
+
+    def hessian(self) -> Tensor:
+        """All of it: [m, P, P]."""
+        networks, size = self.flat.shape
+        return self.times(torch.eye(size, dtype=self.flat.dtype).expand(networks, size, size))
+
+    def times(self, directions: Tensor) -> Tensor:
+        """Hessians times ``directions`` [m, q, P]: [m, q, P]."""
+        return torch.stack(
+            [
+                torch.stack([_times(slope, weights, one) for one in some])
+                for (slope, weights), some in zip(self.slopes, directions, strict=True)
+            ]
+        )
+
+
+def _times(slope: Tensor, weights: Tensor, direction: Tensor) -> Tensor:
+    """The derivative [P] of a gradient along a direction [P]; 0 where the loss is linear."""
+    if not slope.requires_grad:
+        return torch.zeros_like(direction)
+    with torch.enable_grad():
+        along = (slope * direction).sum()
+        found = torch.autograd.grad(along, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return found[0]
