@@ -55,11 +55,11 @@ UNIONS = {
     "all of the grammar": (
         ["optimizer.lr=0.3"],
         "sweep.where=[{activation: 'relu,tanh', seed: 'range(0,4,2)'}, {seed: 'choice(7,9)', init: 'glob(x*)'}, "
-        "{model.hidden: [[4],[8,8]], train.log_every: null}]",
+        "{model.hidden: [[3],[8,8]], train.log_every: null}]",
         [
             ["activation=relu,tanh", "seed=range(0,4,2)"],
             ["seed=choice(7,9)", "init=glob(x*)"],
-            ["model.hidden=[4],[8,8]", "train.log_every=null"],
+            ["model.hidden=[3],[8,8]", "train.log_every=null"],
         ],
     ),
     "an aliased name, and what all share": (
