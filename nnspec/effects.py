@@ -207,10 +207,13 @@ SETTINGS = (
     Idle("tracking.model", *_PLAN, "leave it out"),
     *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
     Idle("sweep.report", *_OFF, "leave it out"),
-    *(Idle(f"sweep.{name}", *_SINGLE, _ADD_M, refused=True) for name in ("zip", "exclude", "include", "table", "csv")),
+    *(
+        Idle(f"sweep.{name}", *_SINGLE, _ADD_M, refused=True)
+        for name in ("zip", "exclude", "include", "where", "table", "csv")
+    ),
     Idle("sweep.report", *_SINGLE, "leave it out; make one with: nnspec report last"),
     *(Idle(key, *_SINGLE, _ADD_M, refused=True) for key in ("shard", "resume", "reuse")),
-    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include")),
+    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include", "where")),
     *(Idle(key, *_FOREIGN, _OWN, refused=True) for key in ("shard", "resume", "reuse")),
     *(Idle(f"sweep.{name}", *_FOREIGN, _OWN) for name in ("table", "csv", "report")),
     Idle(

@@ -53,6 +53,7 @@ SWEEP = (
     Param("zip", (), Many(Many(Text(), 2), 0), "axes that go together: lists of axis names"),
     Param("exclude", (), Mappings(), "cells to leave out: those that match all items of one mapping"),
     Param("include", (), Mappings(), "cells to add; an axis not named takes its first value"),
+    Param("where", (), Mappings(), "blocks of axes that hold together; the sweep has the cells of each block"),
     Param("table", None, Optional(Many(Text(), 1, 2)), "axes of the result table; null is the two widest"),
     Param("csv", None, Optional(Text()), "file to write the result table to"),
     Param("report", True, Boolean(), "write the report at the end of a sweep"),
@@ -128,6 +129,7 @@ class Sweep:
     zip: tuple[tuple[str, ...], ...] = ()
     exclude: tuple[Mapping[str, object], ...] = ()
     include: tuple[Mapping[str, object], ...] = ()
+    where: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ SETTINGS = [
     (RUN, ["sweep.zip=[[seed,init]]"], "sweep.zip", REFUSED),
     (RUN, ["sweep.exclude=[{seed: 1}]"], "sweep.exclude", REFUSED),
     (RUN, ["sweep.include=[{seed: 1}]"], "sweep.include", REFUSED),
+    (RUN, ["sweep.where=[{seed: 1}]"], "sweep.where", REFUSED),
     (RUN, ["sweep.table=[init]"], "sweep.table", REFUSED),
     (RUN, ["sweep.csv=x.csv"], "sweep.csv", REFUSED),
     (RUN, ["sweep.report=false"], "sweep.report", TOLD),

@@ -65,6 +65,17 @@ def effects(table: pd.DataFrame, axes: Sequence[str], measure: str = SOLVED) -> 
     return pd.DataFrame({"term": names, "df": df, "explained": explained, "total": share, "by_chance": by_chance})
 
 
+def decided_text(frame: pd.DataFrame) -> str:
+    """'optimizer has no freedom of its own (df 0): ...' of the axes in a table of ``effects`` that other axes decide,
+    as each optimizer's own rates decide the optimizer; empty where there are none."""
+    decided = [term for term, df in zip(frame["term"], frame["df"], strict=True) if df == 0 and " x " not in term]
+    decided = [term for term in decided if term != "higher orders"]
+    if not decided:
+        return ""
+    has, its, it = ("has", "its", "it") if len(decided) == 1 else ("have", "their", "them")
+    return f"{', '.join(decided)} {has} no freedom left (df 0): other axes decide {it}, and {its} share is in theirs"
+
+
 def _rates(table: pd.DataFrame, groups: Groups, measure: str) -> tuple[np.ndarray, float, int]:
     """The rate (or mean) of each combination [g], the squares within them on the scale of rates (the sum of their
     variances, p(1-p) of a rate), and their freedom.

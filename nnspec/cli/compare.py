@@ -76,6 +76,7 @@ def parts(
     """The tables of a comparison, each after what it is."""
     from nnspec.analysis import effects
     from nnspec.analysis.measures import SOLVED, broken_text
+    from nnspec.analysis.variance import decided_text
 
     for one in compared:
         yield one.levels.title(), one.levels.frame
@@ -84,7 +85,8 @@ def parts(
         broken = "" if measure == SOLVED else broken_text(frame, measure)
         what = "solving" if measure == SOLVED else measure
         head = f"which axes matter: shares of the variance of {what} that the axes explain, and of all variance"
-        yield "\n".join(filter(None, [broken, head])), effects(frame, axes, measure)
+        shares = effects(frame, axes, measure)
+        yield "\n".join(filter(None, [broken, head, decided_text(shares)])), shares
 
 
 def csv(compared: Sequence[Comparison]) -> str:
@@ -116,9 +118,8 @@ def content(
 def how(compared: pd.DataFrame) -> str:
     """What the table of pairs is, and how many pairs differ."""
     clear = int((compared["p_holm"] < 0.05).sum())
-    paired = (
-        "paired by seed" if compared["paired"].all() else "not all paired by seed, for their seeds are not the same"
-    )
+    apart = "not all paired by seed, for their seeds or the values of their other axes are not the same"
+    paired = "paired by seed" if compared["paired"].all() else apart
     corrected = f"{clear} of {len(compared)} pairs differ after Holm's correction (p_holm below 0.05)"
     return (
         f"differences a - b, {paired}; {corrected}\nintervals go with p, one pair at a time; p_holm holds for all "

@@ -135,6 +135,7 @@ def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
         return list(overrides)
     from hydra.core.override_parser.types import OverrideType
 
+    from nnspec.compose.archived import where_keys
     from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 
     composer, parsed = Composer(), {}
@@ -142,6 +143,7 @@ def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
         with suppress(*COMPOSE_ERRORS):
             parsed[word] = composer.parse(word)
     swept = {override.key_or_group for override in parsed.values() if override.is_sweep_override()}
+    swept |= set(where_keys(overrides))
     for word, override in parsed.items():
         key = override.key_or_group
         waits = (

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
 from nnspec.catalog import MODELS
 from nnspec.check import checked_mapping
@@ -14,6 +17,7 @@ from nnspec.files import read_yaml
 from nnspec.specs import MEMBERS, RunSpec, text
 
 KEY = "spec="
+WHERE = "sweep.where="
 _QUOTES = ("'", '"')
 
 
@@ -53,10 +57,22 @@ def with_archived(arguments: Sequence[str]) -> list[str]:
         raise SpecError([Fault("spec", "must be given once", ", ".join(given), "keep one of them")])
     path = _unquoted(given[0].removeprefix(KEY))
     others = [a for a in arguments if a != given[0]]
-    chosen = {a.split("=", 1)[0] for a in others}
+    chosen = {a.split("=", 1)[0] for a in others} | set(where_keys(others))
     others.append(f"{KEY}{grammar(path)}")  # which says that the spec is a file's
     flags = [a for a in others if a.startswith("-")]
     return [*flags, *_overrides(load_spec(path), chosen), *(a for a in others if not a.startswith("-"))]
+
+
+def where_keys(overrides: Sequence[str]) -> list[str]:
+    """The keys that ``sweep.where`` names among overrides, which other overrides may need for a key of theirs."""
+    keys: list[str] = []
+    for line in overrides:
+        if line.startswith(WHERE):
+            with suppress(HydraException):  # whoever composes it says what is wrong
+                items = OverridesParser.create().parse_override(line).value()
+                listed = items if isinstance(items, list) else []
+                keys += [str(key) for item in listed if isinstance(item, Mapping) for key in item]
+    return keys
 
 
 def _overrides(spec: RunSpec, chosen: set[str]) -> Iterator[str]:

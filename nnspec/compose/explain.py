@@ -123,6 +123,10 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
         ]
     if override.is_sweep_override() and (fault := _sweep_fault(override)):
         return [fault]
+    if not override.is_sweep_override() and _holds_sweep(override.value()):
+        rule = "must not have a range or a choice inside its list unless it is quoted"
+        said = f"'{override.input_line}'"
+        return [Fault(key, rule, said, "put it in quotes, as in 'range(0,3)', or write the values out")]
     if not composer.is_group(key) or override.is_delete():
         return []
     said = elements(override) if override.is_sweep_override() else [override.value()]
@@ -133,6 +137,13 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
         )
         return [Fault(key, "must be a name", value, remedy)]
     return [fault for name in _names(override) if (fault := unknown_option(composer, key, name))]
+
+
+def _holds_sweep(value: object) -> bool:
+    """Whether a range or the like, which no config can hold, is somewhere in a value."""
+    if isinstance(value, (Mapping, list)):
+        return any(map(_holds_sweep, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, (Sweep, Glob))
 
 
 def _sweep_fault(override: Override) -> Fault | None:

@@ -22,7 +22,6 @@ def experiment(store: Store, run_id: str) -> str:
 
     Raises:
         ExportError: the run is no sweep, or nothing of it has begun.
-        SpecError: no named sweep can state its cells.
         TrackingError: the sweep's tag that names its axes is broken.
     """
     from nnspec.readback import is_sweep, networks, typed_axes

@@ -14,10 +14,12 @@ from nnspec.compose.explain import compose_rest, examine_config, examine_fields,
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings, examine_settings, split
 from nnspec.specs import RunSpec, parse
-from nnspec.sweep.axes import Row, Statement, layout, read
+from nnspec.sweep.axes import UNSAID, Row, Statement, read
 from nnspec.sweep.cells import Cell, SweepPlan
 from nnspec.sweep.included import included
+from nnspec.sweep.layout import layout
 from nnspec.sweep.product import NotPlain, Product
+from nnspec.sweep.where import with_blocks
 
 Found = tuple[RunSpec | None, Sequence[Fault]]
 Watch = Callable[[Iterator[Found], int], Iterable[Found]]
@@ -35,10 +37,9 @@ def plan(overrides: Sequence[str], composer: Composer | None = None) -> tuple[Sw
     lines = with_archived(overrides)
     lines = [*named_axes(composer, lines), *lines]
     statement = read(composer, lines)
-    try:
-        _, settings, _ = examine_config(composer.mapping(statement.lines(dict.fromkeys(range(len(statement.axes)), 0))))
-    except COMPOSE_ERRORS:
-        settings = Settings()  # the expansion says what is wrong
+    first = statement.lines(dict.fromkeys(range(len(statement.axes)), 0))
+    config, _ = compose_rest(composer, [composer.parse(line) for line in first])  # the expansion says what is wrong
+    settings = Settings() if config is None else examine_config(config)[1]
     return expand(lines, settings, composer), settings
 
 
@@ -66,8 +67,8 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
     Raises:
         SpecError: with every fault of every cell; a fault of many cells is said once.
     """
-    statement = _composable(composer, read(composer, overrides))
-    rows, faults = layout(statement.axes, settings.sweep)
+    statement = _composable(composer, with_blocks(composer, read(composer, overrides), settings.sweep.where))
+    rows, faults = layout(statement, settings.sweep)
     names = [axis.name for axis in statement.axes]
     tally: Counter[Fault] = Counter()
     cells: list[Cell] = []
@@ -75,12 +76,10 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
         if found or spec is None:
             tally.update(dict.fromkeys(found, 1))
         else:
-            cells.append(
-                Cell(
-                    spec,
-                    tuple([(name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True)]),
-                )
-            )
+            choices = [
+                (name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True) if i != UNSAID
+            ]
+            cells.append(Cell(spec, tuple(choices)))
     added, more = included(composer, statement, settings.sweep.include)
     faults = [*statement.faults, *faults, *grouped(tally, len(rows)), *more]
     if faults:

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from nnspec.compose.composer import Composer
 from nnspec.compose.explain import key_parts, unknown_key
 from nnspec.errors import Fault, SpecError
-from nnspec.sweep.axes import Row, Statement
+from nnspec.sweep.axes import UNSAID, Row, Statement
 from nnspec.sweep.leaves import leaves
 
 Section = Any  # what a top-level key holds: a mapping, a list or a scalar
@@ -80,7 +80,7 @@ class Product:
             combination = tuple(at.get(i, 0) for i in self._groups)
             config = self._container(combination)
         for i in self._values:
-            if i in at:
+            if at.get(i, UNSAID) != UNSAID:
                 config = put(config, self.axes[i].override.key_or_group, self.axes[i].values[at[i]])
         return config.get(key)
 

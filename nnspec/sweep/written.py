@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnspec.compose.stating import ABSENT, Said, default, stated, typed
-from nnspec.errors import Fault, SpecError
-from nnspec.specs import MEMBERS, RunSpec
+from nnspec.specs import MEMBERS, RunSpec, text
+from nnspec.sweep.blocks import blocks, independent
 from nnspec.yaml_text import yaml_value
 
 MOST_LEFT_OUT = 100_000  # combinations of a product that are looked through
@@ -22,32 +22,28 @@ MOST_LEFT_OUT = 100_000  # combinations of a product that are looked through
 @dataclass(frozen=True)
 class Layout:
     """How cells are stated: by the product of axes (key -> values), some of which go together, less what is left out
-    of it; or as one cell and others beside it."""
+    of it; or by that product in each of several blocks, which have axes of their own."""
 
     axes: Mapping[str, Sequence[Any]]
     zipped: Sequence[Sequence[str]] = ()
     left_out: Sequence[Said] = ()
-    first: Said | None = None
-    others: Sequence[Said] = ()
+    blocks: Sequence[Mapping[str, Sequence[Any]]] = ()
 
 
 def experiment_text(specs: Sequence[RunSpec], axes: Sequence[str] = (), comment: str = "") -> str:
     """The file of a named sweep that states exactly these cells; ``axes`` says which of its axes come first, as they
-    were typed, and ``comment`` what stands above.
-
-    Raises:
-        SpecError: no file can state them: every cell has a parameter that the member of another cell has not.
-    """
+    were typed, and ``comment`` what stands above."""
     rows = stated(specs)
     keys = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     keys = [key for key in keys if any(row[key] != default(key, row) for row in rows if key in row)]
     varying = [key for key in keys if len({_hashed(row.get(key, ABSENT)) for row in rows}) > 1]
     varying.sort(key=lambda key: axes.index(key) if key in axes else len(axes))
     shared = {key: rows[0][key] for key in keys if key not in varying}
-    layout = _product(rows, varying) or _listed(rows, varying)
-    return "\n".join(
-        [*(f"# {line}" for line in comment.splitlines()), *_lines(shared | (layout.first or {}), layout), ""]
-    )
+    layout = _product(rows, varying)
+    if layout is None or layout.left_out:
+        union = _union(rows, varying)
+        layout = union if layout is None or len(union.blocks) < len(layout.left_out) else layout
+    return "\n".join([*(f"# {line}" for line in comment.splitlines()), *_lines(shared, layout), ""])
 
 
 def _product(rows: Sequence[Said], varying: Sequence[str]) -> Layout | None:
@@ -110,19 +106,32 @@ def _together(points: Sequence[tuple[Any, ...]], count: int) -> list[list[int]]:
     return groups
 
 
-def _listed(rows: Sequence[Said], varying: Sequence[str]) -> Layout:
-    """One cell, whose parameters the members of all others have, and the others as what they say differently."""
-    for number, row in enumerate(rows):
-        first = {key: row[key] for key in varying if key in row and row[key] != default(key, row)}
-        if all(key in other for key in first for other in rows):
-            others = [_item(other, first, varying) for place, other in enumerate(rows) if place != number]
-            return Layout({}, first=first, others=others)
-    rule = "must have a cell whose parameters the members of all other cells have, to be written as a named sweep"
-    raise SpecError([Fault("the sweep", rule, remedy="export its cells one by one, with --format spec")])
-
-
-def _item(row: Said, first: Said, varying: Sequence[str]) -> Said:
-    return {key: row[key] for key in varying if key in row and row[key] != first.get(key, default(key, row))}
+def _union(rows: Sequence[Said], varying: Sequence[str]) -> Layout:
+    """The cells as blocks, and the axes that all blocks share. A key that the member of a block does not have is none
+    of its axes."""
+    points = [tuple(_hashed(row.get(key, ABSENT)) for key in varying) for row in rows]
+    values = {
+        (key, item): row[key]
+        for row, point in zip(rows, points, strict=True)
+        for key, item in zip(varying, point, strict=True)
+        if key in row
+    }
+    shared = independent(points)
+    axes = {varying[i]: [values[varying[i], item] for item in dict.fromkeys(p[i] for p in points)] for i in shared}
+    own = [i for i in range(len(varying)) if i not in shared]
+    own.sort(key=lambda i: varying[i] not in MEMBERS)
+    groups = sum(varying[i] in MEMBERS for i in own)
+    found = blocks([tuple(point[i] for i in own) for point in points], range(groups))
+    keys = [varying[i] for i in own]
+    stated = [
+        {
+            key: [values[key, item] for item in items]
+            for key, items in zip(keys, block, strict=True)
+            if (key, items[0]) in values
+        }
+        for block in found
+    ]
+    return Layout(axes, blocks=stated)
 
 
 def _lines(said: Said, layout: Layout) -> Iterator[str]:
@@ -147,15 +156,28 @@ def _lines(said: Said, layout: Layout) -> Iterator[str]:
 
 
 def _sweep_lines(layout: Layout) -> Iterator[str]:
-    lists = {"exclude": layout.left_out, "include": layout.others}
-    if layout.zipped or any(lists.values()):
+    if layout.zipped or layout.left_out or layout.blocks:
         yield "sweep:"
     if layout.zipped:
         yield f"  zip: {yaml_value([list(keys) for keys in layout.zipped])}"
-    for name, items in lists.items():
-        if items:
-            yield f"  {name}:"
-            yield from ("    - {" + ", ".join(f"{k}: {yaml_value(v)}" for k, v in item.items()) + "}" for item in items)
+    if layout.left_out:
+        yield "  exclude:"
+        yield from (_item({key: yaml_value(value) for key, value in item.items()}) for item in layout.left_out)
+    if layout.blocks:
+        yield "  where:"
+        yield from (_item({key: _block_text(values) for key, values in block.items()}) for block in layout.blocks)
+
+
+def _item(written: Mapping[str, str]) -> str:
+    return "    - {" + ", ".join(f"{key}: {value}" for key, value in written.items()) + "}"
+
+
+def _block_text(values: Sequence[Any]) -> str:
+    """The values of a key of ``sweep.where``: by itself a single one that is no text of Hydra's grammar."""
+    if len(values) == 1 and not isinstance(values[0], list) and typed(values[0]) in (values[0], text(values[0])):
+        return yaml_value(values[0])
+    grammar = axis_text(values)
+    return yaml_value(grammar if grammar.startswith("range(") else list(values))
 
 
 def axis_text(values: Sequence[Any]) -> str:

@@ -87,6 +87,14 @@ SWEEPS = {
         "activation",
         ["optimizer.lr"],
     ),
+    "each optimizer's own parameters": (
+        [
+            "activation=relu,tanh",
+            "sweep.where=[{optimizer: sgd, optimizer.momentum: [0, 0.5]}, {optimizer: adam, optimizer.lr: [0.1, 1]}]",
+        ],
+        "activation",
+        ["optimizer", "optimizer.momentum", "optimizer.lr"],
+    ),
     "one cell a seed": ([RELU_FAMILY, "init=zeros,normal", "seed=range(0,5)"], "activation", ["init"]),
     "one axis": ([RELU_FAMILY], "activation", []),
 }

@@ -20,7 +20,8 @@ from nnspec.compose.loader import loader
 from nnspec.errors import SpecError
 from nnspec.settings import Settings, Sweep, split
 from nnspec.sweep import plan
-from nnspec.sweep.axes import Statement, layout, read
+from nnspec.sweep.axes import Statement, read
+from nnspec.sweep.layout import layout
 from nnspec.sweep.product import NotPlain, Product
 
 FILES = {
@@ -382,7 +383,7 @@ def test_all_faults_of_all_cells_at_once(own: Composer) -> None:
 
 
 def test_layout_without_axes_is_one_row() -> None:
-    assert layout([], Sweep()) == ([()], [])
+    assert layout(Statement((), (), (), ()), Sweep()) == ([()], [])
 
 
 def test_ten_thousand_cells_are_as_many_specs(own: Composer) -> None:

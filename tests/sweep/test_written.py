@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from pathlib import Path
 
 import pytest
 
 from nnspec.compose import Composer
-from nnspec.errors import SpecError
 from nnspec.specs import RunSpec
 from nnspec.sweep import plan
+from nnspec.sweep.blocks import blocks, independent
 from nnspec.sweep.written import axis_text, experiment_text
 
+OWN_RATES = "sweep.where=[{optimizer: sgd, optimizer.lr: [0.1, 1]}, {optimizer: adam, optimizer.lr: [0.001, 0.01]}]"
 SWEEPS = {
     "a product": ["activation=relu,tanh", "init=kaiming_uniform,zeros", "seed=range(3,7)"],
     "what is shared": [
@@ -66,6 +69,18 @@ SWEEPS = {
     "data": ["data=moons,circles", "data.test_fraction=0.2", "solved.measure=test_accuracy", "solved.at_least=0.9"],
     "schedules": ["schedule=constant,cosine", "schedule.warmup=5", "train.stop=plateau", "train.patience=7"],
     "one cell": ["activation=gelu"],
+    "own ranges": [OWN_RATES, "activation=relu,tanh", "seed=range(0,3)"],
+    "parameters that only some have": [
+        "sweep.where=[{optimizer: sgd, optimizer.momentum: [0.1, 0.5]}, {optimizer: rprop}, "
+        "{optimizer: adam, optimizer.betas: [[0.8, 0.9], [0.9, 0.99]]}]",
+        "init=zeros,orthogonal",
+    ],
+    "cells with nothing in common": [
+        "sweep.where=[{activation: leaky_relu, activation.negative_slope: 0.3}, {activation: elu, activation.alpha: 2}]"
+    ],
+    "models of their own": [
+        "sweep.where=[{model.hidden: [[4],[8,8]], seed: 'range(0,5)'}, {model: perceptron, loss: [bce,mse]}]"
+    ],
 }
 
 
@@ -105,11 +120,35 @@ def test_the_file_says_no_more_than_it_must() -> None:
     )
 
 
-def test_cells_that_no_file_can_state_are_refused() -> None:
-    words = (["activation=leaky_relu", "activation.negative_slope=0.3"], ["activation=elu", "activation.alpha=2.0"])
-    specs = [plan(line)[0].cells[0].spec for line in words]
-    with pytest.raises(SpecError, match="must have a cell whose parameters the members of all other cells have"):
-        experiment_text(specs)
+def test_each_optimizer_s_own_rates_are_written_as_blocks() -> None:
+    found, _ = plan(SWEEPS["own ranges"])
+    assert experiment_text([cell.spec for cell in found.cells], found.axes) == (
+        "sweep:\n"
+        "  where:\n"
+        "    - {optimizer: sgd, optimizer.lr: [0.1, 1.0]}\n"
+        "    - {optimizer: adam, optimizer.lr: [0.001, 0.01]}\n"
+        "hydra:\n"
+        "  mode: MULTIRUN\n"
+        "  sweeper:\n"
+        "    params:\n"
+        '      activation: "relu,tanh"\n'
+        '      seed: "range(0,3)"\n'
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_blocks_have_the_points_and_no_others(seed: int) -> None:
+    rng = random.Random(seed)
+    points = [(x, y, z) for x in range(3) for y in "abc" for z in range(2) if rng.random() < 0.6]
+    found = blocks(points, [])
+    assert sorted(point for block in found for point in itertools.product(*block)) == sorted(points)
+    assert len(found) < len(points)
+
+
+def test_a_place_is_independent_where_all_of_its_values_go_with_all_the_others() -> None:
+    points = [(x, y, z) for x, z in [(0, "a"), (0, "b"), (1, "c")] for y in range(3)]
+    assert independent(points) == [1]
+    assert independent(points[:-1]) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from nnspec.analysis.pooling import axes_text, pooled, pooled_axes
 from nnspec.analysis.solving import survival_table
 from nnspec.analysis.stats import loss_quantiles, solve_rates, summary
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
-from nnspec.analysis.variance import effects
+from nnspec.analysis.variance import decided_text, effects
 from nnspec.report.material import Material
 from nnspec.report.pages.networks import (
     activations_section,
@@ -214,7 +214,7 @@ def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
     how = (
         "Paired by seed"
         if frame["paired"].all()
-        else "Not all pairs share their seeds: those are compared as independent samples"
+        else "Not all pairs share their seeds and other axes: those are compared as independent samples"
     )
     corrected = f"{clear} of {len(frame)} pairs differ after Holm's correction (p_holm below 0.05)"
     text = f"{corrected}. {how}. Intervals go with p, one pair at a time. {_pooled(sweep, [axis])}".strip()
@@ -229,7 +229,9 @@ def _effects(sweep: Material) -> Iterator[Section]:
         "explain, and of all variance including that between seeds. "
         "by_chance is what as many degrees of freedom of pure noise would take of the total."
     )
-    yield Section("Which axes matter", text, table=effects(sweep.table, sweep.axes, sweep.measure))
+    shares = effects(sweep.table, sweep.axes, sweep.measure)
+    decided = decided_text(shares)
+    yield Section("Which axes matter", f"{text} {decided}.".strip() if decided else text, table=shares)
 
 
 def _networks(sweep: Material) -> Iterator[Section]:
