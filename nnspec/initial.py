@@ -85,7 +85,7 @@ def _of_modules(spec: RunSpec, seeds: Sequence[int] | np.ndarray) -> Weights:
 def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.ndarray) -> Weights:
     """The tensors of these layers as the spec's scheme fills them, in their order."""
     kind, count = np.dtype(spec.dtype), len(layers)
-    each = zip(layers, _schemes(spec, count), _gains(spec, count), strict=True)
+    each = zip(layers, schemes(spec, count), gains(spec, count), strict=True)
     fillers = [filler for layer, init, gain in each for filler in _fillers(init, layer, gain)]
     noise = _draw(seeds, [(kind_of, filler.shape) for filler in fillers for kind_of in filler.entry.noise], kind)
     weights: Weights = {}
@@ -96,7 +96,7 @@ def _filled(spec: RunSpec, layers: Sequence[Layered], seeds: Sequence[int] | np.
     return weights
 
 
-def _schemes(spec: RunSpec, layers: int) -> list[Member]:
+def schemes(spec: RunSpec, layers: int) -> list[Member]:
     """The initialisation of each linear layer; of those by layer the spec's own has its parameters, the others their
     defaults."""
     own = Member(spec.init.name, tuple((k, v) for k, v in spec.init.params if k != PER_LAYER))
@@ -110,7 +110,7 @@ def _at_defaults(name: str) -> Member:
     return Member(name, tuple((p.name, p.default) for p in (*entry.params, *bias_param(entry))))
 
 
-def _gains(spec: RunSpec, layers: int) -> list[float]:
+def gains(spec: RunSpec, layers: int) -> list[float]:
     """The gain of each linear layer: that of the activation behind it, of the last layer that of the one before it."""
     if PER_LAYER not in spec.activation:
         return [activation_gain(spec.activation)] * layers

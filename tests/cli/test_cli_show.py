@@ -51,6 +51,21 @@ def test_show_as_json(nnspec: Any, spec_of: Any) -> None:
     }
 
 
+def test_show_promises_what_each_layer_is_filled_with(nnspec: Any) -> None:
+    words = ["model.hidden=[30,40]", "init.per_layer=[zeros,kaiming_normal,xavier_uniform]", "model.bias=false"]
+    status, out, _ = nnspec("show", *words, "--json")
+    layers = json.loads(out)["init"]["layers"]
+    assert status == 0
+    assert layers[0]["weight_promised"] == layers[0]["weight_drawn"] == 0
+    assert layers[1]["weight_promised"] == pytest.approx((2 / 30) ** 0.5)
+    for layer in layers:
+        assert layer["weight_drawn"] == pytest.approx(layer["weight_promised"], rel=0.05)
+        assert layer["bias_drawn"] is None
+    status, out, _ = nnspec("show", *words)
+    assert status == 0
+    assert "bias drawn" in out
+
+
 def test_show_of_numbers_and_of_stored_weights_as_json(nnspec: Any) -> None:
     words = ("data=diabetes", "loss=mse", "model.output=identity", "data.test_fraction=0.2")
     data = json.loads(nnspec("show", *words, "--json")[1])["data"]

@@ -16,7 +16,7 @@ from nnspec.cli.flags import UsageError
 from nnspec.cli.showing.spec_info import drawn_weights, labels
 from nnspec.errors import Fault
 from nnspec.problem import parts_of
-from nnspec.specs import RunSpec
+from nnspec.specs import Member, RunSpec
 
 REACH = 4.0  # of pre-activations, to both sides of 0
 PLACES = 401
@@ -80,25 +80,25 @@ def init_picture(spec: RunSpec) -> bytes:
         UsageError: the weights are a file's, which promises nothing.
     """
     from nnspec.analysis.figures.entries import plot_weights, weights_info
-    from nnspec.initial import filled_layers
+    from nnspec.initial import filled_layers, gains, schemes
 
     entry = INITS[spec.init.name]
     if entry.stored:
         rule = "can draw weights that a scheme draws"
         raise UsageError(Fault("--plot", rule, f"init={entry.name}, which reads them", "name another"))
-    drawn, gain, seeds = drawn_weights(spec)
-    infos = []
-    for layered in filled_layers(spec):
-        layer = Layer(layered.fan_in, layered.fan_out, gain)
-        std = None if entry.std is None else entry.std(layer, dict(spec.init.params))
-        infos.append(weights_info(layered.name, drawn[f"{layered.name}.weight"], std, density_of(spec, layer)))
+    drawn, _, seeds = drawn_weights(spec)
+    filled, infos = filled_layers(spec), []
+    for layered, init, gain in zip(filled, schemes(spec, len(filled)), gains(spec, len(filled)), strict=True):
+        promises, layer = INITS[init.name].std, Layer(layered.fan_in, layered.fan_out, gain)
+        std = None if promises is None else promises(layer, dict(init.params))
+        infos.append(weights_info(layered.name, drawn[f"{layered.name}.weight"], std, density_of(init, layer)))
     return png(plot_weights(infos, f"init {entry.name}: weights drawn over {seeds} seeds"))
 
 
-def density_of(spec: RunSpec, layer: Layer) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The density that a spec's scheme promises of the weights of a layer, where it promises one."""
-    density = INITS[spec.init.name].density
-    return None if density is None else lambda w: density(w, layer, dict(spec.init.params))
+def density_of(init: Member, layer: Layer) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The density that a scheme promises of the weights of a layer, where it promises one."""
+    density = INITS[init.name].density
+    return None if density is None else lambda w: density(w, layer, dict(init.params))
 
 
 PICTURES: Mapping[str, Callable[[RunSpec], bytes]] = {

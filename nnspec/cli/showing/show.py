@@ -124,9 +124,8 @@ def init_lines(init: Mapping[str, Any]) -> Iterator[str]:
         return
     rows = []
     for layer in init["layers"]:
-        promised = layer["weight_promised"]
-        said = "-" if promised is None else f"{promised:.4g}"
-        rows.append([layer["layer"], said, f"{layer['weight_drawn']:.4g}", f"{layer['bias_drawn']:.4g}"])
+        spreads = (layer[key] for key in ("weight_promised", "weight_drawn", "bias_drawn"))
+        rows.append([layer["layer"], *("-" if spread is None else f"{spread:.4g}" for spread in spreads)])
     what = f"init {init['scheme']}, bias {init['bias']}, gain {init['gain']:.4g}"
     yield f"{what}: standard deviations, drawn over {init['seeds']} seeds"
     yield table_text(["layer", "weight promised", "weight drawn", "bias drawn"], rows)

@@ -105,24 +105,23 @@ def _parts(shape: Architecture) -> Iterator[dict[str, Any]]:
 
 def init_info(spec: RunSpec) -> dict[str, Any]:
     """The standard deviation of each layer's weights and biases: as the scheme promises (None where it promises none),
-    and as drawn over some seeds. Nothing is drawn of stored weights."""
+    and as drawn over some seeds (None of a bias that a layer has not). Nothing is drawn of stored weights."""
     entry = INITS[spec.init.name]
     if entry.stored:
         return {"scheme": entry.name, "path": spec.init["path"], "layers": []}
-    from nnspec.initial import filled_layers
+    from nnspec.initial import filled_layers, gains, schemes
 
     weights, gain, seeds = drawn_weights(spec)
-    layers = []
-    for layered in filled_layers(spec):
-        layer = Layer(layered.fan_in, layered.fan_out, gain)
-        promised = None if entry.std is None else entry.std(layer, dict(spec.init.params))
-        drawn = {name: _spread(weights[f"{layered.name}.{name}"]) for name in ("weight", "bias")}
+    filled, layers = filled_layers(spec), []
+    for layered, init, own in zip(filled, schemes(spec, len(filled)), gains(spec, len(filled)), strict=True):
+        promises, layer = INITS[init.name].std, Layer(layered.fan_in, layered.fan_out, own)
+        bias = weights.get(f"{layered.name}.bias")
         layers.append(
             {
                 "layer": layered.name,
-                "weight_promised": promised,
-                "weight_drawn": drawn["weight"],
-                "bias_drawn": drawn["bias"],
+                "weight_promised": None if promises is None else promises(layer, dict(init.params)),
+                "weight_drawn": _spread(weights[f"{layered.name}.weight"]),
+                "bias_drawn": None if bias is None else _spread(bias),
             }
         )
     return {"scheme": entry.name, "bias": spec.init["bias"], "gain": gain, "seeds": seeds, "layers": layers}
