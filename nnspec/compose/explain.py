@@ -125,8 +125,8 @@ def choice_faults(composer: Composer, override: Override, sweeping: bool) -> lis
         return [fault]
     if not override.is_sweep_override() and _holds_sweep(override.value()):
         rule = "must not have a range or a choice inside its list unless it is quoted"
-        said = f"'{override.input_line}'"
-        return [Fault(key, rule, said, "put it in quotes, as in 'range(0,3)', or write the values out")]
+        line = f"'{override.input_line}'"
+        return [Fault(key, rule, line, "put it in quotes, as in 'range(0,3)', or write the values out")]
     if not composer.is_group(key) or override.is_delete():
         return []
     said = elements(override) if override.is_sweep_override() else [override.value()]

@@ -78,8 +78,8 @@ def _zipped(
                 Fault("sweep.zip", "must name each axis once", text(list(names)), "remove the second mention")
             )
         else:
-            said = [i for i in found if places[i] != (UNSAID,)]
-            owner.update(dict.fromkeys(said, said))
+            joined = [i for i in found if places[i] != (UNSAID,)]
+            owner.update(dict.fromkeys(joined, joined))
     groups: list[list[int]] = []
     for i in range(len(axes)):
         group = owner.get(i, [i])

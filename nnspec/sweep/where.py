@@ -92,7 +92,8 @@ def _override(composer: Composer, key: str, value: object, faults: list[Fault]) 
     try:
         override = composer.parse(line)
         if not override.is_sweep_override():  # choice(null) is none of Hydra's
-            one = ChoiceSweep(list=[override._value], simple_form=True)
+            held: Any = override._value
+            one = ChoiceSweep(list=[held], simple_form=True)
             override = replace(override, value_type=ValueType.SIMPLE_CHOICE_SWEEP, _value=one)
     except COMPOSE_ERRORS:
         faults.append(Fault(WHERE, f"must give {key} a value, a list of values or a range", text(value), GRAMMAR))
