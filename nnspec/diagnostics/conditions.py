@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from nnspec.diagnostics import module_probes
 from nnspec.diagnostics.capacity import FREE, bounds, margin, model_margin, problem_margin, separation
 from nnspec.diagnostics.curvature import curvature, directions, extremes, rayleigh
 from nnspec.diagnostics.gradients import flatten, forward, padded
 from nnspec.diagnostics.group import Group
+from nnspec.diagnostics.modules import probes as module_probes
 from nnspec.diagnostics.pieces import probe_in_pieces
 from nnspec.diagnostics.probes import Probes, probe
 from nnspec.diagnostics.room import Extent

@@ -25,7 +25,7 @@ from nnspec.diagnostics.gradients import (
     padded,
     unflatten,
 )
-from nnspec.diagnostics.modules import ModuleCurvature
+from nnspec.diagnostics.modules.network import ModuleCurvature
 from nnspec.diagnostics.room import ROOM, widest
 from nnspec.problem import Problem
 from nnspec.torch_maths import XP

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from nnspec.architecture import Architecture
-from nnspec.diagnostics import modules, room
+from nnspec.diagnostics import room
+from nnspec.diagnostics.modules import network
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
@@ -130,7 +131,7 @@ def outputs(problem: Problem, weights: Mapping[str, np.ndarray], inputs: np.ndar
         problem = replace(problem, inputs=torch.from_numpy(inputs))
     with undisturbed():
         if problem.shape.opaque:
-            return modules.outputs(problem, flatten(problem.shape, weights)).numpy()
+            return network.outputs(problem, flatten(problem.shape, weights)).numpy()
         return np.concatenate([run.h[-1].numpy() for run in passes(problem, weights)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nnspec.diagnostics.modules import ModuleNetwork, evaluated
+from nnspec.diagnostics.modules.network import ModuleNetwork, evaluated
 from nnspec.diagnostics.probes import Probes
 from nnspec.diagnostics.rows import Rows
 
