@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from nnspec.architecture import architecture, test_rows
-from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, OPTIMIZERS, OUTPUTS
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, LR_PER_LAYER, OPTIMIZERS, OUTPUTS, PER_LAYER
 from nnspec.catalog.inits import BIAS_SAME
 from nnspec.duration import log_every, pace, rate_factor, updates, updates_a_pass
 from nnspec.errors import Fault
@@ -109,11 +109,21 @@ def _schedule(spec: RunSpec) -> str | None:
     )
 
 
+def _by_layer(spec: RunSpec) -> str | None:
+    if LR_PER_LAYER not in spec.optimizer or "lr" not in spec.optimizer:
+        return None
+    params = OPTIMIZERS[spec.optimizer.name].params
+    default = next(param.default for param in params if param.name == "lr")
+    idle = spec.optimizer["lr"] != default
+    return f"must be left at {text(default)} with optimizer.{LR_PER_LAYER}, which has every layer's" if idle else None
+
+
 FIELDS = (
     IdleField("train.patience", _patience, "add train.stop=plateau, or leave it out"),
     IdleField("schedule.name", _schedule, "leave it out"),
     IdleField("optimizer.dampening", _dampening, "leave it out, or try optimizer.momentum=0.9"),
     IdleField("optimizer.lr", _first_step, "change one of them"),
+    IdleField("optimizer.lr", _by_layer, "leave it out"),
     IdleField("activation.init", _learned_start, "leave it out"),
     IdleField("loss.delta", _delta, "lower it, or choose another model.output"),
 )
@@ -132,6 +142,8 @@ def seed_matters(spec: RunSpec) -> bool:
     the rows that they train on."""
     entry = INITS[spec.init.name]
     if updates_a_pass(spec) > 1 or own_rows(spec):
+        return True
+    if PER_LAYER in spec.init or architecture(spec).opaque:  # a module draws what its class wants, too
         return True
     if entry.stored:
         return False

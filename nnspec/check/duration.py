@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from nnspec.architecture import rows, test_rows
-from nnspec.duration import rate_factor, updates
+from nnspec.check.layers import norms_batches
+from nnspec.duration import batch_size, rate_factor, updates
 from nnspec.errors import Fault
 from nnspec.params import SIZES
 from nnspec.specs import RunSpec, text
@@ -20,6 +21,9 @@ def duration_faults(spec: RunSpec) -> Iterator[Fault]:
         rule = f"must be at most {known}, the rows that the networks learn"
         yield Fault("train.batch_size", rule, text(train.batch_size), "lower it, or try train.batch_size=null")
         return  # how many updates there are hangs on it
+    if norms_batches(spec.model) and (known - 1) % batch_size(spec) == 0:
+        rule = f"must leave no batch of one row, of {known}, with batch normalisation, which needs several"
+        yield Fault("train.batch_size", rule, text(train.batch_size), "change it by one, or try model.norm=layer")
     if train.stop == "plateau" and train.patience >= updates(spec):
         rule = f"must be below the {updates(spec)} updates of the training with train.stop=plateau"
         yield Fault("train.patience", rule, text(train.patience), "lower it, or raise train.epochs")

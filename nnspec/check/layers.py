@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nnspec.architecture import size
 from nnspec.catalog import ACTIVATIONS, INITS, LR_PER_LAYER, MODELS, PER_LAYER
-from nnspec.catalog.layers import LINEAR
+from nnspec.catalog.layers import BATCH_NORM, LINEAR
 from nnspec.errors import Fault, unknown
 from nnspec.specs import Member, RunSpec, text
 
@@ -36,6 +36,13 @@ def linear_layers(model: Member) -> int | None:
     if entry.layers is not None:
         return sum(layer.kind == LINEAR for layer in entry.layers(params))
     return None if entry.module is not None else len(entry.hidden(params)) + 1
+
+
+def norms_batches(model: Member) -> bool:
+    """Whether a model has a layer that norms a batch by its own mean and variance."""
+    layers = MODELS[model.name].layers
+    listed = any(layer.kind == BATCH_NORM for layer in layers(dict(model.params))) if layers else False
+    return listed or ("norm" in model and model["norm"] == "batch")
 
 
 def _values(value: object) -> Sequence[object]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from nnspec.effects import idle_fields
 from nnspec.errors import SpecError
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
@@ -148,6 +149,10 @@ def test_what_is_not_asked_for_leaves_fingerprint_and_trainer_as_they_were(spec_
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        (
+            {"model": {**MLP, "norm": "batch"}, "train": {"batch_size": 3}},
+            "train.batch_size must leave no batch of one row",
+        ),
         ({"model": {**MLP, "frozen": ["layerx"]}}, "model.frozen must be a known layer"),
         ({"model": {**MLP, "frozen": ["layer1", "layer2", "output"]}}, "model.frozen must leave a layer that trains"),
         ({"model": {"name": "mlp", "hidden": [7, 5], "residual": True}}, "model.residual must have a hidden layer"),
@@ -159,3 +164,9 @@ def test_what_is_not_asked_for_leaves_fingerprint_and_trainer_as_they_were(spec_
 def test_what_does_not_fit_the_layers_is_a_fault(fields: dict[str, Any], said: str, spec_of: SpecOf) -> None:
     with pytest.raises(SpecError, match=said):
         spec_of(**fields)
+
+
+def test_a_rate_beside_those_of_all_layers_has_no_effect(spec_of: SpecOf) -> None:
+    fields = {"model": MLP, "optimizer": {**SGD, "lr": 0.7, "lr_per_layer": [1, 1, 1]}}
+    (fault,) = idle_fields(spec_of(**fields))
+    assert "must be left at 0.1 with optimizer.lr_per_layer" in str(fault)
