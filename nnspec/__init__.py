@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nnspec.api import train as train
     from nnspec.builder import build as build
     from nnspec.compose import load_spec as load_spec
+    from nnspec.contracts import check_parts as check_parts
     from nnspec.parts import activation as activation
     from nnspec.parts import data as data
     from nnspec.parts import init as init
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 _LAZY = {
     **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
     "build": "nnspec.builder",
+    "check_parts": "nnspec.contracts",
     "load_spec": "nnspec.compose",
     "TrainResult": "nnspec.api",
     "cite": "nnspec.api",

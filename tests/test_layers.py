@@ -36,7 +36,7 @@ RANKS = [
     "execute explaining exporting verifying",
     "report",
     "journal",
-    "runner remedies",
+    "runner remedies contracts",
     "api",
     "cli",
     "_plugins __init__",

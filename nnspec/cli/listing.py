@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnspec.catalog import ACTIVATIONS, MODELS, REGISTRIES
+from nnspec.catalog import ACTIVATIONS, BY_LAYER, MODELS, REGISTRIES
 from nnspec.catalog.origins import SOURCE, origin_of
 from nnspec.cli.flags import Flags, UsageError
 from nnspec.diagnostics import VERDICT_ENTRIES
@@ -121,6 +121,7 @@ def _about(file: Path) -> str:
 def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What is listed of a kind, in words."""
     yield f"{kind}:"
+    shared = {f"{KINDS.get(kind)}.{param.name}": param.doc for param in _of_every_one(kind)}
     width = max((len(one["name"]) for one in listed), default=0)
     for one in listed:
         also = f"; also {', '.join(one['aliases'])}" if one.get("aliases") else ""
@@ -129,11 +130,19 @@ def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"  {'':<{width}}    from {one['source']}"
         if one.get("derivative"):
             yield f"  {'':<{width}}    f' = {one['derivative']}"
-        for param in one["parameters"]:
+        for param in (param for param in one["parameters"] if param["key"] not in shared):
             yield f"  {'':<{width}}    {param['key']}={text(param['default'])}  {param['doc']}"
+    for key, doc in shared.items():
+        yield f"  {'':<{width}}  each takes {key}: {doc}"
     if kind == VERDICTS:
         yield f"  {'':<{width}}  nnspec explain VERDICT says more"
     yield ""
+
+
+def _of_every_one(kind: str) -> tuple[Param, ...]:
+    """The parameters that all members of a kind take."""
+    registry = REGISTRIES.get(KINDS.get(kind, ""))
+    return BY_LAYER.get(type(next(iter(registry))), ()) if registry is not None else ()
 
 
 def _question(content: str) -> str:

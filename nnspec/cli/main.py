@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.export:export",
         "a run as a file: a spec, a PyTorch script, a graph: nnspec export last --format script",
     ),
+    "check-parts": ("nnspec.cli.check_parts:check_parts", "try parts of your own: nnspec check-parts my_parts.py"),
     "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
     "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
@@ -118,7 +119,7 @@ def check_folder() -> None:
 
 def usage() -> str:
     """What the commands are."""
-    lines = [f"  {name:<8} {line}" for name, (_, line) in COMMANDS.items()]
+    lines = [f"  {name:<11} {line}" for name, (_, line) in COMMANDS.items()]
     return "\n".join(["usage: nnspec COMMAND ...", *lines])
 
 

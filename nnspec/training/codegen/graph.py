@@ -67,6 +67,11 @@ class Graph:
         return Traced(self, self.node("number", float(value).hex()))
 
 
+def takes_over(other: object) -> bool:
+    """Whether an operand wants operators left to it, as NumPy's arrays leave them: a dual number does."""
+    return getattr(other, "__array_ufunc__", 0) is None
+
+
 class Traced(InPlace):
     """A value of the graph with the operators and the in-place methods of a tensor; the latter change what it stands
     for."""
@@ -76,7 +81,9 @@ class Traced(InPlace):
     def __init__(self, graph: Graph, node: Node):
         self.graph, self.node = graph, node
 
-    def _new(self, op: str, *others: Any) -> Traced:
+    def _new(self, op: str, *others: Any) -> Any:
+        if any(map(takes_over, others)):
+            return NotImplemented
         return Traced(self.graph, self.graph.node(op, *(self._of(other) for other in others)))
 
     def _of(self, other: Any) -> Node:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnspec.problem import Problem
-from nnspec.training.codegen.graph import GraphMaths, Traced, total
+from nnspec.training.codegen.graph import GraphMaths, Traced, takes_over, total
 
 
 class Row:
@@ -46,6 +46,9 @@ class Row:
     def __neg__(self) -> Row:
         return each(operator.neg, self)
 
+    def __pow__(self, exponent: Any) -> Row:
+        return each(operator.pow, self, exponent)
+
     def __gt__(self, other: Any) -> Row:
         return each(operator.gt, self, other)
 
@@ -55,9 +58,14 @@ class Row:
     def __lt__(self, other: Any) -> Row:
         return each(operator.lt, self, other)
 
+    def __le__(self, other: Any) -> Row:
+        return each(operator.le, self, other)
+
 
 def each(formula: Callable[..., Traced], *args: Any) -> Row:
     """A formula of single values on rows, value by value."""
+    if any(map(takes_over, args)):
+        return NotImplemented  # as operators answer
     count = max(len(arg.values) for arg in args if isinstance(arg, Row))
 
     def of(arg: Any, number: int) -> Any:
