@@ -183,7 +183,7 @@ class Comparison:
     def compare_updates(self) -> Stage:
         """The weights after each of the first updates from nnspec's start."""
         self.put(self.start)
-        theirs = {}
+        theirs: dict[str, np.ndarray] = {}
         for number in range(1, UPDATES + 1):
             try:
                 if not self.given.step(self.problem.inputs, self.problem.targets, self.logits):
