@@ -18,6 +18,10 @@ class Arrays:
 
     def __init__(self, net: Any, step: Callable[..., Any] | None):
         self.net = net
+        if isinstance(net, type):
+            raise VerifyError(
+                f"a network for verify must be an object, but got the class {net.__name__}; make one of it"
+            )
         self.own_step = step or self._function("step")
         if self._function("forward") is None or self._part("parameters") is None:
             raise VerifyError(
@@ -33,7 +37,10 @@ class Arrays:
 
     def parameters(self) -> list[np.ndarray]:
         part = self._part("parameters")
-        arrays = list(called("parameters", part) if callable(part) else part)
+        found = called("parameters()", part) if callable(part) else part
+        if not isinstance(found, (list, tuple)):
+            raise VerifyError(f"parameters must be a list of arrays, but got {type(found).__name__}; make it a list")
+        arrays = list(found)
         for number, array in enumerate(arrays):
             if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
                 kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
@@ -41,8 +48,16 @@ class Arrays:
         return arrays
 
     def put(self, arrays: Sequence[np.ndarray]) -> None:
-        for own, array in zip(self.parameters(), arrays, strict=True):
+        for number, (own, array) in enumerate(zip(self.parameters(), arrays, strict=True)):
+            if not own.flags.writeable:
+                raise VerifyError(f"parameters[{number}] must be writeable, but is read-only; use array.copy()")
             own[...] = array
+        for number, (own, array) in enumerate(zip(self.parameters(), arrays, strict=True)):
+            if not np.array_equal(own, array.astype(own.dtype)):
+                raise VerifyError(
+                    f"parameters[{number}] must be the array that the network computes with, but does not keep what "
+                    "is written into it; do not make a new one at each call"
+                )
 
     def outputs(self, x: np.ndarray) -> Any:
         return called("forward(x)", self._part("forward"), x.copy())

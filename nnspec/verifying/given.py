@@ -16,6 +16,10 @@ class VerifyError(NnspecError):
     exit_status = 2
 
 
+class NotCompared(Exception):
+    """What cannot be compared of a network that may be right, and why: a sentence for the report."""
+
+
 class Given(Protocol):
     """Parameters and gradients come in the network's own order and shapes."""
 

@@ -187,7 +187,12 @@ def _value_for_z(bound: Bound, xp: Maths, z: Array, h: Array) -> Array:
     return bound.slope(xp, z, z)
 
 
+def _zero(bound: Bound, xp: Maths, z: Array, h: Array) -> Array:
+    return 0 * z
+
+
 SLOPES = {
+    "is 0: no gradient comes through (a detach, a no_grad, parameters that are frozen?)": _zero,
     "is missing on the way back (taken as 1)": _missing,
     "is taken at h, the activation's value, not at z": _at_value,
     "is computed from z by the formula for h": _value_for_z,
@@ -209,9 +214,10 @@ def _slopes(problem: Problem) -> Iterator[BackwardFault]:
             other = exchanged(problem, {n: with_slope(after[n], slope) for n in layers})
             yield BackwardFault(f"the derivative of the activation of {where}, {name}, {words}", other)
         for member in other_activations(after[layers[0]].member):
-            if OUTPUTS[member.name].elementwise and member.name != name:
+            other_one = OUTPUTS[member.name]
+            if other_one.elementwise and other_one.trainable and member.name != name:
                 words = f"the derivative of the activation of {where} is that of {member.name}, not of {name}"
-                taken = _slope_of(OUTPUTS[member.name].bind(dict(member.params)))
+                taken = _slope_of(other_one.bind(dict(member.params)))
                 yield BackwardFault(words, exchanged(problem, {n: with_slope(after[n], taken) for n in layers}))
 
 

@@ -14,7 +14,10 @@ from nnspec.duration import rate_factor
 from nnspec.problem import Problem
 from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP
-from nnspec.verifying.given import VerifyError, called
+from nnspec.verifying.given import NotCompared, VerifyError, called
+
+# of the loss's gradient by an output p, 1 / (1 - p): from there on 1 - p has lost too many digits
+LARGEST = {torch.float64: 1e7, torch.float32: 1e3}
 
 
 class Module:
@@ -68,8 +71,8 @@ class Module:
             self._as_given()
             called("step(x, y)", self.own_step, self._tensor(x), self._tensor(y))
             return True
-        if OPTIMIZERS[self.spec.optimizer.name].by_rows:
-            return False
+        if not OPTIMIZERS[self.spec.optimizer.name].module:
+            return False  # the perceptron's rule, or an optimizer of a user's own
         self.updates += 1
         self._set_rate()
         self._backward(x, y, logits)
@@ -134,6 +137,12 @@ class Module:
         gradient = loss.gradient(XP, found, p, y, self.problem.loss_params) * self.problem.scale
         if logits or not loss.fused:
             return gradient
-        if output.entry.elementwise:
-            return gradient / output.slope(XP, torch.logit(p), p)  # it is that before the output activation
-        return -y / p * self.problem.scale  # of -y log p, which softmax's own derivative makes p - y
+        if output.entry.elementwise:  # it is that before the output activation
+            error = torch.where(gradient == 0, 0.0, gradient / output.slope(XP, torch.logit(p), p))
+            most = LARGEST[self.kind]
+        else:  # of -y log p, which softmax's own derivative makes p - y
+            error, most = torch.where(y == 0, 0.0, -y / p * self.problem.scale), np.inf
+        if not bool((error.abs() < most * self.problem.scale).all()):
+            name = self.problem.shape.output.name
+            raise NotCompared(f"an output of {name} is so near 0 or 1 that its gradient is lost; give logits instead")
+        return error

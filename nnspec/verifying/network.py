@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnspec.catalog import LR_PER_LAYER, MODELS, PER_LAYER, unsaid
+from nnspec.check import checked
 from nnspec.problem import Problem
 from nnspec.reference import Tensors, drawn
-from nnspec.specs import RunSpec
+from nnspec.specs import SEEDS, RunSpec
 from nnspec.verifying.arrays import Arrays
 from nnspec.verifying.given import Given, VerifyError
 from nnspec.verifying.module import Module
@@ -36,7 +38,13 @@ def verify(net: Any, spec: RunSpec, seed: int = 0, *, step: Callable[..., Any] |
 
     Raises:
         VerifyError: the network cannot be compared: other shapes, an error of its own, numbers that are not finite.
+        SpecError: the spec or the seed has a fault.
     """
+    if not isinstance(spec, RunSpec):
+        raise VerifyError(f"spec must be a spec, but got {type(spec).__name__}; make it by nnspec.spec([...])")
+    if not isinstance(seed, int) or not 0 <= seed < SEEDS:
+        raise VerifyError(f"seed must be a whole number from 0 to {SEEDS - 1}, but got {seed!r:.80}; choose another")
+    spec = checked(spec)
     problem = _problem(spec, seed)
     start = {name: w.astype(np.float64) for name, w in drawn(spec, seed).items()}
     if isinstance(net, torch.nn.Module):
@@ -55,14 +63,23 @@ def _problem(spec: RunSpec, seed: int) -> Problem:
     problem = Problem.of(spec, seed)
     if problem.shape.opaque:
         raise VerifyError(
-            f"model={spec.model.name} must be a chain of linear layers and activations for verify, but is a module of "
-            "its own; use model=mlp or model=perceptron"
+            "the network of the spec must be linear layers with biases and one activation between them for verify, but "
+            f"got {', '.join(_beyond(spec))}; leave it out"
         )
     rows = len(problem.inputs)
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, ROWS)).astype(int))
     kind = np.dtype(spec.dtype)
     inputs = problem.inputs[chosen].astype(kind).astype(np.float64)
     return replace(problem, inputs=inputs, targets=problem.targets[chosen])
+
+
+def _beyond(spec: RunSpec) -> list[str]:
+    """The keys by which a spec asks for another network than verify knows."""
+    if MODELS[spec.model.name].opaque:
+        return [f"model={spec.model.name}"]
+    found = [f"model.{name}" for name in unsaid("model", spec.model.name) if name in spec.model]
+    found += [f"activation.{PER_LAYER}"] * (PER_LAYER in spec.activation)
+    return found + [f"optimizer.{LR_PER_LAYER}"] * (LR_PER_LAYER in spec.optimizer)
 
 
 def _moved(start: Tensors, seed: int) -> Tensors:

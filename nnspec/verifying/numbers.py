@@ -39,10 +39,10 @@ def gap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def parted(ours: Numbers, theirs: Numbers, tolerance: Tolerance) -> Iterator[str]:
-    """The names of the arrays that differ."""
+    """The names of those of ``theirs`` that differ."""
     floor = tolerance.floor * max((largest(array) for array in ours.values()), default=0.0)
-    for name, array in ours.items():
-        if not gap(array, theirs[name]) <= tolerance.relative * largest(array) + floor:  # NaN is not near
+    for name, array in theirs.items():
+        if not gap(ours[name], array) <= tolerance.relative * largest(ours[name]) + floor:  # NaN is not near
             yield name
 
 

@@ -30,6 +30,7 @@ from nnspec.verifying.numbers import Numbers, Tolerance, agree, gap, largest
 from nnspec.verifying.report import Finding
 
 Points = Mapping[str, Tensors]  # what a point is called -> the weights there
+SINGLE = "dtype: somewhere on the way numbers are in single precision (float32)"
 LAYERS = 12  # of deeper networks the faults of all layers at once are tried, not those of single ones
 
 
@@ -48,7 +49,21 @@ def logits_agree(problem: Problem, points: Points, theirs: Numbers, tolerance: T
     p, z = outputs_of(ForwardFault("", problem), points)
     if agree(p, theirs, tolerance):
         return False
-    return True if problem.loss.fused and agree(z, theirs, tolerance) else None
+    return True if _same_logits(problem, z, theirs, tolerance) else None
+
+
+def _same_logits(problem: Problem, ours: Numbers, theirs: Numbers, tolerance: Tolerance) -> bool:
+    """Whether outputs are logits for a loss that takes them. Those of softmax may all be moved by the same number, as
+    log_softmax moves them."""
+    if not problem.loss.fused:
+        return False
+    if not problem.output.entry.elementwise:
+        ours, theirs = _from_the_largest(ours), _from_the_largest(theirs)
+    return agree(ours, theirs, tolerance)
+
+
+def _from_the_largest(logits: Numbers) -> Numbers:
+    return {name: z - z.max(1, keepdims=True) for name, z in logits.items()}
 
 
 def outputs_of(fault: ForwardFault, points: Points) -> tuple[Numbers, Numbers]:
@@ -67,19 +82,27 @@ def output_finding(problem: Problem, points: Points, theirs: Numbers, tolerance:
     for faults in (forward_faults(problem), setting_faults(problem)):
         for fault in faults:
             p, z = outputs_of(fault, points)
-            if agree(p, theirs, tolerance) or (problem.loss.fused and agree(z, theirs, tolerance)):
+            if agree(p, theirs, tolerance) or _same_logits(problem, z, theirs, tolerance):
                 causes.append(fault.words)
         if causes:
             break
     if not causes and _single(problem, points, theirs):
-        causes.append("dtype: somewhere on the way numbers are in single precision (float32)")
+        causes.append(SINGLE)
+    if not causes and _constant(theirs):
+        causes.append("forward(x) does not compute with the `parameters`: it has other arrays, as copies of them")
     return Finding("outputs", _where(problem, points, theirs, tolerance), tuple(causes))
 
 
 def _single(problem: Problem, points: Points, theirs: Numbers) -> bool:
     p, z = outputs_of(ForwardFault("", problem), points)
     rough = Tolerance(1e-5, 1e-6)  # single precision's 6e-8 a rounding, over a few layers
-    return agree(p, theirs, rough) or (problem.loss.fused and agree(z, theirs, rough))
+    return agree(p, theirs, rough) or _same_logits(problem, z, theirs, rough)
+
+
+def _constant(theirs: Numbers) -> bool:
+    """Whether the outputs are the same at every point."""
+    first, *others = theirs.values()
+    return all(np.array_equal(first, other) for other in others)
 
 
 def _where(problem: Problem, points: Points, theirs: Numbers, tolerance: Tolerance) -> str:
@@ -138,6 +161,10 @@ def _none(bound: Bound, xp: Maths, z: Array) -> Array:
     return z
 
 
+def _over_rows(bound: Bound, xp: Maths, z: Array) -> Array:
+    return bound.value(xp, z.T).T
+
+
 def _output(problem: Problem) -> Iterator[ForwardFault]:
     last, after = len(problem.shape.after) - 1, problem.shape.after[-1]
     name = after.member.name
@@ -146,6 +173,9 @@ def _output(problem: Problem) -> Iterator[ForwardFault]:
     yield ForwardFault(
         f"the output activation, {name}, is missing", exchanged(problem, {last: with_value(after, _none)})
     )
+    if not after.entry.elementwise:
+        words = f"the output activation, {name}, is taken over the rows (axis 0), not over the outputs (axis 1)"
+        yield ForwardFault(words, exchanged(problem, {last: with_value(after, _over_rows)}))
     yield from _outputs_taken(problem, other_activations(after.member))
 
 

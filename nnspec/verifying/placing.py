@@ -43,9 +43,8 @@ def placements(wanted: dict[str, Shape], given: Sequence[Shape]) -> list[Placeme
     """
     if len(given) != len(wanted):
         listed = ", ".join(f"{name} {list(shape)}" for name, shape in wanted.items())
-        raise VerifyError(
-            f"the network must have {len(wanted)} parameters ({listed}), but got {len(given)}; their order is nnspec's"
-        )
+        remedy = _missing(wanted, given)
+        raise VerifyError(f"the network must have {len(wanted)} parameters ({listed}), but got {len(given)}; {remedy}")
     turned: set[str] = set()
     straight: set[str] = set()
     square: set[str] = set()
@@ -68,6 +67,20 @@ def placements(wanted: dict[str, Shape], given: Sequence[Shape]) -> list[Placeme
 
 def _squeezed(shape: Shape) -> Shape:
     return tuple(axis for axis in shape if axis != 1)
+
+
+def _missing(wanted: dict[str, Shape], given: Sequence[Shape]) -> str:
+    """A remedy for a wrong number of parameters: which are missing, if the others stand in nnspec's order."""
+    left, missing = list(given), []
+    for name, shape in wanted.items():
+        if left and left[0] in (shape, shape[::-1]):
+            left.pop(0)
+        else:
+            missing.append(name)
+    if left or not missing:
+        return "their order is nnspec's"
+    what = "a bias was forgotten" if all(name.endswith(".bias") for name in missing) else "it lacks"
+    return f"{what}: {', '.join(missing)}"
 
 
 def _misfit(

@@ -50,7 +50,8 @@ class VerifyReport:
     def __str__(self) -> str:
         lines = [str(finding) for finding in self.findings]
         if self.ok:
-            lines.append("The network is nnspec's.")
+            whole = "gradients" in self.agreed or "updates" in self.agreed
+            lines.append("The network is nnspec's." if whole else "As far as it was compared, it is nnspec's.")
         if self.agreed:
             lines.append(f"Agree: {', '.join(self.agreed)}.")
         return "\n".join([*lines, *self.notes])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,17 +11,18 @@ from nnspec.catalog import OPTIMIZERS
 from nnspec.problem import Problem
 from nnspec.reference import Tensors, forward, loss_of
 from nnspec.specs import RunSpec
-from nnspec.verifying.given import Given, VerifyError, checked_array
+from nnspec.verifying.given import Given, NotCompared, VerifyError, checked_array
 from nnspec.verifying.gradients import BackwardFault, all_gradients, factor_words, gradient_finding
+from nnspec.verifying.locating import cut_at, place_words
 from nnspec.verifying.numbers import GRADIENTS, OUTPUTS, Numbers, agree
-from nnspec.verifying.outputs import Points, logits_agree, output_finding
+from nnspec.verifying.outputs import SINGLE, Points, logits_agree, output_finding
 from nnspec.verifying.placing import Placement, placements
 from nnspec.verifying.report import Finding, VerifyReport
 from nnspec.verifying.updates import UPDATES, expected, update_finding
 
 START, MOVED = "at nnspec's start", "near nnspec's start"
 Stage = Finding | str | None  # what parts; or why it is not compared; or nothing: it agrees
-RANDOM = "dropout or other noise"
+RANDOM = "dropout, other noise or a batch norm"
 
 
 @dataclass
@@ -56,7 +57,10 @@ class Comparison:
         agreed, notes = [], []
         finding = None
         for name, stage in stages.items():
-            outcome = stage()
+            try:
+                outcome = stage()
+            except NotCompared as reason:
+                outcome = f"The {name} were not compared: {reason}."
             if isinstance(outcome, Finding):
                 finding = outcome
                 break
@@ -94,7 +98,21 @@ class Comparison:
                 return None
             seen.append(theirs)
         self.placement = self.choices[0]
-        return output_finding(self.problem, self.points, seen[0], OUTPUTS[self.kind])
+        finding = output_finding(self.problem, self.points, seen[0], OUTPUTS[self.kind])
+        if finding.causes and finding.causes != (SINGLE,):
+            return finding
+        if self.given.differs_in_training(self.problem.inputs):
+            return replace(finding, causes=(f"{RANDOM} is in the network: in training its outputs are others",))
+        return finding if finding.causes else replace(finding, where=f"{finding.where} {self._place()}".strip())
+
+    def _place(self) -> str:
+        """The layer that an unknown fault is in, in words."""
+        theirs = []
+        for number in range(len(self.problem.shape.dense)):
+            self.put(cut_at(self.problem, self.moved, number))
+            shape = self.problem.targets.shape
+            theirs.append(checked_array("the outputs of forward(x)", self.given.outputs(self.problem.inputs), shape))
+        return place_words(self.problem, self.moved, theirs, OUTPUTS[self.kind])
 
     def _outputs(self) -> Numbers | Finding:
         shape = self.problem.targets.shape
@@ -165,10 +183,15 @@ class Comparison:
     def compare_updates(self) -> Stage:
         """The weights after each of the first updates from nnspec's start."""
         self.put(self.start)
-        theirs = {}
+        theirs: dict[str, np.ndarray] = {}
         for number in range(1, UPDATES + 1):
-            if not self.given.step(self.problem.inputs, self.problem.targets, self.logits):
-                return "Updates were not compared: the network has no step(x, y)."
+            try:
+                if not self.given.step(self.problem.inputs, self.problem.targets, self.logits):
+                    return "Updates were not compared: the network has no step(x, y)."
+            except NotCompared:
+                if not theirs:
+                    raise
+                break  # those before can be compared
             weights = self.placement.inward("the parameter", self.given.parameters())
             theirs.update({f"{name}, after update {number}": w for name, w in weights.items()})
         ours = expected(self.problem, self.spec, self.start)

@@ -17,6 +17,7 @@ from nnspec.verifying.gradients import BackwardFault, backward_faults, factor_wo
 from nnspec.verifying.numbers import Numbers, Tolerance, agree, common_factor
 from nnspec.verifying.report import Finding
 
+LATE = 10**9
 UPDATES = 3  # as many as tell whether something of one update is left for the next
 
 
@@ -33,6 +34,7 @@ class UpdateFault:
     added_up: bool = False
     order: tuple[tuple[str, ...], ...] = ()  # groups of tensors; each is moved before the next one's gradient is made
     still: frozenset[str] = field(default_factory=frozenset)
+    late: bool = False  # as if so many updates were made that the means of Adam need no correction any more
 
 
 def updated(fault: UpdateFault, spec: RunSpec, start: Tensors) -> Numbers:
@@ -53,7 +55,7 @@ def _updated(fault: UpdateFault, spec: RunSpec, start: Tensors) -> Numbers:
             for name in group:
                 total[name] = total[name] * fault.added_up + gradients[name]
                 if name not in fault.still:
-                    optimizers[name].update(np.array(total[name]), step, rate)
+                    optimizers[name].update(np.array(total[name]), LATE if fault.late else step, rate)
         found.update({f"{name}, after update {step}": np.array(w) for name, w in weights.items()})
     return found
 
@@ -170,6 +172,10 @@ def _orders(problem: Problem, right: UpdateFault) -> Iterator[UpdateFault]:
 
 
 def _still(right: UpdateFault, problem: Problem) -> Iterator[UpdateFault]:
+    words = (
+        "nothing is updated: the arrays in `parameters` stay as they are; change them in place (w -= ..., w[...] = ...)"
+    )
+    yield replace(right, words=words, still=frozenset(problem.shape.tensors()))
     for name in problem.shape.tensors():
         kind = "bias" if name.endswith(".bias") else "weight"
         yield replace(right, words=f"the {kind} {name} is not updated", still=frozenset({name}))
@@ -181,6 +187,9 @@ def _still(right: UpdateFault, problem: Problem) -> Iterator[UpdateFault]:
 def _rules(right: UpdateFault) -> Iterator[UpdateFault]:
     """Another optimizer, or the right one without a part of it."""
     member = right.member
+    if "betas" in member:
+        words = "the bias correction is left out: the means, which start at 0, are not divided by 1 - beta^t"
+        yield replace(right, words=words, late=True)
     for name, value in OFF.items():
         if name in member and member[name] != value:
             yield replace(right, words=f"{name} is left out", member=member.with_params(**{name: value}))

@@ -71,6 +71,36 @@ def test_built_modules_with_every_loss(loss: str, logits: bool) -> None:
     assert report.ok, report
 
 
+def test_log_softmax_gives_logits_too() -> None:
+    spec = nnspec.spec([*BASE, "loss=cross_entropy", "data=iris"])
+    report = nnspec.verify(torch.nn.Sequential(*nnspec.build(spec)[:-1], torch.nn.LogSoftmax(1)), spec)
+    assert report.ok, report
+    assert "The outputs are logits" in str(report)
+
+
+@pytest.mark.parametrize("words", [["loss=bce", "data=xor"], ["loss=cross_entropy", "data=iris"]])
+def test_outputs_of_0_and_1_to_the_last_digit(words: list[str]) -> None:
+    """(p - y) / (p (1 - p)) is no number there, which is no fault of the network; from logits all can be compared."""
+    spec = nnspec.spec([*BASE[1:], *words, "init=normal", "init.std=300", "activation=identity"])
+    net = nnspec.build(spec)
+    report = nnspec.verify(net, spec)
+    assert report.ok, report
+    assert report.agreed == ("dtype", "outputs")
+    assert "The gradients were not compared: an output of s" in str(report)
+    assert str(report).startswith("As far as it was compared, it is nnspec's.")
+    assert nnspec.verify(net[:-1], spec).agreed == ("dtype", "outputs", "gradients", "updates")
+
+
+def test_probabilities_of_0_where_they_should_be_0_have_a_gradient() -> None:
+    """Seed 4 puts every row of `or` far on its own side: the other class has a probability of exactly 0."""
+    words = ["model=perceptron", "loss=cross_entropy", "data=or", "init=normal", "init.std=3000"]
+    spec = nnspec.spec([*BASE[1:], *words])
+    net = nnspec.build(spec, 4)
+    rows = torch.tensor([[0.0, 1], [1, 0], [1, 1]], dtype=torch.float64)
+    assert net(rows).tolist() == [[0, 1]] * 3
+    assert nnspec.verify(net, spec, seed=4).agreed == ("dtype", "outputs", "gradients", "updates")
+
+
 def test_single_precision_and_the_default_spec() -> None:
     """A float32 network is compared in double precision, as roundings are large where gradients vanish (tanh of iris'
     raw numbers, under Adam); unless it computes in single precision itself."""
@@ -129,9 +159,9 @@ def test_dropout_in_a_module() -> None:
     spec = nnspec.spec([*BASE, "activation=relu", "model.hidden=[4]"])
     on = nnspec.verify(WithDropout(functional=True), spec, seed=3)
     assert (on.ok, on.findings[0].stage) == (False, "outputs")
-    assert "dropout or other noise is left on in evaluation" in str(on)
+    assert "dropout, other noise or a batch norm is left on in evaluation" in str(on)
     training = nnspec.verify(WithDropout(functional=False), spec, seed=3)
-    assert "dropout or other noise is on in training, which the spec has not" in str(training)
+    assert "dropout, other noise or a batch norm is on in training, which the spec has not" in str(training)
 
 
 def test_a_step_of_ones_own_for_a_module() -> None:
