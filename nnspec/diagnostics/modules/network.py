@@ -114,10 +114,11 @@ def _times(slope: Tensor, weights: Tensor, direction: Tensor) -> Tensor:
     module has no second derivative."""
     if not slope.requires_grad:
         return torch.zeros_like(direction)
-    with torch.enable_grad():
-        along = (slope * direction).sum()
-        try:
-            found = torch.autograd.grad(along, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-        except RuntimeError:
-            return torch.full_like(direction, torch.nan)
-    return found[0]
+    weights.grad = None
+    try:
+        # not ``autograd.grad``, which goes past operations that refuse to be differentiated twice without asking them
+        with torch.enable_grad():
+            (slope * direction).sum().backward(retain_graph=True)
+    except RuntimeError:
+        return torch.full_like(direction, torch.nan)
+    return torch.zeros_like(direction) if weights.grad is None else weights.grad
