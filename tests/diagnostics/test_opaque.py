@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,8 +19,9 @@ from nnspec.catalog.models import OUTPUT
 from nnspec.diagnostics import THRESHOLDS, Group, diagnose, estimates
 from nnspec.diagnostics.conditions import curvatures, open_case
 from nnspec.diagnostics.curvature import curvature, extremes
-from nnspec.diagnostics.gradients import flatten, stacked
+from nnspec.diagnostics.gradients import flatten, outputs, stacked
 from nnspec.diagnostics.modules.network import ModuleNetwork, evaluated
+from nnspec.diagnostics.room import piece_rows
 from nnspec.initial import initial_weights
 from nnspec.params import Integer, Param
 from nnspec.specs import RunSpec
@@ -155,11 +156,11 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 }
 
 
-def pair(spec_of: SpecOf, output: str = "sigmoid", **fields: Any) -> tuple[RunSpec, RunSpec]:
+def pair(spec_of: SpecOf, output: str = "sigmoid", width: int = 4, **fields: Any) -> tuple[RunSpec, RunSpec]:
     """The spec of a user's own perceptron and of the built-in one."""
     fields = {"dtype": "float64"} | fields
-    own = spec_of(model={"name": "own_mlp", "width": 4, "output": output}, **fields)
-    return own, spec_of(model={"name": "mlp", "hidden": [4], "output": output}, activation="tanh", **fields)
+    own = spec_of(model={"name": "own_mlp", "width": width, "output": output}, **fields)
+    return own, spec_of(model={"name": "mlp", "hidden": [width], "output": output}, activation="tanh", **fields)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-5, 1.0])  # at 0 the losses' formulas have kinks, which they have not
@@ -197,7 +198,8 @@ def test_trained_networks_get_the_verdicts_of_the_built_in_one(
 
 def test_large_data_in_pieces_as_the_built_in_one(spec_of: SpecOf) -> None:
     data = {"name": "moons", "rows": 6000}
-    own, known = pair(spec_of, loss="bce", data=data, train={"epochs": 40})
+    own, known = pair(spec_of, width=64, loss="bce", data=data, train={"epochs": 40})
+    assert all(piece_rows(architecture(spec)) < 6000 for spec in (own, known))
     weights = {name: 1e-4 * drawn for name, drawn in initial_weights(known, range(2)).items()}
     groups = group_at(own, weights), group_at(known, weights)
     cases = [open_case(group, replace(THRESHOLDS, stationary=np.inf)) for group in groups]
@@ -256,6 +258,22 @@ def test_gradient_and_curvature_of_any_module_against_finite_differences(spec_of
     # central differences err by step^2 = 1e-10 times third derivatives, and round by 1e-16 / step
     torch.testing.assert_close(network(0 * moves[0]).gradient()[1], torch.stack(slope).detach(), rtol=0, atol=1e-8)
     torch.testing.assert_close(curvature(problem, flat).hessian()[0], torch.stack(bends), rtol=0, atol=1e-8)
+
+
+def test_a_module_is_looked_at_in_evaluation(spec_of: SpecOf) -> None:
+    """With the statistics that it has, and without noise."""
+    spec = spec_of(model={"name": "normed", "width": 4}, dtype="float64")
+    weights = initial_weights(spec, range(1))
+    weights["1.running_mean"] += np.linspace(-1, 1, 4)
+    weights["1.running_var"] *= 3
+    problem, module = stacked(spec), Normed(2, 1, 4).double().eval()
+    module.load_state_dict({name: torch.as_tensor(drawn[0]) for name, drawn in weights.items()})
+    z = module(problem.inputs)
+    nn.functional.binary_cross_entropy_with_logits(z, problem.targets[..., 0]).backward()
+    slope = torch.cat([cast(Tensor, weight.grad).flatten() for weight in module.parameters()])
+    found = diagnose(group_at(spec, weights)).numbers["gradient_norm"]
+    np.testing.assert_allclose(found, [float(slope.norm())], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(outputs(problem, weights)[0], torch.sigmoid(z).detach().numpy(), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("model", ["normed", "always_noisy"])
