@@ -158,7 +158,8 @@ def _completed(group: str, data: dict[str, Any]) -> dict[str, Any]:
     """A member's config with the parameters that its file need not have: a spec has them where somebody says them."""
     if group not in REGISTRIES:
         return data
-    return {**plain_values(unsaid(group, str(data.get("name")))), **data}
+    more = plain_values(unsaid(group, str(data.get("name"))))
+    return data | {name: value for name, value in more.items() if name not in data}
 
 
 def bases(result: ConfigResult) -> Iterator[str]:

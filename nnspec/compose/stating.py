@@ -89,7 +89,7 @@ def _plain_config() -> dict[str, Any]:
 def _parameters(group: str, member: str) -> dict[str, Any]:
     """The parameters of a member with their defaults, as plain values."""
     if member not in REGISTRIES[group]:
-        return {}  # it stands in for one
+        return plain_params(unsaid(group, member))  # it stands in for one
     entry = REGISTRIES[group][member]
     return plain_params({param.name: param.default for param in parameters(entry)})
 

@@ -76,4 +76,4 @@ def test_a_folder_of_configs_may_have_a_file_of_that_name(tmp_path: Path) -> Non
     (tmp_path / "activation").mkdir()
     (tmp_path / "activation/swish.yaml").write_text("name: tanh\n")
     (tmp_path / "config.yaml").write_text("defaults: [{activation: swish}]\n")
-    assert Composer(loader(str(tmp_path))).mapping([])["activation"] == {"name": "tanh"}
+    assert Composer(loader(str(tmp_path))).mapping([])["activation"] == {"name": "tanh", "per_layer": None}

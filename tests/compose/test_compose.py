@@ -49,7 +49,7 @@ def test_yaml_of_an_entry_is_its_defaults(group: str, entry, composer: Composer)
     )
     stated = plain(result.config, resolve=True)
     assert stated.pop("name") == entry.name
-    assert list(stated) == [param.name for param in params]
+    assert sorted(stated) == sorted(param.name for param in params)
     for param in params:
         assert param.kind.parse(stated[param.name]) == param.default
         assert type(param.kind.parse(stated[param.name])) is type(param.default)

@@ -41,6 +41,9 @@ LINES = (
 )
 
 
+NAMING_LAYERS = ("per_layer", "lr_per_layer", "frozen")  # whose values fit few networks
+
+
 def valid(chance: Random) -> RunSpec:
     """A spec that passes its check and trains within moments, from whatever the registries have."""
     while True:
@@ -63,6 +66,8 @@ def member(chance: Random, group: str) -> dict[str, Any]:
     """A member with some of its parameters said; nothing that takes long."""
     entry = chance.choice([entry for entry in REGISTRIES[group] if not getattr(entry, "stored", False)])
     said = {param.name: values.accepted(chance, param.kind) for param in parameters(entry) if chance.random() < 0.4}
+    for name in NAMING_LAYERS:
+        said.pop(name, None)
     small = {
         "hidden": [chance.choice((1, 2, 3, 7)) for _ in range(chance.choice((1, 1, 2, 4)))],
         "bits": chance.choice((2, 3, 5)),

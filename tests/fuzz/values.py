@@ -284,7 +284,16 @@ def accepted(chance: Random, kind: Any) -> Any:
         return accepted(chance, inner)
     bounds = [value for value in (getattr(kind, "low", None), getattr(kind, "high", None)) if value is not None]
     near = [value + step for value in bounds for step in (0, 1, -1, 0.25, -0.25)]
-    candidates = [*getattr(kind, "options", ()), *PLAIN, *LISTS, *near, chance.uniform(0, 2), chance.randint(0, 9)]
+    layers = [["linear", 3], ["relu"], ["layer_norm"], ["linear"]]
+    candidates = [
+        *getattr(kind, "options", ()),
+        *PLAIN,
+        *LISTS,
+        layers,
+        *near,
+        chance.uniform(0, 2),
+        chance.randint(0, 9),
+    ]
     return chance.choice([value for value in candidates if fits(kind, value)])
 
 
