@@ -161,12 +161,12 @@ def test_a_seed_has_an_effect_where_it_draws_weights_batches_rows_or_noise(overr
 
 
 def test_a_seed_has_an_effect_on_a_module_whose_class_may_draw(spec_of: Callable[..., RunSpec]) -> None:
-    MODELS.add(Model("of_a_test", "", lambda p: (), None, (OUTPUT,), module=torch.nn.Linear))
+    MODELS.add(Model("draws_by_class", "", lambda p: (), None, (OUTPUT,), module=torch.nn.Linear))
     try:
-        own, settings = spec_of(model="of_a_test", init="zeros", seed=9), compose([])[1]
+        own, settings = spec_of(model="draws_by_class", init="zeros", seed=9), compose([])[1]
         assert idle_settings(Command([own], settings, RUN, {"seed": "9"})) == ([], [])
     finally:
-        MODELS.remove("of_a_test")
+        MODELS.remove("draws_by_class")
 
 
 @pytest.mark.parametrize("kind", [RUN, JOB, SWEEPS])

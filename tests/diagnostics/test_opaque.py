@@ -118,13 +118,13 @@ class AlwaysNoisy(OwnMlp):
 
 
 CLASSES = {
-    "once_only": OnceOnly,
-    "always_noisy": AlwaysNoisy,
-    "own_mlp": OwnMlp,
-    "two_paths": TwoPaths,
-    "normed": Normed,
-    "attends": Attends,
-    "recurrent": Recurrent,
+    "judged_once_only": OnceOnly,
+    "judged_always_noisy": AlwaysNoisy,
+    "judged_own_mlp": OwnMlp,
+    "judged_two_paths": TwoPaths,
+    "judged_normed": Normed,
+    "judged_attends": Attends,
+    "judged_recurrent": Recurrent,
 }
 
 
@@ -159,7 +159,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 def pair(spec_of: SpecOf, output: str = "sigmoid", width: int = 4, **fields: Any) -> tuple[RunSpec, RunSpec]:
     """The spec of a user's own perceptron and of the built-in one."""
     fields = {"dtype": "float64"} | fields
-    own = spec_of(model={"name": "own_mlp", "width": width, "output": output}, **fields)
+    own = spec_of(model={"name": "judged_own_mlp", "width": width, "output": output}, **fields)
     return own, spec_of(model={"name": "mlp", "hidden": [width], "output": output}, activation="tanh", **fields)
 
 
@@ -218,7 +218,7 @@ def test_large_data_in_pieces_as_the_built_in_one(spec_of: SpecOf) -> None:
 def test_two_paths_at_zero_are_a_minimum_to_second_order(spec_of: SpecOf) -> None:
     """Of both paths nothing arrives: z is the last bias, whose loss on XOR has its minimum, ln 2, at 0, and the
     curvature sigmoid'(0) = 1/4; along all other directions the loss is flat up to the second order."""
-    spec = spec_of(model={"name": "two_paths", "width": 4}, dtype="float64")
+    spec = spec_of(model={"name": "judged_two_paths", "width": 4}, dtype="float64")
     weights = {name: np.zeros((1, *shape)) for name, shape in architecture(spec).tensors().items()}
     found = diagnose(group_at(spec, weights))
     assert found.verdict.tolist() == ["local_minimum"]
@@ -230,7 +230,7 @@ def test_two_paths_at_zero_are_a_minimum_to_second_order(spec_of: SpecOf) -> Non
 def test_two_paths_that_cancel_are_on_a_saddle(spec_of: SpecOf) -> None:
     """With squares of numbers z = v (a x)(b x) around a = b = 0, v = 1: the loss bends by the data's second moments of
     the targets that are left, in a and b, of both signs."""
-    spec = spec_of(model={"name": "two_paths", "width": 1, "output": "identity"}, loss="mse", dtype="float64")
+    spec = spec_of(model={"name": "judged_two_paths", "width": 1, "output": "identity"}, loss="mse", dtype="float64")
     weights = {name: np.zeros((1, *shape)) for name, shape in architecture(spec).tensors().items()}
     weights["out.weight"] += 1
     weights["out.bias"] += 0.5
@@ -240,7 +240,7 @@ def test_two_paths_that_cancel_are_on_a_saddle(spec_of: SpecOf) -> None:
     assert low < -0.1 < 0.1 < high
 
 
-@pytest.mark.parametrize("model", ["two_paths", "normed", "attends", "recurrent"])
+@pytest.mark.parametrize("model", ["judged_two_paths", "judged_normed", "judged_attends", "judged_recurrent"])
 def test_gradient_and_curvature_of_any_module_against_finite_differences(spec_of: SpecOf, model: str) -> None:
     spec = spec_of(model={"name": model, "width": 4}, dtype="float64")
     problem, size = stacked(spec), architecture(spec).parameters
@@ -262,7 +262,7 @@ def test_gradient_and_curvature_of_any_module_against_finite_differences(spec_of
 
 def test_a_module_is_looked_at_in_evaluation(spec_of: SpecOf) -> None:
     """With the statistics that it has, and without noise."""
-    spec = spec_of(model={"name": "normed", "width": 4}, dtype="float64")
+    spec = spec_of(model={"name": "judged_normed", "width": 4}, dtype="float64")
     weights = initial_weights(spec, range(1))
     weights["1.running_mean"] += np.linspace(-1, 1, 4)
     weights["1.running_var"] *= 3
@@ -276,7 +276,7 @@ def test_a_module_is_looked_at_in_evaluation(spec_of: SpecOf) -> None:
     np.testing.assert_allclose(outputs(problem, weights)[0], torch.sigmoid(z).detach().numpy(), rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("model", ["normed", "always_noisy"])
+@pytest.mark.parametrize("model", ["judged_normed", "judged_always_noisy"])
 def test_a_network_is_judged_alone_as_in_a_crowd(spec_of: SpecOf, model: str) -> None:
     spec = spec_of(model={"name": model, "width": 4}, dtype="float64")
     weights = {name: 1e-6 * drawn for name, drawn in initial_weights(spec, range(5)).items()}
@@ -288,7 +288,7 @@ def test_a_network_is_judged_alone_as_in_a_crowd(spec_of: SpecOf, model: str) ->
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(("model", "verdict"), [("once_only", "stuck"), ("attends", "local_minimum")])
+@pytest.mark.parametrize(("model", "verdict"), [("judged_once_only", "stuck"), ("judged_attends", "local_minimum")])
 def test_curvature_is_asked_of_what_can_be_differentiated_twice(spec_of: SpecOf, model: str, verdict: str) -> None:
     """Attention can be, though not by the kernel that torch takes for one derivative."""
     spec = spec_of(model={"name": model, "width": 4}, dtype="float64")

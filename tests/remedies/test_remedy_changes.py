@@ -64,17 +64,19 @@ def test_of_each_kind_a_few() -> None:
 
 def test_a_module_of_ones_own_stays_itself(spec_of: Callable[..., RunSpec]) -> None:
     width = Param("width", 3, Integer(1))
-    MODELS.add(Model("wide", "", lambda p: (), None, (width, OUTPUT), module=lambda i, o, width: nn.Linear(i, o)))
-    MODELS.add(Model("fixed", "", lambda p: (), None, (OUTPUT,), module=nn.Linear))
+    MODELS.add(
+        Model("wider_alone", "", lambda p: (), None, (width, OUTPUT), module=lambda i, o, width: nn.Linear(i, o))
+    )
+    MODELS.add(Model("fixed_width", "", lambda p: (), None, (OUTPUT,), module=nn.Linear))
     try:
         found = {
             name: [change.words for change in changes(spec_of(model=name), ["activation", "width"])]
-            for name in ("wide", "fixed")
+            for name in ("wider_alone", "fixed_width")
         }
     finally:
-        MODELS.remove("wide")
-        MODELS.remove("fixed")
-    assert found == {"wide": ["model.width=6", "model.width=12"], "fixed": []}
+        MODELS.remove("wider_alone")
+        MODELS.remove("fixed_width")
+    assert found == {"wider_alone": ["model.width=6", "model.width=12"], "fixed_width": []}
 
 
 def test_the_first_of_each_kind_come_first() -> None:

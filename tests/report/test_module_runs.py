@@ -39,14 +39,16 @@ class TwoPaths(nn.Module):
 
 @pytest.fixture(autouse=True, scope="module")
 def registered() -> Iterator[None]:
-    MODELS.add(Model("two_paths", "", lambda p: (), None, (Param("width", 4, Integer(1)), OUTPUT), module=TwoPaths))
+    MODELS.add(
+        Model("two_paths_shown", "", lambda p: (), None, (Param("width", 4, Integer(1)), OUTPUT), module=TwoPaths)
+    )
     yield
-    MODELS.remove("two_paths")
+    MODELS.remove("two_paths_shown")
 
 
 @pytest.fixture(scope="module")
 def cell(trained_cells: Cells, spec_of: Callable[..., RunSpec], registered: None) -> TrainedCell:
-    return trained_cells([spec_of(model="two_paths", train={"epochs": 20}, dtype="float64")])[0]
+    return trained_cells([spec_of(model="two_paths_shown", train={"epochs": 20}, dtype="float64")])[0]
 
 
 def test_the_surface_is_what_the_module_says(cell: TrainedCell) -> None:
@@ -77,9 +79,9 @@ def test_what_needs_layers_is_left_out_and_said(cell: TrainedCell) -> None:
     ]
     for report in reports:
         (said,) = [section.text for section in report.sections if section.title == "Inside the networks"]
-        assert all(verdict in said for verdict in ("two_paths", *NEED_LAYERS))
+        assert all(verdict in said for verdict in ("two_paths_shown", *NEED_LAYERS))
         assert any(section.title == "Decision surfaces" for section in report.sections)
 
 
 def test_of_known_layers_nothing_is_said(spec_of: Callable[..., RunSpec]) -> None:
-    assert modules_of([spec_of(), spec_of(model="two_paths")]) == ["two_paths"]
+    assert modules_of([spec_of(), spec_of(model="two_paths_shown")]) == ["two_paths_shown"]
