@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from nnspec.architecture import architecture, test_rows
-from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, LR_PER_LAYER, OPTIMIZERS, OUTPUTS, PER_LAYER
+from nnspec.catalog import ACTIVATIONS, INITS, LOSSES, LR_PER_LAYER, MODELS, OPTIMIZERS, OUTPUTS, PER_LAYER
 from nnspec.catalog.inits import BIAS_SAME
+from nnspec.catalog.layers import DROPOUT
 from nnspec.duration import log_every, pace, rate_factor, updates, updates_a_pass
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
@@ -138,17 +139,26 @@ def idle_fields(spec: RunSpec) -> Iterator[Fault]:
 
 
 def seed_matters(spec: RunSpec) -> bool:
-    """Whether the networks of a spec differ by their seeds: by their first weights, by the order of their batches or by
-    the rows that they train on."""
+    """Whether the networks of a spec differ by their seeds: by their first weights, by the order of their batches, by
+    the rows that they train on or by their noise."""
     entry = INITS[spec.init.name]
-    if updates_a_pass(spec) > 1 or own_rows(spec):
+    if updates_a_pass(spec) > 1 or own_rows(spec) or _drops(spec):
         return True
-    if PER_LAYER in spec.init or architecture(spec).opaque:  # a module draws what its class wants, too
+    if PER_LAYER in spec.init:
         return True
     if entry.stored:
         return False
+    if MODELS[spec.model.name].module is not None:
+        return True  # its class may draw weights that no scheme fills
     bias = str(spec.init["bias"])
     return bool(entry.noise) or (bias != BIAS_SAME and bool(INITS[bias].noise))
+
+
+def _drops(spec: RunSpec) -> bool:
+    """Whether the networks of a spec train with dropout, whose noise is each network's own."""
+    entry, params = MODELS[spec.model.name], dict(spec.model.params)
+    listed = () if entry.layers is None else entry.layers(params)
+    return bool(params.get(DROPOUT)) or any(layer.kind == DROPOUT and layer.share for layer in listed)
 
 
 def _whole(command: Command) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from nnspec.catalog import MODELS, Model
+from nnspec.catalog.models import OUTPUT
 from nnspec.cli.main import main
 from nnspec.compose import Composer, compose, spec
 from nnspec.effects import JOB, RUN, SWEEPS, Command, idle_settings
@@ -143,11 +147,26 @@ def test_a_setting_without_effect(kind: str, overrides: list[str], key: str, ref
 
 @pytest.mark.parametrize(
     "overrides",
-    [["train.batch_size=2"], ["data=moons", "data.test_fraction=0.5", "data.split=per_network"], ["init=normal"]],
+    [
+        ["train.batch_size=2"],
+        ["data=moons", "data.test_fraction=0.5", "data.split=per_network"],
+        ["init=normal"],
+        ["model.dropout=0.2"],
+        ["model=sequential", "model.layers=[{linear:3},{dropout:0.2},{linear:null}]"],
+    ],
 )
-def test_a_seed_has_an_effect_where_it_draws_weights_batches_or_rows(overrides: list[str]) -> None:
+def test_a_seed_has_an_effect_where_it_draws_weights_batches_rows_or_noise(overrides: list[str]) -> None:
     found, settings = compose(["init=zeros", *overrides, "seed=9"])
     assert idle_settings(Command([found], settings, RUN, {"seed": "9"})) == ([], [])
+
+
+def test_a_seed_has_an_effect_on_a_module_whose_class_may_draw(spec_of: Callable[..., RunSpec]) -> None:
+    MODELS.add(Model("draws_by_class", "", lambda p: (), None, (OUTPUT,), module=torch.nn.Linear))
+    try:
+        own, settings = spec_of(model="draws_by_class", init="zeros", seed=9), compose([])[1]
+        assert idle_settings(Command([own], settings, RUN, {"seed": "9"})) == ([], [])
+    finally:
+        MODELS.remove("draws_by_class")
 
 
 @pytest.mark.parametrize("kind", [RUN, JOB, SWEEPS])

@@ -18,6 +18,7 @@ from nnspec.diagnostics.room import estimates as estimates
 from nnspec.diagnostics.room import probe_bytes as probe_bytes
 from nnspec.diagnostics.thresholds import THRESHOLDS as THRESHOLDS
 from nnspec.diagnostics.thresholds import Thresholds as Thresholds
+from nnspec.diagnostics.verdicts import NEED_LAYERS as NEED_LAYERS
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES as VERDICT_ENTRIES
 from nnspec.diagnostics.verdicts import VERDICTS as VERDICTS
 from nnspec.diagnostics.verdicts import Verdict as Verdict

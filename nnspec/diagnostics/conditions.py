@@ -59,7 +59,7 @@ def open_case(group: Group, limits: Thresholds) -> Case:
     rows = Rows(problem, extent, kind)
     final, initial = flatten(problem.shape, group.final), flatten(problem.shape, group.initial)
     if problem.shape.opaque:
-        ends, starts = module_probes.probe(rows, final), module_probes.probe(rows, initial)
+        ends, starts = module_probes.probe(rows, final, initial)
     elif extent.exact:
         function = problem.stacked(torch.from_numpy)
         ends, starts = probe(function, final, limits), probe(function, initial, limits)

@@ -8,7 +8,7 @@ At a kink the Hessian is that of the piece whose slope the activation's entry ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +37,23 @@ STEPS = 60  # of Lanczos: both ends of a spectrum are found to a percent of its 
 
 def extremes(problem: Problem, flat: Tensor) -> np.ndarray:
     """The smallest and the largest eigenvalue of each Hessian of the networks with weights [m, P]: [2, m]."""
-    rows, size = len(problem.inputs) * widest(problem.shape), problem.shape.parameters
-    exact = size <= EXACT
-    numbers = size * max(size, rows) if exact else max(STEPS * size, rows)  # of the largest array, a network
-    lane = lanes(problem)
+    exact = problem.shape.parameters <= EXACT
     found = []
-    for part in torch.split(padded(problem, flat), max(1, ROOM // numbers // lane) * lane):
+    for part in _parts(problem, flat):
         along = curvature(problem, part)
         found.append(both_ends(along.hessian() if exact else lanczos(along, STEPS)))
     return torch.cat(found)[: len(flat)].T.numpy()
+
+
+def _parts(problem: Problem, flat: Tensor) -> Sequence[Tensor]:
+    """Weights [m, P] and copies of the first that fill whole lanes, as many at a time as have room; modules, which
+    torch differentiates one by one anyway, one at a time."""
+    if problem.shape.opaque:
+        return torch.split(flat, 1)
+    rows, size = len(problem.inputs) * widest(problem.shape), problem.shape.parameters
+    numbers = size * max(size, rows) if size <= EXACT else max(STEPS * size, rows)  # of the largest array, a network
+    lane = lanes(problem)
+    return torch.split(padded(problem, flat), max(1, ROOM // numbers // lane) * lane)
 
 
 def both_ends(matrices: Tensor) -> Tensor:

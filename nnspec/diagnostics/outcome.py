@@ -9,6 +9,7 @@ from nnspec.diagnostics.gradients import undisturbed
 from nnspec.diagnostics.group import Diagnosis, Group
 from nnspec.diagnostics.since import since
 from nnspec.diagnostics.thresholds import THRESHOLDS, Thresholds
+from nnspec.diagnostics.verdicts import NEED_LAYERS
 
 # What cannot be argued with comes first, then causes before the symptoms they would also show: a network with dead
 # units or copies sits in a minimum or on a saddle because of them, and one on a plateau may still crawl.
@@ -23,7 +24,6 @@ ORDER = (
     conditions.saddle,
     conditions.still_learning,
 )
-NEED_LAYERS = (conditions.beyond_capacity, conditions.dead_units, conditions.symmetric, conditions.saturated)
 STUCK = "stuck"  # none of these: said rather than guessed
 
 
@@ -38,7 +38,7 @@ def diagnose(group: Group, thresholds: Thresholds = THRESHOLDS) -> Diagnosis:
         verdict = np.full(len(group.right), STUCK, dtype=object)
         which = np.arange(len(verdict))
         opaque = case.rows.problem.shape.opaque
-        for condition in (asked for asked in ORDER if not opaque or asked not in NEED_LAYERS):
+        for condition in (asked for asked in ORDER if not opaque or asked.__name__ not in NEED_LAYERS):
             holds = condition(case, which)
             verdict[which[holds]] = condition.__name__
             which = which[~holds]

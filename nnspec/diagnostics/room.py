@@ -28,6 +28,16 @@ MANY = 4096  # weights from which networks are let off: see ``lanes``
 # numbers at a time for each weight, with a Hessian and without; for each row of each unit
 WEIGHTS, PROBED, UNITS = (16, 6, 12)
 TOGETHER = 2**20  # weights of the networks that are handed over at a time to be diagnosed one after another
+LAYERED = (  # what is told of known layers only, the verdicts among it
+    "dead_units",
+    "dead_rows",
+    "passage",
+    "saturated",
+    "saturation",
+    "effective_rank",
+    "activation_std",
+    "gradient_std",
+)
 PIECES = 20  # numbers at a time for each row of each unit in a piece, two directions of the curvature among them
 
 
@@ -38,7 +48,7 @@ class Extent:
     ``exact``: all of it, for everything, and the Hessian with 60 steps of Lanczos or whole. Otherwise ``looked`` rows
     give the loss, the gradient, what is off, what passes and, of two directions, the curvature: all rows where training
     made forty passes or more. The other numbers are estimated from ``sample`` rows, and the two directions come from
-    ``steps`` steps of Lanczos on these.
+    ``steps`` steps of Lanczos on these. Of an ``opaque`` module nothing is told that needs layers.
     """
 
     rows: int
@@ -46,15 +56,16 @@ class Extent:
     looked: int
     sample: int
     steps: int
+    opaque: bool = False
 
     @classmethod
     def of(cls, shape: Architecture, rows: int, passes: int) -> Extent:
         """The extent for networks of a shape that made so many ``passes`` over ``rows`` rows."""
         if rows <= EXACT_ROWS and rows * shape.parameters <= EXACT_WORK:
-            return cls(rows, True, rows, rows, 0)
+            return cls(rows, True, rows, rows, 0, shape.opaque)
         looked = min(rows, max(SAMPLE, passes * rows // SHARE))
         steps = max(FEWEST, min(STEPS, BASIS // shape.parameters))
-        return cls(rows, False, looked, min(rows, SAMPLE), steps)
+        return cls(rows, False, looked, min(rows, SAMPLE), steps, shape.opaque)
 
     def estimates(self) -> dict[str, str]:
         """What is estimated, and by what: verdicts and numbers -> words. Empty where all is exact."""
@@ -70,7 +81,7 @@ class Extent:
         on = f"{self.sample:,} of {self.rows:,} rows"
         found["eigenvalues"] = f"estimated by {self.steps} Lanczos steps on {on}, then measured on {self.looked:,}"
         found["local_minimum"] = f"no negative curvature was found by {self.steps} Lanczos steps on {on}"
-        return found
+        return {name: how for name, how in found.items() if not (self.opaque and name in LAYERED)}
 
 
 def extent(spec: RunSpec) -> Extent:

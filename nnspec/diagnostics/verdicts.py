@@ -172,6 +172,7 @@ _ENTRIES = (
 )
 VERDICT_ENTRIES = {entry.name: entry for entry in _ENTRIES}
 VERDICTS = tuple(VERDICT_ENTRIES)
+NEED_LAYERS = ("beyond_capacity", "dead_units", "symmetric", "saturated")  # not asked of modules
 
 
 def verdict_entry(name: str) -> Verdict:

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.catalog.origins import SOURCE
 from nnspec.errors import TrackingError
 from nnspec.journal.filer import places
-from nnspec.specs import RunSpec
+from nnspec.specs import MEMBERS, RunSpec
 from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool, read_results, times_of
 from nnspec.tracking.provenance import process_alive
 from nnspec.tracking.records import PROCESS_TAG, SWEEP_TAG
-from nnspec.tracking.store import RunFacts
+from nnspec.tracking.store import FoundRun, RunFacts
 from nnspec.tracking.unspool import unfiled_of
 
 LAST = "last"
+SOURCES = tuple(f"{group}.{SOURCE.name}" for group in MEMBERS)  # params that say where a user's parts come from
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
     _refuse_unfit(store.get(parent))
+    children = store.find_children(parent, SOURCES)
+    _refuse_sources(children, specs)
     file_kept(store, parent)
     children = store.find_children(parent)
     by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
@@ -78,6 +82,18 @@ def _refuse_unfit(sweep: RunFacts) -> None:
     if sweep.status == "RUNNING" and process_alive(sweep.tags.get(PROCESS_TAG, "")):
         raise TrackingError(
             f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it"
+        )
+
+
+def _refuse_sources(children: Iterable[FoundRun], specs: Iterable[RunSpec]) -> None:
+    """Refuse a sweep whose cells were trained with other files of a user's parts than these specs have: none of its
+    cells would be found again, and all trained anew beside them."""
+    ours = {value for spec in specs for key, value in spec.flat().items() if key in SOURCES}
+    theirs = {value for child in children for value in child.params.values() if value}
+    if ours and theirs and not ours & theirs:
+        raise TrackingError(
+            f"resume must be given the parts of the sweep, {', '.join(sorted(theirs))}, but got "
+            f"{', '.join(sorted(ours))}; give the file as it was, or leave resume out"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
-from nnspec.catalog import AUTO, REGISTRIES
+from nnspec.catalog import AUTO, MODELS, REGISTRIES
 from nnspec.catalog.inits import bias_param
 from nnspec.check import examine
 from nnspec.effects import idle_fields
@@ -91,17 +91,20 @@ def _biases(spec: RunSpec) -> Iterator[Candidate]:
 def _activations(spec: RunSpec) -> Iterator[Candidate]:
     if "hidden" in spec.model:
         yield from (with_member(spec, "activation", name) for name in ACTIVATIONS)
-    else:
+    elif not MODELS[spec.model.name].opaque:
         yield _layered(spec)
 
 
 def _widths(spec: RunSpec) -> Iterator[Candidate]:
-    hidden = dict(spec.model.params).get("hidden")
-    if not isinstance(hidden, tuple):
+    params = dict(spec.model.params)
+    hidden, width = params.get("hidden"), params.get("width")  # a user's own model says its width by this name, if any
+    if isinstance(hidden, tuple):
+        for times in WIDER:
+            yield with_value(spec, "model", "hidden", tuple(times * int(str(units)) for units in hidden))
+    elif isinstance(width, int):
+        yield from (with_value(spec, "model", "width", times * width) for times in WIDER)
+    elif not MODELS[spec.model.name].opaque:
         yield _layered(spec)
-        return
-    for times in WIDER:
-        yield with_value(spec, "model", "hidden", tuple(times * int(str(units)) for units in hidden))
 
 
 def _layered(spec: RunSpec) -> Candidate:

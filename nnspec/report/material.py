@@ -34,6 +34,7 @@ class Material:
         measure: what cells are compared by: 'solved', or one of ``analysis.MEASURES``.
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
         why: why networks did not learn, a text a verdict.
+        modules: models whose layers are not looked into.
         by: one or two axes of the heat map; None takes the two widest.
     """
 
@@ -53,3 +54,4 @@ class Material:
     notes: Sequence[str] = ()
     confusions: Sequence[Confusion] = ()
     why: Sequence[str] = ()
+    modules: Sequence[str] = ()

@@ -14,7 +14,7 @@ from nnspec.explaining import explained_table
 from nnspec.report.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
-from nnspec.report.showing import activation_curves, surfaces, unit_lines
+from nnspec.report.showing import activation_curves, modules_of, surfaces, unit_lines
 from nnspec.results.table import choices
 from nnspec.specs import RunSpec
 from nnspec.terminal import complain
@@ -140,4 +140,5 @@ def material_of(
         measure=measure,
         notes=estimate_notes(collector.specs),
         why=why,
+        modules=modules_of(collector.specs),
     )

@@ -155,6 +155,11 @@ def fit(spec: RunSpec, weights: Weights) -> Fit | None:
     return fit_info(xs, outputs(stacked(spec), weights, xs[:, None])[..., 0], *rows)
 
 
+def modules_of(specs: Iterable[RunSpec]) -> list[str]:
+    """The models of ``specs`` whose layers are not looked into, each once."""
+    return list(dict.fromkeys(spec.model.name for spec in specs if architecture(spec).opaque))
+
+
 def unit_lines(shown: Shown) -> UnitLines | None:
     """Where the units of the first hidden layer are zero, from the first moment to the last; None without hidden
     units."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from torch import nn
+
+from nnspec.catalog import MODELS, Model
+from nnspec.catalog.models import OUTPUT
 from nnspec.compose import spec
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.diagnostics.verdicts import REMEDIES
+from nnspec.params import Integer, Param
 from nnspec.remedies import Change, changes
+from nnspec.specs import RunSpec
 
 COMMANDS = [
     [],
@@ -53,6 +60,23 @@ def test_of_each_kind_a_few() -> None:
         "optimizer": ["optimizer=sgd", "optimizer=rmsprop"],
         "seed": [],
     }
+
+
+def test_a_module_of_ones_own_stays_itself(spec_of: Callable[..., RunSpec]) -> None:
+    width = Param("width", 3, Integer(1))
+    MODELS.add(
+        Model("wider_alone", "", lambda p: (), None, (width, OUTPUT), module=lambda i, o, width: nn.Linear(i, o))
+    )
+    MODELS.add(Model("fixed_width", "", lambda p: (), None, (OUTPUT,), module=nn.Linear))
+    try:
+        found = {
+            name: [change.words for change in changes(spec_of(model=name), ["activation", "width"])]
+            for name in ("wider_alone", "fixed_width")
+        }
+    finally:
+        MODELS.remove("wider_alone")
+        MODELS.remove("fixed_width")
+    assert found == {"wider_alone": ["model.width=6", "model.width=12"], "fixed_width": []}
 
 
 def test_the_first_of_each_kind_come_first() -> None:

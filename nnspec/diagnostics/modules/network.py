@@ -7,12 +7,14 @@ trained numbers [m, P] and behind them the module's buffers.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nnspec.initial import drawn_module
-from nnspec.modules import Shapes
+from nnspec.modules import Shapes, draws_of
 from nnspec.problem import Problem
 from nnspec.torch_maths import XP
 
@@ -20,18 +22,24 @@ Tensor = torch.Tensor
 
 
 class ModuleNetwork:
-    """One network with weights ``flat`` [T]: a function of its trained numbers."""
+    """One network with weights ``flat`` [T]: a function of its trained numbers.
+
+    They are copied: what a product rounds to may depend on where in memory its factors begin.
+    """
 
     def __init__(self, problem: Problem, module: torch.nn.Module, flat: Tensor):
         self.problem, self.module = problem, module
+        flat = flat.clone()
         self.weights = flat[: problem.shape.parameters]
         self.buffers = flat[problem.shape.parameters :]
 
     def outputs(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Pre-activations and outputs, [n, k, 1] each, of inputs [n, i]."""
+        """Pre-activations and outputs, [n, k, 1] each, of inputs [n, i]; a module that draws in evaluation too draws
+        the same whenever it is called."""
         trained, kept = self.problem.shape.shapes, self.problem.shape.buffers
         tensors = self._tensors(trained, weights) | self._tensors(kept, self.buffers)
-        z = functional_call(self.module, tensors, (inputs,))[:, :, None]
+        with draws_of(0):
+            z = functional_call(self.module, tensors, (inputs,))[:, :, None]
         return z, self.problem.output.value(XP, z)
 
     def _tensors(self, shapes: Shapes, numbers: Tensor) -> dict[str, Tensor]:
@@ -46,11 +54,21 @@ class ModuleNetwork:
         return self.problem.losses(XP, *self.outputs(weights, self.problem.inputs))[0]
 
     def gradient(self, graph: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss [], its gradient [P], and the weights that they can be differentiated by once more if asked."""
-        with torch.enable_grad():
+        """The loss [], its gradient [P], and the weights that they can be differentiated by once more if asked.
+
+        Behind the module come the loss's own formulas, as in training: automatic differentiation of the loss would have
+        kinks at pre-activations of 0, where it has none.
+        """
+        # the fast kernels of attention have no second derivative
+        attention = sdpa_kernel(SDPBackend.MATH) if graph else nullcontext()
+        with torch.enable_grad(), attention:
             weights = self.weights.detach().clone().requires_grad_()
-            loss = self.loss(weights)
-            (slope,) = torch.autograd.grad(loss, weights, create_graph=graph, allow_unused=True, materialize_grads=True)
+            z, p = self.outputs(weights, self.problem.inputs)
+            loss = self.problem.losses(XP, z, p)[0]
+            behind = self.problem.gradient(XP, z, p)
+            (slope,) = torch.autograd.grad(
+                z, weights, behind, create_graph=graph, allow_unused=True, materialize_grads=True
+            )
         return loss.detach(), slope, weights
 
 
@@ -92,10 +110,15 @@ class ModuleCurvature:
 
 
 def _times(slope: Tensor, weights: Tensor, direction: Tensor) -> Tensor:
-    """The derivative [P] of a gradient along a direction [P]; 0 where the loss is linear."""
+    """The derivative [P] of a gradient along a direction [P]; 0 where the loss is linear, NaN where an operation of the
+    module has no second derivative."""
     if not slope.requires_grad:
         return torch.zeros_like(direction)
-    with torch.enable_grad():
-        along = (slope * direction).sum()
-        found = torch.autograd.grad(along, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-    return found[0]
+    weights.grad = None
+    try:
+        # not ``autograd.grad``, which goes past operations that refuse to be differentiated twice without asking them
+        with torch.enable_grad():
+            (slope * direction).sum().backward(retain_graph=True)
+    except RuntimeError:
+        return torch.full_like(direction, torch.nan)
+    return torch.zeros_like(direction) if weights.grad is None else weights.grad

@@ -13,6 +13,7 @@ from nnspec.analysis.figures.fit import Fit, plot_fit
 from nnspec.analysis.figures.layers import ActivationCurve, plot_activations
 from nnspec.analysis.figures.plane import UnitLines, plot_lines, plot_surfaces, surfaces_info
 from nnspec.analysis.figures.rows import Confusion, RowOutcomes, confusion_info, plot_confusions, wrong_rows
+from nnspec.diagnostics import NEED_LAYERS
 from nnspec.report.pages.page import Section
 
 RINGS = "a ring marks a row that is wrong"
@@ -30,6 +31,17 @@ def why_section(why: Sequence[str]) -> Iterator[Section]:
     """Why networks did not learn, a paragraph a verdict."""
     if why:
         yield Section("Why", "\n\n".join(why))
+
+
+def modules_section(models: Sequence[str]) -> Iterator[Section]:
+    """What is not shown and not asked of the networks of ``models``, which are modules."""
+    if models:
+        yield Section(
+            "Inside the networks",
+            f"Networks of model={', '.join(models)} are modules whose layers are not looked into: pictures of units, "
+            "activations and gradients by layer are left out, and so are the verdicts "
+            f"{', '.join(NEED_LAYERS[:-1])} and {NEED_LAYERS[-1]}.",
+        )
 
 
 def surfaces_section(surfaces: Sequence[Mapping[str, Any]], tolerance: float) -> Section:

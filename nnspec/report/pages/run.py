@@ -29,6 +29,7 @@ from nnspec.report.pages.networks import (
     activations_section,
     fit_section,
     lines_section,
+    modules_section,
     rows_sections,
     surfaces_section,
     verdicts_text,
@@ -54,6 +55,7 @@ def run_report(
     fit: Fit | None = None,
     notes: Sequence[str] = (),
     why: Sequence[str] = (),
+    modules: Sequence[str] = (),
     command: str = "",
     spec_yaml: str = "",
     title: str = "Run",
@@ -69,6 +71,7 @@ def run_report(
         fit: what its networks say over their only input.
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
         why: why networks did not learn, a text a verdict.
+        modules: the model, if its layers are not looked into.
     """
     table = table_of(result)
     sections = [
@@ -77,6 +80,7 @@ def run_report(
         *([fit_section(fit)] if fit else []),
         *rows_sections(rows),
         *_pictures(surfaces, lines, histograms, activations, tolerance(result.spec)),
+        *modules_section(modules),
     ]
     return Report(title, command, spec_yaml, sections)
 

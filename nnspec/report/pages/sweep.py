@@ -33,6 +33,7 @@ from nnspec.report.pages.networks import (
     activations_section,
     confusions_section,
     lines_section,
+    modules_section,
     surfaces_section,
     verdicts_text,
     why_section,
@@ -243,6 +244,7 @@ def _networks(sweep: Material) -> Iterator[Section]:
         yield lines_section(sweep.lines)
     if sweep.activations:
         yield activations_section(sweep.activations)
+    yield from modules_section(sweep.modules)
 
 
 def _updates(median: float) -> str:
