@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 import nnspec
+from nnspec.catalog import Activation
+from nnspec.catalog.origins import ORIGINS
 from nnspec.check import checked_mapping
-from nnspec.errors import SpecError
+from nnspec.errors import SpecError, TrackingError
 from nnspec.execute.pool import Finished, Lost, train_chunks
 from nnspec.execute.shards import ShardTask
 from nnspec.parts import load
@@ -165,3 +168,16 @@ def test_a_file_that_does_not_run_is_named_with_its_line(folder: Path) -> None:
     (folder / "bad.py").write_text("\n\n1 / 0\n")
     with pytest.raises(SpecError, match=r"bad.py, line 3, must run as a file of parts, but got ZeroDivisionError"):
         load([folder / "bad.py"])
+
+
+def test_a_sweep_of_another_file_of_parts_is_not_resumed(declare: Declare) -> None:
+    declare(SWOOSH)
+    words = ["activation=swoosh,tanh", "train.epochs=3"]
+    swept = nnspec.sweep(words, tracking=True)
+    assert nnspec.sweep([*words, f"resume={swept.run_id}"], tracking=True).run_id == swept.run_id
+    kept = ORIGINS[Activation, "swoosh"]
+    ORIGINS[Activation, "swoosh"] = replace(kept, digest="0" * 64)  # as of an edited file
+    with pytest.raises(
+        TrackingError, match=r"resume must be given the parts of the sweep, my_parts.py@\w+, but got my"
+    ):
+        nnspec.sweep([*words, f"resume={swept.run_id}"], tracking=True)
