@@ -134,3 +134,10 @@ def test_help_of_run_names_flags_members_and_keys(nnspec: Any) -> None:
             assert re.search(rf"^  {re.escape(prefix + param.name)}=", out, re.MULTILINE), param.name
     assert all(re.search(rf"\b{name}\b", out) for registry in REGISTRIES.values() for name in registry.names())
     assert all(len(line) <= 120 for line in out.splitlines())
+
+
+def test_a_module_is_shown_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--json", "model.norm=layer", "model.dropout=0.1", "model.frozen=[output]"]) == 0
+    shown = json.loads(capsys.readouterr().out)["layers"]
+    kinds = [(layer["kind"], layer["parameters"]) for layer in shown]
+    assert kinds == [("Linear", 12), ("LayerNorm", 8), ("ReLU", 0), ("Dropout", 0), ("Linear", 0), ("sigmoid", 0)]

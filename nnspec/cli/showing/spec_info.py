@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +27,7 @@ def spec_info(spec: RunSpec) -> dict[str, Any]:
         "inputs": shape.inputs,
         "outputs": shape.outputs,
         "parameters": shape.parameters,
-        "layers": list(_layers(shape)),
+        "layers": list(_layers(spec, shape)),
         "init": init_info(spec),
     }
 
@@ -76,11 +75,11 @@ def labels(targets: np.ndarray) -> np.ndarray:
     return targets.argmax(1) if targets.shape[1] > 1 else (targets[:, 0] > 0).astype(np.int64)
 
 
-def _layers(shape: Architecture) -> Iterator[dict[str, Any]]:
+def _layers(spec: RunSpec, shape: Architecture) -> Iterator[dict[str, Any]]:
     """The layers in their order, with the shapes of their tensors and how many numbers they train; of a module the
     parts that have tensors."""
     if shape.opaque:
-        yield from _parts(shape)
+        yield from _parts(spec, shape)
         return
     for dense, after in zip(shape.dense, shape.after, strict=True):
         tensors: dict[str, list[int]] = {"weight": [dense.fan_out, dense.fan_in], "bias": [dense.fan_out]}
@@ -90,16 +89,18 @@ def _layers(shape: Architecture) -> Iterator[dict[str, Any]]:
         yield {"layer": after.name, "kind": after.member.name, "tensors": learned, "parameters": len(learned)}
 
 
-def _parts(shape: Architecture) -> Iterator[dict[str, Any]]:
-    """The parts of a module that have tensors of their own, by the names of these."""
-    parts: dict[str, dict[str, list[int]]] = {}
-    for name, sizes in shape.tensors().items():
-        part, _, tensor = name.rpartition(".")
-        parts.setdefault(part, {})[tensor] = list(sizes)
+def _parts(spec: RunSpec, shape: Architecture) -> Iterator[dict[str, Any]]:
+    """The parts of a module that have tensors of their own or no parts, in its order, each with its class."""
+    from nnspec.initial import drawn_module
+
     trained = dict(shape.shapes)
-    for part, tensors in parts.items():
-        count = sum(math.prod(sizes) for name, sizes in tensors.items() if f"{part}.{name}".lstrip(".") in trained)
-        yield {"layer": part or "module", "kind": "module", "tensors": tensors, "parameters": count}
+    for name, part in drawn_module(spec, spec.seed).named_modules():
+        own = dict(part.named_parameters(recurse=False)) | dict(part.named_buffers(recurse=False))
+        if not own and (next(part.children(), None) is not None or not name):
+            continue
+        counted = [values.numel() for tensor, values in own.items() if f"{name}.{tensor}".lstrip(".") in trained]
+        tensors = {tensor: list(values.shape) for tensor, values in own.items()}
+        yield {"layer": name or "module", "kind": type(part).__name__, "tensors": tensors, "parameters": sum(counted)}
     yield {"layer": shape.after[-1].name, "kind": shape.output.name, "tensors": {}, "parameters": 0}
 
 
