@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from nnspec.catalog import REGISTRIES
-from nnspec.cli.main import COMMANDS
+from nnspec.cli.main import COMMANDS, main
 from nnspec.compose import conf_dir
 from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING
 from nnspec.specs import SCALARS, SOLVED, TRAIN
