@@ -88,7 +88,7 @@ def large_problem(spec: RunSpec, widths: Sequence[int], rows: int) -> Problem:
     problem = Problem.of(spec)
     hidden, output = problem.shape.after[0], problem.shape.after[-1]
     dense = tuple(Dense(str(2 * i), *sizes) for i, sizes in enumerate(itertools.pairwise(widths)))
-    shape = Architecture(dense, (*[hidden] * (len(dense) - 1), output))
+    shape = Architecture(widths[0], widths[-1], dense, (*[hidden] * (len(dense) - 1), output))
     return replace(problem, shape=shape, inputs=inputs, targets=np.eye(widths[-1])[labels])
 
 

@@ -5,8 +5,9 @@
     python benchmarks/tracking.py database   1000 runs into SQLite, and 10,000
     python benchmarks/tracking.py server     through `mlflow server` on loopback
 
-Each run has 30 params, 100 metric points and the artifacts of a single run. All ratios come from one go on one machine;
-the artifacts and rows of a run are made beforehand and are the same for every contender.
+Each run has 30 params, 118 metric points (96 of four series, 22 of the end) and the artifacts of a single run. All
+ratios come from one go on one machine; the artifacts and rows of a run are made beforehand and are the same for every
+contender.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from nnspec.check import checked
 from nnspec.results.arrays import Results
 from nnspec.settings import Tracking
 from nnspec.specs import Member, RunSpec
@@ -36,16 +38,18 @@ from nnspec.tracking.files import write_files
 from nnspec.tracking.provenance import run_tags
 from nnspec.tracking.records import RunEnd, RunStart, Series
 
-POINTS = 25  # of each of four metrics
+POINTS = 24  # of each of four metrics
+FINALS = 22  # metrics of the end
 BY_CLIENT = 100  # runs that the client files of the 1000: it takes the same time for each
 BY_SERVER = 60
 Job = tuple[RunStart, RunEnd]
 
 
 def job(seed: int) -> Job:
-    """One run to file: 30 params, 100 metric points, 5 artifacts; the run id is still to come."""
+    """One run to file: 30 params, 118 metric points, 5 artifacts; the run id is still to come."""
     rng = np.random.default_rng(seed)
-    spec = RunSpec(*(Member(name) for name in ("mlp", "gelu", "kaiming_uniform", "adam", "bce", "xor")), seed=seed)
+    members = (Member(name) for name in ("mlp", "gelu", "kaiming_uniform", "adam", "bce", "xor"))
+    spec = checked(RunSpec(*members, seed=seed))
     weights = {
         "0.weight": rng.random((1, 4, 2)),
         "0.bias": rng.random((1, 4)),
@@ -73,11 +77,12 @@ def job(seed: int) -> Job:
     )
     params = {**spec.flat(), **{f"more.{n}": str(n) for n in range(30)}}
     params = dict(list(params.items())[:30])
-    history = {key: Series(steps, rng.random(POINTS)) for key in ("loss", "accuracy", "weight_norm.0", "weight_norm.2")}
+    history = {key: Series(steps, rng.random(POINTS)) for key in ("loss", "accuracy", "weight_norm/0", "weight_norm/2")}
     start = RunStart(
         run_name(spec), params, run_tags(spec), None, dataset_info("xor", np.zeros((4, 2)), np.zeros((4, 1))), 1_000
     )
-    return start, RunEnd("", "FINISHED", history, {}, {}, cell_artifacts(cell), 2_000, 1_000)
+    finals = {f"at_start/{number}": value for number, value in enumerate(rng.random(FINALS).tolist())}
+    return start, RunEnd("", "FINISHED", history, finals, {}, dict(cell_artifacts(cell)), 2_000, 1_000)
 
 
 def by_us(uri: str, jobs: Sequence[Job], writer: str = "auto") -> float:
@@ -111,7 +116,7 @@ def by_client(uri: str, jobs: Sequence[Job], each_point: bool = False) -> float:
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         points = [
             Metric(key, value, 2_000, step)
-            for key, line in end.history.items()
+            for key, line in end.all_history().items()
             for step, value in zip(line.steps.tolist(), line.values.tolist(), strict=True)
         ]
         if each_point:

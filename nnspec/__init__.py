@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from nnspec.api import explain as explain
     from nnspec.api import export as export
     from nnspec.api import load as load
+    from nnspec.api import load_map as load_map
+    from nnspec.api import map as map
     from nnspec.api import plan as plan
+    from nnspec.api import promote as promote
     from nnspec.api import remedy as remedy
     from nnspec.api import report as report
     from nnspec.api import sweep as sweep
@@ -62,7 +65,10 @@ _LAZY = {
     "explain": "nnspec.api",
     "export": "nnspec.api",
     "load": "nnspec.api",
+    "load_map": "nnspec.api",
+    "map": "nnspec.api",
     "plan": "nnspec.api",
+    "promote": "nnspec.api",
     "remedy": "nnspec.api",
     "report": "nnspec.api",
     "sweep": "nnspec.api",

@@ -20,17 +20,21 @@ from nnspec.duration import log_every, pace, rate_factor, updates, updates_a_pas
 from nnspec.errors import Fault
 from nnspec.params import Param, Value
 from nnspec.problem import own_rows
-from nnspec.settings import COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
-from nnspec.specs import SCALARS, TRAIN, RunSpec, Train, text
+from nnspec.settings import COMMAND, NO_RUNS, RAY, REQUIRE, RUNTIME, SWEEP, TRACKING, Settings
+from nnspec.specs import CUDA, SCALARS, TRAIN, RunSpec, Train, text
 
-RUN, JOB, SWEEPS = "a single run", "a job of another sweeper", "a sweep"
+BASIC = "basic"  # Hydra's launcher that carries nothing elsewhere
+RACE = ("race", "within", "budget")  # settings of a sweep, the first of which makes it a race
+RUN, JOB, SWEEPS, MAP = "a single run", "a job of another sweeper", "a sweep", "a map"
 
 
 @dataclass(frozen=True)
 class Command:
-    """What one command does: ``kind`` is one of RUN, JOB and SWEEPS, ``said`` are its overrides, key -> value as typed.
+    """What one command does: ``kind`` is one of RUN, JOB, SWEEPS and MAP, ``said`` are its overrides, key -> value as
+    typed.
 
-    ``archived`` says that the spec is that of a file (``spec=``).
+    ``archived`` says that the spec is that of a file (``spec=``), ``search`` that its cells are proposed by a sampler,
+    ``specs`` being some of them.
     """
 
     specs: Sequence[RunSpec]
@@ -38,6 +42,7 @@ class Command:
     kind: str = RUN
     said: Mapping[str, str] = field(default_factory=dict)
     archived: bool = False
+    search: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def _drops(spec: RunSpec) -> bool:
 def _whole(command: Command) -> bool:
     """Whether all cells are known: another sweeper's job sees its own, and a field may have its effect in the
     others."""
-    return bool(command.specs) and command.kind != JOB
+    return bool(command.specs) and command.kind not in (JOB, MAP)
 
 
 def _no_seed_matters(command: Command) -> bool:
@@ -191,25 +196,76 @@ def _untested(command: Command) -> bool:
     return not all(test_rows(spec.data) for spec in command.specs)
 
 
+def _launched(command: Command) -> bool:
+    """Whether the jobs of a launcher train the chunks."""
+    return command.kind == SWEEPS and command.said.get("hydra/launcher", BASIC) != BASIC
+
+
 def _is(kind: str) -> Callable[[Command], bool]:
     return lambda c: c.kind == kind
 
 
+def _auto_claims(command: Command) -> bool:
+    return command.settings.auto and command.settings.study is not None
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
+_MAP = (f"on {MAP}, which is one run", lambda c: c.kind == MAP)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
 _CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
+_RACING = ("with sweep.race=true", lambda c: c.settings.sweep.race)
 _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
-_ADD_M = "add -m, or leave it out"
+_UNSEARCHED = ("without a search", lambda c: not c.search)
+_SEARCHED = ("on a search, whose cells are not known before", lambda c: c.search)
+_ADD_M, _LEAVE = "add -m, or leave it out", "leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
 
 SETTINGS = (
+    *(
+        Idle(
+            f"train.{name}",
+            "without replicates=auto",
+            lambda c: not c.settings.auto,
+            "add replicates=auto, or leave it out",
+        )
+        for name in ("precision", "most_replicates")
+    ),
     Idle(
         "train.precision",
-        "without replicates=auto",
-        lambda c: not c.settings.auto,
-        "add replicates=auto, or leave it out",
+        "in a study, where replicates=auto adds networks until the claims are decided",
+        _auto_claims,
+        "leave it out, or add study=null",
     ),
+    Idle(
+        "shard",
+        "on a study with replicates=auto, whose claims need all cells",
+        _auto_claims,
+        "say how many replicates, or add study=null",
+        refused=True,
+    ),
+    Idle(
+        "train.address",
+        "without train.engine=ray",
+        lambda c: c.settings.runtime.engine != RAY,
+        "add train.engine=ray, or leave it out",
+        refused=True,
+    ),
+    Idle(
+        "train.engine",
+        "beside hydra/launcher, whose jobs train",
+        _launched,
+        "leave one of them out",
+        refused=True,
+    ),
+    Idle(
+        "train.engine",
+        f"with device={CUDA}, whose networks train on this machine's card",
+        lambda c: c.settings.runtime.engine == RAY and any(spec.device == CUDA for spec in c.specs),
+        "leave one of them out",
+        refused=True,
+    ),
+    Idle("train.engine", "on a plan, which is made for this machine's cores", _PLAN[1], "leave it out"),
     Idle(
         "train.log_every",
         "beyond train.epochs: the first and the last row are always there",
@@ -224,18 +280,30 @@ SETTINGS = (
         _all_alike,
         "choose an init that draws weights",
     ),
-    *(Idle(f"tracking.{name}", *_OFF, "leave one of them out") for name in ("uri", "experiment", "writer", "model")),
+    *(
+        Idle(f"tracking.{name}", *_OFF, "leave one of them out")
+        for name in ("uri", "experiment", "writer", "cells", "model")
+    ),
+    Idle("tracking.cells", *_SINGLE, _ADD_M, refused=True),
+    Idle("tracking.cells", *_FOREIGN, _OWN, refused=True),
+    Idle(
+        "tracking.model",
+        "with tracking.cells=none, where no cell has a run",
+        lambda c: c.kind == SWEEPS and c.settings.tracking.cells == NO_RUNS,
+        "say tracking.cells=chosen",
+        refused=True,
+    ),
     Idle("tracking.model", *_FOREIGN, "take hydra/sweeper=nnspec: each job would log one", refused=True),
     Idle("tracking.model", *_PLAN, "leave it out"),
     *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
     Idle("sweep.report", *_OFF, "leave it out"),
     *(
         Idle(f"sweep.{name}", *_SINGLE, _ADD_M, refused=True)
-        for name in ("zip", "exclude", "include", "where", "table", "csv")
+        for name in ("zip", "exclude", "include", "where", "table", "csv", *RACE)
     ),
     Idle("sweep.report", *_SINGLE, "leave it out; make one with: nnspec report last"),
     *(Idle(key, *_SINGLE, _ADD_M, refused=True) for key in ("shard", "resume", "reuse")),
-    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include", "where")),
+    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include", "where", *RACE)),
     *(Idle(key, *_FOREIGN, _OWN, refused=True) for key in ("shard", "resume", "reuse")),
     *(Idle(f"sweep.{name}", *_FOREIGN, _OWN) for name in ("table", "csv", "report")),
     Idle(
@@ -255,8 +323,53 @@ SETTINGS = (
         )
         for key in ("resume", "reuse")
     ),
+    *(
+        Idle(f"sweep.{name}", *_UNSEARCHED, "add -m hydra/sweeper=nnspec_search, or leave it out", refused=True)
+        for name in ("trials", "batch", "sampler", "pruner", "objectives")
+    ),
+    *(
+        Idle(key, *_SEARCHED, "leave it out, or take hydra/sweeper=nnspec", refused=True)
+        for key in ("sweep.zip", "sweep.exclude", "sweep.include", "sweep.table", "sweep.race", "shard", "reuse")
+    ),
+    Idle(
+        "replicates",
+        "on a search, which compares cells by equally many",
+        lambda c: c.search and c.settings.auto,
+        "say how many, as in replicates=200",
+        refused=True,
+    ),
+    *(
+        Idle(
+            f"sweep.{name}",
+            "without sweep.race=true",
+            lambda c: not c.settings.sweep.race,
+            "add sweep.race=true, or leave it out",
+        )
+        for name in RACE[1:]
+    ),
+    Idle(
+        "replicates",
+        "with sweep.race=true, which adds networks by itself",
+        lambda c: c.settings.sweep.race and c.settings.auto,
+        "leave one of them out",
+        refused=True,
+    ),
+    Idle("replicates", *_RACING, "leave it out: a race adds networks by itself, up to sweep.budget"),
+    Idle("sweep.table", *_RACING, "leave it out: the table of a race has a row a cell"),
+    Idle("shard", *_RACING, "leave it out: a race compares all cells", refused=True),
+    *(
+        Idle(key, *_RACING, "race again: each look depends on what trained before", refused=True)
+        for key in ("resume", "reuse")
+    ),
     *(Idle(f"require.{param.name}", *_FOREIGN, _OWN, refused=True) for param in REQUIRE),
     Idle("json", *_FOREIGN, _OWN, refused=True),
+    Idle(
+        "sweep.objectives",
+        "on a cell without a test part",
+        lambda c: "test_accuracy" in c.settings.sweep.objectives and _untested(c),
+        "add data.test_fraction=0.3, or leave it out",
+        refused=True,
+    ),
     Idle(
         "require.test_accuracy",
         "on a cell without a test part",
@@ -286,6 +399,29 @@ SETTINGS = (
     Idle("hydra/sweeper", *_SINGLE, _ADD_M),
     Idle("hydra.sweep.dir", *_SINGLE, _ADD_M),
     Idle("hydra.sweep.subdir", *_SINGLE, _ADD_M),
+    *(
+        Idle(f"sweep.{name}", f"on {kind}: a map is one run", _is(kind), "leave -m out", refused=True)
+        for name in ("map", "zoom")
+        for kind in (SWEEPS, JOB)
+    ),
+    Idle("sweep.zoom", "without sweep.map", lambda c: c.settings.sweep.map is None, "say sweep.map too", refused=True),
+    *(
+        Idle(key, *_MAP, _LEAVE, refused=True)
+        for key in (
+            *(f"sweep.{name}" for name in ("zip", "exclude", "include", "where", "table", "csv", *RACE)),
+            *("tracking.cells", "tracking.model", "shard", "resume", "reuse", "remedy", "study"),
+            *("train.snapshot_every", "train.precision"),
+            *(f"require.{param.name}" for param in REQUIRE),
+        )
+    ),
+    Idle(
+        "replicates",
+        f"as auto on {MAP}",
+        lambda c: c.kind == MAP and c.settings.auto,
+        "say how many networks a pixel has",
+        refused=True,
+    ),
+    *(Idle(key, *_MAP, _LEAVE) for key in (*("sweep.report", "hydra.sweeper.params", "hydra/sweeper"),)),
     Idle("hydra.run.dir", "on a sweep", lambda c: c.kind == SWEEPS, "say hydra.sweep.dir"),
 )
 
@@ -295,11 +431,19 @@ def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
     said = {**_of_files(command), **command.said}
     refused: dict[str, Fault] = {}
     told: dict[str, Fault] = {}
+    for key in _mapped(command) & said.keys():
+        refused[key] = Fault(f"{key}={said[key]}", "has no effect on a map over it", remedy=_LEAVE)
     for row in SETTINGS:
         if row.key in said and row.idle(command):
             fault = Fault(f"{row.key}={said[row.key]}", f"has no effect {row.why}", remedy=row.remedy)
             (refused if row.refused else told).setdefault(row.key, fault)
     return list(refused.values()), [fault for key, fault in told.items() if key not in refused]
+
+
+def _mapped(command: Command) -> set[str]:
+    """The keys that are axes of a map."""
+    axes = command.settings.sweep.map if command.kind == MAP else None
+    return {axis[0] for axis in axes or ()}
 
 
 def _of_files(command: Command) -> dict[str, str]:

@@ -11,8 +11,9 @@ import numpy as np
 from nnspec.analysis.levels import MEASURED
 from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, WeightsError
-from nnspec.results.arrays import FINALS, TIMES, UNKNOWN, Results, by_layer, history_fields
+from nnspec.results.arrays import FINALS, TIMES, UNKNOWN, Results, history_of
 from nnspec.results.events import TrainedCell
+from nnspec.results.race import RACE, RACE_TAG, Race, race_of
 from nnspec.results.table import axis_columns
 from nnspec.specs import RunSpec
 from nnspec.tracking import (
@@ -26,8 +27,8 @@ from nnspec.tracking import (
     times_of,
 )
 from nnspec.tracking.artifacts import FINAL, HISTORY, INITIAL, RESULTS, SNAPSHOTS
-from nnspec.tracking.records import AXES_TAG, SWEEP_TAG
-from nnspec.tracking.store import RunFacts
+from nnspec.tracking.records import AXES_TAG, MAP_TAG, SWEEP_TAG
+from nnspec.tracking.store import FoundRun, RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,19 @@ KINDS = {"iu": "whole numbers", "f": "real numbers", "b": "true or false"}
 
 
 def is_sweep(store: Store, run_id: str) -> bool:
-    """Whether the run is the parent of a sweep."""
-    return SWEEP_TAG in store.get(run_id).tags
+    """Whether the run is the parent of a sweep.
+
+    Raises:
+        TrackingError: there is no such run, or it is a map, of whose networks nothing else was kept.
+    """
+    return SWEEP_TAG in _no_map(store.get(run_id)).tags
+
+
+def _no_map(facts: RunFacts) -> RunFacts:
+    if MAP_TAG in facts.tags:
+        what, remedy = "a map, which kept its arrays and pictures", "nnspec.load_map reads it in Python"
+        raise TrackingError(Fault(f"the run {facts.run_id}", "must be one whose networks were kept", what, remedy))
+    return facts
 
 
 def read_axes(store: Store, run_id: str) -> list[str]:
@@ -82,7 +94,7 @@ def networks(store: Store, run_id: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    facts = store.get(run_id)
+    facts = _no_map(store.get(run_id))
     table = _own_table(store, run_id) if SWEEP_TAG in facts.tags and facts.status != "RUNNING" else None
     if table is None:
         table = _joined(store, _finished(store, facts))
@@ -105,6 +117,21 @@ def _whole(values: pd.Series, where: str) -> np.ndarray:
         value = values[~((numbers >= 0) & (numbers < 2**53))].iloc[0]
         raise TrackingError(Fault(where, "must be a whole number", f"'{value}'", "mend the param"))
     return numbers.astype(np.int64)
+
+
+def read_race(store: Store, run_id: str) -> Race | None:
+    """What the race of a sweep found out; None where it was none, or was broken off.
+
+    Raises:
+        TrackingError: what it filed is no race.
+    """
+    if RACE_TAG not in store.get(run_id).tags:
+        return None
+    try:
+        return race_of(store.artifact(run_id, RACE))
+    except ValueError as error:
+        fault = Fault(f"{RACE} of run {run_id}", "must be what a race found out", str(error), "race again")
+        raise TrackingError(fault) from None
 
 
 def _own_table(store: Store, run_id: str) -> pd.DataFrame | None:
@@ -137,7 +164,8 @@ def _joined(store: Store, cells: Sequence[RunFacts]) -> pd.DataFrame:
     measured = {"cell", "run_id", *(str(name) for result in results for name in result)}
     axes = [key for key in keys if len({cell.params.get(key) for cell in cells}) > 1 and key not in measured]
     frames = []
-    for number, (cell, result) in enumerate(zip(cells, results, strict=True)):
+    numbers = numbered(cells)
+    for number, cell, result in zip(numbers, cells, results, strict=True):
         about = {"cell": number, "run_id": cell.run_id, **{key: cell.params.get(key) for key in axes}}
         own = result.drop(columns=["cell", "run_id"], errors="ignore")
         frames.append(pd.concat([pd.DataFrame(about, index=own.index), own], axis=1))
@@ -147,6 +175,12 @@ def _joined(store: Store, cells: Sequence[RunFacts]) -> pd.DataFrame:
         if numbers.notna().all():
             joined[key] = numbers
     return joined
+
+
+def numbered(cells: Sequence[FoundRun]) -> list[int]:
+    """The numbers of cells in their sweep; their places, where an older version filed them without."""
+    known = [cell.cell for cell in cells if cell.cell is not None]
+    return known if len(known) == len(cells) else list(range(len(cells)))
 
 
 def read_cell(store: Store, run_id: str, index: int = 0) -> TrainedCell:
@@ -200,15 +234,7 @@ def _history(store: Store, run_id: str, spec: RunSpec) -> dict[str, Any]:
     if table.num_rows % spec.replicates:
         raise refused(f"must have as many rows for each of the {spec.replicates} replicates", table.num_rows)
     steps = column("step", "iu")
-    history: dict[str, Any] = {"steps": steps[0]}
-    layers = architecture(spec).layers
-    for each in history_fields():
-        if each.default is None and each.name not in table.column_names:
-            continue  # of a test part that there is not
-        if by_layer(each):
-            history[each.name] = {layer: column(f"{each.name}.{layer}", each.metadata["kind"]) for layer in layers}
-        else:
-            history[each.name] = column(each.name, each.metadata["kind"])
+    history = {"steps": steps[0], **history_of(architecture(spec).layers, table.column_names, column)}
     if (steps != steps[0]).any() or (np.diff(steps[0]) <= 0).any() or steps.min() < 0:
         raise refused("must have the same rising steps from 0 for each replicate", "others")
     return history

@@ -13,6 +13,7 @@ from nnspec.documents import plain
 from nnspec.params import Param, Schema
 from nnspec.settings import AUTO, COMMAND, REQUIRE, RUNTIME, SWEEP, TRACKING
 from nnspec.specs import MEMBERS, SCALARS, SOLVED, TRAIN
+from nnspec.study import CLAIM, COUNTS, RELATIONS, STUDY
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 OPTIONAL = ("schedule",)  # members that a spec need not name
@@ -49,12 +50,24 @@ def sweep_schema() -> Schema:
         "solved": section_schema(SOLVING, SOLVED),
         "tracking": section_schema("where runs are filed", TRACKING),
         "sweep": section_schema("how a sweep is laid out and shown", SWEEP),
+        "study": {"anyOf": [{"type": "null"}, study_schema()]},
         "require": section_schema("what must hold of each cell, or the exit status is 1", REQUIRE),
         **params_schema("", (*SCALARS, *COMMAND)),
     }
     fields["replicates"] = {"anyOf": [{"const": AUTO}, fields["replicates"]]}
     fields = {name: _open(field) for name, field in fields.items()}
     return {"$schema": DRAFT, "title": "a sweep of nnspec", **_object({**fields, "hydra": _hydra()})}
+
+
+def study_schema() -> Schema:
+    """A question, its source, and the claims that a sweep must bear out."""
+    counts = section_schema("makes the share of networks whose measure lies within", COUNTS)
+    claim = _object({**params_schema("", CLAIM), "counts": counts})
+    claim |= {"required": ["says"], "oneOf": [{"required": [relation.name]} for relation in RELATIONS]}
+    claims = {"type": "array", "items": claim, "minItems": 1}
+    described = {"description": "a question, its source, and the claims that the sweep must bear out"}
+    study = _object({**params_schema("", STUDY), "claims": claims})
+    return {**described, **study, "required": ["question", "source", "claims"]}
 
 
 def member_schema(group: str) -> Schema:
@@ -84,7 +97,8 @@ def _changed_member(group: str) -> Schema:
     """Parameters of a group's member, whichever is chosen: those that members share by name may be of several kinds."""
     members = members_of(group)
     kinds: dict[str, list[Schema]] = {"name": [{"enum": list(members)}]}
-    for _, params in members.values():
+    shorthand = [model.shorthand for model in MODELS] if group == "model" else []
+    for params in (*(said for _, said in members.values()), *shorthand):
         for name, schema in params_schema(f"{group}.", params).items():
             known = kinds.setdefault(name, [])
             known += [] if schema in known else [schema]

@@ -9,17 +9,38 @@ from dataclasses import dataclass, field
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Boolean, Choice, Integer, Many, Optional, Param, Real, Refused, Schema, Text, Value
 from nnspec.specs import FIELDS, parse_params, targets, text
+from nnspec.study import Study, examine
 
+ALL, CHOSEN, NO_RUNS = "all", "chosen", "none"  # tracking.cells: which cells get a run of their own
+MOST_RUNS = 2000  # cells that get one with tracking.cells=auto; a store with more gets slow and large
+SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "random")  # sweep.sampler: what proposes the trials of a search
+NEVER = "none"
+PRUNERS = (NEVER, "median", "halving", "hyperband", "wilcoxon")  # sweep.pruner: what ends a trial before all its seeds
+OBJECTIVES = ("solve_rate", "updates_to_solve", "final_loss", "test_accuracy")  # sweep.objectives
 BEST = "best"  # tracking.model: the best network of the best cell is logged
 TRACKING = (
     Param("enabled", True, Boolean(), "false trains without a store"),
     Param("uri", None, Optional(Text()), "MLflow store; null takes MLFLOW_TRACKING_URI, else sqlite:///mlflow.db"),
     Param("experiment", None, Optional(Text()), "MLflow experiment; null is nnspec-<data name>"),
     Param("writer", "auto", Choice(("auto", "sql", "client")), "how runs are filed: in bulk, or by MLflow's client"),
+    Param(
+        "cells",
+        "auto",
+        Choice(("auto", ALL, CHOSEN, NO_RUNS)),
+        f"cells of a sweep with a run of their own, others are packed; auto is all of up to {MOST_RUNS}, else chosen",
+    ),
     Param("model", "none", Choice(("none", BEST)), "MLflow model to log: none, or the best network of the best cell"),
 )
+LOCAL, RAY = "local", "ray"  # train.engine
 RUNTIME = (
-    Param("workers", None, Optional(Integer(1)), "processes that train; null is one a core"),
+    Param("workers", None, Optional(Integer(1)), "processes that train; null is one a core, on a graphics card one"),
+    Param("engine", LOCAL, Choice((LOCAL, RAY)), "what trains: processes of this machine, or tasks of Ray"),
+    Param(
+        "address",
+        None,
+        Optional(Text()),
+        "Ray to join: auto, host:port or ray://host:port; null starts one on this machine",
+    ),
     Param(
         "memory",
         None,
@@ -30,7 +51,13 @@ RUNTIME = (
         "precision",
         0.02,
         Real(0, 1, open_low=True, open_high=True),
-        "replicates=auto: width of the solve rate's interval to reach",
+        "replicates=auto: width of the solve rate's interval to reach; with claims these are decided instead",
+    ),
+    Param(
+        "most_replicates",
+        None,
+        Optional(Integer(20)),
+        "replicates=auto: most networks of a cell; null is 10000 with claims, else what the precision takes",
     ),
 )
 
@@ -48,6 +75,53 @@ class Mappings:
         return {"type": "array", "items": {"type": "object", "minProperties": 1}}
 
 
+LOG, LINEAR = "log", "linear"
+MapAxis = tuple[str, float, float, str, int]  # key, low, high, log or linear, count
+
+
+@dataclass(frozen=True)
+class MapAxes:
+    """The two axes of a map, each [key, low, high, log or linear, count]. Whether a spec has the keys is not known
+    here."""
+
+    def parse(self, value: object) -> Value:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise Refused("must be two axes, each [key, low, high, log or linear, count]")
+        axes = [self._axis(item) for item in value]
+        if axes[0][0] == axes[1][0]:
+            raise Refused("must have two axes that differ")
+        return tuple(axes)
+
+    def _axis(self, item: object) -> MapAxis:
+        if not isinstance(item, (list, tuple)) or len(item) != 5:
+            raise Refused("must have axes of five parts, [key, low, high, log or linear, count]")
+        key, scale = Text().parse(item[0]), Choice((LOG, LINEAR))
+        try:
+            low, high = Real().parse(item[1]), Real().parse(item[2])
+        except Refused as refused:
+            raise Refused(f"must run from a number to a number over {key}: each end {refused}") from None
+        try:
+            scale_said = scale.parse(item[3])
+        except Refused as refused:
+            raise Refused(f"must say of {key} how it is spaced, which {refused}") from None
+        try:
+            count = Integer(2, MOST_PIXELS).parse(item[4])
+        except Refused as refused:
+            raise Refused(f"must say how many values {key} has, which {refused}") from None
+        if low >= high:
+            raise Refused(f"must run from the lower to the higher end over {key}")
+        if scale_said == LOG and low <= 0:
+            raise Refused(f"must begin above 0 over {key}, which is logarithmic")
+        return key, low, high, scale_said, count
+
+    def schema(self) -> Schema:
+        ends = [{"type": "number"}, {"type": "number"}, {"enum": [LOG, LINEAR]}]
+        parts = [{"type": "string", "minLength": 1}, *ends, {"type": "integer", "minimum": 2, "maximum": MOST_PIXELS}]
+        axis = {"type": "array", "prefixItems": parts, "minItems": 5, "maxItems": 5}
+        return {"type": "array", "items": axis, "minItems": 2, "maxItems": 2}
+
+
+MOST_PIXELS = 16_384  # of an axis of a map
 SWEEP = (
     Param("plan_only", False, Boolean(), "show the plan and train nothing"),
     Param("zip", (), Many(Many(Text(), 2), 0), "axes that go together: lists of axis names"),
@@ -57,6 +131,26 @@ SWEEP = (
     Param("table", None, Optional(Many(Text(), 1, 2)), "axes of the result table; null is the two widest"),
     Param("csv", None, Optional(Text()), "file to write the result table to"),
     Param("report", True, Boolean(), "write the report at the end of a sweep"),
+    Param("trials", None, Optional(Integer(1)), "trials of a search in all, with those of the one it goes on with"),
+    Param("batch", 10, Integer(1), "trials of a search that are asked for and train at once"),
+    Param("sampler", SAMPLERS[0], Choice(SAMPLERS), "what proposes the trials of a search"),
+    Param("pruner", NEVER, Choice(PRUNERS), "what ends a trial of a search after a part of its replicates"),
+    Param("objectives", OBJECTIVES[:1], Many(Choice(OBJECTIVES)), "what a search makes good, the first one first"),
+    Param("race", False, Boolean(), "cells get more networks only as long as they may solve most"),
+    Param("within", 0.02, Real(0, 1, open_low=True, open_high=True), "a race: how well to know the best solve rate"),
+    Param("budget", 200_000, Integer(1), "a race: networks to train, at most"),
+    Param(
+        "map",
+        None,
+        Optional(MapAxes()),
+        "two axes [key, low, high, log or linear, count] of a map; one network a pixel",
+    ),
+    Param(
+        "zoom",
+        None,
+        Optional(Many(Many(Real(), 2, 2), 2, 2)),
+        "the part [[x0,x1],[y0,y1]] of the map to train, at its full count; also --zoom x0:x1,y0:y1",
+    ),
 )
 
 
@@ -106,7 +200,12 @@ class Tracking:
     uri: str | None = None
     experiment: str | None = None
     writer: str = "auto"
+    cells: str = "auto"
     model: str = "none"
+
+    def runs_of(self, cells: int) -> str:
+        """Which of so many cells get a run of their own: ``ALL``, ``CHOSEN`` or ``NO_RUNS``."""
+        return (ALL if cells <= MOST_RUNS else CHOSEN) if self.cells == "auto" else self.cells
 
 
 @dataclass(frozen=True)
@@ -114,8 +213,11 @@ class Runtime:
     """How training uses the machine. No result depends on it."""
 
     workers: int | None = None
+    engine: str = LOCAL
+    address: str | None = None
     memory: float | None = None
     precision: float = 0.02
+    most_replicates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,10 +228,20 @@ class Sweep:
     table: tuple[str, ...] | None = None
     csv: str | None = None
     report: bool = True
+    race: bool = False
+    within: float = 0.02
+    budget: int = 200_000
     zip: tuple[tuple[str, ...], ...] = ()
     exclude: tuple[Mapping[str, object], ...] = ()
     include: tuple[Mapping[str, object], ...] = ()
     where: tuple[Mapping[str, object], ...] = ()
+    trials: int | None = None
+    batch: int = 10
+    sampler: str = SAMPLERS[0]
+    pruner: str = NEVER
+    objectives: tuple[str, ...] = OBJECTIVES[:1]
+    map: tuple[MapAxis, MapAxis] | None = None
+    zoom: tuple[tuple[float, float], tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +262,7 @@ class Settings:
     runtime: Runtime = field(default_factory=Runtime)
     sweep: Sweep = field(default_factory=Sweep)
     require: Require = field(default_factory=Require)
+    study: Study | None = None
     resume: str | None = None  # 'last' or the id of a parent run
     reuse: bool = False
     timings: bool = False
@@ -157,11 +270,11 @@ class Settings:
     json: bool = False
     remedy: bool = False
     shard: tuple[int, int] | None = None  # (i, K): cells i, i + K, i + 2K, ...
-    auto: bool = False  # replicates=auto: train more replicates until runtime.precision is reached
+    auto: bool = False  # replicates=auto: more until runtime.precision is reached, or the claims are decided
 
 
 _RUNTIME_KEYS = frozenset(p.name for p in RUNTIME)
-SETTINGS_KEYS = frozenset(("tracking", "sweep", "require", "spec", *(p.name for p in COMMAND)))
+SETTINGS_KEYS = frozenset(("tracking", "sweep", "require", "study", "spec", *(p.name for p in COMMAND)))
 
 
 def split(config: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -201,6 +314,7 @@ def examine_settings(rest: Mapping[str, object]) -> tuple[Settings, list[Fault]]
         "runtime": Runtime(**_section("train", RUNTIME, rest, faults)),
         "sweep": Sweep(**_section("sweep", SWEEP, rest, faults)),
         "require": Require(**_section("require", REQUIRE, rest, faults)),
+        "study": examine(rest.get("study"), faults),
         "auto": rest.get("replicates") == AUTO,
     }
     values.update(parse_params("", COMMAND, {p.name: rest[p.name] for p in COMMAND if p.name in rest}, faults))

@@ -5,12 +5,14 @@ What a run does not depend on (where it is filed, how many workers train it) is 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import escape
+from operator import attrgetter
 
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.params import Choice, Integer, Optional, Param, Real, Refused, Value
@@ -33,6 +35,7 @@ TRAIN = (
     Param("stop", "never", Choice(STOPS), "when a network is done before its last epoch"),
     Param("patience", 100, Integer(1), "updates without a lower loss after which stop=plateau ends a network"),
 )
+CPU, CUDA = "cpu", "cuda"  # devices
 SEEDS = 2**32  # torch's CPU generator reads 32 bits of a seed: 2^32 draws the same numbers as 0
 SOLVED = (
     Param(
@@ -48,13 +51,16 @@ SCALARS = (
     Param("seed", 0, Integer(0, SEEDS - 1), "seed of the first replicate"),
     Param("replicates", 1, Integer(1, 100_000_000), "networks to train, from seeds seed, seed + 1, ..."),
     Param("dtype", "float32", Choice(("float32", "float64")), "precision of weights and arithmetic"),
-    Param("device", "cpu", Choice(("cpu",)), "where the networks train"),
+    Param(
+        "device", CPU, Choice((CPU, CUDA)), "where the networks train: on the processor or a graphics card of NVIDIA's"
+    ),
 )
 FIELDS = frozenset((*MEMBERS, "train", "solved", *(param.name for param in SCALARS)))  # the top-level keys of a spec
 _LATER = {  # fields that came after the first version
     "train": {param.name: param.default for param in TRAIN[3:]},
     "solved": {param.name: param.default for param in SOLVED[1:]},
 }
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _BITS = 10_000  # of a number that is written out: Python refuses to from some 14,000 on
 
 
@@ -85,6 +91,11 @@ class Member:
             raise TypeError(f"{self.name}.{key} is {value!r}, which is no number")
         return float(value)
 
+    @cached_property
+    def canonical(self) -> str:
+        """As JSON, for the fingerprint."""
+        return _json({"name": self.name, **{key: plain(value) for key, value in self.params}})
+
     def with_params(self, **params: Value) -> Member:
         """This member with some parameters replaced."""
         return Member(self.name, tuple(sorted({**self._by_name, **params}.items())))
@@ -103,6 +114,11 @@ class Train:
     stop: str = "never"
     patience: int = 100
 
+    @cached_property
+    def canonical(self) -> str:
+        """As JSON, for the fingerprint."""
+        return _early(self, _LATER["train"])
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -112,6 +128,11 @@ class Solved:
     tolerance: float | None = None
     measure: str = "accuracy"
     at_least: float = 1.0
+
+    @cached_property
+    def canonical(self) -> str:
+        """As JSON, for the fingerprint."""
+        return _early(self, _LATER["solved"])
 
 
 CONSTANT = Member("constant", (("warmup", 0),))  # the schedule of a spec that says none
@@ -133,7 +154,7 @@ class RunSpec:
     seed: int = 0
     replicates: int = 1
     dtype: str = "float32"
-    device: str = "cpu"
+    device: str = CPU
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> RunSpec:
@@ -151,22 +172,14 @@ class RunSpec:
 
     def to_mapping(self) -> dict[str, object]:
         """The plain mapping that ``from_mapping`` reads: numbers, strings, lists and mappings only."""
-        mapping: dict[str, object] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Member):
-                mapping[field.name] = {"name": value.name, **{k: _plain(v) for k, v in value.params}}
-            elif isinstance(value, (Train, Solved)):
-                mapping[field.name] = {f.name: getattr(value, f.name) for f in fields(value)}
-            else:
-                mapping[field.name] = value
-        return mapping
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are the same for the same spec, on every machine and in every version."""
-        text = json.dumps(_first_fields(self.to_mapping()), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        said = (name for name in sorted(FIELDS) if name != "schedule" or self.schedule != CONSTANT)
+        text = ",".join(f'"{name}":{_canonical(getattr(self, name))}' for name in said)
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
     def yaml(self) -> str:
         """The spec as YAML, which ``from_mapping`` takes back once it is loaded."""
@@ -182,29 +195,51 @@ class RunSpec:
 
     def flat(self) -> dict[str, str]:
         """Every field by its dotted name, as text: what a tracker files as params."""
-        flat: dict[str, str] = {}
-        for key, value in self.to_mapping().items():
-            inner = value if isinstance(value, dict) else {None: value}
-            for name, item in inner.items():
-                flat[key if name is None else f"{key}.{name}"] = "null" if item is None else str(item)
-        return flat
+        return {name: item for field in fields(self) for name, item in _flat(field.name, getattr(self, field.name))}
 
 
-def _first_fields(mapping: Mapping[str, object]) -> dict[str, object]:
-    """The mapping without the fields that came after the first version, where they are at their defaults."""
-    kept: dict[str, object] = {}
-    for key, value in mapping.items():
-        later = _LATER.get(key)
-        if key == "schedule" and value == {"name": CONSTANT.name, **dict(CONSTANT.params)}:
-            continue
-        if later and isinstance(value, Mapping):
-            value = {name: item for name, item in value.items() if name not in later or item != later[name]}
-        kept[key] = value
-    return kept
+_BUT_SEED = attrgetter(*(field.name for field in fields(RunSpec) if field.name != "seed"))
 
 
-def _plain(value: Value) -> object:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+def by_combination(specs: Sequence[RunSpec]) -> list[list[int]]:
+    """The places of the specs, those together that differ by their seeds alone; in order of the first of each."""
+    combinations: dict[object, list[int]] = {}
+    for place, spec in enumerate(specs):
+        combinations.setdefault(_BUT_SEED(spec), []).append(place)
+    return list(combinations.values())
+
+
+def combinations(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The first of the specs of each combination."""
+    return [specs[places[0]] for places in by_combination(specs)]
+
+
+def _canonical(value: Value | Member | Train | Solved) -> str:
+    """A field as JSON, by which specs are told apart: equal fields give equal texts."""
+    return value.canonical if isinstance(value, (Member, Train, Solved)) else _json(value)
+
+
+def _early(section: Train | Solved, later: Mapping[str, Value]) -> str:
+    """A section as JSON, without the fields that came after the first version where they are at their defaults."""
+    said = {field.name: getattr(section, field.name) for field in fields(section)}
+    return _json({name: value for name, value in said.items() if name not in later or value != later[name]})
+
+
+@lru_cache(4096)  # the cells of a sweep share most of their parts
+def _flat(key: str, value: Value | Member | Train | Solved) -> tuple[tuple[str, str], ...]:
+    """A field by dotted names, as text."""
+    found = plain(value)
+    inner = {f"{key}.{name}": item for name, item in found.items()} if isinstance(found, dict) else {key: found}
+    return tuple((name, "null" if item is None else str(item)) for name, item in inner.items())
+
+
+def plain(value: object) -> object:
+    """A part of a spec, in numbers, strings, lists and mappings only."""
+    if isinstance(value, Member):
+        return {"name": value.name, **{key: plain(item) for key, item in value.params}}
+    if isinstance(value, (Train, Solved)):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def parse(mapping: Mapping[str, object]) -> tuple[RunSpec | None, list[Fault]]:
@@ -249,7 +284,9 @@ def parse_params(
         try:
             values[key] = param.kind.parse(value)
         except Refused as refused:
-            remedy = f"try {prefix}{key}={text(param.default)}" if param.default is not None else ""
+            near = difflib.get_close_matches(str(value)[:100], getattr(param.kind, "options", ()), n=1)
+            instead = near[0] if near else param.default
+            remedy = f"try {prefix}{key}={text(instead)}" if instead is not None else ""
             faults.append(Fault(f"{prefix}{key}", str(refused), text(value), remedy))
     return values
 

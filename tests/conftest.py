@@ -19,6 +19,7 @@ from nnspec.settings import Runtime
 from nnspec.specs import MEMBERS, RunSpec
 
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("sweeps")  # which tests of several folders share
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 
 from nnspec import runner
@@ -27,21 +27,13 @@ from nnspec.settings import Settings, Tracking
 from nnspec.sweep import Cell
 from nnspec.tracking.locate import LOCAL_UI
 
-BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver; CI has them"
-    ),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Selenium's sockets to a driver that has ended
-]
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1500,1100"
-)
+pytestmark = chromium.MARKS
 START_SECONDS, WAIT_SECONDS = 120, 90
 SEARCH = "//input[@placeholder='Search metric charts']"
+FILE = "<img src=x onerror=document.title='hit'>|@me_*`b`~~s~~ [x](javascript:alert(1)) :smile: www.evil.com ünï.csv"
+COMMAND = "run <script>document.title='hit'</script> ``` </code></pre><img src=x onerror=document.title='hit'>"
 PLOT = "//*[contains(@class, 'js-plotly-plot')]"
+TABLE = "//table[.//th[normalize-space(translate(., '\u2002', ' '))='{}']]"  # columns end in an en space
 CELL_LINK = "//a[contains(@href, '/runs/{}')]"
 
 
@@ -54,6 +46,7 @@ class Filed:
     run: str
     experiment: str
     links: tuple[str, str]
+    strange: str  # the page of a sweep over files whose names are markup
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +64,25 @@ def filed(tmp_path_factory: pytest.TempPathFactory, mapping_of: Callable[..., di
     with redirect_stdout(io.StringIO()) as printed:
         sweep = runner.run(cells, settings, ("activation", "init"), True, "python run.py -m ...")
         single = runner.run([one], settings, command="python run.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        files = [with_file(mapping_of, name, kind) for name in (FILE, "plain.csv") for kind in ("relu", "tanh")]
+        strange = runner.run(files, settings, ("data.path", "activation"), True, COMMAND, quiet=True).parent
     from nnspec.tracking import open_store
 
-    experiment = open_store(tracking).get(str(sweep.parent)).experiment_id
+    store = open_store(tracking)
+    experiment = store.get(str(sweep.parent)).experiment_id
     of_sweep, of_run = [word for word in printed.getvalue().split() if word.startswith("http")]
-    return Filed(folder, sweep, single.run_ids[0], experiment, (of_sweep, of_run))
+    page_of_strange = f"/experiments/{store.get(str(strange)).experiment_id}/runs/{strange}"
+    return Filed(folder, sweep, single.run_ids[0], experiment, (of_sweep, of_run), page_of_strange)
+
+
+def with_file(mapping_of: Callable[..., dict[str, Any]], name: str, activation: str) -> Cell:
+    """A cell that learns XOR from a file of this name, made in the working folder."""
+    Path(name).write_text("x,y,kind\n0,0,a\n0,1,b\n1,0,b\n1,1,a\n")
+    data = {"name": "csv", "path": name, "target": "kind"}
+    mapping = mapping_of(activation=activation, replicates=2, train={"epochs": 20}, data=data)
+    return Cell(checked_mapping(mapping), (("data.path", name), ("activation", activation)))
 
 
 def free_port() -> int:
@@ -159,27 +166,14 @@ class Page:
         self.wait(SEARCH).send_keys("\ue009a\ue000", words)  # control-a
 
     def keep(self, name: str) -> None:
-        folder = os.environ.get("NNSPEC_SCREENSHOTS")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.driver.save_screenshot(f"{folder}/{name}.png")
+        chromium.keep(self.driver, name)
 
 
 @contextmanager
 def browser(server: str, profile: Path) -> Iterator[Page]:
     """A browser that has seen nothing yet: the UI remembers the last workflow in the profile."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={profile}")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    try:
+    with chromium.driven(profile, 1500) as driver:
         yield Page(driver, server)
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +194,13 @@ def loaded(page: Page, xpath: str) -> list[Any]:
         )
 
     return list(wait_for(ready, WAIT_SECONDS, f"images {xpath}"))
+
+
+def table_of(page: Page, table: Any) -> list[dict[str, str]]:
+    """The rows of a table by their headings."""
+    texts = "return [...arguments[0].rows].map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+    head, *rows = page.driver.execute_script(texts, table)
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 SIDE_BAR = "//nav//*[normalize-space(text())='{}']"
@@ -235,6 +236,7 @@ def test_without_its_parameter_the_link_would_open_the_genai_workflow(
 def test_the_cells_are_nested_below_their_sweep(page: Page, filed: Filed) -> None:
     page.open(f"/experiments/{filed.experiment}/runs")
     page.wait("//*[contains(text(), 'sweep-activation2-x-init2')]")
+    page.wait("//p[contains(., 'Networks trained by nnspec.')]")  # of the experiment's note
     page.keep("runs")
     for cell in filed.sweep.run_ids.values():
         assert not page.all(CELL_LINK.format(cell)), "a cell must not show before its sweep is opened"
@@ -242,6 +244,55 @@ def test_the_cells_are_nested_below_their_sweep(page: Page, filed: Filed) -> Non
     for cell in filed.sweep.run_ids.values():
         page.wait(CELL_LINK.format(cell))
     page.keep("nested")
+
+
+def test_the_sweeps_link_answers_and_leads_to_its_cells_and_its_report(page: Page, filed: Filed) -> None:
+    page.follow(filed.links[0])
+    table = page.wait(TABLE.format("activation \\ init"))
+    rates = {row["activation \\ init"]: row for row in table_of(page, table)}
+    for index, rows in filed.sweep.outcomes.items():
+        spec = filed.sweep.specs[index]
+        assert rates[spec.activation.name][spec.init.name].startswith(f"{100 * rows['solved'].mean():.0f}% [")
+    page.keep("description")
+    report, cells = (page.wait(f"//a[normalize-space()='{name}']") for name in ("report", "runs of the cells"))
+    to_report, to_cells = (str(one.get_attribute("href")).partition("#")[2] for one in (report, cells))
+    page.open(to_cells)
+    for cell in filed.sweep.run_ids.values():
+        page.wait(CELL_LINK.format(cell))
+    page.wait("//*[normalize-space()='4 matching runs']")
+    page.wait("//*[contains(text(), 'Sort: solve_rate')]")
+    page.keep("cells")
+    page.open(to_report)
+    page.wait("//iframe")
+
+
+def test_names_of_any_kind_are_text_in_the_description(page: Page, filed: Filed) -> None:
+    page.open(filed.strange)
+    table = page.wait(TABLE.format("data.path \\ activation"))
+    page.click("//*[normalize-space(text())='Show more']")
+    first, second = table_of(page, table)
+    assert set(first) == {"data.path \\ activation", "relu", "tanh"}
+    assert all(value.endswith("]") for row in (first, second) for name, value in row.items() if "path" not in name)
+    shown, _, cut = first["data.path \\ activation"].partition("... [")
+    assert FILE.startswith(shown)
+    assert cut == f"cut: {len(FILE)} characters]"
+    assert page.wait("//pre//code").get_attribute("textContent").strip() == COMMAND
+    around = page.wait("//pre//code/ancestor::*[.//table][1]")
+    for inner in (".//script", ".//img", ".//a[not(starts-with(@href, '#/experiments/'))]", ".//del", ".//em"):
+        assert not around.find_elements("xpath", inner)
+    assert page.driver.title != "hit"
+    page.keep("description-escaped")
+
+
+def test_the_charts_have_sections(page: Page, filed: Filed) -> None:
+    page.open(f"/experiments/{filed.experiment}/runs/{filed.run}/model-metrics")
+    for section in ("at_start", "gradient", "units", "verdict", "weight_norm", "Model metrics"):
+        page.wait(f"//*[normalize-space(text())='{section}']")
+    page.wait(f"{PLOT}//*[contains(@class, 'bars')]")
+    page.keep("sections")
+    page.search("^solve_rate$")
+    wait_for(lambda: len(page.all(PLOT)) == 1, WAIT_SECONDS, "one chart that is left")
+    page.wait(f"{PLOT}//*[contains(@class, 'bars')]")  # and no line of one dot
 
 
 def test_the_loss_chart_draws(page: Page, filed: Filed) -> None:
@@ -260,8 +311,14 @@ def test_the_report_opens_inline(page: Page, filed: Filed) -> None:
     try:
         assert "networks in 4 cells over activation (2), init (2)" in page.wait("//main").text
         assert len(loaded(page, "//img")) >= 5
+        page.click("//th//button[contains(., 'final loss')]")
+        page.wait("//th[@aria-sort='ascending'][contains(., 'final loss')]")
+        page.wait("//input[@type='search']").send_keys("zeros")
+        page.wait("//*[@role='status'][contains(., '2 of 4 cells')]")
+        page.keep("report_cells")
     finally:
         page.driver.switch_to.default_content()
+    assert page.wait("//iframe").get_attribute("sandbox") == "allow-scripts"
     page.keep("report")
 
 

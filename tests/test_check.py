@@ -88,8 +88,9 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"seed": 2**32 - 1, "replicates": 2},
         r"seed \+ replicates must be at most 4294967296, but got 4294967295 \+ 2; lower seed",
     ),
-    ({"dtype": "float8"}, "dtype must be one of float32, float64, but got float8; try dtype=float32"),
-    ({"device": "tpu"}, "device must be one of cpu"),
+    ({"dtype": "float8"}, "dtype must be one of float32, float64, but got float8; try dtype=float64"),
+    ({"device": "tpu"}, "device must be one of cpu, cuda"),
+    ({"device": "cuda:1"}, "device must be one of cpu, cuda, but got cuda:1; try device=cuda"),
     (
         {"activation": member("leaky_relu", negative_slope="steep")},
         "activation.negative_slope must be a finite number, but got steep; try activation.negative_slope=0.01",

@@ -28,7 +28,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_what_the_examples_make(ran: dict[str, Any]) -> None:
-    assert len(BLOCKS) == 9
+    assert len(BLOCKS) == 10
+    assert ran["again"].final_loss.shape == ran["share"].shape == (16, 24)
     assert (len(ran["result"].table), len(ran["swept"].table), len(ran["frame"])) == (100, 200, 200)
     for name in ("sweep.png", "survival.png", "pages/heatmap.png"):
         assert (ran["folder"] / name).read_bytes().startswith(b"\x89PNG")

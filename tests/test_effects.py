@@ -94,6 +94,9 @@ REFUSED, TOLD = True, False
 SETTINGS = [
     (RUN, ["train.precision=0.1"], "train.precision", TOLD),
     (SWEEPS, ["train.precision=0.1"], "train.precision", TOLD),
+    (RUN, ["train.address=auto"], "train.address", REFUSED),
+    (SWEEPS, ["train.engine=ray", "sweep.plan_only=true"], "train.engine", TOLD),
+    (RUN, ["train.engine=ray", "device=cuda"], "train.engine", REFUSED),
     (RUN, ["train.log_every=2000"], "train.log_every", TOLD),
     (RUN, ["train.snapshot_every=2000"], "train.snapshot_every", TOLD),
     (RUN, ["init=zeros", "replicates=9"], "replicates", TOLD),
@@ -130,6 +133,17 @@ SETTINGS = [
     (RUN, ["json=true", "remedy=true"], "remedy", REFUSED),
     (SWEEPS, ["replicates=auto", "resume=last"], "resume", REFUSED),
     (SWEEPS, ["replicates=auto", "reuse=true"], "reuse", REFUSED),
+    (RUN, ["sweep.race=true"], "sweep.race", REFUSED),
+    (JOB, ["sweep.race=true"], "sweep.race", REFUSED),
+    (RUN, ["sweep.budget=1000"], "sweep.budget", REFUSED),
+    (SWEEPS, ["sweep.budget=1000"], "sweep.budget", TOLD),
+    (SWEEPS, ["sweep.within=0.1"], "sweep.within", TOLD),
+    (SWEEPS, ["sweep.race=true", "replicates=auto"], "replicates", REFUSED),
+    (SWEEPS, ["sweep.race=true", "replicates=9"], "replicates", TOLD),
+    (SWEEPS, ["sweep.race=true", "sweep.table=[init]"], "sweep.table", TOLD),
+    (SWEEPS, ["sweep.race=true", "shard=0/2"], "shard", REFUSED),
+    (SWEEPS, ["sweep.race=true", "resume=last"], "resume", REFUSED),
+    (SWEEPS, ["sweep.race=true", "reuse=true"], "reuse", REFUSED),
 ]
 
 
@@ -143,6 +157,17 @@ def test_a_setting_without_effect(kind: str, overrides: list[str], key: str, ref
         assert [[fault.where.partition("=")[0] for fault in group] for group in groups] == (
             [[key], []] if refused else [[], [key]]
         )
+
+
+def test_an_engine_beside_a_launcher_is_refused() -> None:
+    found, settings = compose(["train.engine=ray", "train.address=auto"])
+    for launcher, count in (("joblib", 1), ("basic", 0)):
+        said = {"train.engine": "ray", "train.address": "auto", "hydra/launcher": launcher}
+        refused, told = idle_settings(Command([found], settings, SWEEPS, said))
+        assert (len(refused), told) == (count, [])
+    assert str(idle_settings(Command([found], settings, SWEEPS, {**said, "hydra/launcher": "joblib"}))[0][0]) == (
+        "train.engine=ray has no effect beside hydra/launcher, whose jobs train; leave one of them out"
+    )
 
 
 @pytest.mark.parametrize(

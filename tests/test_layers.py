@@ -19,7 +19,8 @@ RANKS = [
     "errors",
     "params files",
     "registry yaml_text intervals",
-    "specs",
+    "specs formula",
+    "study",
     "settings",
     "catalog",
     "torch_maths",
@@ -32,11 +33,12 @@ RANKS = [
     "builder reference training diagnostics tracking",
     "compose",
     "sweep analysis",
-    "readback",
-    "execute explaining exporting verifying",
+    "readback claims",
+    "execute explaining exporting verifying play",
+    "search",
     "report",
     "journal",
-    "runner remedies contracts",
+    "runner remedies contracts promotion maps",
     "api",
     "cli",
     "_plugins __init__",
@@ -44,7 +46,7 @@ RANKS = [
 RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units.split()}
 TORCH_FREE = ("analysis", "specs", "sweep", "catalog")
 # where omegaconf and hydra may be imported
-HYDRA = ("compose", "sweep", "execute", "journal", "report", "runner", "cli", "_plugins", "__init__")
+HYDRA = ("compose", "sweep", "search", "execute", "journal", "report", "runner", "cli", "_plugins", "__init__")
 
 FILES = sorted(path for path in ROOT.rglob("*.py"))
 

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+
+import nnspec
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 6
@@ -70,8 +73,14 @@ def test_ctrl_c_at_random_moments_leaves_a_consistent_store(tmp_path: Path) -> N
         folder = tmp_path / str(number)
         folder.mkdir()
         process = start(folder, *SWEEP)
+        wait = chance.uniform(0.5, 6)
+        if number % 2:  # on a busy machine nothing is filed in that time: so count from when the database is there
+            wait = chance.uniform(0, 1)
+            while process.poll() is None and not (folder / "mlflow.db").exists():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.02)
         try:
-            text, _ = process.communicate(timeout=chance.uniform(0.5, 6))
+            text, _ = process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGINT)
             text, _ = process.communicate(timeout=60)
@@ -117,6 +126,7 @@ def test_ten_thousand_cells_in_bounded_memory(tmp_path: Path) -> None:
         f"process\n{text.splitlines()[-1]}"
     )
     children = [run for run in runs(tmp_path) if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 10_000
+    assert 0 < len(children) <= 200  # those worth opening
     assert {run.info.status for run in children} == {"FINISHED"}
+    assert len(nnspec.table("last", uri=f"sqlite:///{tmp_path}/mlflow.db")) == 10_000
     assert peak < MEMORY

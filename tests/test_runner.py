@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,8 +34,9 @@ from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
 from nnspec.tracking import Store, open_store
+from nnspec.tracking.cell_records import SWEEP_POINTS
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, PROCESS_TAG
+from nnspec.tracking.records import CELL_TAG, FINGERPRINT_TAG, PARENT_TAG, PROCESS_TAG
 
 SpecOf = Callable[..., RunSpec]
 HERE = Tracking(uri="sqlite:///mlflow.db")
@@ -113,6 +117,27 @@ def test_a_single_cell_is_one_run_with_all_that_a_run_has(spec_of: SpecOf, capsy
         f"http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_ids[0]}?workflowType=machine_learning"
     ]
     np.testing.assert_array_equal(networks(store(), outcome.run_ids[0])["final_loss"], outcome.table()["final_loss"])
+
+
+def test_metrics_have_sections_and_only_a_sweep_thins_their_series(spec_of: SpecOf) -> None:
+    """At most thirty metrics a run, diagnosis among them; every logged step stays in history.parquet."""
+    spec = spec_of(replicates=20, train={"epochs": 400})
+    single = run([Cell(spec)], PLAIN)
+    sweep = swept([Cell(spec, (("activation", "relu"),))])
+    for outcome, points in ((single, 41), (sweep, SWEEP_POINTS)):
+        run_id = outcome.run_ids[0]
+        with closing(sqlite3.connect("mlflow.db")) as database:
+            query = "SELECT key, count(*) FROM metrics WHERE run_uuid = ? GROUP BY key"
+            found = dict(database.execute(query, [run_id]).fetchall())
+        assert len(found) <= 30
+        series = {"loss", "accuracy", "loss_q10", "loss_q90", "solved_fraction", "weight_norm/0", "weight_norm/2"}
+        assert {key: count for key, count in found.items() if count > 1} == dict.fromkeys(series, points)
+        ends = {"final_loss", "final_accuracy", "solve_rate", "solve_rate_low", "solve_rate_high", "solved_at"}
+        assert {key for key, count in found.items() if count == 1 and "/" not in key} == ends
+        sections = {key.partition("/")[0] for key in found if "/" in key}
+        assert sections == {"weight_norm", "units", "gradient", "at_start", "verdict"}
+        history = pd.read_parquet(io.BytesIO(store().artifact(run_id, "history.parquet")))
+        assert len(history) == 20 * 41
 
 
 def test_a_sweep_is_a_parent_with_the_cells_as_its_children(spec_of: SpecOf) -> None:
@@ -289,11 +314,13 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     assert "2 of 4 cells already done" in capsys.readouterr().err
     assert second.parent == first.parent
     assert second.exit_status == 0
-    assert sorted(second.cells) == [0, 1]  # the order of cells is another one now
+    assert sorted(second.cells) == [2, 3]  # the order of cells is another one now, and those that are filed keep theirs
     assert sorted(second.outcomes) == [0, 1, 2, 3]
+    numbers = {child.fingerprint: child.tags[CELL_TAG] for child in store().find_children(second.parent)}
+    assert numbers == {cell.spec.fingerprint: str(number) for number, cell in enumerate(cells)}
     assert store().get(second.parent).status == "FINISHED"
     assert children_by_fingerprint(second.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
-    whole = run(cells[::-1], Settings(Tracking(enabled=False), ONE_WORKER), ["train.epochs"], sweep=True, quiet=True)
+    whole = run(cells, Settings(Tracking(enabled=False), ONE_WORKER), ["train.epochs"], sweep=True, quiet=True)
     pd.testing.assert_frame_equal(second.table(), whole.table())
 
 
@@ -366,6 +393,7 @@ def test_resuming_a_part_of_a_sweep_leaves_the_rest_alone(spec_of: SpecOf) -> No
     store().set_status([first.run_ids[0], first.run_ids[2]], "KILLED")
     second = swept(cells[:2], replace(PLAIN, resume=first.parent))
     assert second.run_ids[0] != first.run_ids[0]
+    assert CELL_TAG not in store().get(second.run_ids[0]).tags  # a number would be another cell's
     assert second.run_ids[1] == first.run_ids[1]
     assert {child.run_id: child.status for child in store().find_children(first.parent)} == {
         second.run_ids[0]: "FINISHED",

@@ -78,7 +78,7 @@ REFUSED = [
     ("replicates", "auto"),
     ("replicates", 0),
     ("dtype", "float16"),
-    ("device", "cuda"),
+    ("device", "tpu"),
     ("tracking.uri", "sqlite:///x.db"),
 ]
 

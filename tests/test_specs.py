@@ -15,7 +15,7 @@ import yaml
 
 from nnspec.check import checked, checked_mapping
 from nnspec.errors import Fault, SpecError
-from nnspec.specs import Member, RunSpec, Solved, Train, text
+from nnspec.specs import Member, RunSpec, Solved, Train, by_combination, text
 
 MappingOf = Callable[..., dict[str, Any]]
 SpecOf = Callable[..., RunSpec]
@@ -170,3 +170,9 @@ def test_a_spec_that_was_never_checked_can_be_printed() -> None:
     broken = RunSpec("mlp", odd, odd, odd, odd, odd, seed=odd)  # type: ignore[arg-type]
     assert "model: mlp\n" in repr(broken)
     assert "<table" in broken._repr_html_()
+
+
+def test_combinations_are_those_that_differ_by_their_seeds_alone(spec_of: SpecOf) -> None:
+    ways = [spec_of(seed=seed, activation=name) for seed in (3, 0, 7) for name in ("relu", "tanh")]
+    ways.append(spec_of(seed=3, replicates=2))
+    assert by_combination(ways) == [[0, 2, 4], [1, 3, 5], [6]]

@@ -64,7 +64,19 @@ class Groups:
 
 def column_of(table: pd.DataFrame, axis: str) -> str:
     """The column of an axis: 'activation' stands for 'activation.name', as on the command line; see ``axis_column``."""
-    return axis_column(axis) if axis not in table.columns and axis_column(axis) in table.columns else axis
+    meant = axis_column(axis)
+    itself = axis in table.columns and axis not in MEMBERS  # a member's name may have both, see ``with_short_names``
+    return meant if meant in table.columns and not itself else axis
+
+
+def with_short_names(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column 'activation' beside each such as 'activation.name': what is typed may be grouped by."""
+    named = table.copy()
+    for group in MEMBERS:
+        column = axis_column(group)
+        if column in named.columns and group not in named.columns:
+            named.insert(named.columns.get_loc(column), group, named[column])
+    return named
 
 
 def levels_of(table: pd.DataFrame, axis: str) -> Levels:
@@ -117,7 +129,8 @@ def axes_of(table: pd.DataFrame, by: str | None = None) -> list[str]:
     the replicates that a cell was given by replicates=auto. With ``by``, neither is a field that ``by`` decides: the
     two cannot be told apart, and networks of two levels would never be alike in it.
     """
-    fields = [str(c) for c in table.columns if str(c).partition(".")[0] in FIELDS and c not in MEASURED]
+    columns = dict.fromkeys(column_of(table, str(c)) for c in table.columns if c not in MEASURED)
+    fields = [column for column in columns if column.partition(".")[0] in FIELDS]
     varied = [field for field in fields if len(levels_of(table, field)) > 1]
     given = [field for field in varied if by is None or not follows(table, field, [by])]
     return [field for field in given if not follows(table, field, _deciding(field, varied))]

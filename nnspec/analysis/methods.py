@@ -39,15 +39,25 @@ LOOKS = (
     "(Clopper and Pearson 1934) at a level that allows for the looks on the way, hold 95% all the same, and the "
     "Wilson intervals of tables do not allow for it."
 )
+# racing.Rule, racing.anytime_interval
+RACE = (
+    "The cells raced on the same seeds: each got more networks until another was shown to solve more often, by betting "
+    "on the difference of the two in each seed (Waudby-Smith and Ramdas 2024), at 95% confidence for the whole race "
+    "(successive elimination, Even-Dar et al. 2006). The cells' own intervals are confidence sequences (Robbins 1970), "
+    "which hold 95% whenever a cell is stopped; the Wilson intervals of tables do not allow for it."
+)
 
 
-def statistics(pairs: bool = True, shared_seeds: bool = True, means: bool = True, looks: bool = False) -> list[str]:
+def statistics(
+    pairs: bool = True, shared_seeds: bool = True, means: bool = True, looks: bool = False, race: bool = False
+) -> list[str]:
     """The sentences that apply: to comparisons, to cells that share seeds, to measures with means, to
-    ``replicates=auto``."""
+    ``replicates=auto``, to a race."""
     chosen = [
         RATES,
         CLUSTERS if shared_seeds else "",
         LOOKS if looks else "",
+        RACE if race else "",
         TIMES,
         PAIRS if pairs else "",
         MEANS if means else "",

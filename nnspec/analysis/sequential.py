@@ -13,6 +13,9 @@ for which that sum stays within 1 - confidence at every rate of a fine grid. An 
 alpha * 6 / (pi k)^2, would charge every look to every rate, though a cell of a given rate stops at one of two or three.
 
 No look comes before the first size at which any cell could stop (no network solved, or all).
+
+Where something else than the width of one interval decides when to stop, as the claims of a study do, the error is
+split evenly over the looks (``even_looks``): that holds whatever the rule, for at each look it is kept.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from nnspec.errors import Fault, SpecError
 GROWTH = 2  # measured over all rates: 1.1 to 1.5 train 4 to 30% more networks, 3 and 4 about as many
 LEAST = 20
 MOST = 100_000
+MOST_CLAIMS = 10_000  # of a study, whose cells are all in memory until its claims are decided
 BISECTIONS = 9  # of the error per look: to 1 part in 500 of the error promised
 # Rates at which the promise is checked, up to 1/2 by symmetry; denser near 0, where coverage moves fastest.
 RATES = np.concatenate([np.geomspace(1e-6, 0.02, 400), np.linspace(0.02, 0.5, 400)])
@@ -37,7 +41,7 @@ RATES = np.concatenate([np.geomspace(1e-6, 0.02, 400), np.linspace(0.02, 0.5, 40
 class Looks:
     """When to look at the solve rate of a cell, and what may be said at each look."""
 
-    precision: float  # width of the interval to reach
+    precision: float  # width of the interval to reach; 0 where something else decides
     confidence: float  # that the interval training stops with holds the rate
     sizes: tuple[int, ...]  # replicates at each look, rising
     each: float  # confidence of the exact interval of one look
@@ -83,6 +87,17 @@ def looks(precision: float, confidence: float = 0.95, least: int = LEAST, most: 
         else:
             bad = middle
     return best
+
+
+def even_looks(most: int = MOST_CLAIMS, confidence: float = 0.95) -> Looks:
+    """Looks at twice as many replicates each, from ``LEAST`` up to ``most``, whoever decides at which of them to stop.
+
+    Raises:
+        SpecError: if the confidence is not between 0 and 1, or there are fewer than ``LEAST``.
+    """
+    _refuse(0.5, confidence, LEAST, most)
+    sizes = _doubled(LEAST, most)
+    return Looks(0.0, confidence, sizes, 1 - (1 - confidence) / len(sizes))
 
 
 def error_bound(plan: Looks, rates: np.ndarray = RATES) -> float:
@@ -170,8 +185,12 @@ def _stopping(plan: Looks, size: int) -> int:
 
 def _sizes(precision: float, confidence: float, least: int, most: int) -> tuple[int, ...]:
     last = min(most, max(least, needed_replicates(0.5, precision, confidence)))
-    size = float(min(last, max(least, needed_replicates(0.0, precision, confidence))))
-    sizes = [int(size)]
+    return _doubled(min(last, max(least, needed_replicates(0.0, precision, confidence))), last)
+
+
+def _doubled(first: int, last: int) -> tuple[int, ...]:
+    """Sizes that grow by ``GROWTH`` each."""
+    size, sizes = float(first), [first]
     while sizes[-1] < last:
         size *= GROWTH
         sizes.append(min(last, math.ceil(size)))

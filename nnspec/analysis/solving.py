@@ -107,6 +107,9 @@ def median_updates(table: pd.DataFrame, groups: Groups) -> np.ndarray:
     thousands of cells take no time."""
     done = table["solved"].to_numpy(dtype=bool)
     times = _times(table["solved_at"], done, updates_made(table))
+    if len(groups) == len(table):  # a network each
+        order = np.argsort(groups.codes)
+        return np.where(done, times, np.inf)[order]
     return np.array([_median(*group) for group in zip(split(times, groups), split(done, groups), strict=True)])
 
 

@@ -40,8 +40,10 @@ _LATEX = str.maketrans(
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )
-# What GitHub's Markdown reads as markup anywhere in a cell; an underscore within a word is none.
+# What GitHub's Markdown, and showdown's, which MLflow shows, read as markup anywhere in a line.
 _MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", **{character: f"\\{character}" for character in "\\`*~|[]"}})
+# And in some places: underscores at the ends of a word, colons of emoji and addresses, @ before a name, www., dots.
+_MARKDOWN_HERE = re.compile(r"(?<![^\W_])_|_(?![^\W_])|:(?=\S)|@|(?<=www)\.|\.(?=\.)", re.IGNORECASE)
 _POWER = re.compile(r"(-?[\d.]+)e\+?(-?)0*(\d+)")
 _MINUS = re.compile(r"(?<![\w{$])-(?=\d)")
 
@@ -72,8 +74,15 @@ def latex_number(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """``text`` so that a table in GitHub's Markdown shows it as it is written."""
-    return printable(text).translate(_MARKDOWN)
+    """``text`` on one line, so that Markdown shows it as it is written, within a paragraph or a cell of a table."""
+    return _MARKDOWN_HERE.sub(lambda found: f"&#{ord(found[0])};", printable(text).translate(_MARKDOWN))
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, pad: str = "") -> str:
+    """A table of texts as they are written; the first ``left`` columns read from the left, numbers from the right.
+    ``pad`` is Markdown that follows each text."""
+    escaped = [[markdown(text) + pad for text in line] for line in (heads, *rows)]
+    return _markdown_lines(escaped[0], escaped[1:], [place < left for place in range(len(heads))])
 
 
 def _text(frame: pd.DataFrame, note: str) -> str:
@@ -82,9 +91,13 @@ def _text(frame: pd.DataFrame, note: str) -> str:
 
 def _markdown(frame: pd.DataFrame, note: str) -> str:
     heads, rows = _cells(frame, markdown, markdown)
-    rule = [":--" if left else "--:" for left in _to_the_left(frame, len(heads))]
-    lines = [f"| {' | '.join(line)} |" for line in (heads, rule, *rows)]
-    return "\n".join([*lines, *(["", *map(markdown, note.split("\n"))] if note else [])])
+    table = _markdown_lines(heads, rows, _to_the_left(frame, len(heads)))
+    return "\n".join([table, *(["", *map(markdown, note.split("\n"))] if note else [])])
+
+
+def _markdown_lines(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
+    rule = [":--" if one else "--:" for one in left]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *rows))
 
 
 def _latex(frame: pd.DataFrame, note: str) -> str:

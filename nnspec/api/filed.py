@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.analysis import axes_of
+from nnspec.analysis.levels import with_short_names
 from nnspec.analysis.measures import SOLVED
 from nnspec.analysis.pooling import pooled_table
 from nnspec.api.result import compared
@@ -22,6 +23,7 @@ from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import Fault, NnspecError
 from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, explain_verdict
 from nnspec.files import write_folder
+from nnspec.promotion import promote as promoted
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.filed import failure_of
@@ -31,7 +33,7 @@ from nnspec.report.differing import Difference, difference_of
 from nnspec.report.notebook import page_html
 from nnspec.report.pages.page import PAGE
 from nnspec.specs import RunSpec
-from nnspec.tracking import find_run, opened, read_checked_spec, read_weights
+from nnspec.tracking import cell_run, find_run, opened, read_checked_spec, read_weights
 from nnspec.tracking.files import file_name
 
 if TYPE_CHECKING:
@@ -40,11 +42,17 @@ if TYPE_CHECKING:
 
 
 def load(
-    run: str, replicate: int | None = None, *, uri: str | None = None, weights: str = "final"
+    run: str,
+    replicate: int | None = None,
+    *,
+    cell: int | None = None,
+    uri: str | None = None,
+    weights: str = "final",
 ) -> torch.nn.Sequential | Opaque:
-    """The network of a filed run, rebuilt from its spec and its safetensors file, checked by shape.
+    """The network of a filed run, rebuilt from its spec and its weights, checked by shape.
 
-    ``replicate`` picks one of several networks (the first unless said), ``weights`` the 'final' or the 'initial' ones.
+    ``cell`` is the number of a sweep's cell, as the column ``cell`` of its table has it. ``replicate`` picks one of
+    several networks (the first unless said), ``weights`` the 'final' or the 'initial' ones.
 
     Raises:
         TrackingError: there is no such run, it is a sweep, or it has no weights.
@@ -54,8 +62,10 @@ def load(
         raise NnspecError(f"weights must be 'final' or 'initial', but got '{weights}'; choose one")
     with opened(uri) as store:
         run_id = find_run(store, run)
-        if is_sweep(store, run_id):
-            rule, remedy = "must be a run of one spec", "name one of its cells: the MLflow UI has their ids"
+        if cell is not None:
+            run_id = cell_run(store, run_id, cell)
+        elif is_sweep(store, run_id):
+            rule, remedy = "must be a run of one spec", "say which of its cells, as in cell=17"
             raise NnspecError(Fault("the run to load", rule, f"'{run}', a sweep", remedy))
         spec = read_checked_spec(run_id, store)
         shapes, path = architecture(spec).tensors(), f"weights/{weights}.safetensors"
@@ -68,10 +78,26 @@ def load(
     return with_weights(spec, {name: tensor[chosen] if several else tensor for name, tensor in tensors.items()})
 
 
+def promote(
+    sweep: str, *cells: int, progress: bool = False, uri: str | None = None, **changes: object
+) -> dict[int, str]:
+    """Give cells of a sweep runs of their own, see ``nnspec.promotion.promote``: ``promote("last", 17, log_every=1)``.
+    The ids of their runs by cell. ``changes`` are ``log_every`` and ``snapshot_every``, ``progress`` shows a bar.
+
+    Raises:
+        TrackingError: there is no such sweep or cell, or it still trains.
+        TrainingError: a cell came out otherwise than it did; nothing is filed then.
+    """
+    with opened(uri) as store:
+        said = {f"train.{name}": value for name, value in changes.items()}
+        return promoted(store, find_run(store, sweep), cells, said, progress)
+
+
 def table(
     run: str, by: str | Sequence[str] | None = None, *, measure: str | None = None, uri: str | None = None
 ) -> pd.DataFrame:
-    """The table of a sweep or of a single run, one row a network: seed, what varies, how it ended, what was measured.
+    """The table of a sweep or of a single run, one row a network: seed, what varies, how it ended, what was measured. A
+    choice has its name in two columns, as 'activation' and 'activation.name'.
 
     With ``by``, as 'activation' or ['activation', 'init'], one row a combination of their levels, pooled over the rest:
     networks, rate or mean with its interval, median updates to solve. ``measure`` is what for, 'solved' unless said;
@@ -85,7 +111,7 @@ def table(
         run_id = find_run(store, run)
         frame, axes = networks(store, run_id), read_axes(store, run_id)
     if by is None and measure is None:
-        return frame
+        return with_short_names(frame)
     fields = [by] if isinstance(by, str) else by
     return pooled_table(frame, fields, axes, measure or SOLVED).frame
 

@@ -11,20 +11,24 @@ import numpy as np
 
 from nnspec.analysis import axes_of, axes_to_compare, solve_rates, widest
 from nnspec.analysis import compare as pairs
-from nnspec.analysis.levels import column_of
+from nnspec.analysis.levels import column_of, with_short_names
 from nnspec.analysis.measures import SOLVED
 from nnspec.builder import Opaque, with_weights
-from nnspec.errors import NnspecError
+from nnspec.errors import Fault, NnspecError
 from nnspec.explaining import RunExplanation, explained_table
 from nnspec.report import console, notebook
 from nnspec.results.arrays import LOOKS, NEVER, TIMES, WILSON, Results, result_lines, unit_of, verdict_text
 from nnspec.results.outcome import Outcome
+from nnspec.results.race import Race
 from nnspec.specs import RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from matplotlib.figure import Figure
+
+    from nnspec.claims.judging import Judged
+    from nnspec.study import Study
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ class TrainResult:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a network: its seed, the fields that vary, how it ended and what diagnosis measured."""
-        return self.outcome.table()
+        """One row a network: its seed, the fields that vary, how it ended and what diagnosis measured. A choice has its
+        name in two columns, as 'activation' and 'activation.name'."""
+        return with_short_names(self.outcome.table())
 
     @property
     def specs(self) -> list[RunSpec]:
@@ -53,6 +58,26 @@ class TrainResult:
     def run_id(self) -> str | None:
         """The MLflow run of all: the sweep's, or that of the only spec; None without tracking."""
         return self.outcome.parent or (self.run_ids[0] if len(self.run_ids) == 1 else None)
+
+    @property
+    def study(self) -> Study | None:
+        """What was asked, where an experiment says it."""
+        return self.outcome.study
+
+    @property
+    def claims(self) -> tuple[Judged, ...]:
+        """The claims of the study with their verdicts; none where it states none."""
+        return tuple(self.outcome.judged)
+
+    @property
+    def unjudged(self) -> tuple[Fault, ...]:
+        """Why claims could not be judged, as of a measure that no cell has."""
+        return tuple(self.outcome.unjudged)
+
+    @property
+    def race(self) -> Race | None:
+        """What the race of the cells found out (``sweep.race=true``), else None."""
+        return self.outcome.race
 
     @property
     def axes(self) -> list[str]:

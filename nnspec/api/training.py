@@ -9,7 +9,7 @@ from nnspec.api.result import TrainResult
 from nnspec.check import checked
 from nnspec.compose import Composer, heed_sweep
 from nnspec.errors import Fault, SpecError, TrainingError
-from nnspec.execute.adaptive import trainer
+from nnspec.execute.trainers import trainer
 from nnspec.results.outcome import Outcome
 from nnspec.runner import Planned, planned, run
 from nnspec.settings import Runtime, Settings, Tracking
@@ -42,7 +42,7 @@ def train(
             )
             raise SpecError([fault])
     cells = [Cell(checked(spec)) for spec in several]
-    settings = Settings(tracking=_tracking(Tracking(), tracking), runtime=Runtime(workers=workers))
+    settings = Settings(tracking=tracking_of(Tracking(), tracking), runtime=Runtime(workers=workers))
     outcome = run(cells, settings, sweep=len(cells) > 1, command="nnspec.train", quiet=not progress, keep=True)
     return _result(outcome, len(cells))
 
@@ -73,7 +73,7 @@ def sweep(
         rule = "must be false in nnspec.sweep, which returns what came out"
         raise SpecError([Fault("json and quiet", rule, "true", "leave them out; progress=True says how it goes")])
     runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
-    settings = replace(stated, tracking=_tracking(stated.tracking, tracking), runtime=runtime)
+    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
     heed_sweep(composer, [cell.spec for cell in expanded.cells], settings, overrides)
     outcome = run(
         expanded.cells,
@@ -96,9 +96,12 @@ def plan(overrides: Sequence[str], *, workers: int | None = None) -> Planned:
         SpecError: with every fault of every cell, or if it does not fit into memory.
     """
     expanded, stated = _expanded(Composer(), overrides, "plan")
+    if stated.sweep.map is not None:
+        rule, remedy = "must be left out of nnspec.plan", "plan it on the command line: nnspec run --plan"
+        raise SpecError([Fault("sweep.map", rule, "a map", remedy)])
     runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
     specs = [cell.spec for cell in expanded.cells]
-    training = trainer(specs, runtime, stated.auto, stated.tracking.enabled, None, len(specs) == 1, range(len(specs)))
+    training = trainer(specs, replace(stated, runtime=runtime), None, len(specs) == 1, study=stated.study)
     return planned(training, expanded.duplicates)
 
 
@@ -109,7 +112,7 @@ def _expanded(composer: Composer, overrides: Sequence[str], name: str) -> tuple[
     return expand_all(overrides, composer)
 
 
-def _tracking(stated: Tracking, wanted: bool | str) -> Tracking:
+def tracking_of(stated: Tracking, wanted: bool | str) -> Tracking:
     """The settings of tracking, with what the caller says of it on top."""
     uri = wanted if isinstance(wanted, str) else stated.uri
     return replace(stated, enabled=bool(wanted), uri=uri)

@@ -74,19 +74,19 @@ def _gain(layer: Layer, p: P) -> float:
 
 
 def _he(layer: Layer, p: P) -> float:
-    return _gain(layer, p) / math.sqrt(layer.fan_in if p["mode"] == "fan_in" else layer.fan_out)
+    return _gain(layer, p) / np.sqrt(layer.fan_in if p["mode"] == "fan_in" else layer.fan_out)
 
 
 def _glorot(layer: Layer, p: P) -> float:
-    return _gain(layer, p) * math.sqrt(2 / (layer.fan_in + layer.fan_out))
+    return _gain(layer, p) * np.sqrt(2 / (layer.fan_in + layer.fan_out))
 
 
 def _lecun(layer: Layer, p: P) -> float:
-    return 1 / math.sqrt(layer.fan_in)
+    return 1 / np.sqrt(layer.fan_in)
 
 
 def _torch_std(layer: Layer, p: P) -> float:
-    return 1 / math.sqrt(3 * layer.fan_in)
+    return 1 / np.sqrt(3 * layer.fan_in)
 
 
 def _uniform_std(layer: Layer, p: P) -> float:

@@ -14,6 +14,7 @@ from nnspec.architecture import size
 from nnspec.catalog import DATA, INITS, LOSSES, REGISTRIES
 from nnspec.check.activations import by_rows_faults, with_activations
 from nnspec.check.data import reach_faults, with_data
+from nnspec.check.device import device_faults
 from nnspec.check.duration import duration_faults
 from nnspec.check.layers import layer_faults
 from nnspec.check.members import examine_member, precision_faults, stand_ins
@@ -77,7 +78,7 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         canonical[group] = member
         faults.extend(found)
     resolved = replace(spec, **canonical)  # type: ignore[arg-type]
-    faults.extend(_seed_faults(resolved))
+    faults.extend(seed_faults(resolved))
     faults.extend(precision_faults(resolved))
     # a refused parameter stands at its default here, so that only an unknown name leaves a rule nothing to judge
     unnamed = {
@@ -102,6 +103,8 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
     if not {*MEMBERS} & (unnamed | broken):
         held = size(resolved.data)
         faults.extend(layer_faults(resolved, LOSSES[resolved.loss.name].columns(held.classes, held.targets)))
+        if "optimizer" not in broken | {fault.where.split(".")[0] for fault in faults}:
+            faults.extend(device_faults(resolved))
     if not unnamed & {"optimizer"}:
         faults.extend(by_rows_faults(resolved))
     broken = {fault.where.split(".")[0] for fault in faults}
@@ -118,7 +121,8 @@ def _with_duration(spec: RunSpec) -> RunSpec:
     return replace(spec, train=train, solved=replace(spec.solved, tolerance=duration.tolerance(spec)))
 
 
-def _seed_faults(spec: RunSpec) -> Iterator[Fault]:
+def seed_faults(spec: RunSpec) -> Iterator[Fault]:
+    """What is wrong with the seed of a spec: all that ``examine`` asks of it."""
     if spec.seed + spec.replicates > SEEDS:
         remedy = "lower seed: from there on torch's generator repeats the draws of seed 0, 1, ..."
         yield Fault("seed", f"+ replicates must be at most {SEEDS}", f"{spec.seed} + {spec.replicates}", remedy)

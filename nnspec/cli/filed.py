@@ -12,7 +12,7 @@ from nnspec.cli.flags import UsageError as UsageError
 from nnspec.errors import Fault
 
 if TYPE_CHECKING:
-    from nnspec.tracking import Store
+    from nnspec.tracking import CellStore, Store
 
 OPTION = "--uri"
 CONFIDENCE = 0.95
@@ -105,7 +105,7 @@ def count(value: str) -> int:
     return int(value)
 
 
-def opened(uri: str | None, make: bool = False) -> AbstractContextManager[Store]:
+def opened(uri: str | None, make: bool = False) -> AbstractContextManager[CellStore]:
     """The store, closed afterwards; see ``tracking.finding.opened``."""
     from nnspec.tracking import finding
 

@@ -120,7 +120,11 @@ def _about(file: Path) -> str:
 
 def lines(kind: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What is listed of a kind, in words."""
-    yield f"{kind}:"
+    yield (
+        f"{kind}:"
+        if kind != EXPERIMENTS
+        else f"{kind} (nnspec experiments says the cost and the last verdict of each):"
+    )
     shared = {f"{KINDS.get(kind)}.{param.name}": param.doc for param in _of_every_one(kind)}
     width = max((len(one["name"]) for one in listed), default=0)
     for one in listed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -35,15 +36,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nnspec.cli.report:report",
         "a page with tables and pictures of a sweep or run: nnspec report last --open",
     ),
+    "play": ("nnspec.cli.play:play", "a thousand networks at once, in the browser: nnspec play activation=relu"),
     "cite": ("nnspec.cli.cite:cite", "a paragraph and a BibTeX entry for a paper: nnspec cite last"),
     "export": (
         "nnspec.cli.export:export",
         "a run as a file: a spec, a PyTorch script, a graph: nnspec export last --format script",
     ),
+    "promote": ("nnspec.cli.store.promote:promote", "give cells of a sweep runs of their own: nnspec promote last 17"),
     "check-parts": ("nnspec.cli.check_parts:check_parts", "try parts of your own: nnspec check-parts my_parts.py"),
-    "delete": ("nnspec.cli.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
-    "file": ("nnspec.cli.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
+    "delete": ("nnspec.cli.store.delete:delete", "delete a sweep with its cells: nnspec delete RUN"),
+    "experiments": ("nnspec.cli.experiments:experiments", "the studies and their claims: nnspec experiments --run all"),
+    "gc": ("nnspec.cli.store.gc:gc", "what a store holds, and freeing what deleted runs left: nnspec gc --free"),
+    "file": ("nnspec.cli.store.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
+
+OBJECTS = 100_000  # new objects between two collections: torch alone makes more as it is imported, and none is garbage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,9 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Without ``arguments`` it is that of this process, whose signals are then ours until it ends.
     """
-    with Signals() if arguments is None else nullcontext(), terminal() as out:
+    own = arguments is None
+    if own:
+        gc.set_threshold(OBJECTS)
+    with Signals() if own else nullcontext(), terminal() as out:
         status = guarded(lambda: command(list(sys.argv[1:] if arguments is None else arguments)))
         lost = lost_output(out)
+        if own:
+            gc.freeze()  # the process ends: its modules need not be looked through once more
         return status if lost is None else refuse(lost, status or 1)
 
 

@@ -27,6 +27,7 @@ def report(arguments: Sequence[str]) -> int:
         from nnspec.report.reporting import filed_at
         from nnspec.report.run_reporting import filed_report
         from nnspec.tracking.files import file_name
+        from nnspec.tracking.packs.store import is_packed
 
         run_id = find_run(store, asked.run)
         out = asked.out or f"{FOLDER}/{file_name(store.get(run_id).name)}"
@@ -34,10 +35,12 @@ def report(arguments: Sequence[str]) -> int:
         files = filed_report(store, run_id, asked.measure or SOLVED)
         replaced = (target / PAGE).exists()
         write_folder("--out", target, files)
-        store.add_artifacts(run_id, filed_at(files))
+        if not is_packed(run_id):
+            store.add_artifacts(run_id, filed_at(files))
     page = target / PAGE
     there = " (in place of the report that was there)" if replaced else ""
-    print(f"{page}{there} and {_counts(files)}, also among the artifacts of run {run_id}")
+    also = "" if is_packed(run_id) else f", also among the artifacts of run {run_id}"
+    print(f"{page}{there} and {_counts(files)}{also}")
     if asked.open and not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"--open needs a browser, but none was found; open {page} yourself")
     return 0

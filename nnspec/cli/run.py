@@ -8,7 +8,7 @@ through Hydra as a ``Carried``, which is no ``Exception``, so that Hydra adds no
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
     from nnspec.compose.composer import Composer
+    from nnspec.execute.engine import Carry
+    from nnspec.settings import Settings
+    from nnspec.specs import RunSpec
 
 CONFIG = "config"
 # flags that are keys
@@ -38,10 +41,11 @@ def run(arguments: Sequence[str]) -> int:
         if flags.help:
             from nnspec.cli.run_help import help_text
 
-            print(help_text(parser.flags(), (*FLAGS, "multirun", "help")), end="")
+            print(help_text(parser.flags(), (*FLAGS, "zoom", "multirun", "help")), end="")
             return 0
         _require_one_command(flags)
         said = [override for flag, override in FLAGS.items() if getattr(flags, flag)]
+        said += [] if flags.zoom is None else [f"sweep.zoom={flags.zoom}"]
         overrides = opened([*with_archived(flags.overrides), *said], flags.multirun)
         configs = loader(flags.config_path, flags.config_dir)
         try:
@@ -65,9 +69,22 @@ def _parser() -> Flags:
     parser.add_argument("--plan", action="store_true", help="show what would train together, and train nothing")
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only, and show no progress")
+    zoom = "train this part of the map that sweep.map states, at its full count"
+    parser.add_argument("--zoom", type=zoomed, metavar="X0:X1,Y0:Y1", help=zoom)
     parser.json()
     parser.parts()
     return parser
+
+
+def zoomed(value: str) -> str:
+    """The part of a map as ``sweep.zoom`` takes it, for argparse."""
+    try:
+        parts = [[float(end) for end in part.split(":")] for part in value.split(",")]
+    except ValueError:
+        parts = []
+    if [len(part) for part in parts] != [2, 2]:
+        raise argparse.ArgumentTypeError(f"must be X0:X1,Y0:Y1 in numbers, but got '{value}'; try 0.1:1,0.5:2")
+    return "[" + ",".join(f"[{low!r},{high!r}]" for low, high in parts) + "]"
 
 
 def _require_one_command(flags: argparse.Namespace) -> None:
@@ -160,12 +177,17 @@ def translated(flags: argparse.Namespace, overrides: Sequence[str], configs: Any
     """What was wrong with the command line, which Hydra refused."""
     from nnspec.compose import Composer, explain
     from nnspec.compose.explain import one_line
+    from nnspec.search.space import with_ends
     from nnspec.sweep import plan
 
     composer = Composer(configs, flags.config_name or CONFIG)
     if not flags.multirun and not _multirun(composer, overrides):
         faults = explain(composer, overrides)
         return SpecError(faults) if faults else NnspecError(one_line(error))
+    if "hydra/sweeper=nnspec_search" in overrides:
+        overrides, found = with_ends(composer, overrides)  # what lies between is no axis of a sweep
+        if found:
+            return SpecError(found)
     try:
         plan(overrides, composer)
     except SpecError as refused:
@@ -201,6 +223,9 @@ def job(config: Any) -> float | None:
     composer = Composer(GlobalHydra.instance().config_loader())
     refuse_choices(composer, stated(hydra.overrides.task))
     spec, settings = checked_config(resolved(config))
+    if settings.sweep.map is not None:
+        _map(spec, settings, command_line(), lambda: heed(hydra, composer, [spec], settings))
+        return None
     heed(hydra, composer, [spec], settings)
     from nnspec import runner
 
@@ -214,3 +239,29 @@ def job(config: Any) -> float | None:
         raise SystemExit(status)
     loss: float | None = getattr(outcome, "objective", None)
     return loss
+
+
+def _launcher() -> Carry | None:
+    """What trains the pieces of a map where another launcher of Hydra's than the basic one is chosen: its jobs."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import HydraContext
+
+    from nnspec.execute.launchers import chosen_launcher
+
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
+    return chosen_launcher(context, HydraConfig.instance().cfg)
+
+
+def _map(spec: RunSpec, settings: Settings, command: str, heeded: Callable[[], None]) -> None:
+    """A job that is a map: which axes it can have is said before what has no effect beside them."""
+    from nnspec.maps.axes import axes_of
+
+    axes = axes_of(spec, settings.sweep)
+    heeded()
+    from nnspec.maps.command import run_map
+
+    outcome = run_map(spec, axes, settings, command, carry=_launcher())
+    if outcome.exit_status:
+        raise SystemExit(outcome.exit_status)

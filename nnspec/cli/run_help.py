@@ -18,10 +18,12 @@ USAGE = """\
 usage: nnspec run [FLAG ...] [KEY=VALUE ...]
 
 Trains a spec or, with -m, every combination of the values given, and files losses, weights and verdicts in MLflow.
+With sweep.map it trains one network a pixel of a map over two continuous parameters.
 
   nnspec run model=mlp activation=gelu replicates=100
   nnspec run -m activation=relu,tanh init=kaiming_uniform,orthogonal replicates=50
   nnspec run experiment=zero_init
+  nnspec run optimizer=sgd 'sweep.map=[[optimizer.lr,0.01,1000,log,256],[init.gain,0.1,10,log,256]]'
 """
 KEYS: tuple[tuple[str, tuple[Param, ...]], ...] = (
     ("", SCALARS),

@@ -86,7 +86,7 @@ def settled(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     for kind in PLUGINS:
         node = hydra.get(kind)
         plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        faults += _plugin_faults(kind, plain, typed)
+        faults += _plugin_faults(kind, plain, written.get(kind), typed)
         with flag_override(hydra, ["struct", "readonly"], False):
             hydra[kind] = plain
     if faults:
@@ -142,9 +142,9 @@ def _own_faults(written: Mapping[Any, Any], typed: Sequence[str]) -> Iterator[Fa
             yield _by_file(f"hydra.{key}", value)
 
 
-def _plugin_faults(kind: str, node: object, typed: Sequence[str]) -> Iterator[Fault]:
+def _plugin_faults(kind: str, node: object, unresolved: object, typed: Sequence[str]) -> Iterator[Fault]:
     """What a resolved launcher or sweeper says: its class, and the settings that are not those it is registered
-    with."""
+    with, interpolations as they are written."""
     where = f"hydra.{kind}"
     known = [f"{found.__module__}.{found.__name__}" for found in Plugins.instance().discover(PLUGINS[kind])]
     target = node.get("_target_") if isinstance(node, Mapping) else None
@@ -154,6 +154,7 @@ def _plugin_faults(kind: str, node: object, typed: Sequence[str]) -> Iterator[Fa
         )
         return
     registered = _registered(kind).get(str(target), {})
+    said = unresolved if isinstance(unresolved, Mapping) else node
     for key, value in node.items():
         if key == "_target_":
             continue
@@ -162,7 +163,7 @@ def _plugin_faults(kind: str, node: object, typed: Sequence[str]) -> Iterator[Fa
             yield Fault(f"{where}.{hidden[0]}", _DATA, remedy="remove it")
         elif (kind, key) == ("sweeper", "params"):
             yield from _params_faults(value)
-        elif value != registered.get(key, _NOWHERE) and not _is_typed(f"{where}.{key}", typed):
+        elif said.get(key) != registered.get(key, _NOWHERE) and not _is_typed(f"{where}.{key}", typed):
             yield _by_file(f"{where}.{key}", value)
 
 

@@ -22,6 +22,11 @@ from nnspec.specs import RunSpec, parse, targets, text
 
 GRAMMAR = "see https://hydra.cc/docs/advanced/override_grammar/basic"
 MOST_VALUES = 1_000_000  # of one axis, and cells of a sweep: what is more is a slip of the pen
+EXTRAS = {  # choices that come with an extra of nnspec's
+    "hydra/launcher=joblib": "joblib",
+    "hydra/launcher=submitit_local": "slurm",
+    "hydra/launcher=submitit_slurm": "slurm",
+}
 _LONGEST = 200  # characters of somebody else's message that still are one line
 
 
@@ -149,9 +154,8 @@ def _holds_sweep(value: object) -> bool:
 def _sweep_fault(override: Override) -> Fault | None:
     key, said = override.key_or_group, override.get_value_string()
     if override.value_type == ValueType.INTERVAL_SWEEP:
-        return Fault(
-            key, "must be a list of values", said, "use choice(...) or range(...): an interval has no end of values"
-        )
+        remedy = "use choice(...) or range(...): an interval has no end of values, for hydra/sweeper=nnspec_search"
+        return Fault(key, "must be a list of values", said, remedy)
     if override.is_hydra_override():
         return Fault(key, "cannot be swept: it is Hydra's own", said, "give one value")
     try:
@@ -174,6 +178,10 @@ def unknown_option(composer: Composer, group: str, name: object) -> Fault | None
     """The fault of a name that a config group does not have."""
     if isinstance(name, Mapping) or composer.has(group, name):
         return None
+    extra = EXTRAS.get(f"{group}={name}")
+    if extra:
+        rule, remedy = f"needs the extra nnspec[{extra}]", f"install it with: pip install 'nnspec[{extra}]'"
+        return Fault(f"{group}={name}", rule, "an environment without it", remedy)
     return unknown(group, group, text(name), composer.options(group))
 
 

@@ -1,4 +1,4 @@
-"""Let Hydra find the sweeper, also in a clone that is not installed."""
+"""Let Hydra find the sweepers, also in a clone that is not installed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 from hydra.core.plugins import Plugins
 
-MODULE, CLASS = "hydra_plugins.nnspec_fused", "FusedSweeper"
+SWEEPERS = {"hydra_plugins.nnspec_fused": "FusedSweeper", "hydra_plugins.nnspec_search": "SearchSweeper"}
 
 
 def find_plugin() -> None:
-    """Register the sweeper with Hydra if Hydra's own scan did not find it; an installation has it on its path."""
+    """Register the sweepers with Hydra if Hydra's own scan did not find them; an installation has them on its path."""
     folder = Path(__file__).resolve().parents[1] / "_plugins"
     if folder.is_dir() and str(folder) not in sys.path:
         sys.path.append(str(folder))
     plugins = Plugins.instance()
-    if f"{MODULE}.{CLASS}" not in plugins.class_name_to_class:
-        plugins.register(getattr(import_module(MODULE), CLASS))
+    for module, name in SWEEPERS.items():
+        if f"{module}.{name}" not in plugins.class_name_to_class:
+            plugins.register(getattr(import_module(module), name))

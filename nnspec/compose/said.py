@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import choice_faults
-from nnspec.effects import JOB, RUN, SWEEPS, Command, idle_settings, tell
+from nnspec.effects import JOB, MAP, RUN, SWEEPS, Command, idle_settings, tell
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
 from nnspec.specs import SCALARS, TRAIN, RunSpec
@@ -28,23 +28,24 @@ def heed(
     specs: Sequence[RunSpec],
     settings: Settings,
     overrides: Sequence[str] | None = None,
+    search: bool = False,
 ) -> None:
     """Refuse or tell what one command says without effect. ``hydra`` is Hydra's own node, of a job or of a multirun,
-    whose sweeper then gives its ``overrides``.
+    whose sweeper then gives its ``overrides``, and says whether it is a ``search``.
 
     Raises:
         SpecError: for what would change the outcome, had it an effect.
     """
-    mode = JOB if hydra.mode == RunMode.MULTIRUN else RUN
+    single = RUN if settings.sweep.map is None else MAP
+    mode = JOB if hydra.mode == RunMode.MULTIRUN else single
     kind = mode if overrides is None else SWEEPS
     lines = stated(hydra.overrides.task) if overrides is None else overrides
     parsed = [composer.parse(line) for line in lines]
     hydras = [composer.parse(line) for line in stated(hydra.overrides.hydra)]
     said = {override.key_or_group: _typed(override) for override in [*parsed, *hydras]} | _hydras(hydra)
     archived = said.get("spec", "null") != "null"
-    command = Command(
-        specs, settings, kind, {key: said[key] for key in said if not archived or key not in _FIELDS}, archived
-    )
+    kept = {key: said[key] for key in said if not archived or key not in _FIELDS}
+    command = Command(specs, settings, kind, kept, archived, search)
     refused, told = idle_settings(command)
     if refused:
         raise SpecError(refused)
@@ -52,8 +53,10 @@ def heed(
         tell([*told, *_repeated(parsed)])
 
 
-def heed_sweep(composer: Composer, specs: Sequence[RunSpec], settings: Settings, overrides: Sequence[str]) -> None:
-    """Refuse or tell what the overrides of a sweep from Python say without effect.
+def heed_sweep(
+    composer: Composer, specs: Sequence[RunSpec], settings: Settings, overrides: Sequence[str], kind: str = SWEEPS
+) -> None:
+    """Refuse or tell what the overrides of a sweep from Python say without effect; ``kind`` says if it is a map.
 
     Raises:
         SpecError: for what would change the outcome, had it an effect.
@@ -61,7 +64,7 @@ def heed_sweep(composer: Composer, specs: Sequence[RunSpec], settings: Settings,
     parsed = [composer.parse(line) for line in overrides]
     archived = any(override.key_or_group == "spec" for override in parsed)
     said = {override.key_or_group: _typed(override) for override in parsed}
-    refused, told = idle_settings(Command(specs, settings, SWEEPS, said, archived))
+    refused, told = idle_settings(Command(specs, settings, kind, said, archived))
     if refused:
         raise SpecError(refused)
     tell([*told, *_repeated(parsed)])

@@ -22,6 +22,7 @@ from nnspec.diagnostics.verdicts import NEED_LAYERS as NEED_LAYERS
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES as VERDICT_ENTRIES
 from nnspec.diagnostics.verdicts import VERDICTS as VERDICTS
 from nnspec.diagnostics.verdicts import Verdict as Verdict
+from nnspec.diagnostics.verdicts import metric_names as metric_names
 from nnspec.diagnostics.verdicts import verdict_entry as verdict_entry
 
 if TYPE_CHECKING:

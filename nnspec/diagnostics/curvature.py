@@ -23,6 +23,7 @@ from nnspec.diagnostics.gradients import (
     lanes,
     output_gradient,
     padded,
+    product,
     unflatten,
 )
 from nnspec.diagnostics.modules.network import ModuleCurvature
@@ -130,7 +131,7 @@ def krylov(along: Curvature | ModuleCurvature, steps: int, kept: int) -> tuple[T
         size_before = torch.linalg.vector_norm(image, dim=1)
         for _ in range(2):  # twice is enough (Parlett 1980)
             known = basis[:, : min(step + 1, kept)]
-            image = image - (known.mT @ (known @ image.unsqueeze(2))).squeeze(2)
+            image = image - product(known.mT, product(known, image.unsqueeze(2))).squeeze(2)
         rest = torch.linalg.vector_norm(image, dim=1)
         alive = alive & (rest > exhausted * size_before)
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = torch.where(alive, rest, 0.0)
@@ -187,10 +188,10 @@ class Curvature:
         rz: list[Tensor] = []
         rx: list[Tensor | None] = [None]
         for number, (layer, move) in enumerate(zip(self.run.layers, moves, strict=True)):
-            z = self._inputs(number) @ move.matrix.mT + move.bias.unsqueeze(2)
+            z = product(self._inputs(number), move.matrix.mT) + move.bias.unsqueeze(2)
             before = rx[-1]
             if before is not None:
-                z = z + before @ layer.matrix.unsqueeze(1).mT
+                z = z + product(before, layer.matrix.unsqueeze(1).mT)
             rz.append(z)
             if number < len(self.bends):
                 rx.append(self._activation_move(number, z, move))
@@ -202,24 +203,24 @@ class Curvature:
 
     def _against(self, moves: list[Layer], rz: list[Tensor], rx: list[Tensor | None]) -> list[Layer]:
         """How the gradients of all weights move, layer by layer."""
-        change = (self.output_bend.unsqueeze(1) @ rz[-1].unsqueeze(-1)).squeeze(-1)
+        change = product(self.output_bend.unsqueeze(1), rz[-1].unsqueeze(-1)).squeeze(-1)
         found: list[Layer] = []
         learned: Tensor | None = None
         for number in range(len(moves) - 1, -1, -1):
             dz, before = self.back.dz[number].unsqueeze(1), rx[number]
-            matrix = change.mT @ self._inputs(number)
+            matrix = product(change.mT, self._inputs(number))
             if before is not None:
-                matrix = matrix + dz.mT @ before
+                matrix = matrix + product(dz.mT, before)
             found.insert(0, Layer(matrix, change.sum(2), learned))
             if number:
-                rdh = change @ self.run.layers[number].matrix.unsqueeze(1) + dz @ moves[number].matrix
+                rdh = product(change, self.run.layers[number].matrix.unsqueeze(1)) + product(dz, moves[number].matrix)
                 change, learned = self._below(number - 1, rdh, rz[number - 1], moves[number - 1])
         return found
 
     def _below(self, number: int, rdh: Tensor, rz: Tensor, move: Layer) -> tuple[Tensor, Tensor | None]:
         """How the gradient behind activation ``number`` moves its own pre-activations' and its learned parameter's."""
         slope, bend = self.run.slopes[number], self.bends[number]
-        dh = (self.back.dz[number + 1] @ self.run.layers[number + 1].matrix).unsqueeze(1)
+        dh = product(self.back.dz[number + 1], self.run.layers[number + 1].matrix).unsqueeze(1)
         change = rdh * slope.unsqueeze(1) + dh * bend.zz.unsqueeze(1) * rz
         learned = self._learned_slope(number)
         value = move.learned

@@ -97,13 +97,41 @@ def padded(problem: Problem, flat: Tensor) -> Tensor:
     return torch.cat([flat, flat[:1].expand(spare, -1)]) if spare else flat
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b`` of stacks of matrices [..., i, j] and [..., j, k], the same whatever the number of them.
+
+    The last digit of a product depends on where in memory its matrices begin: here all begin alike. Autograd, which
+    could not follow that, differentiates the plain product.
+    """
+    if torch.is_grad_enabled():
+        return a @ b
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])  # torch's loads a computer algebra system
+    left, right = (_begun_alike(m.expand(*stack, *m.shape[-2:]).flatten(0, -3)) for m in (a, b))
+    out = _spaced(left, left.shape[1], right.shape[2])
+    return torch.bmm(left, right, out=out).unflatten(0, stack)
+
+
+def _spaced(like: Tensor, rows: int, columns: int) -> Tensor:
+    """Room for as many matrices [m, rows, columns] as ``like`` has, each from a multiple of 64 bytes on."""
+    unit = 64 // like.element_size()
+    return like.new_empty(len(like), -(-rows * columns // unit) * unit)[:, : rows * columns].view(-1, rows, columns)
+
+
+def _begun_alike(matrices: Tensor) -> Tensor:
+    """Matrices [m, i, j], each from a multiple of 64 bytes on: themselves where they are."""
+    step = matrices.stride(0) * matrices.element_size()
+    if step % 64 == 0 and matrices.data_ptr() % 64 == 0:
+        return matrices
+    return _spaced(matrices, *matrices.shape[1:]).copy_(matrices)
+
+
 def forward(problem: Problem, flat: Tensor) -> Forward:
     """Every layer of the networks with weights [m, P]."""
     layers = unflatten(problem.shape, flat)
     done = Forward(layers, [], [], [])
     x = problem.inputs.expand(len(flat), -1, -1)
     for number, layer in enumerate(layers):
-        z = x @ layer.matrix.mT + layer.bias.unsqueeze(1)
+        z = product(x, layer.matrix.mT) + layer.bias.unsqueeze(1)
         done.z.append(z)
         if number < len(problem.shape.hidden):
             activation = problem.shape.after[number].bind(layer.learned)
@@ -157,9 +185,9 @@ def backward(problem: Problem, run: Forward) -> Backward:
     learned: list[Tensor] = []
     for number in range(len(run.layers) - 1, -1, -1):
         x = problem.inputs.expand(len(dz[0]), -1, -1) if number == 0 else run.h[number - 1]
-        grads.insert(0, Layer(dz[0].mT @ x, dz[0].sum(1), *learned))
+        grads.insert(0, Layer(product(dz[0].mT, x), dz[0].sum(1), *learned))
         if number:
-            dh, below = dz[0] @ run.layers[number].matrix, run.layers[number - 1]
+            dh, below = product(dz[0], run.layers[number].matrix), run.layers[number - 1]
             learned = []
             if below.learned is not None:
                 slope = problem.shape.after[number - 1].bind(below.learned).learned_slope(XP, run.z[number - 1])

@@ -15,7 +15,7 @@ import torch
 
 from nnspec.diagnostics.activations import slopes
 from nnspec.diagnostics.gradients import Backward, Forward, backward, distances, flat_of, forward, losses
-from nnspec.diagnostics.probes import Probes, measured
+from nnspec.diagnostics.probes import Probes, mean_square, measured
 from nnspec.diagnostics.rows import Rows
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.problem import Problem
@@ -87,8 +87,8 @@ class Sums:
         """One more piece, which has that ``share`` of the rows; its losses and gradients are means over its rows."""
         self.loss += share * float(losses(piece, run)[0])
         self.gradient += share * flat_of(back.layers)[0]
-        self.first += share * _mean_square(back.dz[0], share)
-        self.last += share * _mean_square(back.dz[-1], share)
+        self.first += share * mean_square(back.dz[0], share)
+        self.last += share * mean_square(back.dz[-1], share)
         dark, passing = self._slopes(piece, run)
         self.dark += int(dark.sum())
         self._unsolved(distances(piece, run)[0], piece.tolerance, dark, passing)
@@ -118,12 +118,6 @@ class Sums:
             here = badness == worst
             self.passage = max(self.passage, float(passing[here].amax()))
             self.blocked = self.blocked and bool(dark[here].all())
-
-
-def _mean_square(dz: Tensor, share: float) -> float:
-    """Of gradients [1, n, o] of a piece's mean loss, as they are of the mean over all rows."""
-    size = float(torch.linalg.vector_norm(dz)) * share
-    return size * size / dz.numel()
 
 
 def _together(found: list[dict[str, float]]) -> Probes:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnspec.diagnostics.gradients import Backward, Forward, backward, distances, flat_of, forward, losses, padded
+from nnspec.diagnostics.gradients import (
+    Backward,
+    Forward,
+    backward,
+    distances,
+    flat_of,
+    forward,
+    losses,
+    padded,
+    product,
+)
 from nnspec.diagnostics.symmetry import distinct
 from nnspec.diagnostics.thresholds import Thresholds
 from nnspec.diagnostics.units import off, passage, saturation
@@ -78,12 +88,24 @@ def _root_mean_square(values: Tensor) -> Tensor:
     return (values * values).mean((1, 2)).sqrt()
 
 
+def mean_square(dz: Tensor, share: float) -> float:
+    """Of gradients of a piece's mean loss, as they are of the mean over all rows."""
+    size = float(torch.linalg.vector_norm(dz)) * share
+    return size * size / dz.numel()
+
+
+def _standard_deviation(values: Tensor) -> Tensor:
+    """Over rows and units of [m, n, o]: [m]. Not ``torch.std``, which gives one network alone (m = 1) another sum than
+    it gives the same network among others."""
+    return _root_mean_square(values - values.mean((1, 2), keepdim=True))
+
+
 def _spreads(problem: Problem, run: Forward, back: Backward) -> Iterator[tuple[str, Tensor]]:
     """Standard deviation over rows and units of each hidden layer's activations and of each layer's gradients."""
     for number, dense in enumerate(problem.shape.dense):
         if number < len(problem.shape.hidden):
-            yield f"activation_std.{dense.name}", run.h[number].std((1, 2), correction=0)
-        yield f"gradient_std.{dense.name}", back.dz[number].std((1, 2), correction=0)
+            yield f"activation_std.{dense.name}", _standard_deviation(run.h[number])
+        yield f"gradient_std.{dense.name}", _standard_deviation(back.dz[number])
 
 
 def _smallest_rank(problem: Problem, run: Forward) -> Tensor:
@@ -98,7 +120,7 @@ def effective_rank(h: Tensor) -> Tensor:
     Also called participation ratio: k equal eigenvalues give k, one dominant gives 1. 0 where nothing varies.
     """
     centred = h - h.mean(1, keepdim=True)
-    small = centred @ centred.mT if h.shape[1] < h.shape[2] else centred.mT @ centred
+    small = product(centred, centred.mT) if h.shape[1] < h.shape[2] else product(centred.mT, centred)
     trace = small.diagonal(dim1=1, dim2=2).sum(1)
     squares = (small * small).sum((1, 2))
     return torch.where(squares > 0, trace * trace / squares.clamp(min=1e-300), 0.0)

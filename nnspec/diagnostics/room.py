@@ -116,8 +116,9 @@ def widest(shape: Architecture) -> int:
 def lanes(count: int, parameters: int) -> int:
     """Networks with ``count`` rows of data whose arrays fill whole vector registers, so that none is computed by the
     scalar end of a vector loop, which rounds differently: a network's numbers must not depend on how many others there
-    are. Networks of many weights are let off: copies of them would fill the memory for the sake of a last digit."""
-    return 64 // math.gcd(64, count) if parameters <= MANY else 1
+    are. At least eight of them, as torch sums and multiplies one network alone in another order than a stack. Networks
+    of many weights are let off: copies of them would fill the memory for the sake of a last digit."""
+    return max(8, 64 // math.gcd(64, count)) if parameters <= MANY else 1
 
 
 def network_bytes(spec: RunSpec) -> int:

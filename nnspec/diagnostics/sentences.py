@@ -51,13 +51,14 @@ def dead_units(numbers: Numbers, spec: RunSpec) -> str:
     shape, seen = architecture(spec), extent(spec)
     passed = shape.hidden if LOSSES[spec.loss.name].fused else shape.after  # by a gradient
     dying = [after for after in passed if slopes(after.member).dies]
-    behind = zip(shape.dense, shape.after, strict=True)
-    units = sum(dense.fan_out for dense, after in behind if after in dying)
+    behind = zip(shape.dense, shape.after, strict=not shape.opaque)
+    units = sum(dense.fan_out for dense, after in behind if after in dying)  # 0 of a module, whose layers are unknown
     kind = "units" if shape.after[-1] in dying else "hidden units"
     off, dark = number(numbers, "dead_units"), number(numbers, "dead_rows")
     looked = "" if seen.looked == seen.rows else f" of the {seen.looked:,} that were looked at"
-    whole = f"{off:g} of {units:,} {kind} {_are(off)} off for every row{looked}: no gradient reaches them"
-    if off == units:
+    counted = f"{off:g} of {units:,} {kind}" if units else f"{off:g} hidden unit{'' if off == 1 else 's'}"
+    whole = f"{counted} {_are(off)} off for every row{looked}: no gradient reaches them"
+    if units and off == units:
         return whole
     about = "" if seen.looked == seen.rows else "about "
     rows = f"{about}{_count(dark)} of {seen.rows:,} rows"

@@ -170,9 +170,30 @@ _ENTRIES = (
         sentence=sentences.stuck,
     ),
 )
+# Numbers of the diagnosis that a store shows as metrics, by the section of its charts; of the network before its first
+# update those of ``AT_START``. What they are left out for has its reason: a number a layer is read from a figure,
+# ``init_loss`` and ``plateau_loss`` are the ends of the loss. ``results.parquet`` has all of them.
+SECTIONS = {
+    "dead_units": "units",
+    "dead_rows": "units",
+    "distinct_units": "units",
+    "gradient_norm": "gradient",
+    "gradient_ratio": "gradient",
+    "passage": "gradient",
+    "smallest_eigenvalue": "gradient",
+    "loss_slope": "verdict",
+    "since": "verdict",
+}
+AT_START = ("dead_units", "gradient_norm", "gradient_ratio")
 VERDICT_ENTRIES = {entry.name: entry for entry in _ENTRIES}
 VERDICTS = tuple(VERDICT_ENTRIES)
 NEED_LAYERS = ("beyond_capacity", "dead_units", "symmetric", "saturated")  # not asked of modules
+
+
+def metric_names() -> dict[str, str]:
+    """The name as a metric of each number that is filed as one; a slash makes a section of MLflow's charts."""
+    names = {name: f"{section}/{name}" for name, section in SECTIONS.items()}
+    return names | {f"init_{name}": f"at_start/{name}" for name in AT_START}
 
 
 def verdict_entry(name: str) -> Verdict:

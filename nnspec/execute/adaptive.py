@@ -1,66 +1,39 @@
-"""``replicates=auto``: networks are added to a cell until its solve rate is known as precisely as asked.
-
-The looks at the rate are fixed beforehand, and the interval is wide enough to stay honest under all of them: see
-``analysis.sequential``. The first n networks are those of ``replicates=n``.
+"""``replicates=auto``: networks are added to a cell until they are enough, which ``stopping`` says: its solve rate is
+known as precisely as asked, or in a study the claims are decided.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from nnspec.analysis.sequential import Looks, looks
-from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Budget, Use, allowance, budget, kinds, shared_out
-from nnspec.execute.engine import Carry, Training, numbered
-from nnspec.results.arrays import Results, concatenate
-from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
-from nnspec.settings import Runtime
+from nnspec.execute.rounds import Rounds, refuse_stored
+from nnspec.execute.stopping import Decided, Precise, Stopping
+from nnspec.results.events import TrainedCell, TrainingEvent
 from nnspec.specs import RunSpec
+from nnspec.study import Study
 
 
 @dataclass
-class AdaptiveTraining:
-    """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole, when it is precise
-    enough; its spec in ``by_cell`` then has the replicates that it took. So many cells are in the making at a time as
-    ``train.memory`` holds if all of them take the most replicates.
+class AdaptiveTraining(Rounds):
+    """Trains cells in rounds, each until it has networks enough. So many cells are in the making at a time as
+    ``train.memory`` holds if all of them take the most replicates; those of a study all at once.
 
     Raises:
         SpecError: it does not fit into ``train.memory``, or initial weights are stored.
     """
 
-    specs: Sequence[RunSpec]
-    runtime: Runtime
-    files: bool = False
-    carry: Carry | None = None
-    keep: bool = False
-    cells: Sequence[int] | None = None
-    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
-    updaters: Counter[str] = field(default_factory=Counter)
+    study: Study | None = None  # its claims say when networks are enough, else ``runtime.precision``
 
     def __post_init__(self) -> None:
-        stored = [spec.init.name for spec in self.specs if INITS[spec.init.name].stored]
-        if stored:
-            raise SpecError(
-                [
-                    Fault(
-                        "replicates",
-                        f"must be a number with init={stored[0]}",
-                        "auto",
-                        "say how many sets the file has",
-                    )
-                ]
-            )
-        self.looks: Looks = looks(self.runtime.precision)
+        refuse_stored(self.specs, "replicates", "must be a number", "auto", "say how many sets the file has")
+        self.stopping: Stopping = Decided(self.study, self.runtime) if self.study else Precise(self.runtime)
+        self.looks = self.stopping.looks
+        self.looked = len(self.looks.sizes)
         self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
-        self.specs = [replace(spec, replicates=self.looks.sizes[0]) for spec in self.specs]
-        self.by_cell = numbered(self.specs, self.cells)
-        first = Training(self.specs[: self.together], self.runtime, self.files, self.carry)
-        self.plan, self.workers, self.shared = first.plan, first.workers, first.shared
-        self._so_far: dict[int, Results] = {}  # the networks of the rounds that a cell has behind it
-        self._training = first  # what trains at present
+        self.begin(self.looks.sizes[0], self.together)
 
     def _together(self, largest: list[RunSpec]) -> int:
         """How many of these cells fit at a time: all, a half, a quarter ..., at least one.
@@ -69,9 +42,16 @@ class AdaptiveTraining:
             SpecError: not even one does.
         """
         found, memory, count = kinds(largest), allowance(self.runtime.memory), len(largest)
+        use = Use(self.files, keep=True)
+        if self.stopping.together and count > 1:
+            if isinstance(budget(found, 1, memory, use), Budget):
+                return count
+            rule = f"must be so few that {count} cells, whose claims are judged together, fit into train.memory"
+            most = self.looks.sizes[-1]
+            raise SpecError([Fault("train.most_replicates", rule, f"{most}", f"try train.most_replicates={most // 4}")])
         while count > 1:
             some = [replace(kind, cells=count, networks=count * kind.largest) for kind in found]
-            if isinstance(budget(some, 1, memory, Use(self.files, keep=True)), Budget):
+            if isinstance(budget(some, 1, memory, use), Budget):
                 return count
             count = -(-count // 2)
         shared_out(largest[:1], 1, self.runtime.memory, Use(self.files, keep=True))
@@ -82,75 +62,41 @@ class AdaptiveTraining:
         low, high = self.looks.interval(solved, networks)
         return float(low), float(high)
 
-    def stopped(self) -> list[Stopped]:
-        """What is known of the cells that were not precise enough when training was broken off."""
-        known = {cell: [so_far.history()] for cell, so_far in self._so_far.items()}
-        for part in self._training.stopped():
-            known.setdefault(part.index, []).extend(part.histories)
-        return [Stopped(cell, tuple(histories)) for cell, histories in known.items()]
-
     def __iter__(self) -> Iterator[TrainingEvent]:
         cells = list(self.by_cell)
         for start in range(0, len(cells), self.together):
             yield from self._rounds(cells[start : start + self.together])
 
     def _rounds(self, going: list[int]) -> Iterator[TrainingEvent]:
-        so_far = self._so_far
         while going:
-            more = [self._more(self.by_cell[cell], so_far.get(cell)) for cell in going]
-            self._training = training = Training(more, self.runtime, carry=self.carry, keep=True, cells=going)
-            again = []
-            for event in training:
-                if isinstance(event, TrainedCell):
-                    cell = event.index
-                    whole = so_far[cell] = _joined(so_far.get(cell), event.result)
-                    self.by_cell[cell] = whole.spec
-                    if self._enough(whole):
-                        yield TrainedCell(cell, so_far.pop(cell))
-                    else:
-                        again.append(cell)
-                elif isinstance(event, (Failed, Notice)):
+            again: set[int] = set()
+            trained: list[int] = []  # what is not judged yet
+            for event in self.round({cell: self._next(cell) for cell in going}):
+                if not isinstance(event, TrainedCell):
                     yield event
-                elif isinstance(event, Advance):
-                    yield Advance(min(event.networks, self.plan.networks), event.right)
-            self.seconds = {part: self.seconds[part] + training.seconds[part] for part in self.seconds}
-            self.updaters.update(training.updaters)
+                    continue
+                trained.append(event.index)
+                if not self.stopping.together:
+                    again |= self._unfinished(trained)
+                    yield from self._come_out(trained, again)
+                    trained.clear()
+            again |= self._unfinished(trained)
+            yield from self._come_out(trained, again)
             going = sorted(again)
 
-    def _more(self, spec: RunSpec, so_far: Results | None) -> RunSpec:
-        """The networks to add: those that the next look has and this one has not."""
-        have = 0 if so_far is None else spec.replicates
-        size = self.looks.after(have)
+    def _next(self, cell: int) -> int:
+        """The networks of a cell at its next look."""
+        size = self.looks.after(self.by_cell[cell].replicates if cell in self.so_far else 0)
         assert size is not None
-        return replace(spec, seed=spec.seed + have, replicates=size - have)
+        return size
 
-    def _enough(self, cell: Results) -> bool:
-        networks = cell.spec.replicates
-        return self.looks.after(networks) is None or bool(self.looks.enough(int(cell.solved.sum()), networks))
+    def _unfinished(self, cells: Sequence[int]) -> set[int]:
+        """Which of these cells are to get more networks."""
+        going = {cell: self.so_far[cell] for cell in cells}
+        last = {cell for cell, whole in going.items() if self.looks.after(len(whole.seeds)) is None}
+        return self.stopping.unfinished(going) - last if going else set()
 
-
-def _joined(before: Results | None, more: Results) -> Results:
-    """One cell of both parts' networks, in the order of their seeds."""
-    if before is None:
-        return more
-    spec = replace(before.spec, replicates=before.spec.replicates + more.spec.replicates)
-    return replace(concatenate([before, more]), spec=spec)
-
-
-def trainer(
-    specs: Sequence[RunSpec],
-    runtime: Runtime,
-    auto: bool,
-    files: bool = False,
-    carry: Carry | None = None,
-    keep: bool = False,
-    cells: Sequence[int] | None = None,
-) -> Training | AdaptiveTraining:
-    """What trains the specs: once through, or in rounds until they are precise enough. ``files`` says that their
-    artifacts are filed, ``keep`` that the caller keeps their arrays; ``cells`` are their numbers in events (their
-    places unless said)."""
-    return (
-        AdaptiveTraining(specs, runtime, files, carry, keep, cells)
-        if auto
-        else Training(specs, runtime, files, carry, keep, cells)
-    )
+    def _come_out(self, cells: Sequence[int], again: set[int]) -> Iterator[TrainedCell]:
+        for cell in cells:
+            if cell not in again:
+                yield TrainedCell(cell, self.so_far.pop(cell))

@@ -16,7 +16,7 @@ from nnspec.diagnostics import diagnosis_bytes, probe_bytes
 from nnspec.duration import log_every, pace, updates
 from nnspec.errors import Fault, SpecError
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_separate
+from nnspec.training.layout import is_separate, on_card
 from nnspec.training.memory import (
     OBJECTS,
     Room,
@@ -34,6 +34,9 @@ MIB = 2**20
 SHARE = 4  # of what is free, a quarter: the store, the report and the user's other programs need some too
 PROCESS = 8 * MIB  # what a process that trains touches besides: libraries, buffers
 COMPILER = 90 * MIB  # LLVM and what it leaves behind
+CARD_LIBRARIES = 1024 * MIB  # CUDA's libraries and what they hold of a process's memory, about: not measured
+CARD_SHARE = 0.8  # of the free memory of a graphics card: torch's own blocks do not fit without gaps
+ELSEWHERE = 8192 * MIB  # of a card on another machine, of which nothing is known here
 TABLE_WRITER = 50 * MIB  # pyarrow, in each process that makes files
 STORE = 12 * MIB  # what filing touches besides
 TABLES = 3  # copies of the table of all networks while a sweep's results are shown, filed and drawn
@@ -103,6 +106,8 @@ def _filed_bytes(kind: Kind) -> float:
 def fixed_bytes(kind: Kind, room: Room) -> float:
     """What a process takes that trains networks of this kind, however many: the compiler, what writes files."""
     writer = TABLE_WRITER if room.workers > 1 and room.files and makes_files(kind.spec) else 0
+    if on_card(kind.spec):
+        return PROCESS + writer + CARD_LIBRARIES
     always = is_separate(kind.spec)  # there is no other way to train them
     return PROCESS + writer + (COMPILER if always or (room.compiled and compiles(kind.spec, kind.networks)) else 0)
 
@@ -147,6 +152,22 @@ def shared_out(specs: Sequence[RunSpec], workers: int, mebibytes: float | None, 
     raise SpecError(
         [Fault("train.memory", f"must be at least {upto(shared):,} MiB here", said, remedy(found, memory, use))]
     )
+
+
+def card(specs: Sequence[RunSpec], here: bool) -> float | None:
+    """Bytes that the networks of specs may take of a graphics card, ``here`` or on whatever machine trains them; None
+    where no spec asks for one.
+
+    Raises:
+        SpecError: a spec asks for a card, and there is none that torch can use here.
+    """
+    if not any(map(on_card, specs)):
+        return None
+    if not here:
+        return CARD_SHARE * ELSEWHERE
+    from nnspec.training.device.card import free_bytes
+
+    return CARD_SHARE * free_bytes()
 
 
 def upto(size: float) -> int:

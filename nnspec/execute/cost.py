@@ -13,7 +13,7 @@ from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import INITS
 from nnspec.duration import Pace, pace, updates, updates_a_pass
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, in_lanes, is_separate
+from nnspec.training.layout import LANE, in_lanes, is_separate, on_card
 from nnspec.training.memory import Room, chunk_bytes, compiles, hot_bytes, own_bytes
 from nnspec.training.plan import Chunk, Plan, Share, Stack, formulas, threads_each
 from nnspec.training.spans import MOST, logged_rows, spans
@@ -43,8 +43,10 @@ Probe = Callable[[Sequence[RunSpec], Chunk, float, int], tuple[float, float]]  #
 
 
 def plan_seconds(plan: Plan, workers: int, probe: Probe, patience: float = PATIENCE) -> float | None:
-    """Seconds until all networks are trained, or None where no trial is small enough to tell. Diagnosis and filing not
-    counted."""
+    """Seconds until all networks are trained, or None where no trial is small enough to tell or would need a graphics
+    card. Diagnosis and filing not counted."""
+    if any(map(on_card, plan.specs)):
+        return None
     largest = sorted(plan.stacks, key=lambda stack: -work(plan.specs, stack))[:STACKS]
     trials, threads = {}, threads_each(sum(1 for _ in plan.chunks()), workers)
     for stack in largest:

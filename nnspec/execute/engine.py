@@ -10,9 +10,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from nnspec.duration import updates
-from nnspec.execute.budget import Budget, Use, shared_out
+from nnspec.execute.budget import Budget, Use, card, shared_out
 from nnspec.execute.gather import Gatherer, by_cell
-from nnspec.execute.pool import Advanced, Events, Extra, Finished, Lost, Stuck, cores, train_chunks
+from nnspec.execute.pool import (
+    Advanced,
+    Events,
+    Extra,
+    Finished,
+    Lost,
+    Stuck,
+    processes,
+    train_chunks,
+    train_on_card,
+)
 from nnspec.execute.worker import after_training
 from nnspec.problem import Problem
 from nnspec.results.arrays import Results
@@ -32,23 +42,27 @@ class Training:
     the networks by why they trained eagerly ('': compiled code trained them).
 
     Raises:
-        SpecError: it does not fit into ``train.memory``.
+        SpecError: it does not fit into ``train.memory``, or asks for a graphics card where there is none.
     """
 
     specs: Sequence[RunSpec]
     runtime: Runtime
-    files: bool = False  # have the workers make the cells' artifacts too
+    files: bool = False  # results are filed: have the workers make the cells' artifacts too
     carry: Carry | None = None  # what trains the chunks; None: processes of this machine
     keep: bool = False  # the caller keeps the arrays of all cells
     cells: Sequence[int] | None = None  # the numbers of the specs in events; None: their places
+    packed: bool = False  # cells are filed together and have no artifacts of their own
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
     updaters: Counter[str] = field(default_factory=Counter)
+    looked: int = 1  # how often what comes out was looked at on the way
 
     def __post_init__(self) -> None:
-        use = Use(self.files, self.keep or self.carry is not None)  # other machines hand over all at once
-        self.shared: Budget = shared_out(self.specs, self.runtime.workers or cores(), self.runtime.memory, use)
+        self.card = card(self.specs, self.carry is None)
+        use = Use(self.files, self.keep)
+        workers = processes(self.runtime.workers, self.card is not None and self.carry is None)
+        self.shared: Budget = shared_out(self.specs, workers, self.runtime.memory, use)
         self.workers = self.shared.room.workers
-        self.plan: Plan = plan(self.specs, self.shared.room)
+        self.plan: Plan = plan(self.specs, replace(self.shared.room, card=self.card))
         self.by_cell = numbered(self.specs, self.cells)
         self._number = list(self.by_cell)
         self._gatherer = Gatherer(self.specs)
@@ -60,8 +74,9 @@ class Training:
             firsts = [self.specs[stack.cells[0]] for stack in self.plan.stacks]
             for spec in filter(is_separate, firsts):  # in lanes there are few rows
                 Problem.of(spec)
-        carry = self.carry or train_chunks
-        with closing(carry(self.specs, chunks, self.workers, partial(after_training, files=self.files))) as events:
+        carry = self.carry or (train_chunks if self.card is None else train_on_card)
+        extra = partial(after_training, files=self.files and not self.packed)
+        with closing(carry(self.specs, chunks, self.workers, extra)) as events:
             yield from self._follow(events, chunks)
 
     def stopped(self) -> list[Stopped]:

@@ -33,6 +33,10 @@ from nnspec.training.plan import Chunk, threads_each
 Extra = Callable[[Sequence[RunSpec], Chunk, Results], Any]  # what else to compute of a trained chunk, in its worker
 
 
+class Only:
+    """An ``Extra`` that is all its caller wants of a chunk: no network's arrays are handed over beside it."""
+
+
 @dataclass(frozen=True)
 class Advanced:
     """Chunk number ``chunk`` has come so far."""
@@ -85,33 +89,55 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes(said: int | None, on_card: bool) -> int:
+    """Processes that train on this machine unless it is ``said``: one a core, or the one that keeps a card busy."""
+    return said or (1 if on_card else cores())
+
+
 def train_chunks(
-    specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra, silence: float = SILENCE
+    specs: Sequence[RunSpec],
+    chunks: Sequence[Chunk],
+    workers: int,
+    extra: Extra,
+    silence: float = SILENCE,
+    forks: bool = True,
 ) -> Events:
     """Train all chunks, on up to ``workers`` processes; events in the order in which they happen.
 
     ``close`` stops the workers. A chunk that fails is ``Lost`` and stops no other. The workers start with the
     call, not with the first event: a caller that has threads wakes them afterwards, so that nothing is forked half-way.
+    Without ``forks`` workers load everything for themselves.
     """
     threads = threads_each(len(chunks), min(workers, cores()))
     if min(workers, len(chunks)) <= 1:
-        return (event for number in range(len(chunks)) for event in chunk_events(specs, chunks, number, extra, threads))
-    return _Pool(specs, chunks, workers, extra, silence, threads)
+        return (
+            event for number, chunk in enumerate(chunks) for event in chunk_events(specs, chunk, number, extra, threads)
+        )
+    return _Pool(specs, chunks, workers, extra, silence, threads, forks)
+
+
+def train_on_card(specs: Sequence[RunSpec], chunks: Sequence[Chunk], workers: int, extra: Extra) -> Events:
+    """The same by processes that may use a graphics card: one that this process has begun to use is lost to those that
+    are forked from it."""
+    return train_chunks(specs, chunks, workers, extra, forks=False)
 
 
 def chunk_events(
-    specs: Sequence[RunSpec], chunks: Sequence[Chunk], number: int, extra: Extra, threads: int = 1
+    specs: Sequence[RunSpec], chunk: Chunk, number: int, extra: Extra, threads: int = 1
 ) -> Iterator[Event]:
-    """Train chunk ``number`` in this process, in so many threads where they can share an update."""
+    """Train a chunk, which is number ``number``, in this process, in so many threads where they can share an update."""
     started = time.perf_counter()
     try:
-        own = [specs[share.cell] for share in chunks[number].shares]
-        for event in printing_aside(iter(train_chunk(specs, chunks[number], threads=threads)), own):
+        own = [specs[share.cell] for share in chunk.shares]
+        for event in printing_aside(iter(train_chunk(specs, chunk, threads=threads)), own):
             if isinstance(event, Progress):
                 yield Advanced(number, event)
             else:
                 seconds = time.perf_counter() - started
-                yield Finished(number, event, extra(specs, chunks[number], event), seconds)
+                made = extra(specs, chunk, event)
+                if isinstance(extra, Only):
+                    event = event.select(network=slice(0))
+                yield Finished(number, event, made, seconds)
         del event
         give_back()
     except MemoryError:
@@ -142,9 +168,11 @@ class _Pool(Iterator[Event]):
         extra: Extra,
         silence: float,
         threads: int,
+        forks: bool,
     ):
         # a forked worker has torch imported already; elsewhere it must import it for itself
-        self.context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self.forks = forks and sys.platform == "linux"
+        self.context: Any = multiprocessing.get_context("fork" if self.forks else "spawn")
         self.work = (specs, chunks, extra, threads, loaded())
         self.waiting = list(reversed(range(len(chunks))))
         self.busy: dict[Connection, tuple[Any, int]] = {}
@@ -191,10 +219,10 @@ class _Pool(Iterator[Event]):
 
     def _start(self) -> None:
         here, there = self.context.Pipe()
-        inherited = [here, *self.busy]  # a worker that kept these open would never see its parent's end
-        process = self.context.Process(
-            target=_serve, args=(there, inherited if sys.platform == "linux" else [], *self.work), daemon=True
-        )
+        inherited = (
+            [here, *self.busy] if self.forks else []
+        )  # a worker that kept these open would never see its parent's end
+        process = self.context.Process(target=_serve, args=(there, inherited, *self.work), daemon=True)
         with held_back():
             process.start()
         there.close()
@@ -309,7 +337,7 @@ def _serve(
         load_installed()
         load(parts)  # that of a forked worker are there
         while (number := connection.recv()) is not None:
-            for event in chunk_events(specs, chunks, number, extra, threads):
+            for event in chunk_events(specs, chunks[number], number, extra, threads):
                 send(connection, event)
                 del event
     except (EOFError, BrokenPipeError, ConnectionResetError):

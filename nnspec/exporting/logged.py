@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from nnspec.architecture import architecture
 from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.exporting.trained import Trained, best_network, read_trained
 from nnspec.problem import rows_of
+from nnspec.results.table import rank
 from nnspec.tracking import Store
 
 NAME = "best"
@@ -31,12 +31,7 @@ def best_cell(outcomes: Mapping[int, Mapping[str, np.ndarray]]) -> int:
     """The cell with the largest share of solved networks; of equal ones that with the lowest median final loss.
     ``outcomes`` has a row a network, see ``results.table.outcome_rows``."""
 
-    def rank(cell: int) -> tuple[float, float, int]:
-        rows = outcomes[cell]
-        loss = float(np.median(rows["final_loss"]))
-        return -float(np.mean(rows["solved"])), loss if math.isfinite(loss) else math.inf, cell
-
-    return min(outcomes, key=rank)
+    return min(outcomes, key=lambda cell: (*rank(outcomes[cell]), cell))
 
 
 def log_best(store: Store, run_id: str, rows: Mapping[str, np.ndarray]) -> str:

@@ -74,6 +74,6 @@ def spec(store: Store, run_id: str) -> str:
     from nnspec.tracking.read import read_checked_spec
 
     if is_sweep(store, run_id):
-        remedy = "try --format experiment, or name one of its cells"
+        remedy = "try --format experiment, or name one of its cells, as in last/17"
         raise ExportError(Fault("--format spec", "must be given a single run or a cell", f"the sweep {run_id}", remedy))
     return read_checked_spec(run_id, store).yaml()

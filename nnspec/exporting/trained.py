@@ -63,7 +63,7 @@ def read_trained(store: Store, run_id: str, replicate: int | None = None, format
 
     where = f"--format {format}"
     if is_sweep(store, run_id):
-        remedy = "name one of its cells: the MLflow UI has their ids"
+        remedy = "name one of its cells, as in last/17"
         raise ExportError(Fault(where, "must be given a single run or a cell", f"the sweep {run_id}", remedy))
     spec, results = read_checked_spec(run_id, store), read_results(store, run_id)
     count = min(spec.replicates, len(results))

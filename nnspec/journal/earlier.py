@@ -11,11 +11,13 @@ import numpy as np
 from nnspec.catalog.origins import SOURCE
 from nnspec.errors import TrackingError
 from nnspec.journal.filer import places
+from nnspec.settings import Tracking
 from nnspec.specs import MEMBERS, RunSpec
+from nnspec.sweep import Cell
 from nnspec.terminal import complain
-from nnspec.tracking import Store, file_spool, read_results, times_of
-from nnspec.tracking.provenance import process_alive
-from nnspec.tracking.records import PROCESS_TAG, SWEEP_TAG
+from nnspec.tracking import Store, file_spool, open_store, read_results, times_of
+from nnspec.tracking.provenance import still_trains
+from nnspec.tracking.records import SWEEP_TAG
 from nnspec.tracking.store import FoundRun, RunFacts
 from nnspec.tracking.unspool import unfiled_of
 
@@ -25,16 +27,52 @@ SOURCES = tuple(f"{group}.{SOURCE.name}" for group in MEMBERS)  # params that sa
 
 @dataclass(frozen=True)
 class Earlier:
-    """What is there: the parent to go on under, and by cell the run that has it finished. ``message`` says so first."""
+    """What is there: the parent to go on under, and by cell the run that has it finished. ``message`` says so first.
+    ``part`` says that the parent has other cells too, so that numbers of these would name two."""
 
     parent: str | None = None
     finished: dict[int, str] = field(default_factory=dict)
     message: str = ""
+    part: bool = False
 
 
 def sweep_digest(specs: Iterable[RunSpec]) -> str:
     """Sixteen hexadecimal digits that name a set of cells, whatever their order."""
     return hashlib.sha256("".join(sorted(spec.fingerprint for spec in specs)).encode()).hexdigest()[:16]
+
+
+def in_filed_order(cells: Sequence[Cell], tracking: Tracking, resume: str) -> list[Cell]:
+    """The cells of a sweep that is resumed, each that is filed at the place of its number: cells keep their numbers,
+    in whatever order they are stated now. The others take the places that are left.
+
+    Raises:
+        TrackingError: the store cannot be reached, or ``resume`` is no run of it.
+    """
+    store = open_store(tracking)
+    try:
+        specs = [cell.spec for cell in cells]
+        experiment = store.experiment(tracking.experiment or experiment_name(specs))
+        sweep = _sweep_of(store, experiment, specs, resume)
+        filed = store.find_children(sweep) if sweep is not None else []
+    finally:
+        store.close()
+    numbers = {run.fingerprint: run.cell for run in filed if run.cell is not None}
+    if numbers.keys() - {spec.fingerprint for spec in specs}:
+        return list(cells)  # a part of the sweep
+    left = iter(sorted(set(range(len(cells))) - set(numbers.values())))
+    places = [numbers[spec.fingerprint] if spec.fingerprint in numbers else next(left) for spec in specs]
+    return [cells[i] for i in sorted(range(len(cells)), key=places.__getitem__)]
+
+
+def _sweep_of(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> str | None:
+    """The id of the sweep to resume; None if 'last' is meant and there is none of these cells."""
+    return store.latest_sweep(experiment_id, {SWEEP_TAG: sweep_digest(specs)}) if resume == LAST else resume
+
+
+def experiment_name(specs: Sequence[RunSpec]) -> str:
+    """nnspec-<data name>; a sweep over data sets has all their names, for MLflow nests runs within one experiment
+    only."""
+    return "nnspec-" + "-".join(dict.fromkeys(spec.data.name for spec in specs))
 
 
 def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
@@ -46,23 +84,24 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     Raises:
         TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
     """
-    parent = store.latest_sweep(experiment_id, {SWEEP_TAG: sweep_digest(specs)}) if resume == LAST else resume
+    parent = _sweep_of(store, experiment_id, specs, resume)
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
     _refuse_unfit(store.get(parent))
     children = store.find_children(parent, SOURCES)
     _refuse_sources(children, specs)
     file_kept(store, parent)
-    children = store.find_children(parent)
-    by_fingerprint = {child.fingerprint: child.run_id for child in children if child.status == "FINISHED"}
+    cells, runs = store.find_children(parent), store.runs_below(parent)
+    by_fingerprint = {cell.fingerprint: cell.run_id for cell in cells if cell.status == "FINISHED"}
     finished = {
         i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint
     }
     ours = {spec.fingerprint for spec in specs}
-    store.set_status([child.run_id for child in children if child.status == "RUNNING"], "KILLED")
-    left = [child.run_id for child in children if child.status != "FINISHED" and child.fingerprint in ours]
+    store.set_status([run.run_id for run in runs if run.status == "RUNNING"], "KILLED")
+    left = [run.run_id for run in runs if run.status != "FINISHED" and run.fingerprint in ours]
     store.delete(left)  # a cell must not be there twice
-    return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done")
+    part = any(cell.fingerprint not in ours for cell in cells if cell.cell is not None)
+    return Earlier(parent, finished, f"{len(finished)} of {len(specs)} cells already done", part)
 
 
 def file_kept(store: Store, sweep: str) -> None:
@@ -79,7 +118,7 @@ def _refuse_unfit(sweep: RunFacts) -> None:
         raise TrackingError(
             f"resume must be 'last' or the id of a sweep, but {sweep.run_id} is none; look its id up in the MLflow UI"
         )
-    if sweep.status == "RUNNING" and process_alive(sweep.tags.get(PROCESS_TAG, "")):
+    if still_trains(sweep):
         raise TrackingError(
             f"a sweep must not be resumed while it runs, but {sweep.run_id} does; wait for it or stop it"
         )
@@ -109,6 +148,8 @@ def reused(store: Store, experiment_id: str, specs: Sequence[RunSpec]) -> Earlie
 
 def outcome_of(store: Store, run_id: str, epochs: int) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a finished cell, from its results.parquet, as ``outcome_rows`` made it."""
-    table = read_results(store, run_id)
-    outcome = {str(name): np.asarray(table[name]) for name in table.columns}
-    return outcome | times_of(table) | {"epochs": np.full(len(table), epochs)}
+    outcome = store.packed_results(run_id)
+    if outcome is None:
+        table = read_results(store, run_id)
+        outcome = {str(name): np.asarray(table[name]) for name in table.columns} | times_of(table)
+    return outcome | {"epochs": np.full(len(outcome["seed"]), epochs)}

@@ -8,19 +8,32 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from nnspec.errors import TrackingError
-from nnspec.journal.recording import CellEnd, CellProgress, CellStarts, Item, Record, held_bytes, metric_points
-from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, spool
+from nnspec.journal.recording import (
+    CellEnd,
+    CellProgress,
+    CellStarts,
+    Item,
+    Packed,
+    Record,
+    Recorder,
+    held_bytes,
+    metric_points,
+)
+from nnspec.tracking import CellStore, RunEnd, RunStart, Unfiled, spool
+from nnspec.tracking.packs.store import packed_id
 from nnspec.tracking.records import Series
 
 UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # events a transaction
+PACK = 2000  # events that are packed together, or as many as came in PACK_SECONDS: a kill costs no more
+PACK_SECONDS = 20.0
 ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
 POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
 POINT = 400  # bytes of a point on its way into the store
@@ -28,19 +41,20 @@ POINT = 400  # bytes of a point on its way into the store
 
 @dataclass
 class Filer:
-    """A queue of events, whose ``records`` are filed as they come: ``put`` hands one over, ``finish`` waits until all
+    """A queue of events, whose records are filed as they come: ``put`` hands one over, ``finish`` waits until all
     are filed or spooled. Records are made as they are filed, so that what comes quickly is filed together.
 
-    ``ids`` are the run ids by cell; a cell that is not yet begun has none. ``unfiled`` lists folders of spooled runs,
-    which are ``spooled`` in all.
+    ``ids`` are the run ids by cell, a packed one's as ``packs.store.packed_id`` has it; a cell that is not yet begun
+    has none. ``unfiled`` lists folders of spooled runs, which are ``spooled`` in all.
     """
 
-    store: Store
+    store: CellStore
     experiment: str
     experiment_id: str
-    records: Callable[[Item], Iterable[Record]]
+    recorder: Recorder
     room: float = ROOM
     batch: int = BATCH  # events that are filed at a time, at most
+    pack: int = PACK  # events that are packed together, at most
     ids: dict[int, str] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     unfiled: list[Path] = field(default_factory=list)
@@ -61,7 +75,7 @@ class Filer:
 
     def put(self, item: Item) -> None:
         """Hand over one event; waits while too much is waiting. One always finds room."""
-        size = held_bytes(item)
+        size = held_bytes(item, self.recorder.points)
         with self._changed:
             while self._held and self._held + size > self.room:
                 self._raise_crash()
@@ -95,14 +109,23 @@ class Filer:
         """The next events to file together, and their bytes; a None is the last of all."""
         batch: list[Item | None] = []
         held = points = 0
+        packs = self.recorder.pack
+        most = self.pack if packs else self.batch
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            while self._waiting and len(batch) < self.batch and (not batch or held + POINT * points <= self.room / 2):
+            if packs:  # few packs are worth the wait, but for a store that lags behind
+                self._changed.wait_for(self._worth_packing, PACK_SECONDS)
+            while self._waiting and len(batch) < most and (not batch or held + POINT * points <= self.room / 2):
                 item, size = self._waiting.popleft()
                 batch.append(item)
                 held += size
-                points += metric_points(item)
+                points += 0 if packs else metric_points(item, self.recorder.points)
         return batch, held
+
+    def _worth_packing(self) -> bool:
+        """Whether what waits fills a pack, is the last of all, or takes half of the room."""
+        full = len(self._waiting) >= self.pack or self._held > self.room / 2
+        return full or self._waiting[-1][0] is None
 
     def _raise_crash(self) -> None:
         if self._crash is not None:
@@ -115,7 +138,7 @@ class Filer:
                 batch, held = self._batch()
                 last = batch[-1] is None
                 started = time.perf_counter()
-                self._file([record for item in batch if item is not None for record in self.records(item)])
+                self._file([record for item in batch if item is not None for record in self.recorder.records(item)])
                 self.seconds += time.perf_counter() - started
                 del batch
                 with self._changed:
@@ -131,6 +154,7 @@ class Filer:
         self._starts |= starts
         live = [record for record in batch if isinstance(record, CellProgress) and record.cell not in self.done]
         ends = [record for record in batch if isinstance(record, CellEnd)]
+        packed = [record for record in batch if isinstance(record, Packed)]
         try:
             if self.broken is not None:
                 raise self.broken
@@ -141,12 +165,24 @@ class Filer:
                 self._progress([(self.ids[record.cell], record.history) for record in live])
             if ends:
                 self._finish([replace(record.end, run_id=self.ids[record.cell]) for record in ends])
+            if packed:
+                self._pack(packed)
         except (TrackingError, OSError) as error:  # an OSError is this machine's: no room for a temporary file, say
             self.broken = error
+            self._starts |= {record.cell.cell: self.recorder.start_of(record.cell.cell) for record in packed}
+            ends += [CellEnd(record.cell.cell, self.recorder.end_of(record.event)) for record in packed]
             self._spool(ends)
         for record in ends:
             self.done.add(record.cell)
             self._starts.pop(record.cell, None)
+
+    def _pack(self, packed: Sequence[Packed]) -> None:
+        sweep = self.recorder.parent
+        assert sweep is not None
+        self.store.pack(sweep, [record.cell for record in packed])
+        cells = [record.cell.cell for record in packed]
+        self.ids |= {cell: packed_id(sweep, cell) for cell in cells}
+        self.done.update(cells)
 
     def _finish(self, ends: Sequence[RunEnd]) -> None:
         self._progress([(end.run_id, end.history) for end in ends], last=False)

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnspec.claims.writing import PAGE, STUDY_TAG, page, tally
 from nnspec.errors import TrackingError
-from nnspec.journal.earlier import Earlier, outcome_of, resumed, reused, sweep_digest
+from nnspec.journal.choosing import worth_opening
+from nnspec.journal.earlier import Earlier, experiment_name, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, keep
+from nnspec.journal.promoting import file_cells
 from nnspec.journal.recording import Recorder, now
 from nnspec.report.as_json import Place
+from nnspec.report.describing import link, running_description, sweep_description
 from nnspec.report.drawing import Drawer
 from nnspec.report.reporting import SweepReport, spec_text
-from nnspec.report.sweep_result import sweep_artifacts, sweep_metrics, sweep_why
+from nnspec.report.sweep_result import race_tag, sweep_artifacts, sweep_metrics, sweep_why
 from nnspec.report.voice import Say
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
 from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import required_tag
 from nnspec.results.table import axis_columns
-from nnspec.settings import Require, Settings
-from nnspec.specs import RunSpec
+from nnspec.settings import ALL, CHOSEN, Require, Settings, Sweep
+from nnspec.specs import RunSpec, combinations
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
-from nnspec.tracking import RunEnd, RunStart, Store, Unfiled, open_store
-from nnspec.tracking.cell_records import run_name
-from nnspec.tracking.locate import run_page, ui_command, uri_flag
+from nnspec.tracking import CellStore, RunEnd, RunStart, Unfiled, open_store
+from nnspec.tracking.cell_records import points_of, run_name
+from nnspec.tracking.locate import cells_in_ui, in_ui, run_page, ui_command, uri_flag
+from nnspec.tracking.packs.store import is_packed
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, NOTE_TAG, REUSED, SWEEP_TAG
 from nnspec.tracking.spool import kept_message
 
 NAME_AXES = 4  # axes named in a sweep's name
@@ -41,7 +46,7 @@ PARAM_VALUES = 60  # values of an axis that are listed in its param
 class Parent:
     """Where the runs of one command go."""
 
-    store: Store
+    store: CellStore
     experiment: str
     experiment_id: str
     cells: Sequence[Cell]
@@ -52,6 +57,9 @@ class Parent:
     taken: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     report: SweepReport | None = None
     require: Require = field(default_factory=Require)
+    runs: str = ALL  # which cells get a run of their own
+    by: Sequence[str] | None = None  # axes of its tables, where some are asked for
+    tags: Mapping[int, Mapping[str, str]] = field(default_factory=dict)  # of cells by number, besides those of a spec
 
     @classmethod
     def open(
@@ -72,28 +80,38 @@ class Parent:
             experiment,
             store.experiment(experiment),
             cells,
-            sweep_start(cells, axes, command) if sweep else None,
+            sweep_start(cells, axes, command, settings.sweep) if sweep else None,
             require=settings.require,
+            runs=settings.tracking.runs_of(len(cells)) if sweep else ALL,
         )
         if self.start is None:
             return self
-        if settings.resume:
-            self.earlier = resumed(store, self.experiment_id, specs, settings.resume)
-        elif settings.reuse:
-            self.earlier = reused(store, self.experiment_id, specs)
+        self.begin(self.start, settings.resume, settings.reuse)
+        if settings.sweep.table:
+            self.by = axis_columns(settings.sweep.table, {spec.model.name for spec in specs})
+        if settings.sweep.report and len(self.earlier.finished) < len(cells):
+            said = (command, spec_text(self.start.params), self.start.name)
+            self.report = SweepReport(specs, axes, self.by, *said, drawer)
+        return self
+
+    def begin(self, start: RunStart, resume: str | None, reuse: bool = False) -> None:
+        """Find the cells that are finished already, and file the sweep's own run as RUNNING: that of ``resume``, or a
+        new one."""
+        specs = [cell.spec for cell in self.cells]
+        if resume:
+            self.earlier = resumed(self.store, self.experiment_id, specs, resume)
+        elif reuse:
+            self.earlier = reused(self.store, self.experiment_id, specs)
         for index, run_id in self.earlier.finished.items():  # before anything is begun: one of them may be unreadable
-            self.taken[index] = outcome_of(store, run_id, specs[index].train.epochs)
+            self.taken[index] = outcome_of(self.store, run_id, specs[index].train.epochs)
         if self.earlier.parent is None:
-            (self.run_id,) = store.start([self.start], self.experiment_id)
+            (self.run_id,) = self.store.start([start], self.experiment_id)
+            if self.earlier.finished:
+                self.store.add_artifacts(self.run_id, {REUSED: json.dumps(self.earlier.finished).encode()})
         else:
             self.run_id = self.earlier.parent
-            store.set_tags(self.run_id, process_tags())
-            store.set_status([self.run_id], "RUNNING")
-        if settings.sweep.report and len(self.earlier.finished) < len(cells):
-            models = {spec.model.name for spec in specs}
-            by = axis_columns(settings.sweep.table, models) if settings.sweep.table else None
-            self.report = SweepReport(specs, axes, by, command, spec_text(self.start.params), self.start.name, drawer)
-        return self
+            self.store.set_tags(self.run_id, process_tags())
+            self.store.set_status([self.run_id], "RUNNING")
 
     def take_earlier(self, outcome: Outcome, say: Say) -> None:
         """Put the outcomes of cells that are filed already into ``outcome``."""
@@ -111,13 +129,15 @@ class Parent:
     def draw(self, outcome: Outcome) -> None:
         """Begin to draw the report, while the last cells are filed."""
         if self.report is not None and not outcome.interrupted:
-            self.report.begin(outcome.table())
+            self.report.begin(outcome.table(), outcome.race)
 
     def filer(self, specs: Mapping[int, RunSpec], room: float, interval: Interval | None = None) -> Filer:
         """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's
         limits where Wilson's would not be honest."""
-        recorder = Recorder(specs, self.run_id, interval, self.require)
-        return Filer(self.store, self.experiment, self.experiment_id, recorder.records, room)
+        points = None if self.run_id is None else points_of(len(self.cells))
+        pack, numbered = self.runs != ALL and not self.earlier.part, not self.earlier.part
+        recorder = Recorder(specs, self.run_id, interval, self.require, pack, points, numbered, tags=self.tags)
+        return Filer(self.store, self.experiment, self.experiment_id, recorder, room)
 
     def close(self, outcome: Outcome) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
@@ -127,15 +147,10 @@ class Parent:
         report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
+        if self.runs == CHOSEN and not outcome.interrupted:
+            self._file_chosen(outcome)
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED"
-        end = RunEnd(
-            self.run_id,
-            status,
-            metrics=sweep_metrics(outcome),
-            tags=required_tag(outcome.checks) | self._note(self.start, outcome),
-            artifacts=sweep_artifacts(outcome) | report,
-            end_time=now(),
-        )
+        end = self.end_of(outcome, self.start, self.run_id, status, report)
         try:
             self.store.finish([end])
         except (TrackingError, OSError) as error:
@@ -143,10 +158,55 @@ class Parent:
             folder = keep(self.experiment, [Unfiled(self.start, end, begun=True)])
             complain(kept_message("the sweep's own run", [folder.parent], error))
 
-    def _note(self, start: RunStart, outcome: Outcome) -> dict[str, str]:
-        """The description of the sweep's run, with why networks did not learn."""
-        why = sweep_why(outcome)
-        return {NOTE_TAG: "\n\n".join([start.tags[NOTE_TAG], *map(str, why)])} if why else {}
+    def end_of(
+        self, outcome: Outcome, start: RunStart, run_id: str, status: str, report: Mapping[str, bytes]
+    ) -> RunEnd:
+        """What is filed at the end of the sweep's run, the files of its report among it."""
+        note = self._note(outcome, start, run_id, report)
+        return RunEnd(
+            run_id,
+            status,
+            metrics=sweep_metrics(outcome),
+            tags=required_tag(outcome.checks) | self._claims_tag(outcome) | race_tag(outcome) | {NOTE_TAG: note},
+            artifacts={**sweep_artifacts(outcome), **report, **self._study_page(outcome)},
+            end_time=now(),
+        )
+
+    def _file_chosen(self, outcome: Outcome) -> None:
+        """Give the packed cells that are worth opening runs of their own."""
+        chosen = [cell for cell in worth_opening(outcome.outcomes) if is_packed(outcome.run_ids.get(cell, ""))]
+        specs = {cell: outcome.specs[cell] for cell in chosen}
+        recorder = Recorder(specs, self.run_id, outcome.interval, self.require, points=points_of(len(chosen)))
+        try:
+            cells = [TrainedCell(cell, self.store.packed_cell(outcome.run_ids[cell])) for cell in chosen]
+            ids = file_cells(self.store, self.experiment_id, recorder, cells)
+        except (TrackingError, OSError) as error:
+            complain(f"{error}; the cells worth opening have no runs of their own, try nnspec promote")
+            return
+        outcome.run_ids |= dict(zip(chosen, ids, strict=True))
+
+    def _note(self, outcome: Outcome, start: RunStart, run_id: str, report: Collection[str]) -> str:
+        """The description of the sweep's run."""
+        links = self._links(outcome, run_id, report)
+        return sweep_description(outcome, sweep_why(outcome), start.tags["nnspec.command"], links, self.by)
+
+    def _links(self, outcome: Outcome, run_id: str, report: Collection[str]) -> list[str]:
+        """The links to the sweep's report and to its cells."""
+        pages = [path for path in report if path.endswith(".html")]
+        links = [link("report", in_ui(self.experiment_id, run_id, "artifacts", page)) for page in pages]
+        if not all(map(is_packed, outcome.run_ids.values())):
+            links.append(link("runs of the cells", cells_in_ui(self.experiment_id, run_id)))
+        return links
+
+    def _claims_tag(self, outcome: Outcome) -> dict[str, str]:
+        return {STUDY_TAG: tally(outcome.judged)} if outcome.judged else {}
+
+    def _study_page(self, outcome: Outcome) -> dict[str, bytes]:
+        """What became of the claims; none of a sweep that is no study."""
+        if outcome.study is None or self.start is None or not outcome.judged:
+            return {}
+        command = self.start.tags["nnspec.command"]
+        return {PAGE: page(self.start.name, outcome.study, outcome.judged, command).encode()}
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
         """The files of the report; none where it was interrupted, switched off or could not be drawn."""
@@ -196,14 +256,8 @@ class Parent:
             say(place.url if place.command is None else f"look at it  {place.command}\n            {place.url}")
 
 
-def experiment_name(specs: Sequence[RunSpec]) -> str:
-    """nnspec-<data name>; a sweep over data sets has all their names, for MLflow nests runs within one experiment
-    only."""
-    return "nnspec-" + "-".join(dict.fromkeys(spec.data.name for spec in specs))
-
-
-def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> RunStart:
-    """The start record of a sweep: its axes with their values, and what all cells share."""
+def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep: Sweep) -> RunStart:
+    """The start record of a sweep: its axes with their values, and what all cells share; of a race what it is about."""
     values: dict[str, dict[str, None]] = {axis: {} for axis in axes}
     for cell in cells:
         for axis, value in cell.choices:
@@ -215,12 +269,15 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str) -> Run
     params = {f"axis.{axis}": _listed(list(found)) for axis, found in values.items()}
     params |= shared_params([cell.spec for cell in cells])
     params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}
+    if sweep.race:
+        del params["replicates"]
+        params |= {"networks": f"at most {sweep.budget}", "sweep.race": "true", "sweep.within": str(sweep.within)}
     tags: Mapping[str, str] = {
         **process_tags(),
         SWEEP_TAG: digest,
         "nnspec.command": command,
         AXES_TAG: json.dumps(list(axes)),
-        NOTE_TAG: f"{len(cells)} cells over {', '.join(axes) or 'no axis'}: `{command}`",
+        NOTE_TAG: running_description(len(cells), axes, command),
     }
     return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())
 
@@ -229,8 +286,10 @@ def shared_params(specs: Sequence[RunSpec]) -> dict[str, str]:
     """The fields in which all cells agree."""
     first = specs[0].flat()
     common = set(first.items())
-    for spec in specs[1:]:
-        common &= set(spec.flat().items())
+    for spec in combinations(specs):
+        common &= {*spec.flat().items(), ("seed", first["seed"])}
+    if any(spec.seed != specs[0].seed for spec in specs):
+        common.discard(("seed", first["seed"]))
     return {key: value for key, value in first.items() if (key, value) in common}
 
 

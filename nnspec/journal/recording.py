@@ -15,23 +15,26 @@ from functools import lru_cache
 
 import numpy as np
 
-from nnspec.diagnostics import VERDICTS
-from nnspec.duration import updates
+from nnspec.analysis.writing import markdown
+from nnspec.diagnostics import VERDICTS, metric_names
+from nnspec.duration import pace
 from nnspec.explaining import explained_result
 from nnspec.problem import rows_of
 from nnspec.report.stepping import IMAGES_TAG, snapshot_images
 from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
+from nnspec.results.race import RACE_TAG
 from nnspec.results.requirements import checks, required_tag
 from nnspec.results.table import outcome_rows
 from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
-from nnspec.tracking import DatasetInfo, RunEnd, RunStart
+from nnspec.tracking import DatasetInfo, PackedCell, RunEnd, RunStart
 from nnspec.tracking.artifacts import HISTORY, SPEC, Files, cell_artifacts, history_columns, source_files, spec_yaml
 from nnspec.tracking.cell_records import dataset_info, describe, final_metrics, history_series, run_name
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
-from nnspec.tracking.records import NOTE_TAG, Series
+from nnspec.tracking.records import CELL_TAG, NOTE_TAG, Series
+from nnspec.training.spans import logged_rows
 
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
 OBJECTS = 16_000  # bytes of a cell's Python objects
@@ -60,7 +63,15 @@ class CellEnd:
     end: RunEnd
 
 
-Record = CellStarts | CellProgress | CellEnd
+@dataclass(frozen=True)
+class Packed:
+    """A cell that is to be packed, and the event by which it ended."""
+
+    cell: PackedCell
+    event: TrainedCell | Failed
+
+
+Record = CellStarts | CellProgress | CellEnd | Packed
 Item = TrainingEvent | Stopped  # what records are made of
 
 
@@ -72,14 +83,20 @@ def now() -> int:
 @dataclass
 class Recorder:
     """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
-    sweep's run; ``interval`` gives the solve rate's limits where Wilson's would not be honest; ``require`` is what the
-    cells must keep, which a tag then says."""
+    sweep's run, in which the cells are packed if ``pack`` says so; ``interval`` gives the solve rate's limits where
+    Wilson's would not be honest; ``require`` is what the cells must keep, which a tag then says; a series has at most
+    ``points``, all of them where it is None; ``numbered`` says that the cells' numbers are those in their sweep;
+    ``tags`` are more tags of cells."""
 
     specs: Mapping[int, RunSpec]
     parent: str | None = None
     interval: Interval | None = None
     require: Require = field(default_factory=Require)
+    pack: bool = False
+    points: int | None = None
+    numbered: bool = True
     clock: Callable[[], int] = now
+    tags: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -87,10 +104,15 @@ class Recorder:
 
     def records(self, event: Item) -> Iterator[Record]:
         """The records of an event, in the order in which they are to be filed: of each cell its start first."""
-        if isinstance(event, Begun):
+        if self.pack:
+            if isinstance(event, (TrainedCell, Failed)):
+                yield Packed(self.packed(event), event)
+        elif isinstance(event, Begun):
             yield from self._starts(event.cells)
         elif isinstance(event, Live):
-            yield from (CellProgress(cell, history_series(history)) for cell, history in event.histories)
+            for cell, history in event.histories:
+                rows = logged_rows(pace(self.specs[cell]))
+                yield CellProgress(cell, history_series(history, self.points, rows))
         elif isinstance(event, Ended):
             yield from self._starts((event.index,))
             yield CellEnd(event.index, self.end_of(event))
@@ -99,12 +121,41 @@ class Recorder:
         new = [cell for cell in cells if cell not in self._begun]
         self._begun.update(new)
         if new:
-            yield CellStarts({cell: self.start_of(self.specs[cell]) for cell in new})
+            yield CellStarts({cell: self.start_of(cell) for cell in new})
 
-    def start_of(self, spec: RunSpec) -> RunStart:
+    def start_of(self, cell: int) -> RunStart:
         """The start record of a cell."""
+        spec = self.specs[cell]
         data = data_record(spec.data, spec.loss.name)
-        return RunStart(run_name(spec), spec.flat(), run_tags(spec), self.parent, data, self.clock())
+        tags = {**run_tags(spec), NOTE_TAG: markdown(describe(spec))}
+        tags |= {CELL_TAG: str(cell)} if self.parent is not None and self.numbered else {}
+        tags |= self.tags.get(cell, {})
+        return RunStart(run_name(spec), spec.flat(), tags, self.parent, data, self.clock())
+
+    def packed(self, event: TrainedCell | Failed) -> PackedCell:
+        """A cell that ended, as what is packed of it."""
+        spec, at = self.specs[event.index], self.clock()
+        reason = event.reason if isinstance(event, Failed) else event.failure
+        tags = process_tags() | dict(self.tags.get(event.index, {})) | ({FAILURE_TAG: reason} if reason else {})
+        metrics: dict[str, float] = {}
+        result = None
+        if isinstance(event, TrainedCell):
+            result = event.result
+            tags |= {VERDICT_TAG: most_common(result.verdict)} | self._required(event) | _race_tag(event)
+            metrics = self._limits(result)
+        status = "FAILED" if reason else "FINISHED"
+        return PackedCell(event.index, spec, run_name(spec), status, tags, at, at, result, metrics)
+
+    def _limits(self, result: Results) -> dict[str, float]:
+        """The limits of the solve rate where Wilson's would not be honest."""
+        if self.interval is None:
+            return {}
+        low, high = self.interval(int(result.solved.sum()), len(result.seeds))
+        return {"solve_rate_low": low, "solve_rate_high": high}
+
+    def _required(self, cell: TrainedCell) -> dict[str, str]:
+        """The tag that says what was required of the cell."""
+        return required_tag([*checks(self.require, cell.index, outcome_rows(cell.result), self.interval)])
 
     def end_of(self, event: Ended) -> RunEnd:
         """The end record of a cell, without the id of its run."""
@@ -116,44 +167,49 @@ class Recorder:
             tags = {FAILURE_TAG: event.reason}
             return RunEnd("", "FAILED", tags=tags, artifacts=Files(files), end_time=self.clock())
         known = Files(files | {HISTORY: lambda: joined_histories(event.histories)})
-        return RunEnd("", "KILLED", history_series(longest(event.histories)), artifacts=known, end_time=self.clock())
+        series = history_series(longest(event.histories), self.points)
+        return RunEnd("", "KILLED", series, artifacts=known, end_time=self.clock())
 
     def _trained(self, cell: TrainedCell) -> RunEnd:
         result, reason = cell.result, cell.failure
-        metrics = final_metrics(result) | verdict_metrics(result)
-        if self.interval is not None:
-            solved = int(result.solved.sum())
-            metrics["solve_rate_low"], metrics["solve_rate_high"] = self.interval(solved, cell.spec.replicates)
+        metrics = final_metrics(result) | verdict_metrics(result) | self._limits(result)
         tags = {VERDICT_TAG: most_common(result.verdict)} | ({FAILURE_TAG: reason} if reason else {})
-        tags |= required_tag([*checks(self.require, cell.index, outcome_rows(result), self.interval)])
+        tags |= self._required(cell) | _race_tag(cell)
         if why := explained_result(result):
-            tags[NOTE_TAG] = "\n\n".join([describe(cell.spec), *map(str, why)])
+            tags[NOTE_TAG] = "\n\n".join(map(markdown, [describe(cell.spec), *map(str, why)]))
         files = cell.files if cell.files is not None else cell_artifacts(result, result.diagnosis)
         ended = self.clock()
         images = snapshot_images(cell, ended)
         if images:
             files, tags = ChainMap(images, files), tags | {IMAGES_TAG: "True"}  # type: ignore[arg-type]  # only read
-        status, last = "FAILED" if reason else "FINISHED", updates(cell.spec)
-        return RunEnd("", status, history_series(result), metrics, tags, files, ended, last)
+        status = "FAILED" if reason else "FINISHED"
+        # figures of the end keep step 0: of any other MLflow would draw a line, which is a dot, instead of a bar
+        return RunEnd("", status, history_series(result, self.points), metrics, tags, files, ended)
 
 
-def held_bytes(event: Item) -> int:
-    """About how many bytes are held until an event is filed: its arrays, its files, its metrics over steps."""
+def _race_tag(cell: TrainedCell) -> dict[str, str]:
+    return {RACE_TAG: cell.ended} if cell.ended else {}
+
+
+def held_bytes(event: Item, points: int | None = None) -> int:
+    """About how many bytes are held until an event is filed: its arrays, its files, its metrics over steps, ``points``
+    of each at most."""
     if isinstance(event, Live):
         return sum(history.loss.nbytes * 4 for _, history in event.histories)
     if not isinstance(event, TrainedCell):
         return 0
     own = event.result.nbytes
     files = own if event.files is None else sum(map(len, event.files.values()))
-    return OBJECTS + own + files + 8 * metric_points(event)
+    return OBJECTS + own + files + 8 * metric_points(event, points)
 
 
-def metric_points(event: Item | None) -> int:
-    """At most so many points of metrics are filed of an event."""
+def metric_points(event: Item | None, points: int | None = None) -> int:
+    """At most so many points of metrics are filed of an event, ``points`` of each series at most."""
     if not isinstance(event, TrainedCell):
         return 0
     of_test = 0 if event.result.test_loss is None else 6
-    return len(event.result.steps) * (6 + of_test + len(event.result.weight_norm))
+    rows = len(event.result.steps)
+    return min(rows, points or rows) * (6 + of_test + len(event.result.weight_norm))
 
 
 def joined_histories(histories: Sequence[Results]) -> bytes:
@@ -169,13 +225,14 @@ def longest(histories: Sequence[Results]) -> Results:
 
 
 def verdict_metrics(result: Results) -> dict[str, float]:
-    """The share of each verdict, and the median over replicates of each number of the diagnosis."""
+    """The share of each verdict that occurs, and the median over replicates of each number of the diagnosis that is
+    filed as a metric."""
     counts = Counter(result.verdict.tolist())
-    metrics = {f"verdict.{name}": counts[name] / len(result.verdict) for name in VERDICTS}
-    for name, values in result.numbers.items():
-        known = [value for value in values.tolist() if not math.isnan(value)]
+    metrics = {f"verdict/{name}": counts[name] / len(result.verdict) for name in VERDICTS if counts[name]}
+    for name, metric in metric_names().items():
+        known = [value for value in result.numbers.get(name, np.empty(0)).tolist() if not math.isnan(value)]
         if known:
-            metrics[name] = statistics.median(known)
+            metrics[metric] = statistics.median(known)
     return metrics
 
 

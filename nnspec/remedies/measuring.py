@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,16 +13,16 @@ from nnspec.diagnostics import verdict_entry
 from nnspec.diagnostics.verdicts import REMEDIES
 from nnspec.errors import Fault, NnspecError, SpecError, TrainingError
 from nnspec.execute.engine import Training
+from nnspec.execute.engines import chosen
 from nnspec.execute.interrupts import Interrupts
 from nnspec.remedies.changes import Change, changes
 from nnspec.remedies.found import ANOTHER_SEED, Measured, Remedies
 from nnspec.remedies.seeds import MOST_SEEDS, SEED_COUNTS, affordable, fresh_seed, over
 from nnspec.remedies.worth import as_it_is, worth
-from nnspec.report import console
-from nnspec.results.events import Advance, Failed, Notice, TrainedCell
+from nnspec.report.console import shown_on_bar
+from nnspec.results.events import Failed, TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
-from nnspec.terminal import complain
 
 
 @dataclass
@@ -57,7 +58,6 @@ def remedies(
         NnspecError: no change makes sense, or it would take too long.
         TrainingError: the spec itself could not be trained.
     """
-    runtime = runtime or Runtime()
     _refuse(spec, seeds)
     tried = changes(spec, (verdict_entry(verdict).remedies if verdict else ()) or REMEDIES)
     if not tried:
@@ -65,11 +65,13 @@ def remedies(
             "a remedy must be a change to the spec, but none makes sense here; try others with nnspec run"
         )
     known = len(tried)
+    carry, runtime = chosen(runtime or Runtime())
     if seeds is None:
         number, seeds = affordable([spec, *(change.spec for change in tried)], runtime)
         tried = tried[:number]
     first = fresh_seed(spec, seeds)
-    trained = _train([over(one, first, seeds) for one in (spec, *(change.spec for change in tried))], runtime, progress)
+    specs = [over(one, first, seeds) for one in (spec, *(change.spec for change in tried))]
+    trained = _train(Training(specs, runtime, carry=carry), progress)
     return Remedies(
         spec,
         verdict,
@@ -90,26 +92,18 @@ def _refuse(spec: RunSpec, seeds: int | None) -> None:
         raise SpecError([Fault("seeds", f"must be 2 to {MOST_SEEDS:,}", str(seeds), f"try {SEED_COUNTS[0]}")])
 
 
-def _train(specs: Sequence[RunSpec], runtime: Runtime, progress: bool) -> _Trained:
-    training = Training(specs, runtime)
+def _train(training: Training, progress: bool) -> _Trained:
     found = _Trained()
-    bar = console.ProgressBar(training.plan.networks) if progress else None
+    networks = training.plan.networks
     try:
-        with Interrupts() as interrupts:
-            for event in interrupts.each(training):
-                if isinstance(event, Advance) and bar is not None:
-                    bar.update(event.networks, event.right)
-                elif isinstance(event, Notice):
-                    complain(event.text)
-                elif isinstance(event, TrainedCell):
+        with Interrupts() as interrupts, closing(shown_on_bar(interrupts.each(training), networks, progress)) as events:
+            for event in events:
+                if isinstance(event, TrainedCell):
                     found.solved[event.index] = event.result.solved
                 elif isinstance(event, Failed):
                     found.failed[event.index] = event.reason
     except KeyboardInterrupt:
         found.interrupted = True
-    finally:
-        if bar is not None:
-            bar.close()
     return found
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from nnspec.claims.writing import content
 from nnspec.report import console
 from nnspec.results.arrays import FINALS, quantiles
 from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import Check, solve_limits
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.training.layout import is_separate, layout, why_separate
+from nnspec.training.layout import layout, why_separate
 from nnspec.training.plan import Plan, Stack, differences
 
 
@@ -44,17 +45,20 @@ def run_info(
         "exit_status": outcome.exit_status,
         "interrupted": outcome.interrupted,
         "all_filed": place is not None and not outcome.unfiled,
-        **_placed(place),
+        **placed(place),
         "model": outcome.model,
         "axes": _axes(cells, outcome.axes),
+        "race": None if outcome.race is None else outcome.race.content(),
         "requirements_hold": not outcome.unmet if outcome.checks else None,
+        "study": content(outcome.study, outcome.judged) if outcome.study is not None and outcome.judged else None,
         "cells": [cell_info(index, outcome, cells[index], checks.get(index, [])) for index in done],
         "cells_missing": [index for index in range(len(cells)) if index not in done],
     }
     return info | ({"seconds": outcome.seconds, "updaters": _updaters(outcome.updaters)} if timings else {})
 
 
-def _placed(place: Place | None) -> dict[str, Any]:
+def placed(place: Place | None) -> dict[str, Any]:
+    """Where the run of a command is, by the names that every document has."""
     if place is None:
         return {"run_id": None, "name": None, "experiment": None, "look_at": None}
     look_at = {"command": place.command, "url": place.url}
@@ -100,11 +104,18 @@ def networks_info(spec: RunSpec, rows: Mapping[str, np.ndarray], outcome: Outcom
         "solve_rate": float(solved.mean()),
         "solve_rate_low": low,
         "solve_rate_high": high,
-        "interval": "exact, for the looks of replicates=auto" if outcome.interval else "Wilson",
+        "interval": _interval(outcome),
         "solved_at_median": float(np.median(at)) if len(at) else None,
         **finals,
         "verdicts": dict(Counter(rows["verdict"].tolist()).most_common()),
     }
+
+
+def _interval(outcome: Outcome) -> str:
+    """How limits of a solve rate were made."""
+    if outcome.race is not None:
+        return "at any time, for the looks of sweep.race"
+    return "exact, for the looks of replicates=auto" if outcome.interval else "Wilson"
 
 
 def _finals(rows: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -143,5 +154,5 @@ def _stack_info(plan: Plan, stack: Stack) -> dict[str, Any]:
         "largest_chunk": max(chunk.networks for chunk in stack.chunks),
         "first_cell": console.summary(first),
         "layout": layout(first),
-        "why_separate": why_separate(first) or None if is_separate(first) else None,
+        "why_separate": why_separate(first) if layout(first) == "separate" else None,
     }

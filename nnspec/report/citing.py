@@ -14,9 +14,11 @@ from nnspec.intervals import wilson_interval
 from nnspec.readback import is_sweep, networks, read_axes
 from nnspec.release import version
 from nnspec.report.console import count
+from nnspec.results.race import RACE_TAG
 from nnspec.terminal import printable
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import COMMIT_TAG, DIRTY_TAG, FINGERPRINT_TAG, SWEEP_TAG, VERSION_TAG
+from nnspec.tracking.store import as_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,12 +121,13 @@ def citation(store: Store, run_id: str) -> Citation:
     axes = all_axes(table, read_axes(store, run_id))
     cells = int(table["cell"].nunique()) if "cell" in table else 1
     prints = [child.fingerprint for child in store.find_children(run_id)] if sweep else [facts.fingerprint]
-    seeds = int(table["seed"].nunique())
+    seeds, raced = int(table["seed"].nunique()), RACE_TAG in facts.tags
     chosen = statistics(
         pairs=bool(axes),
         shared_seeds=len(table) > seeds,
         means=bool(axes) and "final_test_accuracy" in table and bool(table["final_test_accuracy"].notna().any()),
-        looks=_looked(store, run_id, sweep),
+        looks=not raced and _looked(store, run_id, sweep),
+        race=raced,
     )
     return Citation(
         version=facts.tags.get(VERSION_TAG, ""),
@@ -149,11 +152,11 @@ def _looked(store: Store, run_id: str, sweep: bool) -> bool:
     if not finished:
         return False
     cell = store.get(finished[0])  # all cells of a sweep had their networks trained in the same way
-    networks = cell.params.get("replicates", "")
+    networks = as_whole(cell.params.get("replicates", ""))
     rate, *limits = (cell.metrics.get(name, nan) for name in ("solve_rate", "solve_rate_low", "solve_rate_high"))
-    if not (networks.isascii() and networks.isdecimal() and len(networks) < 10 and 0 <= rate <= 1):
+    if networks is None or not 0 <= rate <= 1:
         return False
-    wilson = wilson_interval(rate * int(networks), int(networks))
+    wilson = wilson_interval(rate * networks, networks)
     return any(abs(float(one) - other) > ROUNDING for one, other in zip(wilson, limits, strict=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,10 @@ from nnspec.results.arrays import (
     unit_of,
     verdict_text,
 )
-from nnspec.results.events import TrainedCell
+from nnspec.results.events import Advance, Notice, TrainedCell, TrainingEvent
 from nnspec.specs import RunSpec, text
-from nnspec.terminal import progress_options, table_text
-from nnspec.training.layout import is_module, why_separate, why_single
+from nnspec.terminal import complain, progress_options, table_text
+from nnspec.training.layout import is_module, on_card, why_separate, why_single
 from nnspec.training.plan import Plan, differences
 
 STACKS = 12  # of a plan that are listed
@@ -72,9 +72,7 @@ def plan_report(plan: Plan, workers: int, memory: float, seconds: float | None) 
     if len(plan.stacks) > 1:
         lines.append(f"cells share a stack where all of these agree; here these differ: {', '.join(differences(plan))}")
     lines.append(f"about {max(1, round(memory / 2**20)):,} MiB of memory for training and results")
-    lines.append(
-        "time unknown: too large to be tried out" if seconds is None else f"about {duration(seconds)} of training"
-    )
+    lines.append("time unknown: not tried out" if seconds is None else f"about {duration(seconds)} of training")
     return "\n".join(lines)
 
 
@@ -85,6 +83,8 @@ def way(spec: RunSpec) -> str:
         how = f"one by one: {single}" if single else "many at a time, or one by one where torch.vmap cannot carry it"
         return f"networks train by torch, through their module {how}"
     why = why_separate(spec)
+    if on_card(spec):
+        return "networks train on the graphics card, all of a chunk at once"
     if not why:
         return "networks train side by side in lanes: full batch, few rows and weights"
     batches = f" of {batch_size(spec):,} rows" if updates_a_pass(spec) > 1 else ""
@@ -129,6 +129,23 @@ class ProgressBar:
     def close(self) -> None:
         """Take the bar away."""
         self._bar.stop()
+
+
+def shown_on_bar(events: Iterable[TrainingEvent], networks: int, show: bool) -> Generator[TrainingEvent, None, None]:
+    """The events of training apart from those that only say how it goes: a bar over so many networks shows these if
+    ``show`` says so, and notices are told. Close it (``contextlib.closing``), so that the bar goes."""
+    bar = ProgressBar(networks) if show else None
+    try:
+        for event in events:
+            if isinstance(event, Notice):
+                complain(event.text)
+            elif not isinstance(event, Advance):
+                yield event
+            elif bar is not None:
+                bar.update(event.networks, event.right)
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def single_result(cell: TrainedCell, interval: Interval | None = None) -> str:

@@ -12,31 +12,62 @@ import multiprocessing
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nnspec.analysis.figures.layers import ActivationCurve
 from nnspec.errors import NnspecError
 from nnspec.processes import held_back, leave_signals_to_the_parent
 from nnspec.report.material import Material
 
+if TYPE_CHECKING:
+    from nnspec.report.pages.page import Section
+
 PATIENCE = 120.0  # seconds that a finished sweep waits for its report
 Files = dict[str, bytes]
-Draw = Callable[[Any], Files]
+Draw = Callable[[Any, Files], Files]
 
 
-def draw(material: Material) -> Files:
-    """The report of a sweep: its page, pictures and tables by file name."""
+def draw(material: Material, pictures: Files | None = None) -> Files:
+    """The report of a sweep: its page, pictures and tables by file name; ``pictures`` are drawn already, by name."""
     from nnspec.report.pages.sweep import sweep_report
 
-    return sweep_report(material).files()
+    report = sweep_report(material)
+    return report.files(_in_two(report.sections, pictures or {}))
+
+
+def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
+    """The pictures of the sections by name, every other one drawn by a second process: a sweep waits for nothing else.
+    Whatever keeps that process from drawing does not matter: its pictures are drawn here then."""
+    from nnspec.report.pages.page import pictures_of
+
+    def others() -> None:
+        with suppress(Exception):  # drawn again by the first process, which says what is wrong
+            there.send(pictures_of(wanted[1::2]))
+
+    wanted = [section for section in sections if section.plot is not None and section.name not in drawn]
+    if sys.platform != "linux" or len(wanted) < 2:
+        return drawn | pictures_of(wanted)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    second = context.Process(target=others, name="nnspec-report-2")
+    second.start()
+    there.close()
+    pictures = drawn | pictures_of(wanted[::2])
+    try:
+        pictures |= here.recv()
+    except EOFError:
+        pictures |= pictures_of(wanted[1::2])
+    second.join()
+    return pictures
 
 
 def prepare() -> None:
     """Load what drawing needs, and draw once: the first figure of a process takes as long as three later ones."""
-    import pandas  # noqa: F401
     import scipy.stats  # noqa: F401
 
     import nnspec.report.pages.sweep  # noqa: F401
@@ -55,6 +86,20 @@ class ReportError(NnspecError):
     """A report that could not be made. Never fatal: the results are filed without it."""
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """What does not wait for results: its picture is drawn while networks train."""
+
+    activations: Sequence[ActivationCurve]
+
+    def pictures(self) -> Files:
+        """The picture by the name of its section."""
+        from nnspec.report.pages.networks import activations_section
+        from nnspec.report.pages.page import pictures_of
+
+        return pictures_of([activations_section(self.activations)])
+
+
 class Drawer:
     """A process that waits for what to draw. ``draw`` hands it over, ``result`` waits for the files."""
 
@@ -63,9 +108,7 @@ class Drawer:
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.pipe, there = context.Pipe()
         inherited = self.pipe if sys.platform == "linux" else None
-        self.process = context.Process(
-            target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report", daemon=True
-        )
+        self.process = context.Process(target=_serve, args=(there, inherited, draw, prepare), name="nnspec-report")
         with held_back():
             self.process.start()
         # Python would wait for it as it ends, and it for what to draw
@@ -73,11 +116,18 @@ class Drawer:
         there.close()
         self.asked = False
 
+    def draw_ahead(self, activations: Sequence[ActivationCurve]) -> None:
+        """Begin with the picture of the activations, before the rest is known."""
+        self._send(Ahead(activations))
+
     def draw(self, material: Any) -> None:
         """Begin to draw."""
         self.asked = True
+        self._send(material)
+
+    def _send(self, what: Any) -> None:
         try:
-            self.pipe.send(material)
+            self.pipe.send(what)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ReportError(self._death()) from error
 
@@ -116,6 +166,10 @@ def started(wanted: bool = True) -> Iterator[Drawer | None]:
     it is needed."""
     drawer = None
     if wanted:
+        # every process of a sweep needs them, and those that are forked from now on need not load them again
+        import pandas  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+
         with suppress(OSError):
             drawer = Drawer(draw, prepare)
     try:
@@ -133,15 +187,17 @@ def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare:
     gc.disable()  # it draws once and ends: nothing is worth looking for meanwhile
     try:
         prepare()
-        material = there.recv()
-        there.send(_drawn(draw, material))
+        pictures: Files = {}
+        while isinstance(material := there.recv(), Ahead):
+            pictures |= material.pictures()
+        there.send(_drawn(draw, material, pictures))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _drawn(draw: Draw, material: Any) -> tuple[Files, float, str]:
+def _drawn(draw: Draw, material: Any, pictures: Files) -> tuple[Files, float, str]:
     started = time.perf_counter()
     try:
-        return draw(material), time.perf_counter() - started, ""
+        return draw(material, pictures), time.perf_counter() - started, ""
     except Exception as error:  # whatever it is, the sweep goes on without its report
         return {}, 0.0, " ".join(f"{type(error).__name__}: {error}".split())

@@ -6,25 +6,30 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnspec.execute.disk import filed_bytes
+from nnspec.execute.disk import filed_bytes, packed_bytes
 from nnspec.report.console import count
-from nnspec.specs import RunSpec
+from nnspec.settings import ALL, MOST_RUNS
+from nnspec.specs import RunSpec, by_combination
 from nnspec.sweep import Cell
 
-MANY = 2000  # runs, beyond which a store gets slow and large
 SEED = "seed"
 
 
-def filing_text(specs: Sequence[RunSpec], sweep: bool) -> str:
-    """'9 MLflow runs, about 2 MB', the sweep's own among them."""
-    megabytes = max(1, round(filed_bytes(specs, sweep) / 1e6))
-    return f"{count(len(specs) + sweep, 'MLflow run')}, about {megabytes:,} MB"
+def filing_text(specs: Sequence[RunSpec], sweep: bool, runs: str = ALL) -> str:
+    """'9 MLflow runs, about 2 MB', the sweep's own among them; ``runs`` says which cells get one, see
+    ``settings.Tracking.runs_of``."""
+    packed = runs != ALL
+    megabytes = max(1, round((packed_bytes(specs) if packed else filed_bytes(specs, sweep)) / 1e6))
+    what = (
+        f"{count(len(specs), 'cell')} packed in one MLflow run" if packed else count(len(specs) + sweep, "MLflow run")
+    )
+    return f"{what}, about {megabytes:,} MB"
 
 
 def replicates_hint(cells: Sequence[Cell], command: str = "") -> str:
     """Of many runs whose axis ``seed`` could be replicates: the same networks in few runs, and the ``command`` for it.
     Else nothing."""
-    seeds = _seeds(cells) if len(cells) > MANY else None
+    seeds = _seeds(cells) if len(cells) > MOST_RUNS else None
     if seeds is None:
         return ""
     fewer = [replace(cell.spec, replicates=len(seeds)) for cell in cells if cell.spec.seed == seeds.start]
@@ -44,10 +49,8 @@ def _shorter(command: str, seeds: range, cells: int) -> str:
 
 def _seeds(cells: Sequence[Cell]) -> range | None:
     """The seeds of each combination of the other axes, where all have the same consecutive ones, a network each."""
-    by_rest: dict[RunSpec, list[int]] = {}
-    for cell in cells:
-        by_rest.setdefault(replace(cell.spec, seed=0), []).append(cell.spec.seed)
-    found = [sorted(seeds) for seeds in by_rest.values()]
+    specs = [cell.spec for cell in cells]
+    found = [sorted(specs[place].seed for place in places) for places in by_combination(specs)]
     seeds = range(found[0][0], found[0][-1] + 1)
-    single = all(cell.spec.replicates == 1 for cell in cells)
+    single = all(spec.replicates == 1 for spec in specs)
     return seeds if single and len(seeds) > 1 and all(other == list(seeds) for other in found) else None

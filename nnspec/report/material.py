@@ -12,6 +12,8 @@ from nnspec.analysis.figures.layers import ActivationCurve
 from nnspec.analysis.figures.plane import UnitLines
 from nnspec.analysis.figures.rows import Confusion
 from nnspec.analysis.measures import SOLVED
+from nnspec.report.collected.samples import Samples
+from nnspec.results.race import Race
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,9 @@ class Material:
         notes: what verdicts rest on that is estimated; see ``diagnostics.estimate_notes``.
         why: why networks did not learn, a text a verdict.
         modules: models whose layers are not looked into.
+        samples: single networks of the cells.
         by: one or two axes of the heat map; None takes the two widest.
+        race: what a race of the cells found out.
     """
 
     table: pd.DataFrame
@@ -46,6 +50,7 @@ class Material:
     activations: Sequence[ActivationCurve] = ()
     tolerance: float = 0.4
     by: Sequence[str] | None = None
+    race: Race | None = None
     command: str = ""
     spec_yaml: str = ""
     title: str = "Sweep"
@@ -55,3 +60,4 @@ class Material:
     confusions: Sequence[Confusion] = ()
     why: Sequence[str] = ()
     modules: Sequence[str] = ()
+    samples: Samples | None = None

@@ -11,12 +11,13 @@ from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
 from nnspec.explaining import explained_table
-from nnspec.report.collecting import BANDS, Collector
+from nnspec.report.collected.collecting import BANDS, Collector
 from nnspec.report.drawing import Drawer, draw, prepare
 from nnspec.report.material import Material
 from nnspec.report.showing import activation_curves, modules_of, surfaces, unit_lines
+from nnspec.results.race import Race
 from nnspec.results.table import choices
-from nnspec.specs import RunSpec
+from nnspec.specs import RunSpec, combinations
 from nnspec.terminal import complain
 
 if TYPE_CHECKING:
@@ -55,19 +56,22 @@ class SweepReport:
     def __post_init__(self) -> None:
         columns = choices(self.axes, (spec.model.name for spec in self.specs))
         self.collector = Collector(self.specs, columns)
-        if self.drawer is None:
-            self._guarded(self._start)
+        self._guarded(self._start)
 
     def _start(self) -> None:
-        self.drawer = Drawer(draw, prepare)
+        if self.drawer is None:
+            self.drawer = Drawer(draw, prepare)
+        curves = activation_curves(combinations(self.specs), MOST_ACTIVATIONS)
+        if curves:
+            self.drawer.draw_ahead(curves)
 
     def add(self, cell: Any) -> None:
         """Take in a trained cell."""
         self._guarded(lambda: self.collector.add(cell))
 
-    def begin(self, table: pd.DataFrame) -> None:
-        """Begin to draw the report of the cells of ``table``."""
-        self._guarded(lambda: self._begin(table))
+    def begin(self, table: pd.DataFrame, race: Race | None = None) -> None:
+        """Begin to draw the report of the cells of ``table``, and of their race."""
+        self._guarded(lambda: self._begin(table, race))
 
     def files(self) -> dict[str, bytes]:
         """The report by artifact path; empty if it failed or was never begun."""
@@ -82,11 +86,12 @@ class SweepReport:
             self.drawer.stop()
             self.drawer = None
 
-    def _begin(self, table: pd.DataFrame) -> None:
+    def _begin(self, table: pd.DataFrame, race: Race | None) -> None:
         if self.drawer is not None and len(table):
             found = explained_table(table, self.collector.axes, lambda row: self.specs[int(table["cell"].loc[row])])
             said = {"command": self.command, "spec": self.spec, "title": self.title}
-            self.drawer.draw(material_of(self.collector, table, by=self.by, why=[str(one) for one in found], **said))
+            why = [str(one) for one in found]
+            self.drawer.draw(material_of(self.collector, table, by=self.by, why=why, race=race, **said))
 
     def _files(self) -> dict[str, bytes]:
         assert self.drawer is not None
@@ -116,11 +121,12 @@ def material_of(
     by: Sequence[str] | None = None,
     measure: str = SOLVED,
     why: Sequence[str] = (),
+    race: Race | None = None,
 ) -> Material:
     """What to draw of the cells that were collected and the table of all."""
     from nnspec.analysis.levels import MEASURED
 
-    one_each = list({s.activation: s for s in reversed(collector.specs)}.values())[::-1]
+    specs = combinations(collector.specs)
     axes = [axis for axis in collector.axes if axis in table.columns]
     shown = collector.shown()
     return Material(
@@ -131,14 +137,16 @@ def material_of(
         surfaces=[drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         lines=[line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
         confusions=collector.confusions(),
-        activations=activation_curves(one_each, MOST_ACTIVATIONS),
-        tolerance=tolerance(one_each[0]),
+        activations=activation_curves(specs, MOST_ACTIVATIONS),
+        tolerance=tolerance(specs[0]),
         by=by,
+        race=race,
         command=command,
         spec_yaml=spec,
         title=title,
         measure=measure,
-        notes=estimate_notes(collector.specs),
+        notes=estimate_notes(specs),
         why=why,
-        modules=modules_of(collector.specs),
+        modules=modules_of(specs),
+        samples=collector.sampler.samples(),
     )

@@ -3,23 +3,26 @@ time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from nnspec.analysis.figures.files import COLUMNS, FORMATS
-from nnspec.analysis.levels import AnalysisError
+from nnspec.analysis.levels import AnalysisError, missing
 from nnspec.analysis.measures import SOLVED
 from nnspec.architecture import architecture
 from nnspec.diagnostics import estimate_notes
 from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError, unknown
 from nnspec.explaining import explained_result, sweep_explanations
-from nnspec.readback import is_sweep, networks, read_axes, read_cell
-from nnspec.report.collecting import Collector, evenly
+from nnspec.readback import is_sweep, networks, read_axes, read_cell, read_race
+from nnspec.report.collected.collecting import Collector
+from nnspec.report.collected.samples import NOWHERE
 from nnspec.report.pages.page import Report
+from nnspec.report.places import evenly
 from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
 from nnspec.report.showing import (
     Shown,
@@ -34,6 +37,7 @@ from nnspec.report.showing import (
 )
 from nnspec.results.arrays import Results, unit_of
 from nnspec.results.events import TrainedCell
+from nnspec.results.table import spec_columns
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC
 
@@ -42,6 +46,8 @@ MOST_SURFACES = 12
 MOST_REPLICATES = 25  # whose gradients are computed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nnspec.analysis.figures.plane import UnitLines
 
 Weights = Mapping[str, np.ndarray]
@@ -95,7 +101,28 @@ def _sweep(store: Store, run_id: str, measure: str) -> Report:
         collector.add(cell)
     said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
     why = [str(one) for one in sweep_explanations(store, run_id, table)]
-    return sweep_report(material_of(collector, table, measure=measure, why=why, **said))
+    race = read_race(store, run_id)
+    material = material_of(collector, table, measure=measure, why=why, race=race, **said)
+    if material.samples is not None:
+        material = replace(material, samples=material.samples.renumbered(_numbers(cells, table, axes)))
+    return sweep_report(material)
+
+
+def _numbers(cells: Sequence[TrainedCell], table: pd.DataFrame, axes: Sequence[str]) -> list[int]:
+    """The number in the sweep's table of each cell that was read: that of the row of its choices and its seed."""
+    there = [axis for axis in axes if axis in table]
+    rows = zip(*(table[name] for name in (*there, "seed")), table["cell"], strict=True)
+    known = {_key(values): int(cell) for *values, cell in rows}
+    found = []
+    for cell in cells:
+        said = spec_columns(cell.spec)
+        found.append(known.get(_key([*(said.get(axis) for axis in there), cell.result.seeds[0]]), NOWHERE))
+    return found
+
+
+def _key(values: Iterable[object]) -> tuple[str, ...]:
+    """Choices as texts; whole numbers are fractions in a column where some cells have none."""
+    return tuple("" if missing(value) else str(value).removesuffix(".0") for value in values)
 
 
 def _single(store: Store, run_id: str) -> Report:

@@ -119,21 +119,42 @@ def surfaces(spec: RunSpec, networks: Sequence[Weights], labels: Sequence[str]) 
     ``_meant``; that of a network that diverged is not finite. The rows are those of the spec's first network, the plane
     is that of all rows, whichever are its training part."""
     points, targets = plane_data(spec)
+    xs, ys = plane_of(spec, GRID)
+    together = _together(networks)
+    p = over_plane(spec, networks, xs, ys)
+    _, wrong = _answers(Problem.of(spec), together)
+    plane = {"xs": xs, "ys": ys, "points": points, "targets": targets, "classes": classes_of(spec)}
+    return [
+        {"label": label, "p": one, "wrong": missed, **plane}
+        for label, one, missed in zip(labels, p, wrong, strict=True)
+    ]
+
+
+def plane_of(spec: RunSpec, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """``side`` places of each of the two inputs, over the range of all rows and half as much again on each side."""
     problem = Problem.of(spec)
     every = np.concatenate([problem.inputs, problem.test_inputs])
     low, high = every.min(axis=0), every.max(axis=0)
     half = (high - low) / 2
-    xs, ys = (np.linspace(low[i] - half[i], high[i] + half[i], GRID) for i in range(2))
+    xs, ys = (np.linspace(low[i] - half[i], high[i] + half[i], side) for i in range(2))
+    return xs, ys
+
+
+def over_plane(spec: RunSpec, networks: Sequence[Weights], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """What networks of a kind say over the plane [m, y, x]: see ``_meant``."""
     grid = np.stack([axis.ravel() for axis in np.meshgrid(xs, ys)], axis=1)
-    together = {name: np.stack([weights[name] for weights in networks]) for name in problem.shape.tensors()}
-    p = _meant(spec, problem, outputs(stacked(spec), together, grid))
-    _, wrong = _answers(problem, together)
-    classes = 0 if learns_numbers(spec) else max(2, problem.shape.outputs)
-    plane = {"xs": xs, "ys": ys, "points": points, "targets": targets, "classes": classes}
-    return [
-        {"label": label, "p": one.reshape(GRID, GRID), "wrong": missed, **plane}
-        for label, one, missed in zip(labels, p, wrong, strict=True)
-    ]
+    said = outputs(stacked(spec), _together(networks), grid)
+    return _meant(spec, Problem.of(spec), said).reshape(len(networks), len(ys), len(xs))
+
+
+def classes_of(spec: RunSpec) -> int:
+    """The classes that a spec's networks tell apart; 0 where they learn numbers."""
+    return 0 if learns_numbers(spec) else max(2, architecture(spec).outputs)
+
+
+def _together(networks: Sequence[Weights]) -> Weights:
+    """The tensors of networks as those of one stack, [m, ...]."""
+    return {name: np.stack([weights[name] for weights in networks]) for name in networks[0]}
 
 
 def fit(spec: RunSpec, weights: Weights) -> Fit | None:

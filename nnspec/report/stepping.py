@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from nnspec.duration import tolerance
-from nnspec.report.collecting import evenly
+from nnspec.report.places import evenly
 from nnspec.report.showing import on_the_plane, surfaces
 from nnspec.results.arrays import unit_of
 from nnspec.results.events import TrainedCell

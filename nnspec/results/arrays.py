@@ -6,7 +6,7 @@ results does so field by field, from the declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache, partial
 from typing import Any, Protocol
@@ -137,9 +137,9 @@ class Results:
         """Bytes of all arrays."""
         return sum(array.nbytes for each in fields(self) if _axes(each) for array in _arrays(getattr(self, each.name)))
 
-    def select(self, **which: slice) -> Results:
-        """The part that the slices choose, each along the axis that it is named after: ``select(network=slice(3))``.
-        Its arrays are views."""
+    def select(self, **which: slice | np.ndarray) -> Results:
+        """The part that slices or indices choose, each along the axis that it is named after:
+        ``select(network=slice(3))``. Its arrays are views where slices do."""
         part = self
         for axis, some in which.items():
             found = {name: _cut(getattr(part, name), (slice(None),) * place + (some,)) for name, place in _along(axis)}
@@ -198,6 +198,21 @@ def history_fields() -> list[Field[Any]]:
     return [each for each in fields(Results) if "kind" in each.metadata]
 
 
+def history_of(
+    layers: Iterable[str], there: Container[str], column: Callable[[str, str], np.ndarray]
+) -> dict[str, Any]:
+    """The fields of a history from its columns, as ``lines`` names them. ``column(name, kind)`` gives one [network,
+    step]; of the fields that not every result has, those that are ``there`` are taken."""
+    found: dict[str, Any] = {}
+    for each in history_fields():
+        kind = each.metadata["kind"]
+        if by_layer(each):
+            found[each.name] = {layer: column(f"{each.name}.{layer}", kind) for layer in layers}
+        elif each.default is not UNKNOWN or each.name in there:
+            found[each.name] = column(each.name, kind)
+    return found
+
+
 def by_layer(declared: Field[Any]) -> bool:
     """Whether a field of the history is a mapping by layer, not one array."""
     return str(declared.type).startswith("dict")
@@ -222,7 +237,7 @@ def _arrays(value: Any) -> Iterator[np.ndarray]:
         yield value
 
 
-def _cut(value: Any, where: tuple[slice, ...]) -> Any:
+def _cut(value: Any, where: tuple[slice | np.ndarray, ...]) -> Any:
     """The part of a field's arrays."""
     if isinstance(value, dict):
         return {key: _cut(inner, where) for key, inner in value.items()}

@@ -13,6 +13,14 @@ from nnspec.specs import RunSpec
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """A cell that a search tries next; its number follows those of all cells so far."""
+
+    index: int
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
 class Begun:
     """Cells whose chunk has begun to train."""
 
@@ -44,11 +52,13 @@ class Notice:
 
 @dataclass(frozen=True)
 class TrainedCell:
-    """A whole cell, trained and diagnosed; its artifacts, where its worker has made them already."""
+    """A whole cell, trained and diagnosed; its artifacts, where its worker has made them already; how a race ended for
+    it, in words."""
 
     index: int
     result: Results
     files: Mapping[str, bytes] | None = None
+    ended: str = ""
 
     @property
     def spec(self) -> RunSpec:
@@ -80,4 +90,4 @@ class Stopped:
 
 
 Ended = TrainedCell | Failed | Stopped
-TrainingEvent = Begun | Live | Advance | Notice | TrainedCell | Failed
+TrainingEvent = Proposed | Begun | Live | Advance | Notice | TrainedCell | Failed

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnspec.errors import Fault
 from nnspec.processes import INTERRUPTED
 from nnspec.results.arrays import Interval
 from nnspec.results.events import TrainedCell
+from nnspec.results.race import Race
 from nnspec.results.requirements import Check
 from nnspec.results.table import sweep_table
 from nnspec.specs import RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nnspec.claims.judging import Judged
+    from nnspec.study import Study
 
 
 @dataclass
@@ -40,7 +45,12 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     updaters: Counter[str] = field(default_factory=Counter)  # networks trained, see ``execute.engine.Training``
     interval: Interval | None = None  # of a solve rate, where Wilson's would not be honest
+    race: Race | None = None  # what a race of the cells found out
     checks: Sequence[Check] = ()  # what was required of the cells that have an outcome
+    study: Study | None = None  # what the command was asked, and of its claims
+    judged: Sequence[Judged] = ()  # those that its cells can answer, with their verdicts
+    unjudged: Sequence[Fault] = ()  # why claims that they should answer have none
+    _made: tuple[int, pd.DataFrame] | None = None  # the table of so many outcomes: several ask for it
 
     @property
     def unmet(self) -> list[Check]:
@@ -49,8 +59,12 @@ class Outcome:
 
     @property
     def exit_status(self) -> int:
-        """0 done, 1 something failed, could not be filed or was required in vain, 130 interrupted."""
-        return INTERRUPTED if self.interrupted else int(bool(self.failed or self.unmet) or self.unfiled)
+        """0 done; 1 something failed, is not filed or was required in vain, a claim is refuted or cannot be judged; 130
+        interrupted."""
+        if self.interrupted:
+            return INTERRUPTED
+        unexpected = any(not each.as_expected for each in self.judged)
+        return int(bool(self.failed or self.unmet or self.unjudged) or self.unfiled or unexpected)
 
     @property
     def objective(self) -> float | None:
@@ -59,5 +73,7 @@ class Outcome:
         return float(np.median(np.concatenate(losses))) if losses else None
 
     def table(self) -> pd.DataFrame:
-        """One row a network; see ``runner.table.sweep_table``."""
-        return sweep_table(self.specs, self.outcomes)
+        """One row a network, not to be changed; see ``results.table.sweep_table``."""
+        if self._made is None or self._made[0] != len(self.outcomes):
+            self._made = len(self.outcomes), sweep_table(self.specs, self.outcomes)
+        return self._made[1]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnspec.catalog import MODELS, unsaid
 from nnspec.results.arrays import FINALS, NEVER, TIMES, Results
-from nnspec.specs import MEMBERS, RunSpec
+from nnspec.specs import MEMBERS, RunSpec, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,10 +51,24 @@ def choices(axes: Iterable[str], models: Iterable[str] = ()) -> list[str]:
 def varied(specs: Sequence[RunSpec]) -> dict[str, list[object]]:
     """The fields that differ between specs, seeds aside, with each spec's value; None where a spec has no such
     field."""
-    rows = [_fields(spec) for spec in specs]
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names if name != "seed"}
-    return {name: _one_type(values) for name, values in columns.items() if any(value != values[0] for value in values)}
+    found: list[tuple[int, str, list[object]]] = []
+    for name in (field.name for field in fields(RunSpec) if field.name != "seed"):
+        parts = [getattr(spec, name) for spec in specs]
+        # the cells of a sweep share their members: each is looked at once, not once a cell
+        flat = {key: _columns(name, part) for key, part in {id(part): part for part in parts}.items()}
+        rows = [flat[id(part)] for part in parts] if len(flat) > 1 else []
+        for column in dict.fromkeys(column for row in flat.values() for column in row):
+            values = [row.get(column) for row in rows]
+            if any(value != values[0] for value in values):
+                first = next(number for number, row in enumerate(rows) if column in row)
+                found.append((first, column, _one_type(values)))
+    return {column: values for _, column, values in sorted(found, key=lambda one: one[0])}
+
+
+def spec_columns(spec: RunSpec) -> dict[str, object]:
+    """Every field of a spec by its column in the table of a sweep that varies it."""
+    parts = (_columns(each.name, getattr(spec, each.name)) for each in fields(spec))
+    return {column: value for part in parts for column, value in part.items()}
 
 
 def _one_type(values: list[object]) -> list[object]:
@@ -61,17 +78,13 @@ def _one_type(values: list[object]) -> list[object]:
     return [value if value is None else str(value) for value in values]
 
 
-def _fields(spec: RunSpec) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for key, value in spec.to_mapping().items():
-        if isinstance(value, dict):
-            fields |= {f"{key}.{name}": item for name, item in _unsaid(key, value).items()}
-            fields.update(
-                {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
-            )
-        else:
-            fields[key] = value
-    return fields
+def _columns(key: str, part: object) -> dict[str, object]:
+    """One field of a spec as columns: of a member its name and parameters, what is unsaid first."""
+    value = plain(part)
+    if not isinstance(value, dict):
+        return {key: value}
+    said = {f"{key}.{name}": str(item) if isinstance(item, list) else item for name, item in value.items()}
+    return {f"{key}.{name}": item for name, item in _unsaid(key, value).items()} | said
 
 
 def _unsaid(key: str, member: Mapping[str, object]) -> dict[str, object]:
@@ -96,6 +109,14 @@ def outcome_rows(result: Results) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in (columns | result.numbers).items()}
 
 
+def rank(rows: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """By which cells are ranked, the best first: the share that is not solved, then the median final loss, infinite
+    where it is no number. ``rows`` are those of ``outcome_rows``."""
+    losses, solved = rows["final_loss"], rows["solved"]
+    loss = float(losses[0] if len(losses) == 1 else np.median(losses))  # of very many cells, mostly of one network
+    return -float(solved.sum()) / len(solved), loss if math.isfinite(loss) else math.inf
+
+
 def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarray]]) -> pd.DataFrame:
     """One row a network, cell by cell: ``cell``, every varied field, the outcome, the numbers of the diagnosis (NaN
     where a cell has none of the name, as of a test part). Cells without an outcome are left out."""
@@ -106,10 +127,11 @@ def sweep_table(specs: Sequence[RunSpec], outcomes: dict[int, dict[str, np.ndarr
     columns: dict[str, object] = {"cell": np.repeat(order, counts)}
     for name, values in varied(specs).items():
         columns[name] = pd.Series([values[index] for index in order]).repeat(counts).reset_index(drop=True)
-    there = dict.fromkeys(name for index in order for name in outcomes[index])
+    rows = [outcomes[index] for index in order]
+    there = dict.fromkeys(chain.from_iterable(rows))
     found = dict.fromkeys([*(name for name in OUTCOME if name in there or name in ALWAYS), *there])
     for name in (name for name in found if name not in columns):  # a foreign result may have a column of a field's name
-        parts = [outcomes[index].get(name, np.full(count, np.nan)) for index, count in zip(order, counts, strict=True)]
+        parts = [row[name] if name in row else np.full(len(row["seed"]), np.nan) for row in rows]
         columns[name] = np.concatenate(parts) if order else np.empty(0)
     table = pd.DataFrame(columns)
     times = {name: pd.Series(table[name]).astype("Int64") for name in TIMES if name in table}

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
+from nnspec.check import seed_faults
 from nnspec.compose.archived import with_archived
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import compose_rest, examine_config, examine_fields, refusal, uncomposed
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings, examine_settings, split
-from nnspec.specs import RunSpec, parse
+from nnspec.specs import SCALARS, RunSpec, parse, parse_params
 from nnspec.sweep.axes import UNSAID, Row, Statement, read
 from nnspec.sweep.cells import Cell, SweepPlan
 from nnspec.sweep.included import included
@@ -67,21 +68,17 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
     Raises:
         SpecError: with every fault of every cell; a fault of many cells is said once.
     """
-    statement = _composable(composer, with_blocks(composer, read(composer, overrides), settings.sweep.where))
+    statement = composable(composer, with_blocks(composer, read(composer, overrides), settings.sweep.where))
     rows, faults = layout(statement, settings.sweep)
     names = [axis.name for axis in statement.axes]
-    tally: Counter[Fault] = Counter()
-    cells: list[Cell] = []
-    for row, (spec, found) in zip(rows, _specs(composer, statement, rows, watch), strict=True):
-        if found or spec is None:
-            tally.update(dict.fromkeys(found, 1))
-        else:
-            choices = [
-                (name, axis.texts[i]) for name, axis, i in zip(names, statement.axes, row, strict=True) if i != UNSAID
-            ]
-            cells.append(Cell(spec, tuple(choices)))
+    specs, wrong = checked_rows(composer, statement, rows, watch)
+    cells = [
+        Cell(spec, tuple((names[i], statement.axes[i].texts[at]) for i, at in enumerate(row) if at != UNSAID))
+        for row, spec in zip(rows, specs, strict=True)
+        if spec is not None
+    ]
     added, more = included(composer, statement, settings.sweep.include)
-    faults = [*statement.faults, *faults, *grouped(tally, len(rows)), *more]
+    faults = [*statement.faults, *faults, *wrong, *more]
     if faults:
         raise SpecError(faults)
     cells += added
@@ -95,6 +92,18 @@ def expand(overrides: Sequence[str], settings: Settings, composer: Composer, wat
         )
         raise SpecError([Fault("shard", rule, f"{shard[0]}/{shard[1]}", remedy)])
     return SweepPlan(tuple(mine), tuple(names), len(cells) - len(distinct), shard)
+
+
+def checked_rows(
+    composer: Composer, statement: Statement, rows: Sequence[Row], watch: Watch = unwatched
+) -> tuple[list[RunSpec | None], list[Fault]]:
+    """The checked spec of each row, None of one with faults; and these faults, one of many rows once."""
+    tally: Counter[Fault] = Counter()
+    specs: list[RunSpec | None] = []
+    for spec, found in _specs(composer, statement, rows, watch):
+        tally.update(dict.fromkeys(found, 1))
+        specs.append(None if found else spec)
+    return specs, grouped(tally, len(rows))
 
 
 def grouped(tally: Mapping[Fault, int], cells: int) -> list[Fault]:
@@ -120,7 +129,7 @@ def _distinct(cells: Sequence[Cell]) -> list[Cell]:
     return list(first.values())
 
 
-def _composable(composer: Composer, statement: Statement) -> Statement:
+def composable(composer: Composer, statement: Statement) -> Statement:
     """The statement without the shared overrides that compose nowhere, each of which becomes one of its faults.
 
     Raises:
@@ -161,19 +170,41 @@ def _by_section(product: Product, rows: Sequence[Row]) -> Iterator[Found]:
     if base is None:
         raise NotPlain
     archived = rest.get("spec") is not None
-    sections = [(axes, _Section(product, key, rest)) for key, axes in product.sections.items()]
+    sections = {key: _Section(product, key, rest) for key in product.sections}
     shared = [f for f in (*faults, *examine_settings(rest)[1]) if _section_of(f) not in product.sections]
     known = {field.name: getattr(base, field.name) for field in fields(RunSpec)}
-    for row in rows:
+    seeds = sections.pop("seed", None)
+    if seeds is not None:
+        known["seed"] = 0
+
+    def examined(row: Row) -> Found:
         values, found = dict(known), list(shared)
-        for axes, section in sections:
-            values[section.key], wrong = section.at(tuple([row[i] for i in axes]))
+        for key, section in sections.items():
+            values[key], wrong = section.at(row)
             found += wrong
         if any(values[key] is None for key in known):
-            yield None, found
-        else:
-            spec, wrong = examine_fields(RunSpec(**values), archived)
-            yield spec, [*found, *wrong]
+            return None, found
+        spec, wrong = examine_fields(RunSpec(**values), archived)
+        return spec, [*found, *wrong]
+
+    axes = sorted({axis for section in sections.values() for axis in section.axes})
+    combinations: dict[
+        Row, Found
+    ] = {}  # a rule asks for the seed alone, or not at all: thousands of seeds are one look
+    for row in rows:
+        places = tuple([row[i] for i in axes])
+        if places not in combinations:
+            combinations[places] = examined(row)
+        yield combinations[places] if seeds is None else _seeded(combinations[places], *seeds.at(row))
+
+
+def _seeded(found: Found, seed: int | None, wrong: Sequence[Fault]) -> Found:
+    """What was found of a combination, with this seed."""
+    spec, faults = found
+    if spec is None or seed is None:
+        return None, [*faults, *wrong]
+    spec = replace(spec, seed=seed)
+    return spec, [*faults, *wrong, *seed_faults(spec)]
 
 
 class _Section:
@@ -181,12 +212,14 @@ class _Section:
 
     def __init__(self, product: Product, key: str, rest: Mapping[str, object]):
         self.key = key
+        self.axes = product.sections[key]
         self._product = product
         self._rest = rest
         self._known: dict[Row, tuple[Any, list[Fault]]] = {}
 
-    def at(self, places: Row) -> tuple[Any, list[Fault]]:
-        """The field of a spec at these places, and its faults."""
+    def at(self, row: Row) -> tuple[Any, list[Fault]]:
+        """The field of a row's spec, and its faults."""
+        places = tuple([row[i] for i in self.axes])
         if places not in self._known:
             self._known[places] = self._parsed(places)
         return self._known[places]
@@ -196,6 +229,9 @@ class _Section:
             section = self._product.section(self.key, places)
         except SpecError as error:
             return None, list(error.faults)
+        if self.key == "seed":  # of which there may be a hundred thousand
+            own: list[Fault] = []
+            return parse_params("", SCALARS, {"seed": section}, own)["seed"], own
         stated, rest = split({**self._product.first, self.key: section})
         spec, faults = parse(stated)
         own = [f for f in faults if _section_of(f) == self.key] + _unlike(rest, self._rest)

@@ -2,9 +2,13 @@
 needed."""
 
 from nnspec.tracking.finding import NamingError as NamingError
+from nnspec.tracking.finding import cell_run as cell_run
+from nnspec.tracking.finding import cell_runs as cell_runs
 from nnspec.tracking.finding import find_run as find_run
 from nnspec.tracking.finding import opened as opened
 from nnspec.tracking.opening import open_store as open_store
+from nnspec.tracking.packs.store import CellStore as CellStore
+from nnspec.tracking.packs.writing import PackedCell as PackedCell
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec
 from nnspec.tracking.read import read_spec as read_spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from nnspec.specs import Member, RunSpec
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, Series
 
 SORTED = 1_000_000  # numbers that are sorted at a time
+SWEEP_POINTS = 20  # points of a series that a cell of a sweep files; history.parquet has all
+FEW_POINTS = 5  # of one of thousands of runs: the points are most of what a store holds
+POINTS_IN_ALL = 10_000  # points of a series that the runs of a sweep file together, where each files more than a few
 
 
 def dataset_info(name: str, inputs: np.ndarray, targets: np.ndarray) -> DatasetInfo:
@@ -72,29 +76,59 @@ def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.nda
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def history_series(result: Results) -> dict[str, Series]:
+@lru_cache(256)
+def kept_rows(rows: int, most: int) -> np.ndarray:
+    """At most ``most`` of the numbers below ``rows``: the first and the last, and between them about as many in each
+    octave, as a logarithmic axis shows them."""
+    if rows <= most:
+        return _shared(np.arange(rows))
+    kept = [0, 1]
+    for left in range(most - 2, 0, -1):
+        kept.append(max(kept[-1] + 1, round(kept[-1] * ((rows - 1) / kept[-1]) ** (1 / left))))
+    return _shared(np.array(kept))
+
+
+def _shared(places: np.ndarray) -> np.ndarray:
+    """Places that many ask for and nobody changes."""
+    places.flags.writeable = False
+    return places
+
+
+def points_of(cells: int) -> int:
+    """Points of a series that a cell files that is one of so many runs of a sweep."""
+    return min(SWEEP_POINTS, max(FEW_POINTS, POINTS_IN_ALL // max(cells, 1)))
+
+
+def history_series(result: Results, most: int | None = None, rows: int | None = None) -> dict[str, Series]:
     """The metrics over steps: of the one network, or medians over replicates with the 10% and 90% quantiles of the
     losses and of ``test_accuracy`` (``loss_q10``, ``loss_q90`` ...) and the share solved. ``errors``, the wrong rows in
     each pass of the perceptron's rule, have a point a pass.
 
+    A series has at most ``most`` points, see ``kept_rows``; ``rows`` are those that the history will have when training
+    ends, where it has not yet: the points of a part of it are among those of the whole.
+
     Broken networks count as the worst ones: see ``quantile``.
     """
+    errors = result.errors
+    if most is not None:
+        kept = kept_rows(len(result.steps) if rows is None else rows, most)
+        result = result.select(step=kept[kept < len(result.steps)])
     steps = np.asarray(result.steps, np.int64)
     lines = {"loss": _over_steps(result.loss, 0.5), "accuracy": _over_steps(result.accuracy, 0.5, worst="low")}
     spread = {"loss": result.loss}
     if result.test_loss is not None:
         spread |= {"test_loss": result.test_loss, "test_accuracy": result.test_accuracy}
         lines |= {name: _over_steps(spread[name], 0.5, worst(name)) for name in ("test_loss", "test_accuracy")}
-    lines.update({f"weight_norm.{layer}": _over_steps(norm, 0.5) for layer, norm in result.weight_norm.items()})
+    lines.update({f"weight_norm/{layer}": _over_steps(norm, 0.5) for layer, norm in result.weight_norm.items()})
     if len(result.seeds) > 1:
         for name, values in spread.items():
             lines[f"{name}_q10"] = _over_steps(values, 0.1, worst(name))
             lines[f"{name}_q90"] = _over_steps(values, 0.9, worst(name))
         lines["solved_fraction"] = result.right.mean(axis=0, dtype=np.float64)
     series = {key: Series(steps, values) for key, values in lines.items()}
-    if result.errors is not None:
-        passes = np.arange(1, result.errors.shape[1] + 1)
-        series["errors"] = Series(passes, _over_steps(result.errors, 0.5))
+    if errors is not None:
+        passes = kept_rows(errors.shape[1], most or errors.shape[1])
+        series["errors"] = Series(passes + 1, _over_steps(errors[:, passes], 0.5))
     return series
 
 
@@ -159,6 +193,7 @@ def _solved(spec: RunSpec) -> str:
     return f"{share} {rows}{part} {'is' if rows == 'row' else 'are'}"
 
 
+@lru_cache(4096)  # the cells of a sweep share most of their members
 def _words(member: Member) -> str:
     said = [f"{key}={_plain(value)}" for key, value in member.params if value is not None]
     return f"{member.name} ({', '.join(said)})" if said else member.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from nnspec.errors import Fault, TrackingError
 from nnspec.settings import Tracking
 from nnspec.tracking.locate import locate
 from nnspec.tracking.opening import open_store
-from nnspec.tracking.records import PARENT_TAG
-from nnspec.tracking.store import RunQuery, Store
+from nnspec.tracking.packs.store import SLASH, CellStore
+from nnspec.tracking.records import PARENT_TAG, REUSED, SWEEP_TAG
+from nnspec.tracking.store import RunQuery, Store, as_whole
 
 LAST = "last"
-RUN = "a run id, the beginning of one, a run's name, or 'last'"
+RUN = "a run id, the beginning of one, a run's name, RUN/17 for a sweep's cell 17, or 'last'"
 MOST_NAMED = 5  # runs that an error lists
 _ID = re.compile(r"[0-9a-f]{32}")
+_CELL = re.compile(r"[0-9]{1,9}")
 _PREFIX = re.compile(r"[0-9a-f]{3,31}")
 
 
@@ -27,7 +30,7 @@ class NamingError(TrackingError):
 
 
 @contextmanager
-def opened(uri: str | None, make: bool = False, option: str = "uri=") -> Iterator[Store]:
+def opened(uri: str | None, make: bool = False, option: str = "uri=") -> Iterator[CellStore]:
     """The store, closed afterwards. A SQLite file that is not there is refused rather than made, unless ``make``.
 
     ``option`` is how whoever asks names a store, for the messages.
@@ -55,6 +58,9 @@ def find_run(store: Store, words: str, option: str = "uri=") -> str:
     Raises:
         NamingError: no run is meant, or several are.
     """
+    sweep, slash, cell = words.rpartition(SLASH)
+    if slash and _CELL.fullmatch(cell):
+        return cell_run(store, find_run(store, sweep, option), int(cell))
     if _ID.fullmatch(words):
         return store.get(words).run_id
     if words == LAST:
@@ -79,6 +85,42 @@ def find_run(store: Store, words: str, option: str = "uri=") -> str:
     more = " and more" if len(found) > MOST_NAMED else ""
     rule, value = "must be named so that no other is meant", f"'{words}', which may be {named}{more}"
     raise NamingError(Fault(where, rule, value, "give an id"))
+
+
+def cell_run(store: Store, sweep: str, cell: int) -> str:
+    """The id of one cell of a sweep; see ``cell_runs``."""
+    return cell_runs(store, sweep, [cell])[cell]
+
+
+def cell_runs(store: Store, sweep: str, cells: Sequence[int]) -> dict[int, str]:
+    """The ids of cells of a sweep by their numbers, as the column ``cell`` of the sweep's table has them.
+
+    Raises:
+        NamingError: the run is no sweep, or none of its cells that are filed has a number.
+    """
+    if SWEEP_TAG not in store.get(sweep).tags:
+        where = f"the run of cell {cells[0]}"
+        raise NamingError(Fault(where, "must be a sweep", f"the run {sweep}", "leave the cell out"))
+    children = store.find_children(sweep)
+    found = {child.cell: child.run_id for child in children if child.cell is not None}
+    if not set(cells) <= found.keys():
+        found = {**_reused(store, sweep), **found}
+    for cell in cells:
+        if cell not in found:
+            rule, remedy = "must be one that is filed", "see the column cell of nnspec table"
+            old = " (its cells have no numbers: name one by its id)" if children and not found else ""
+            raise NamingError(Fault(f"the cell of sweep {sweep}", rule, f"{cell}{old}", remedy))
+    return {cell: found[cell] for cell in cells}
+
+
+def _reused(store: Store, sweep: str) -> dict[int, str]:
+    """The ids of the cells that a sweep took from earlier ones, by number."""
+    try:
+        found = json.loads(store.artifact(sweep, REUSED))
+    except (TrackingError, ValueError):
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {number: str(run_id) for text, run_id in pairs if (number := as_whole(text)) is not None}
 
 
 def telling(ids: Sequence[str], least: int = 12) -> int:

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.settings import Tracking
 from nnspec.tracking.files import file_name
+from nnspec.tracking.records import PARENT_TAG
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -178,13 +179,26 @@ def reach_server(location: Location, seconds: float = REACH_SECONDS) -> None:
 
 def run_page(location: Location, experiment_id: str, run_id: str) -> str:
     """The address of a run's page in MLflow's UI: on the server that the store is, else where ``ui_command`` starts
-    one.
-
-    The page's router reads what stands behind the hash, its parameters too; without this one it opens the GenAI
-    workflow.
-    """
+    one."""
     server = _USER.sub(r"\1", location.uri).rstrip("/") if location.kind == "http" else LOCAL_UI
-    return f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+    return f"{server}/{in_ui(experiment_id, run_id)}"
+
+
+def in_ui(experiment_id: str, *below: str, **parameters: str) -> str:
+    """The address of a page within MLflow's UI, whichever server shows it: a run of an experiment, an artifact of it.
+
+    The page's router reads what stands behind the hash, its parameters too; without the workflow it opens that of
+    GenAI.
+    """
+    query = urlencode({"workflowType": "machine_learning"} | parameters, quote_via=quote)
+    return f"#/experiments/{'/'.join((experiment_id, 'runs', *below))}?{query}"
+
+
+def cells_in_ui(experiment_id: str, sweep_id: str) -> str:
+    """The address within MLflow's UI of the list of a sweep's cells, the best first. Which columns it shows is kept in
+    the browser: an address cannot say."""
+    cells = f"tags.{PARENT_TAG} = '{sweep_id}'"
+    return in_ui(experiment_id, searchFilter=cells, orderByKey="metrics.`solve_rate`", orderByAsc="false")
 
 
 def ui_command(location: Location) -> str:

@@ -9,10 +9,11 @@ from nnspec.settings import Tracking
 from nnspec.terminal import complain
 from nnspec.tracking import locate
 from nnspec.tracking.locate import Location
+from nnspec.tracking.packs.store import CellStore
 from nnspec.tracking.store import Store
 
 
-def open_store(settings: Tracking, known_revisions: Collection[str] | None = None) -> Store:
+def open_store(settings: Tracking, known_revisions: Collection[str] | None = None) -> CellStore:
     """The store that the settings mean, reached and ready, with the writer they ask for.
 
     ``writer='auto'`` is the bulk writer for a database whose schema it has been tested with (``known_revisions``, by
@@ -21,6 +22,10 @@ def open_store(settings: Tracking, known_revisions: Collection[str] | None = Non
     Raises:
         TrackingError: if the URI is none, the store does not answer within seconds, or the writer does not fit it.
     """
+    return CellStore(_runs(settings, known_revisions))
+
+
+def _runs(settings: Tracking, known_revisions: Collection[str] | None) -> Store:
     location = locate.locate(settings)
     if location.kind in ("http", "file"):
         if settings.writer == "sql":

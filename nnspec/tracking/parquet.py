@@ -8,7 +8,7 @@ the others are that one with their own numbers put in.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +95,27 @@ def parquet_groups(parts: Iterable[Mapping[str, np.ndarray]]) -> bytes:
     return sink.getvalue()
 
 
+def table_file(columns: Mapping[str, Any]) -> bytes:
+    """Columns of many rows, arrays of NumPy or of pyarrow, as one compressed file; whole numbers that repeat, such as
+    those that name a network in each row of its history, take next to no room."""
+    import pyarrow as pa
+
+    arrays = {name: _arrow(values) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
+    repeated = [name for name, array in arrays.items() if not pa.types.is_floating(array.type)]
+    return _written(arrays, "zstd", repeated)
+
+
 # Dictionaries and statistics cost more than they save: floats rarely repeat and nobody filters files of this size.
 PLAIN: dict[str, Any] = {"use_dictionary": False, "write_statistics": False}
 
 
-def _written(columns: Mapping[str, pa.Array], compression: str) -> bytes:
+def _written(columns: Mapping[str, pa.Array], compression: str, repeated: Sequence[str] = ()) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns)), sink, compression=compression, **PLAIN)
+    options = {**PLAIN, "use_dictionary": list(repeated)} if repeated else PLAIN
+    pq.write_table(pa.table(dict(columns)), sink, compression=compression, **options)
     return bytes(sink.getvalue())
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from nnspec.release import version
 from nnspec.specs import RunSpec
-from nnspec.tracking.cell_records import describe
-from nnspec.tracking.records import COMMIT_TAG, DIRTY_TAG, FINGERPRINT_TAG, NOTE_TAG, PROCESS_TAG, VERSION_TAG
+from nnspec.tracking.records import COMMIT_TAG, DIRTY_TAG, FINGERPRINT_TAG, PROCESS_TAG, VERSION_TAG
+from nnspec.tracking.store import FoundRun
 
 _GIT_SECONDS = 5.0  # a repository on a sleeping network disk must not hold up a run
 
 
 def run_tags(spec: RunSpec) -> dict[str, str]:
-    """The tags of a cell: what it is and where it comes from. The run's name and parent are not among them."""
-    return {FINGERPRINT_TAG: spec.fingerprint, NOTE_TAG: describe(spec), **process_tags()}
+    """The tags of a cell: what it is and where it comes from. Its name, parent and description are not among them."""
+    return {FINGERPRINT_TAG: spec.fingerprint, **process_tags()}
 
 
 @cache
@@ -70,6 +70,11 @@ def process_id(pid: int | None = None) -> str:
     """``host:pid:birth`` of a process here, by default of this one: enough to tell later whether it still runs."""
     pid = os.getpid() if pid is None else pid
     return f"{socket.gethostname()}:{pid}:{_birth(pid)}"
+
+
+def still_trains(run: FoundRun) -> bool:
+    """Whether a run is RUNNING and its process, one of this machine, lives."""
+    return run.status == "RUNNING" and bool(process_alive(run.tags.get(PROCESS_TAG, "")))
 
 
 def process_alive(tag: str) -> bool | None:

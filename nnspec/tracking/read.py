@@ -15,14 +15,14 @@ from nnspec.tracking.artifacts import FINAL, SPEC
 from nnspec.tracking.store import Store
 
 
-def read_spec(run_id: str, store: Store) -> dict[str, Any]:
-    """The spec of a run as the plain mapping that ``RunSpec.from_mapping`` reads.
+def read_spec(run_id: str, store: Store, path: str = SPEC) -> dict[str, Any]:
+    """The spec of a run, in its artifact ``path``, as the plain mapping that ``RunSpec.from_mapping`` reads.
 
     Raises:
         TrackingError: if the run has none, as a sweep's parent, or what it has is no mapping in YAML.
     """
     try:
-        mapping = load_yaml(store.artifact(run_id, SPEC))
+        mapping = load_yaml(store.artifact(run_id, path))
     except ValueError as error:
         raise _no_spec(run_id, f"no YAML: {error}") from None
     if not isinstance(mapping, dict):
@@ -30,14 +30,15 @@ def read_spec(run_id: str, store: Store) -> dict[str, Any]:
     return {str(key): value for key, value in mapping.items()}
 
 
-def read_checked_spec(run_id: str, store: Store) -> RunSpec:
-    """The spec of a run, checked: what names it has are known, and every value is one that it may be.
+def read_checked_spec(run_id: str, store: Store, path: str = SPEC) -> RunSpec:
+    """The spec of a run, in its artifact ``path``, checked: what names it has are known, and every value is one that it
+    may be.
 
     Raises:
         TrackingError: if the run has none, or what it has has faults.
     """
     try:
-        return archived_spec(read_spec(run_id, store))
+        return archived_spec(read_spec(run_id, store, path))
     except SpecError as error:
         raise _no_spec(run_id, f"one with faults: {error.faults[0]}") from None
     except RecursionError:
@@ -64,19 +65,25 @@ def read_weights(
         TrackingError: if the run has no such file.
         WeightsError: if the file is none, is another run's, or does not fit ``shapes``.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    content = store.artifact(run_id, path)
-    try:
-        weights = load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise WeightsError(
-            Fault(f"{path} of run {run_id}", "must be a safetensors file", str(error), "file the run again")
-        ) from error
+    weights = loaded_tensors(store.artifact(run_id, path), f"{path} of run {run_id}")
     if shapes is not None:
         check_shapes(f"{path} of run {run_id}", weights, shapes, replicates)
     return weights
+
+
+def loaded_tensors(content: bytes, where: str) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file by name; ``where`` names it in the error.
+
+    Raises:
+        WeightsError: it is none.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise WeightsError(Fault(where, "must be a safetensors file", str(error), "file the run again")) from error
 
 
 def check_shapes(

@@ -13,14 +13,29 @@ PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "nnspec.fingerprint"
 SWEEP_TAG = "nnspec.sweep"  # the digest of a sweep's cells
 AXES_TAG = "nnspec.axes"
+CELL_TAG = "nnspec.cell"  # the number of a cell in its sweep
+PROMOTED_TAG = "nnspec.promoted"  # of a run that a cell has besides: the cell again, with more written down
+PACKS_TAG = "nnspec.packs"  # of a sweep's run: how many packs of cells it holds
+MAP_TAG = "nnspec.map"  # of a map's run: its axes, as sweep.map states them
+REUSED = "cells/reused.json"  # artifact of a sweep's run: by number, the ids of cells that earlier sweeps trained
 VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
 PROCESS_TAG = "nnspec.process"
 NOTE_TAG = "mlflow.note.content"  # the description that MLflow shows above a run
 SPOOL_TAG, ITEM_TAG = "nnspec.spool_id", "nnspec.spool_item"  # the spooled folder that a run came from, its place there
 # With name and start time these tags tell a run from every other: how one is found whose creation went unanswered.
-IDENTITY_TAGS = (PARENT_TAG, FINGERPRINT_TAG, SWEEP_TAG, PROCESS_TAG, SPOOL_TAG, ITEM_TAG)
-# tag of an experiment: the UI then shows runs, not traces
-EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
+IDENTITY_TAGS = (PARENT_TAG, CELL_TAG, PROMOTED_TAG, FINGERPRINT_TAG, SWEEP_TAG, PROCESS_TAG, SPOOL_TAG, ITEM_TAG)
+# Tags that an experiment gets where it has none of their name: the kind whose runs the UI shows, not its traces, and a
+# note above them.
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    NOTE_TAG: "Networks trained by nnspec. A sweep is a run above its cells; its description has the result.\n\n"
+    "Metrics without a section (`loss`, `accuracy`, `solve_rate` ...) are in *Model metrics*. The sections:\n\n"
+    "- `weight_norm/`: the norm of each layer's weights\n"
+    "- `units/`, `gradient/`: what was measured on trained networks; `at_start/`: before their first update\n"
+    "- `verdict/`: the share of networks that ended so, since when; `nnspec explain NAME` says what it means\n\n"
+    "Artifacts: `report/report.html` of a sweep; `results.parquet`, a row a network with all that was measured; "
+    "`history.parquet`, every logged step; `weights/`; `spec.yaml`, which trains the run again.",
+}
 NAME_LIMIT = 250  # MLflow's column for a run's name
 
 

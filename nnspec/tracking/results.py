@@ -112,7 +112,15 @@ def read_results(store: Store, run_id: str) -> pd.DataFrame:
     Raises:
         TrackingError: there is no such file, or it is not as it must be.
     """
-    return checked_results(store.artifact(run_id, RESULTS), f"{RESULTS} of run {run_id}")
+    packed = store.packed_results(run_id)
+    if packed is None:
+        return checked_results(store.artifact(run_id, RESULTS), f"{RESULTS} of run {run_id}")
+    import pandas as pd
+
+    times = {name: pd.array(packed[name], dtype="Int64") for name in TIMES if name in packed}
+    for values in times.values():
+        values[values == NEVER] = pd.NA
+    return pd.DataFrame({**packed, **times})
 
 
 def checked_results(content: bytes, where: str, also: Collection[str] = ()) -> pd.DataFrame:

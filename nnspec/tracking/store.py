@@ -7,10 +7,23 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import FINGERPRINT_TAG, PARENT_TAG, SWEEP_TAG, RunEnd, RunStart, Series
+from nnspec.tracking.records import (
+    CELL_TAG,
+    FINGERPRINT_TAG,
+    PARENT_TAG,
+    PROMOTED_TAG,
+    SWEEP_TAG,
+    RunEnd,
+    RunStart,
+    Series,
+)
+
+DIGITS = 9  # of a number of cells, of packs, of replicates
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,11 @@ class FoundRun:
         """The fingerprint of the spec of a cell; empty for other runs."""
         return self.tags.get(FINGERPRINT_TAG, "")
 
+    @property
+    def cell(self) -> int | None:
+        """The number of a cell in its sweep; None for other runs, and for cells that older versions filed."""
+        return as_whole(self.tags.get(CELL_TAG, ""))
+
 
 @dataclass(frozen=True)
 class RunFacts(FoundRun):
@@ -62,6 +80,11 @@ def as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return "" if value is None else str(value)
+
+
+def as_whole(text: str) -> int | None:
+    """The whole number from 0 that a text from a store says; None if it says none that anything can be numbered by."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 
 def _texts(pairs: Mapping[str, str]) -> dict[str, str]:
@@ -104,8 +127,8 @@ class Store(ABC):
 
     @abstractmethod
     def experiment(self, name: str) -> str:
-        """The id of the experiment called ``name``, made if there is none; one without a kind becomes one of model
-        training."""
+        """The id of the experiment called ``name``, made if there is none; it gets those of ``EXPERIMENT_TAGS`` of
+        which it has none."""
 
     @abstractmethod
     def start(self, runs: Sequence[RunStart], experiment_id: str) -> list[str]:
@@ -120,13 +143,24 @@ class Store(ABC):
         """Complete runs: artifacts, the rest of the history, final metrics and tags, and only then status and end
         time."""
 
+    def file(self, runs: Sequence[tuple[RunStart, RunEnd]], experiment_id: str) -> list[str]:
+        """File runs that have ended, whose ends have no ids yet; their ids in the same order. A database shows each
+        whole or not at all, whenever the process dies."""
+        ids = self.start([start for start, _ in runs], experiment_id)
+        self.finish([replace(end, run_id=run_id) for (_, end), run_id in zip(runs, ids, strict=True)])
+        return ids
+
     @abstractmethod
     def search(self, query: RunQuery, newest_first: bool = False, limit: int | None = None) -> list[FoundRun]:
         """The runs that the query means, oldest first; at most ``limit`` of them."""
 
     def find_children(self, parent_id: str, params: Sequence[str] = ()) -> list[FoundRun]:
-        """The cells of a sweep that are not deleted, oldest first, with those of their ``params``; TrackingError if
-        there is no such run."""
+        """The cells of a sweep that are not deleted, with those of their ``params``: oldest first, or by number where
+        some have no runs of their own; TrackingError if there is no such run."""
+        return [run for run in self.runs_below(parent_id, params) if PROMOTED_TAG not in run.tags]
+
+    def runs_below(self, parent_id: str, params: Sequence[str] = ()) -> list[FoundRun]:
+        """The runs below a sweep's that are not deleted, oldest first; TrackingError if there is no such run."""
         return self.search(RunQuery(self.get(parent_id).experiment_id, tags={PARENT_TAG: parent_id}, params=params))
 
     def latest_sweep(self, experiment_id: str, tags: Mapping[str, str] | None = None) -> str | None:
@@ -158,6 +192,11 @@ class Store(ABC):
     @abstractmethod
     def artifact(self, run_id: str, path: str) -> bytes:
         """The content of one artifact; TrackingError if there is none."""
+
+    def packed_results(self, run_id: str) -> dict[str, np.ndarray] | None:
+        """The columns of the results of a cell that has no run of its own, see ``packs``, times as ``Results`` has
+        them; None for a run."""
+        return None
 
     @abstractmethod
     def add_artifacts(self, run_id: str, files: Mapping[str, bytes]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.files import open_note
 from nnspec.tracking.files import lock, write_file
-from nnspec.tracking.provenance import process_alive
+from nnspec.tracking.provenance import still_trains
 from nnspec.tracking.records import (
     FINGERPRINT_TAG,
     ITEM_TAG,
@@ -195,8 +195,7 @@ class _Filing:
 
     def _children(self, parent: str, start: RunStart) -> list[FoundRun]:
         facts = self.store.get(parent)
-        other = facts.tags.get(PROCESS_TAG, "")
-        if facts.status == "RUNNING" and other != start.tags.get(PROCESS_TAG) and process_alive(other):
+        if still_trains(facts) and facts.tags.get(PROCESS_TAG) != start.tags.get(PROCESS_TAG):
             raise TrackingError(
                 f"cells must not be filed while their sweep is resumed, but {parent} is; wait for it or stop it"
             )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, updates_a_pass
-from nnspec.specs import RunSpec
+from nnspec.specs import CPU, RunSpec
 
 LANE = 64  # networks: vector loops of torch's CPU kernels have no scalar tail on multiples of this
 LARGEST = 2500  # weights times rows of data beyond which making a lane's unrolled code takes longer than it gives
@@ -45,6 +45,11 @@ def why_separate(spec: RunSpec) -> str:
     return ""
 
 
+def on_card(spec: RunSpec) -> bool:
+    """Whether the networks of a spec train on a graphics card."""
+    return spec.device != CPU
+
+
 def is_module(spec: RunSpec) -> bool:
     """Whether the networks of a spec are torch modules of their own, which torch differentiates (see ``modules``)."""
     return architecture(spec).opaque
@@ -64,6 +69,8 @@ def is_separate(spec: RunSpec) -> bool:
 
 def layout(spec: RunSpec) -> str:
     """How the networks of a spec train, in a word."""
+    if on_card(spec):
+        return spec.device
     if is_module(spec):
         return "modules"
     return "separate" if is_separate(spec) else "lanes"

@@ -2,14 +2,15 @@
 
 Small networks on few rows train side by side in lanes, large chunks of them by compiled code (see ``compiled``), whose
 results are the same to the last bit; all others train one after another (see ``separate``). Models that are a torch
-module of their own train by torch's own gradients (see ``modules``).
+module of their own train by torch's own gradients (see ``modules``). With ``device: cuda`` networks train on the card
+(see ``device``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +20,9 @@ import torch
 from nnspec.duration import pace
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
-from nnspec.training.layout import is_module, is_separate
+from nnspec.training.device.card import found, repeatable
+from nnspec.training.device.chunk import OnDevice
+from nnspec.training.layout import is_module, is_separate, on_card
 from nnspec.training.modules.chunk import Modules
 from nnspec.training.plan import Chunk
 from nnspec.training.separate.chunk import Separate
@@ -70,18 +73,24 @@ def train_chunk(
     pulse: float = PULSE,
     restraint: float = RESTRAINT,
     threads: int = 1,
+    device: torch.device | None = None,
 ) -> Iterator[Progress | Results]:
     """Train the networks of ``chunk``, whose shares point into ``specs``; yields progress now and then, the results
     last, in the order of the shares.
 
     From ``pays`` updates of networks that share a formula on, the ``compiler`` (that of this process, unless given)
     makes code for them. ``pulse`` seconds, and ``restraint`` times as long as the last report took, lie between two
-    reports of progress. A large network is trained by at most so many ``threads``, to the same last bit.
+    reports of progress. A large network is trained by at most so many ``threads``, to the same last bit. On a torch
+    ``device`` networks train as on a card (None: where their spec says).
     """
     spec = specs[chunk.shares[0].cell]
-    with one_thread(), _without_autograd(spec):
+    if device is None and on_card(spec):
+        device = found()
+    with one_thread(), _without_autograd(spec), nullcontext() if device is None else repeatable():
         networks: Networks
-        if is_module(spec):
+        if device is not None:
+            networks = OnDevice.on(specs, chunk, device)
+        elif is_module(spec):
             networks = Modules(specs, chunk)
         elif is_separate(spec):
             networks = Separate(specs, chunk, threads)

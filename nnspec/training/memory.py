@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from nnspec.architecture import architecture, rows, test_rows
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import batch_size, pace, updates
+from nnspec.problem import own_rows
 from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, in_lanes, is_module, padded, parts, why_single
+from nnspec.training.layout import LANE, in_lanes, is_module, on_card, padded, parts, why_single
 from nnspec.training.spans import logged_rows, why_eager
 
 BLOCK = 256  # rows of the history that are written before they are put in their place
 WEIGHTS = 6  # arrays of all weights: initial, present, gradients, scratch, products, and a copy on the way in and out
 # more of the weights and of each slot of the state, while compiled code is on trial: those before it and those after
 COMPILED = 2
+# on a card: weights, gradients, scratch, those before an update, and two that are put together of both; coefficients of
+# the optimizer for one update and for some ahead, three at most; the values of a recorded update and of a look
+CARD_WEIGHTS, CARD_COEFFICIENTS, CARD_PASSES = 6, 3 * 17, 2
 COPIES = 5  # of the weights of a network that trains by itself, besides the optimizer's state
 # of a module: more copies of the weights; of each value of a row in training; of each output at a look
 GRADIENTS, PASSED, LOOKED = 3, 3, 4
@@ -61,6 +65,19 @@ def column_bytes(spec: RunSpec, compiled: bool) -> int:
     weights = WEIGHTS + slots + temporaries + (COMPILED * (1 + slots) if compiled else 0)
     block = min(logged_rows(pace(spec)), BLOCK) * row_bytes(spec)
     return item * (weights * shape.parameters + rows(spec.data) * _values(spec)) + block
+
+
+def card_bytes(spec: RunSpec) -> int:
+    """What a network takes of a graphics card while it trains there. Worked out, not measured."""
+    shape, item, size = architecture(spec), item_bytes(spec), batch_size(spec)
+    weights = CARD_WEIGHTS + _slots(spec) + OPTIMIZERS[spec.optimizer.name].temporaries
+    passed = CARD_PASSES * max(rows(spec.data), test_rows(spec.data)) * _values(spec)
+    order = 0
+    if size < rows(spec.data):  # an order of rows, and a copy of the batch's
+        order = 2 * 8 * rows(spec.data) + item * size * (shape.inputs + shape.outputs)
+    own = item * (rows(spec.data) + test_rows(spec.data)) * (shape.inputs + shape.outputs) if own_rows(spec) else 0
+    block = min(logged_rows(pace(spec)), BLOCK) * row_bytes(spec)
+    return item * (weights * shape.parameters + passed + CARD_COEFFICIENTS) + order + own + block
 
 
 def _slots(spec: RunSpec) -> int:
@@ -183,20 +200,25 @@ def makes_files(spec: RunSpec) -> bool:
 class Room:
     """What all ``workers`` processes together may hold of the chunks that they train, and of the results on their way:
     ``bytes`` of memory (None: any), with the cells' ``files`` among it, and with room for compiled code, or not.
-    ``after`` tells what is needed besides the results of so many networks of a spec once they have trained."""
+    ``after`` tells what is needed besides the results of so many networks of a spec once they have trained. ``card``
+    are the bytes of a graphics card that networks on it may take (None: any)."""
 
     bytes: float | None = None
     workers: int = 1
     files: bool = False
     compiled: bool = True
     after: Callable[[RunSpec, int], float] = lambda spec, networks: 0.0
+    card: float | None = None
 
 
 def chunk_bytes(spec: RunSpec, networks: int, room: Room) -> float:
     """What a process holds that trains ``networks`` of the spec at a time: the most of the time that they train, with a
     report of the history so far on its way, and of the time after."""
     kept = 2 * history_bytes(spec) + item_bytes(spec) * snapshots(spec) * architecture(spec).parameters
-    if not in_lanes(spec):
+    if on_card(spec):
+        held = WEIGHTS * item_bytes(spec) * architecture(spec).parameters
+        training = networks * (held + kept) + _data_bytes(spec)
+    elif not in_lanes(spec):
         training = networks * (own_bytes(spec) + kept) + shared_bytes(spec)
     else:
         training = padded(networks) * column_bytes(spec, room.compiled and compiles(spec, networks)) + networks * kept
@@ -238,4 +260,4 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
 
 def compiles(spec: RunSpec, networks: int) -> bool:
     """Whether a chunk of so many networks of one formula trains by compiled code."""
-    return not is_module(spec) and (not in_lanes(spec) or not why_eager(spec, padded(networks)))
+    return not is_module(spec) and not on_card(spec) and (not in_lanes(spec) or not why_eager(spec, padded(networks)))

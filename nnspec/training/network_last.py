@@ -207,4 +207,4 @@ class NetworkLast:
 
     def fill(self, tensor: Tensor, which: Tensor, value: Tensor | float) -> None:
         """Set everything of the marked networks in a tensor shaped as the weights to one value (a network)."""
-        tensor[:, which] = value[which] if isinstance(value, Tensor) else value
+        tensor.copy_(torch.where(which, value, tensor))

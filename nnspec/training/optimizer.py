@@ -51,14 +51,15 @@ class StackedOptimizer:
         factor: Factor | None = None,
     ):
         self.entry, self.network, self.width, self.factor = entry, network, width, factor
-        kind = network.weights.dtype
-        self.h: dict[str, Any] = {k: v.to(kind) if isinstance(v, Tensor) else v for k, v in h.items()}
+        like = network.weights
+        self.h: dict[str, Any] = {k: v.to(like) if isinstance(v, Tensor) else v for k, v in h.items()}
         starts = entry.start(h)
         self.starts = [starts[i] if i < len(starts) else 0.0 for i in range(entry.slots(h))]
         self.state = tuple(torch.zeros_like(network.weights) for _ in self.starts)
-        self.reset(torch.ones(width, dtype=torch.bool))
+        self.reset(torch.ones(width, dtype=torch.bool, device=like.device))
         self.spare = torch.empty_like(network.weights)
-        self.distinct, self.which = _distinct(h)
+        self.distinct, which = _distinct(h)
+        self.which = None if which is None else which.to(like.device)
         found = self._computed(1, 1)
         self.lasting = {name: self._spread(c)[0] for name, c in found.items() if c.dim() == 1}
         # names of coefficients that differ from update to update
@@ -70,6 +71,14 @@ class StackedOptimizer:
 
     def step(self, number: int) -> None:
         """Update ``number``, from 1."""
+        self.move(self.at(number))
+
+    def move(self, present: dict[str, Tensor]) -> None:
+        """An update by the ``present`` coefficients."""
+        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, present)
+
+    def at(self, number: int) -> dict[str, Tensor]:
+        """The coefficients of update ``number``, [M] each."""
         place = (number - 1) % COEFFICIENTS
         if self.block_begin != number - place:
             self.block_begin = number - place
@@ -78,7 +87,7 @@ class StackedOptimizer:
             self.block = [
                 self.lasting | {name: row[update] for name, row in rows.items()} for update in range(COEFFICIENTS)
             ]
-        self.entry.update(self.network.weights, self.network.grads, self.state, self.spare, self.h, self.block[place])
+        return self.block[place]
 
     def ahead(self, number: int, count: int) -> tuple[dict[str, Tensor], int]:
         """The moving coefficients of ``count`` updates from ``number`` on lie in these tensors from the row that is
@@ -99,7 +108,7 @@ class StackedOptimizer:
     def _spread(self, coefficient: Tensor) -> Tensor:
         """A coefficient of each distinct set, [c, d] or [d], as one of each network, [c, M], in the networks'
         precision."""
-        rows = coefficient.to(self.network.weights.dtype).reshape(-1, coefficient.shape[-1])
+        rows = coefficient.to(self.network.weights).reshape(-1, coefficient.shape[-1])
         if self.which is None:
             return rows[:, :1].expand(-1, self.width).contiguous()
         return rows.index_select(1, self.which)
@@ -107,7 +116,7 @@ class StackedOptimizer:
     def reset(self, which: Tensor) -> None:
         """The state of these networks as at the start."""
         for slot, start in zip(self.state, self.starts, strict=True):
-            self.network.fill(slot, which, start.to(slot.dtype) if isinstance(start, Tensor) else start)
+            self.network.fill(slot, which, start.to(slot) if isinstance(start, Tensor) else start)
         self.network.fill(self.network.grads, which, 0.0)
 
 

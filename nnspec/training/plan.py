@@ -15,9 +15,9 @@ from nnspec.architecture import architecture
 from nnspec.catalog import LR_PER_LAYER, OPTIMIZERS
 from nnspec.catalog.origins import SOURCE
 from nnspec.params import Value
-from nnspec.specs import RunSpec
-from nnspec.training.layout import LANE, in_lanes, is_module, is_separate, padded
-from nnspec.training.memory import Room, held_bytes, hot_bytes, most_networks, multiplications
+from nnspec.specs import RunSpec, by_combination
+from nnspec.training.layout import LANE, in_lanes, is_module, is_separate, on_card, padded
+from nnspec.training.memory import Room, card_bytes, held_bytes, hot_bytes, most_networks, multiplications
 
 CACHE = 3_000_000  # bytes that a chunk's hot arrays should stay below; see benchmarks/README.md
 MOST = 256  # networks of a chunk that is not in lanes, at most: a history so far comes for all at once
@@ -97,9 +97,9 @@ def threads_each(chunks: int, workers: int) -> int:
 def alike(specs: Sequence[RunSpec]) -> list[list[int]]:
     """The places of the specs in groups that can train as one stack each."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for index, spec in enumerate(specs):
-        groups.setdefault(stack_key(spec), []).append(index)
-    return list(groups.values())
+    for places in by_combination(specs):
+        groups.setdefault(stack_key(specs[places[0]]), []).extend(places)
+    return [sorted(places) for places in groups.values()]
 
 
 def stack_key(spec: RunSpec) -> tuple[object, ...]:
@@ -174,6 +174,8 @@ def _columns(specs: Sequence[RunSpec], cells: Sequence[int]) -> int:
 def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     """Networks a chunk: within the cache and the room, evenly over the workers where there are enough; whole lanes
     where a network is a column, and at least one network, whether it fits or not."""
+    if on_card(spec):
+        return _card_width(spec, networks, room)
     lanes = in_lanes(spec)
     unit, workers = LANE if lanes else 1, room.workers
     width = MOST if not lanes else max(unit, CACHE // (hot_bytes(spec) * unit) * unit)
@@ -189,6 +191,17 @@ def chunk_width(spec: RunSpec, networks: int, room: Room) -> int:
     while width > unit and room.bytes is not None and held_bytes(spec, width, networks, room) > room.bytes:
         width -= unit
     return width
+
+
+def _card_width(spec: RunSpec, networks: int, room: Room) -> int:
+    """Networks a chunk on a graphics card: as many as there is room for on the card, which the workers share, and
+    beside it; at least one. Whole lanes where a network is a column, but for the last few."""
+    unit = LANE if in_lanes(spec) else 1
+    even = -(-networks // (room.workers * unit)) * unit
+    if room.card is not None:
+        most = int(room.card / (room.workers * card_bytes(spec)))
+        even = max(1, min(even, most if most < unit else most // unit * unit))
+    return most_networks(spec, networks, room, min(even, networks))
 
 
 def _cut(specs: Sequence[RunSpec], cells: Sequence[int], width: int, compiled: bool) -> Iterator[Chunk]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnspec.analysis import figures as f
-from nnspec.analysis.figures.draw import pick, png, spread
+from nnspec.analysis.figures.draw import new_figure, pick, png, spread
 from nnspec.analysis.solving import survival
 
 POINTS, TARGETS = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
@@ -215,3 +215,9 @@ def test_a_heat_map_says_what_it_pools_over(small):
     assert "Share solved, by activation and optimizer.lr\npooled over train.epochs (2 values)" in drawn(pooled)
     whole = f.plot_heatmap(f.heatmap_info(table, *axes[:2], axes=axes[:2]))
     assert not any("pooled" in text for text in drawn(whole))
+
+
+def test_a_notebook_can_show_a_figure_that_pyplot_knows_nothing_of() -> None:
+    figure = new_figure()
+    figure.subplots()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]

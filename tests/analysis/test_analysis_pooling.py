@@ -89,3 +89,12 @@ def test_without_fields_there_is_a_row_a_cell(small):
 def test_what_is_no_field_is_refused(small, name):
     with pytest.raises(AnalysisError, match=f"by must be a known field of the table, but got '{name}'; .*optimizer.lr"):
         pooled(small, name)
+
+
+def test_the_median_of_a_single_network_is_when_it_solved(outcomes):
+    """The same as of its group of copies, which are counted one by one."""
+    solved = [True, False, True, False]
+    table = outcomes(seed=[3, 1, 2, 0], cell=[2, 0, 1, 3], solved=solved, solved_at=[40, 7, 20, 9])
+    twice = pd.concat([table, table], ignore_index=True)
+    found, expected = (median_updates(each, group_by(each, ["cell"])).tolist() for each in (table, twice))
+    assert found == expected == [np.inf, 20, 40, np.inf]

@@ -51,6 +51,21 @@ def test_markdown_escapes_what_would_be_markup(frame):
     assert markdown("<script>") == "&lt;script>"
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("kaiming_uniform: a_b", "kaiming_uniform: a_b"),
+        ("_a_ __b", "&#95;a&#95; &#95;&#95;b"),
+        ("a.b...", "a.b&#46;&#46;."),
+        ("@me :smile:", "&#64;me &#58;smile:"),
+        ("http://a.b www.a.b WWW.a", "http&#58;//a.b www&#46;a.b WWW&#46;a"),
+        ("a\nb\u202e", r"a\\nb\\u202e"),
+    ],
+)
+def test_markdown_escapes_what_is_markup_in_some_places(text, written):
+    assert markdown(text) == written
+
+
 def test_latex(frame):
     assert write(frame[:1], "latex", "solved\npooled").splitlines() == [
         "% solved",

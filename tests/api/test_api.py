@@ -125,7 +125,7 @@ def test_what_training_gives_is_what_is_filed_column_by_column(spec_of: SpecOf, 
     pd.testing.assert_frame_equal(*alike)
     if several:
         own = pd.read_parquet(io.BytesIO(store.artifact(run_id, "results.parquet")))
-        pd.testing.assert_frame_equal(own, result.table)
+        pd.testing.assert_frame_equal(own, result.table.drop(columns="activation"))
 
 
 def test_several_specs_come_back_in_their_order(spec_of: SpecOf) -> None:

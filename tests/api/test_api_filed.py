@@ -29,7 +29,7 @@ def test_a_cell_is_loaded_by_the_beginning_of_its_id(swept) -> None:
 
 
 def test_a_sweep_has_no_network_of_its_own(swept) -> None:
-    with pytest.raises(NnspecError, match="must be a run of one spec, but got 'last', a sweep; name one of its cells"):
+    with pytest.raises(NnspecError, match="got 'last', a sweep; say which of its cells, as in cell=17"):
         nnspec.load("last")
 
 
@@ -93,3 +93,9 @@ def test_what_a_paper_says(swept, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{found}\n"
     assert (found.cells, found.networks, found.version) == (4, 48, nnspec.__version__)
     assert nnspec.cite().run is None
+
+
+def test_a_choice_is_grouped_by_as_it_is_typed(swept):
+    table = nnspec.table("last")
+    assert table["activation"].tolist() == table["activation.name"].tolist()
+    assert nnspec.compare(table, "activation").equals(nnspec.compare(table.drop(columns=["activation", "init"])))

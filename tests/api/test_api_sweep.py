@@ -62,8 +62,8 @@ def test_what_is_filed_is_named(swept) -> None:
 
 def test_a_named_experiment_has_its_axes_and_takes_others_in_their_place(folder: Path) -> None:
     result = nnspec.sweep(["experiment=zero_init", "activation=relu,gelu", *SHORT], workers=1)
-    assert result.table.groupby(["init.name", "activation.name"]).ngroups == 3 * 2
-    assert len(result.table) == 12
+    assert result.table.groupby(["init.name", "activation.name"]).ngroups == 4 * 2
+    assert len(result.table) == 16
     assert result.run_id is None
     assert list(folder.iterdir()) == []
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from nnspec.cli.delete import kept_lines
 from nnspec.cli.filed import opened
+from nnspec.cli.store.delete import kept_lines
 from nnspec.journal.recording import Recorder
 from nnspec.tracking import Unfiled, spool
 from nnspec.tracking.locate import Location
@@ -22,7 +22,7 @@ def test_delete_asks_and_refuses_without_a_terminal(filed, nnspec, monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     status, out, err = nnspec("delete", filed.sweep.parent, "--uri", filed.uri)
     assert (status, out) == (2, "")
-    assert "deleting must be confirmed, but there is no terminal to ask on; give --yes to delete sweep-" in err
+    assert "it must be confirmed, but there is no terminal to ask on; give --yes to delete sweep-" in err
     assert "with 4 cells (4 FINISHED)" in err
 
 
@@ -43,21 +43,22 @@ def test_delete_does_what_it_is_told(own, nnspec, monkeypatch, answer, left):
         ) == (left == 0)
 
 
-def test_delete_says_what_is_not_freed_and_the_command_that_does(own, nnspec, monkeypatch, tmp_path):
-    """MLflow's own words are tried: it asks for the tracking URI, and leaves the file of SQLite as large as it was."""
+def test_delete_says_what_is_not_freed_and_the_command_that_does(own, nnspec):
     with opened(own.uri) as store:
         single, location = store.find_children(own.sweep.parent)[0].run_id, store.location
     before = location.file.stat().st_size
     status, out, _ = nnspec("delete", single, "--yes", "--uri", own.uri)
     assert status == 0
-    command = next(line.strip() for line in out.splitlines() if " gc " in line)
-    words = ["-m", "mlflow", *shlex.split(command)[shlex.split(command).index("gc") :]]
     artifacts = location.file.parent / "mlartifacts"
     assert list(artifacts.rglob(f"{single}/artifacts/*"))
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    assert not list(artifacts.rglob(f"{single}/artifacts/*"))
-    assert location.file.stat().st_size == before
-    assert f"  sqlite3 {location.file.name} VACUUM" in out
+    command = shlex.split(out.splitlines()[-1])
+    assert command[:3] == ["nnspec", "gc", "--free"]
+    status, out, _ = nnspec(*command[1:], "--yes")
+    assert status == 0
+    assert "freed 1 deleted runs" in out
+    assert list(artifacts.rglob(single)) == []
+    assert location.file.stat().st_size < before
+    assert "nothing is left over" in nnspec("gc", "--uri", own.uri)[1]
 
 
 def test_on_a_server_others_free_it():
@@ -65,7 +66,7 @@ def test_on_a_server_others_free_it():
     assert lines[1] == (
         "  mlflow gc --tracking-uri 'https://me:***@host/' --backend-store-uri DATABASE  # on the server's machine"
     )
-    assert len(lines) == 2  # nothing about the file of a database that may be no SQLite's
+    assert len(lines) == 2
 
 
 def test_a_sweep_that_trains_is_not_deleted(own, nnspec):
@@ -84,7 +85,7 @@ def spooled(tmp_path, spec_of, trained_cell):
         cell = trained_cell(spec_of(seed=seed, train={"epochs": 20}))
         recorder = Recorder({0: cell.spec})
         end = replace(recorder.end_of(cell), run_id=uuid.uuid4().hex)
-        return spool(tmp_path / "nnspec-unfiled", "nnspec-xor", [Unfiled(recorder.start_of(cell.spec), end)])
+        return spool(tmp_path / "nnspec-unfiled", "nnspec-xor", [Unfiled(recorder.start_of(cell.index), end)])
 
     return [write(0), write(1)]
 

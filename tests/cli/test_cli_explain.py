@@ -92,7 +92,7 @@ def test_a_single_run_is_explained_by_medians(nnspec, filed):
 def test_the_description_in_mlflow_says_why(filed):
     with opened(filed.uri) as store:
         note = store.get(filed.sweep.parent).tags[NOTE_TAG]
-        assert note.startswith("4 cells over activation, init: `python run.py -m epochs=60`")
+        assert "4 cells over activation, init\n\n```\npython run.py -m epochs=60\n```" in note
         assert "as in activation=relu init=zeros: 4 of 4 hidden units are off for every row" in note
         notes = [store.get(child.run_id).tags[NOTE_TAG] for child in store.find_children(filed.sweep.parent)]
     dead = [note for note in notes if "activation relu" in note and "initialised with zeros" in note]

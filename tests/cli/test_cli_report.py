@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,3 +195,16 @@ def test_figures_do_not_replace_the_pictures_of_the_page(own, nnspec, folder):
     said = nnspec("report", own.single, "--uri", own.uri, "--figures", "png")[1]
     assert str(page.parent.relative_to(folder) / "figures" / "loss.png") in said.splitlines()
     assert page.read_bytes() == before
+
+
+def test_the_page_of_a_filed_sweep_shows_each_cells_own_networks(own, nnspec, tmp_path):
+    assert nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))[0] == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" class="cells">(.*?)</script>', page)[1])
+    samples = {
+        name: np.frombuffer(base64.b64decode(data["samples"][name]["data"]), np.uint8) for name in ("row", "verdict")
+    }
+    table = own.sweep.table()
+    for number in range(4):
+        said = [data["samples"]["verdicts"][code] for code in samples["verdict"][samples["row"] == number]]
+        assert said == table[table["cell"] == number]["verdict"].tolist()

@@ -27,6 +27,7 @@ from nnspec.compose import (
 )
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import plain
+from nnspec.compose.explain import unknown_option
 from nnspec.compose.loader import loader
 from nnspec.errors import SpecError
 from nnspec.params import Param
@@ -76,7 +77,9 @@ def test_every_yaml_is_an_entrys() -> None:
 def test_config_states_the_defaults_of_its_params(section: str, params: tuple[Param, ...], composer: Composer) -> None:
     config = composer.mapping([])
     stated = (
-        config[section] if section else {k: v for k, v in config.items() if not isinstance(v, dict) and k != "spec"}
+        config[section]
+        if section
+        else {k: v for k, v in config.items() if not isinstance(v, dict) and k not in ("spec", "study")}
     )
     assert sorted(stated) == sorted(param.name for param in params)
     for param in params:
@@ -280,3 +283,17 @@ def test_command_line_as_typed() -> None:
     )
     assert command_line(["/venv/bin/python", "/venv/bin/nnspec", "run", "seed=1"]) == "nnspec run seed=1"
     assert command_line(["python", "-m", "pytest"]) == "python -m pytest"
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("joblib", "joblib"), ("submitit_slurm", "slurm")])
+def test_a_launcher_that_is_not_installed_names_its_extra(launcher: str, extra: str) -> None:
+    class Bare(Composer):
+        def has(self, group: str, name: object) -> bool:
+            return name == "basic"
+
+    assert unknown_option(Bare(), "hydra/launcher", "basic") is None
+    assert str(unknown_option(Bare(), "hydra/launcher", launcher)) == (
+        f"hydra/launcher={launcher} needs the extra nnspec[{extra}], but got an environment without it; install it "
+        f"with: pip install 'nnspec[{extra}]'"
+    )
+    assert "available: basic" in str(unknown_option(Bare(), "hydra/launcher", "rq"))

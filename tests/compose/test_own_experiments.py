@@ -69,7 +69,7 @@ def test_a_named_sweep_extends_another_and_what_it_says_wins(folder: Path) -> No
     )
     (folder / "experiments/shipped.yaml").write_text("defaults: [zero_init]\nreplicates: 2\n")
     assert said("wider") == (9, {"activation": "relu,tanh", "init": "zeros", "loss": "bce,mse"})
-    assert said("shipped") == (2, {"init": "zeros,constant,kaiming_uniform", "activation": "relu,tanh,sigmoid"})
+    assert said("shipped") == (2, {"init": "zeros,constant,mirror,kaiming_uniform", "activation": "relu,tanh,sigmoid"})
 
 
 def test_a_circle_is_one_clear_error(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ BUNDLED = ("iris", "digits", "breast_cancer", "wine", "diabetes")
 
 
 def test_every_data_set_is_checked_here() -> None:
-    assert set(DATA.names()) == {*GATES, "parity", *SHAPES, *CURVES, *BUNDLED, "csv", "parquet", "npz"}
+    assert set(DATA.names()) == {*GATES, "parity", "symmetry", *SHAPES, *CURVES, *BUNDLED, "csv", "parquet", "npz"}
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -49,6 +49,14 @@ def test_parity(bits: int, encoding: str) -> None:
     assert (truths @ 2 ** np.arange(bits - 1, -1, -1)).tolist() == list(range(2**bits))  # counting order, each row once
     assert data.labels.tolist() == [bin(number).count("1") % 2 for number in range(2**bits)]
     assert set(np.unique(data.inputs)) == ({0.0, 1.0} if encoding == "binary" else {-1.0, 1.0})
+
+
+@pytest.mark.parametrize("bits", [2, 5, 6])
+def test_symmetry(bits: int) -> None:
+    entry, params = DATA["symmetry"], {"bits": bits, "encoding": "binary"}
+    data = entry.make(params)
+    assert entry.size(params) == size_of(data)
+    assert data.labels.tolist() == [int(list(row) == list(row)[::-1]) for row in data.inputs]
 
 
 def given(name: str, **params: object) -> dict[str, object]:

@@ -59,8 +59,15 @@ PARITY = {"name": "parity", "bits": 3}
             "model": {"name": "mlp", "hidden": [25, 27]},
             "train": {"epochs": 9},
         },
+        {
+            "activation": "logsigmoid",
+            "loss": "huber",
+            "data": {"name": "symmetry", "bits": 6},
+            "model": {"name": "mlp", "hidden": [3, 5]},
+            "train": {"epochs": 9},
+        },
     ],
-    ids=["relu", "sigmoid", "cross_entropy", "lanczos", "wide"],
+    ids=["relu", "sigmoid", "cross_entropy", "lanczos", "wide", "64 rows"],
 )
 def crowd(request, spec_of, train_group):
     return train_group(spec_of(**{"replicates": 37, "train": {"epochs": 200}, **request.param}))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nnspec.architecture import architecture
+from nnspec.builder import with_weights
 from nnspec.catalog import MODELS, Model
 from nnspec.catalog.models import OUTPUT
 from nnspec.diagnostics import THRESHOLDS, Group, diagnose, estimates
@@ -51,6 +52,17 @@ class TwoPaths(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.out(self.a(x) * self.b(x))
         return out
+
+
+class Scale(nn.Module):
+    """A sum of scaled inputs, without a layer."""
+
+    def __init__(self, inputs: int, outputs: int, width: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(inputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.scale).sum(1, keepdim=True)
 
 
 class Normed(nn.Sequential):
@@ -124,6 +136,7 @@ CLASSES = {
     "judged_two_paths": TwoPaths,
     "judged_normed": Normed,
     "judged_attends": Attends,
+    "judged_scale": Scale,
     "judged_recurrent": Recurrent,
 }
 
@@ -171,7 +184,8 @@ def test_an_own_perceptron_has_the_gradient_and_curvature_of_the_built_in_one(
     own, known = pair(spec_of, **PROBLEMS[problem])
     weights = {name: scale * drawn for name, drawn in initial_weights(known, range(3)).items()}
     found, right = diagnose(group_at(own, weights)).numbers, diagnose(group_at(known, weights)).numbers
-    for name in ("gradient_norm", "relative_gradient", "init_gradient_norm", "loss_slope", "loss_jitter"):
+    gradients = ("gradient_norm", "relative_gradient", "gradient_ratio", "init_gradient_norm", "init_gradient_ratio")
+    for name in (*gradients, "loss_slope", "loss_jitter"):
         np.testing.assert_allclose(found[name], right[name], rtol=0, atol=TOLERANCE, err_msg=name)
     ends = [extremes(stacked(spec), flatten(architecture(spec), weights)) for spec in (own, known)]
     np.testing.assert_allclose(*ends, rtol=0, atol=TOLERANCE)
@@ -203,13 +217,46 @@ def test_large_data_in_pieces_as_the_built_in_one(spec_of: SpecOf) -> None:
     weights = {name: 1e-4 * drawn for name, drawn in initial_weights(known, range(2)).items()}
     groups = group_at(own, weights), group_at(known, weights)
     cases = [open_case(group, replace(THRESHOLDS, stationary=np.inf)) for group in groups]
-    for name in ("gradient_norm", "relative_gradient"):
+    for name in ("gradient_norm", "relative_gradient", "gradient_ratio"):
         found, right = (case.numbers[name] for case in cases)
         np.testing.assert_allclose(found, right, rtol=0, atol=TOLERANCE, err_msg=name)
     found, right = (np.array(curvatures(case, np.arange(2))) for case in cases)
     np.testing.assert_allclose(found, right, rtol=0, atol=1e-8)  # along directions that Lanczos proposes
     assert not NEED_LAYERS_OR_UNITS & set(estimates(own))
     assert {"local_minimum", "eigenvalues"} <= set(estimates(own))
+
+
+@pytest.mark.parametrize("more", [{"norm": "batch"}, {"norm": "layer"}, {"residual": True}], ids=str)
+def test_the_gradient_that_arrives_in_richer_networks(spec_of: SpecOf, more: dict[str, Any]) -> None:
+    """Against autograd through the module in training, as a loop in PyTorch would go."""
+    model = {"name": "mlp", "hidden": [6, 6, 6], **more}
+    spec = spec_of(model=model, activation="sigmoid", loss="bce", dtype="float64")
+    weights = initial_weights(spec, range(2))
+    found = diagnose(group_at(spec, weights)).numbers
+    data = stacked(spec)
+    for place in range(2):
+        module = with_weights(spec, {name: tensor[place] for name, tensor in weights.items()}).train()
+        linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
+        kept: list[Tensor] = []
+        for layer in linear:
+            layer.register_forward_hook(lambda _layer, _inputs, out, kept=kept: kept.append(out))
+        found_outputs = module(data.inputs)
+        for out in kept:
+            out.retain_grad()
+        nn.functional.binary_cross_entropy(found_outputs, data.targets.reshape(-1, 1)).backward()
+        first, last = (kept[end].grad for end in (0, -1))
+        assert first is not None
+        assert last is not None
+        ratio = float((first.square().mean() / last.square().mean()).sqrt())
+        for name in ("gradient_ratio", "init_gradient_ratio"):
+            np.testing.assert_allclose(found[name][place], ratio, rtol=TOLERANCE, err_msg=name)
+
+
+def test_a_module_that_calls_no_linear_layer_has_no_such_ratio(spec_of: SpecOf) -> None:
+    spec = spec_of(model={"name": "judged_scale"}, data="and", dtype="float64")
+    found = diagnose(group_at(spec, initial_weights(spec, range(2)))).numbers
+    assert np.isnan(found["gradient_ratio"]).all()
+    assert (found["gradient_norm"] > 0).all()
 
 
 # -- where no network is known -----------------------------------------------------------------------------------------

@@ -221,6 +221,15 @@ def test_units_below_a_softmax_are_hidden_ones(spec_of):
     assert sentence == "4 of 4 hidden units are off for every row: no gradient reaches them"
 
 
+def test_units_of_a_module_are_counted_without_a_whole(spec_of):
+    """A learning rate a layer trains it as a module, whose layers are not known one by one."""
+    module = spec_of(optimizer={"name": "adam", "lr_per_layer": [0.1, 0.01]})
+    sentence = verdict_entry("dead_units").sentence({"dead_units": 1.0, "dead_rows": 2.0}, module)
+    assert sentence.startswith("1 hidden unit is off for every row: no gradient reaches them; for 2 of 4 rows")
+    none = verdict_entry("dead_units").sentence({"dead_units": 0.0, "dead_rows": 1.0}, module)
+    assert none.startswith("for 1 of 4 rows, and all that are wrong")
+
+
 def test_what_was_seen_of_some_rows_only_is_said_so(spec_of):
     digits = {"name": "digits", "test_fraction": 0.2}
     spec = spec_of(data=digits, loss="cross_entropy", model={"name": "mlp", "hidden": [16]}, train={"epochs": 5})

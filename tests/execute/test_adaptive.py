@@ -8,7 +8,7 @@ import pytest
 from nnspec.analysis.sequential import looks
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError
-from nnspec.execute.adaptive import AdaptiveTraining, trainer
+from nnspec.execute.adaptive import AdaptiveTraining
 from nnspec.execute.engine import Training
 from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
@@ -30,7 +30,7 @@ def cells(training: Training | AdaptiveTraining) -> dict[int, TrainedCell]:
 
 
 def test_every_cell_stops_at_the_first_look_that_is_precise_enough() -> None:
-    training = trainer([spec("relu"), spec("gelu")], Runtime(workers=1, precision=PRECISION), auto=True)
+    training = AdaptiveTraining([spec("relu"), spec("gelu")], Runtime(workers=1, precision=PRECISION))
     rule = looks(PRECISION)
     found = cells(training)
     assert training.updaters == {
@@ -47,9 +47,9 @@ def test_every_cell_stops_at_the_first_look_that_is_precise_enough() -> None:
 
 
 def test_the_networks_are_those_of_a_plain_run_of_as_many_replicates() -> None:
-    cell = cells(trainer([spec("relu", seed=5)], Runtime(workers=1, precision=PRECISION), auto=True))[0]
+    cell = cells(AdaptiveTraining([spec("relu", seed=5)], Runtime(workers=1, precision=PRECISION)))[0]
     assert cell.spec.replicates > looks(PRECISION).sizes[0], "choose a spec that takes more than one round"
-    plain = cells(trainer([spec("relu", seed=5, replicates=cell.spec.replicates)], Runtime(workers=1), auto=False))[0]
+    plain = cells(Training([spec("relu", seed=5, replicates=cell.spec.replicates)], Runtime(workers=1)))[0]
     assert cell.spec == plain.spec
     for name in ("seeds", "loss", "right", "solved_at", "outputs"):
         np.testing.assert_array_equal(getattr(cell.result, name), getattr(plain.result, name))
@@ -64,4 +64,4 @@ def test_stored_weights_are_refused() -> None:
         **{**stored.__dict__, "init": stored.init.__class__("from_file", (("digest", None), ("path", "w.safetensors")))}
     )
     with pytest.raises(SpecError, match="replicates must be a number with init=from_file"):
-        trainer([stored], Runtime(precision=PRECISION), auto=True)
+        AdaptiveTraining([stored], Runtime(precision=PRECISION))

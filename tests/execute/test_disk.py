@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.execute.disk import filed_bytes
+from nnspec.execute.disk import filed_bytes, packed_bytes
 from nnspec.runner import run
 from nnspec.settings import Runtime, Settings, Tracking
 from nnspec.specs import RunSpec
@@ -31,10 +31,10 @@ def taken(folder: Path) -> int:
     return sum(BLOCK if path.is_dir() else -(-path.stat().st_size // BLOCK) * BLOCK for path in folder.rglob("*"))
 
 
-def train(words: list[str]) -> list[RunSpec]:
-    """Train and file a sweep; its specs."""
+def train(words: list[str], cells: str = "all") -> list[RunSpec]:
+    """Train and file a sweep, with these cells as runs; its specs."""
     found, _ = plan(words)
-    settings = Settings(Tracking(uri="sqlite:///mlflow.db"), Runtime(workers=1))
+    settings = Settings(Tracking(uri="sqlite:///mlflow.db", cells=cells), Runtime(workers=1))
     assert run(found.cells, settings, axes=found.axes, sweep=True, quiet=True).exit_status == 0
     return [cell.spec for cell in found.cells]
 
@@ -48,3 +48,15 @@ def test_a_store_grows_by_what_was_foretold(name: str, tmp_path: Path, monkeypat
     grown = taken(tmp_path) - before
     # pages of SQLite that are not full, Parquet's and MLflow's versions: a rule of thumb needs no more
     assert filed_bytes(specs, sweep=True) == pytest.approx(grown, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "words", [["seed=range(0,600)"], ["optimizer.lr=0.1,0.2", "replicates=300", "train.epochs=500"]]
+)
+def test_packed_cells_take_what_was_foretold(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(["seed=range(100,102)", "train.epochs=2"])
+    before = taken(tmp_path)
+    specs = train(words, "none")
+    # what networks have in common compresses well, and how much they have nobody foretells
+    assert packed_bytes(specs) == pytest.approx(taken(tmp_path) - before, rel=0.3)

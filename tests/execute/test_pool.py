@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from nnspec.execute.pool import Event, Extra, Finished, Lost, Stuck, train_chunks
+from nnspec.execute import pool
+from nnspec.execute.pool import Event, Extra, Finished, Lost, Stuck, train_chunks, train_on_card
 from nnspec.results.arrays import Results
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk, Share
@@ -185,3 +186,19 @@ def test_closing_ends_a_stopped_worker_too(work: Any) -> None:
     assert any(isinstance(event, Stuck) for event in events)  # which stops there
     events.close()  # type: ignore[attr-defined]
     assert multiprocessing.active_children() == []
+
+
+def what_a_worker_has(specs: Sequence[RunSpec], chunk: Chunk, trained: Results) -> str:
+    return pool.first_line.__name__
+
+
+@pytest.mark.slow  # each worker loads torch for itself
+def test_workers_that_share_a_card_are_not_forked(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, _ = ends(train_chunks(*work, 1, what_a_worker_has))
+    monkeypatch.setattr(pool, "first_line", lambda error: "")  # here, and in what is forked from here
+    shared, lost = ends(train_on_card(*work, 2, what_a_worker_has))
+    assert not lost
+    assert {event.extra for event in shared.values()} == {"first_line"}
+    for number, event in alone.items():
+        for name, tensor in event.trained.final.items():
+            assert tensor.tobytes() == shared[number].trained.final[name].tobytes()

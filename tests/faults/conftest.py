@@ -6,10 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import servers
-
-pytest.register_assert_rewrite("sweeps")
-
-import sweeps  # noqa: E402
+import sweeps
 
 HERE = "tracking.uri=sqlite:///mlflow.db"
 

@@ -10,8 +10,8 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -52,20 +52,21 @@ def forks() -> Any:
 class Circumstances:
     """Under which a command runs: seconds of patience with the store and with each request, the largest file it may
     write in bytes, the home folder in place of the working folder, the transaction (counted from 1) at whose commit it
-    kills itself."""
+    kills itself, more variables of its environment."""
 
     patience: float | None = None
     request: int | None = None
     largest_file: int | None = None
     home: str | None = None
     killed_at: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def command_here(folder: str, words: Sequence[str], under: Circumstances) -> None:
     """The body of a process: ``nnspec`` with these words in ``folder``, where its temporary files are too; exits with
     the command's status. Its output goes to ``output``."""
     os.chdir(folder)
-    os.environ["HOME"] = under.home or folder
+    os.environ.update({"HOME": under.home or folder, **under.variables})
     tempfile.tempdir = folder
     with open("output", "a", buffering=1) as output:  # noqa: PTH123
         os.dup2(output.fileno(), 1)

@@ -168,7 +168,7 @@ def test_a_lock_is_waited_for(store: Any, monkeypatch: pytest.MonkeyPatch) -> No
     """The server gives the waiting up after a second; the second try succeeds, for by then the lock is gone."""
     [run_id] = store.start([RunStart("a", {}, {})], store.experiment("one"))
     patience = "lock_timeout = 1000" if store.location.kind == "postgresql" else "innodb_lock_wait_timeout = 1"
-    event.listen(store.engine, "begin", lambda connection: connection.exec_driver_sql(f"SET SESSION {patience}"))
+    event.listen(store.runs.engine, "begin", lambda connection: connection.exec_driver_sql(f"SET SESSION {patience}"))
     holder = create_engine(store.location.absolute).connect()
     rename(holder, run_id, "held")
     waits = []
@@ -196,7 +196,7 @@ def test_a_deadlock_is_tried_again(store: Any, monkeypatch: pytest.MonkeyPatch, 
             with connection.begin_nested() if nested else nullcontext():
                 rename(connection, order[1], name)
 
-        transact(store.engine, cross)
+        transact(store.runs.engine, cross)
 
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(work, ids, "x"), threads.submit(work, ids[::-1], "y")]:
@@ -221,7 +221,7 @@ def test_a_connection_that_is_cut_is_made_anew(store: Any) -> None:
             servers.query(store.location.absolute, cut.format(tries[0]))
         rename(connection, run_id, "c")
 
-    transact(store.engine, work)
+    transact(store.runs.engine, work)
     assert len(set(tries)) == 2
     assert store.get(run_id).name == "c"
 
@@ -232,7 +232,7 @@ def test_two_files_of_a_data_set_at_once(store: Any) -> None:
     info = DatasetInfo("xor", "0" * 8, "code", "{}", "{}", "{}")
     looked, filed = [], []
 
-    @event.listens_for(store.engine, "before_cursor_execute")
+    @event.listens_for(store.runs.engine, "before_cursor_execute")
     def overtake(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if "INSERT INTO datasets" in statement and not looked:
             looked.append(statement)

@@ -3,6 +3,7 @@ spooled."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 import signal
 import sqlite3
@@ -19,13 +20,17 @@ import pytest
 import sweeps
 
 from nnspec.journal.filer import UNFILED
+from nnspec.readback import networks
+from nnspec.tracking import RunQuery, find_run, opened
+from nnspec.tracking.records import CELL_TAG, PARENT_TAG
 
 pytestmark = pytest.mark.slow
 COMMITS = range(1, 13)  # of a sweep: of its experiment and parent, of the first cells begun, and of the first done
 FILED = (8, 32, 40)  # commits of a filing: before anything is begun, and in the middle
 AT_RANDOM = 4  # rounds besides that are killed at random moments: between commits, and when all is done
 AT_ONCE = 2
-HERE = "tracking.uri=sqlite:///mlflow.db"
+STORE = "sqlite:///mlflow.db"
+HERE = f"tracking.uri={STORE}"
 
 
 def timed(process: Any) -> float:
@@ -87,6 +92,67 @@ def test_sweeps_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path
     assert kills.total() >= len(COMMITS)
     for moment in ("no cell yet", "cells begun", "some cells done"):  # else the moments are not what they should be
         assert kills[moment]
+
+
+@pytest.mark.parametrize("cells", ["chosen", "none"])
+def test_sweeps_of_packed_cells_killed_and_resumed_are_as_if_nothing_had_happened(tmp_path: Path, cells: str) -> None:
+    """Killed at transactions early and late, until one is too many."""
+
+    def begin(folder: Path, under: sweeps.Circumstances, *words: str) -> Any:
+        return sweeps.begin(folder, HERE, sweeps.MANY_CHUNKS, f"tracking.cells={cells}", *words, under=under)
+
+    assert sweeps.ended(begin(tmp_path / "undisturbed", sweeps.Circumstances())) == 0
+    undisturbed = packed(tmp_path / "undisturbed")
+    kills = Counter[str]()
+    for number in range(1, 600, 40):
+        folder = tmp_path / str(number)
+        status = sweeps.ended(begin(folder, sweeps.Circumstances(killed_at=number)))
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL, sweeps.output(folder)
+        kills[packs(folder / "mlflow.db")] += 1
+        assert sweeps.ended(begin(folder, sweeps.Circumstances(), "resume=last")) == 0, sweeps.output(folder)
+        assert packed(folder) == undisturbed
+    print(f"killed until transaction {number}: {dict(kills)}")
+    assert kills.total() >= 3
+    assert kills["no pack yet"]
+    assert kills["some packs"]
+
+
+def packed(folder: Path) -> dict[str, str]:
+    """By the number of a cell a digest of its files; each cell is there once, under the one sweep, and its runs are
+    finished."""
+    paths = (
+        "results.parquet",
+        "weights/initial.safetensors",
+        "weights/final.safetensors",
+        "spec.yaml",
+        "history.parquet",
+    )
+    with opened(f"sqlite:///{folder}/mlflow.db") as store:
+        (sweep,) = store.search(RunQuery(without_tags=(PARENT_TAG,)))
+        assert sweep.status == "FINISHED"
+        cells = store.find_children(sweep.run_id)
+        assert {cell.status for cell in cells} == {"FINISHED"}
+        runs = store.runs_below(sweep.run_id)
+        assert {run.status for run in runs} <= {"FINISHED"}
+        assert len({run.fingerprint for run in runs}) == len(runs)
+        assert len(cells) == len({cell.tags[CELL_TAG] for cell in cells}) == sweeps.CELLS
+        assert len(networks(store, sweep.run_id)) == sweeps.CELLS
+        return {
+            cell.tags[CELL_TAG]: hashlib.sha256(
+                b"".join(store.artifact(cell.run_id, path) for path in paths)
+            ).hexdigest()
+            for cell in cells
+        }
+
+
+def packs(database: Path) -> str:
+    """How far a killed sweep of packed cells had come."""
+    if not database.exists() or not database.stat().st_size:
+        return "no store yet"
+    count, runs = asked(database, "SELECT (SELECT max(value) FROM tags WHERE key = 'nnspec.packs'), count(*) FROM runs")
+    return "no pack yet" if count is None else "some packs" if runs == 1 else "chosen cells begun"
 
 
 def progress(database: Path) -> str:
@@ -151,3 +217,24 @@ def filing(database: Path) -> str:
     tagged = "SELECT run_uuid FROM tags WHERE key = 'nnspec.spool_id'"
     begun, running = asked(database, f"SELECT count(*), sum(status = 'RUNNING') FROM runs WHERE run_uuid IN ({tagged})")
     return "nothing begun" if not begun else "in the middle" if running or begun < sweeps.CELLS else "all filed"
+
+
+def test_a_promotion_that_is_killed_leaves_nothing_half(tmp_path: Path) -> None:
+    """At whichever transaction it dies, the two cells have no runs, or whole ones; and the same command then ends."""
+    assert sweeps.ended(sweeps.begin(tmp_path, HERE, "tracking.cells=none")) == 0, sweeps.output(tmp_path)
+    states = Counter[int]()
+    for number in range(1, 200):
+        under = sweeps.Circumstances(killed_at=number)
+        status = sweeps.ended(sweeps.command(tmp_path, "promote", "last", "3", "5", "--uri", STORE, under=under))
+        with opened(f"sqlite:///{tmp_path}/mlflow.db") as store:
+            runs = store.runs_below(find_run(store, "last"))
+            assert [run.status for run in runs] in ([], ["FINISHED"] * 2)
+            states[len(runs)] += 1
+            if status == 0:
+                assert [run.tags[CELL_TAG] for run in runs] == ["3", "5"]
+                assert all(store.artifact(run.run_id, "weights/final.safetensors") for run in runs)
+                break
+        assert status == -signal.SIGKILL, sweeps.output(tmp_path)
+    assert status == 0
+    print(f"{number} transactions, killed with so many runs: {dict(states)}")
+    assert states[0] >= 3  # it dies before, between and at the transaction that files both

@@ -49,7 +49,7 @@ def store(folder: Path) -> Store:
 def filer_on(store: Any, cells: list[TrainedCell], experiment_id: str = "1", batch: int = 1, **more: Any) -> Filer:
     """A filer that files event by event, so that calls of the store come in a known order."""
     recorder = Recorder({cell.index: cell.spec for cell in cells}, **more)
-    return Filer(store, "nnspec-xor", experiment_id, recorder.records, batch=batch)
+    return Filer(store, "nnspec-xor", experiment_id, recorder, batch=batch)
 
 
 def hand_over(filer: Filer, events: list[Any]) -> None:
@@ -81,7 +81,8 @@ def test_everything_handed_over_is_filed_once_when_finish_returns(
         assert start.tags[FINGERPRINT_TAG] == cell.spec.fingerprint
         assert start.params == cell.spec.flat()
         assert end.status == "FINISHED"
-        assert end.last_step == 20
+        assert end.last_step == 0
+        assert end.history["loss"].steps[-1] == 20
         assert end.tags[VERDICT_TAG] == most_common(cell.result.verdict)
         # what it was when it began, and why its networks did not learn
         why = [str(one) for one in explained_result(cell.result)]
@@ -206,14 +207,20 @@ def test_a_cell_has_failed_if_all_its_networks_broke_before_the_first_update(cel
 
 def test_verdicts_are_shares_and_numbers_medians_of_what_is_known(cells: list[TrainedCell]) -> None:
     verdict = np.array(["solved", "diverged", "solved", "dead_units"])
-    numbers = {"some": np.array([np.nan, 1.0, 5.0, 3.0]), "none": np.full(4, np.nan)}
+    numbers = {
+        "dead_units": np.array([np.nan, 1.0, 5.0, 3.0]),
+        "init_dead_units": np.array([0.0, 1, 1, 1]),
+        "since": np.full(4, np.nan),
+        "effective_rank": np.ones(4),
+    }
     metrics = verdict_metrics(replace(cells[0].result, verdict=verdict, numbers=numbers))
-    assert metrics["verdict.solved"] == 0.5
-    assert metrics["verdict.diverged"] == 0.25
-    assert metrics["verdict.saddle"] == 0
-    assert metrics["some"] == 3.0
-    assert "none" not in metrics
-    assert sum(value for key, value in metrics.items() if key.startswith("verdict.")) == 1
+    assert metrics == {
+        "verdict/diverged": 0.25,
+        "verdict/solved": 0.5,
+        "verdict/dead_units": 0.25,
+        "units/dead_units": 3.0,
+        "at_start/dead_units": 1.0,
+    }
     assert most_common(verdict) == "solved"
     assert most_common(np.array(["dead_units", "diverged"])) == "diverged"  # a tie: the earlier in VERDICTS
 

@@ -17,8 +17,8 @@ from nnspec.catalog import Activation
 from nnspec.catalog.origins import ORIGINS
 from nnspec.check import checked_mapping
 from nnspec.errors import SpecError, TrackingError
+from nnspec.execute.elsewhere import Surroundings
 from nnspec.execute.pool import Finished, Lost, train_chunks
-from nnspec.execute.shards import ShardTask
 from nnspec.parts import load
 from nnspec.parts.loading import loaded
 from nnspec.specs import RunSpec
@@ -159,9 +159,11 @@ def test_what_a_part_prints_is_told_once_and_is_no_result(
 def test_a_job_of_a_launcher_takes_the_files_of_parts_along(declare: Declare) -> None:
     path = declare(SWOOSH)
     assert path in loaded()
-    other = path.with_name("absent.py")
-    with pytest.raises(SpecError, match=r"--parts must be a file of Python that can be read"):
-        ShardTask([], [], lambda specs, chunk, trained: None, (other,))(None)
+    taken = Surroundings.here()
+    assert [file for file, _ in taken.parts] == list(loaded())
+    path.write_text("import nnspec\n")  # as on a machine that has another one
+    with pytest.raises(SpecError, match=r"--parts must be the same file on every machine"):
+        taken.enter()
 
 
 def test_a_file_that_does_not_run_is_named_with_its_line(folder: Path) -> None:

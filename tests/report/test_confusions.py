@@ -12,8 +12,8 @@ from sklearn.metrics import confusion_matrix
 
 from nnspec.builder import with_weights
 from nnspec.problem import parts_of
-from nnspec.report.collecting import Collector
-from nnspec.report.confusions import NETWORKS
+from nnspec.report.collected.collecting import Collector
+from nnspec.report.collected.confusions import NETWORKS
 from nnspec.report.pages.networks import confusions_section
 from nnspec.results.events import TrainedCell
 from nnspec.specs import RunSpec

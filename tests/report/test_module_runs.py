@@ -13,7 +13,7 @@ from nnspec.catalog import MODELS, Model
 from nnspec.catalog.models import OUTPUT
 from nnspec.diagnostics import NEED_LAYERS
 from nnspec.params import Integer, Param
-from nnspec.report.collecting import Collector
+from nnspec.report.collected.collecting import Collector
 from nnspec.report.pages.run import run_report, table_of
 from nnspec.report.pages.sweep import sweep_report
 from nnspec.report.reporting import material_of

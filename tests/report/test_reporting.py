@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from nnspec import runner
-from nnspec.report import collecting
-from nnspec.report.collecting import Collector, plan
+from nnspec.report.collected import collecting
+from nnspec.report.collected.collecting import Collector, plan
 from nnspec.report.drawing import Drawer, Material, ReportError, draw, started
 from nnspec.report.notebook import result_html
 from nnspec.report.pages.run import typical
@@ -210,14 +210,14 @@ def nothing():
 
 
 def test_a_drawer_that_dies_is_a_reason():
-    drawer = Drawer(lambda material: os._exit(7), nothing)
+    drawer = Drawer(lambda material, pictures: os._exit(7), nothing)
     drawer.draw(1)
     with pytest.raises(ReportError, match=r"its process died \(status 7\)"):
         drawer.result()
 
 
 def test_a_drawer_that_hangs_is_stopped():
-    drawer = Drawer(lambda material: time.sleep(60), nothing)
+    drawer = Drawer(lambda material, pictures: time.sleep(60), nothing)
     drawer.draw(1)
     with pytest.raises(ReportError, match=r"it was not drawn within 0.2 s"):
         drawer.result(0.2)
@@ -226,7 +226,7 @@ def test_a_drawer_that_hangs_is_stopped():
 
 def test_a_drawer_ends_with_its_parent():
     """Its pipe closes: it must not wait for ever, as it would if it held the other end itself."""
-    drawer = Drawer(lambda material: {}, nothing)
+    drawer = Drawer(lambda material, pictures: {}, nothing)
     drawer.pipe.close()
     drawer.process.join(20)
     assert drawer.process.exitcode == 0
@@ -322,3 +322,20 @@ def test_a_notebook_shows_the_loss_of_a_single_spec(cells):
     html = result_html(sweep_table([result.spec], {0: outcome_rows(result)}), [], 1, result, [])
     assert 'alt="Loss over updates"' in html
     assert html.count("<tr>") == 2
+
+
+def test_activations_are_drawn_before_the_rest_is_known(specs, cells):
+    """Their picture comes from what was sent ahead: here other activations than those of the report."""
+    from nnspec.report.pages.networks import activations_section
+    from nnspec.report.pages.page import pictures_of
+
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
+    material = material_of(collected(specs, cells), table)
+    ahead = activation_curves(specs[:1], 9)
+    with started() as drawer:
+        drawer.draw_ahead(ahead)
+        drawer.draw(material)
+        files, _ = drawer.result()
+    assert files["activations.png"] == pictures_of([activations_section(ahead)])["activations"]
+    assert files["activations.png"] != draw(material)["activations.png"]
+    assert files["heatmap.png"] == draw(material)["heatmap.png"]

@@ -14,7 +14,7 @@ from nnspec.diagnostics import Group, diagnose, estimate_notes
 from nnspec.errors import SpecError
 from nnspec.execute.judge import judge
 from nnspec.problem import Problem
-from nnspec.report.collecting import Collector
+from nnspec.report.collected.collecting import Collector
 from nnspec.report.console import single_result
 from nnspec.report.pages.networks import surfaces_section
 from nnspec.report.pages.run import typical

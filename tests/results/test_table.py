@@ -14,7 +14,16 @@ from nnspec.catalog import MODELS, Model
 from nnspec.params import Integer, Param
 from nnspec.results.arrays import NEVER
 from nnspec.results.events import TrainedCell
-from nnspec.results.table import OUTCOME, axis_column, axis_columns, choices, outcome_rows, sweep_table, varied
+from nnspec.results.table import (
+    OUTCOME,
+    axis_column,
+    axis_columns,
+    choices,
+    outcome_rows,
+    spec_columns,
+    sweep_table,
+    varied,
+)
 from nnspec.specs import RunSpec
 
 SpecOf = Callable[..., RunSpec]
@@ -131,3 +140,10 @@ def test_the_table_goes_through_a_file_unchanged(cells: list[TrainedCell]) -> No
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     pd.testing.assert_frame_equal(pd.read_parquet(buffer), table, check_dtype=False)
+
+
+def test_the_columns_of_a_spec_are_those_of_its_row(spec_of: SpecOf) -> None:
+    specs = [spec_of(activation={"name": "leaky_relu", "negative_slope": 0.2}), spec_of(model="perceptron")]
+    for number, spec in enumerate(specs):
+        found = spec_columns(spec)
+        assert {name: found.get(name) for name in varied(specs)} == {n: v[number] for n, v in varied(specs).items()}

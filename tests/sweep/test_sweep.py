@@ -326,6 +326,14 @@ def test_fixed_overrides_are_no_axes(own: Composer) -> None:
             ["activation=relu,leaky_relu", "activation.negative_slope=0.1,0.2"],
             r"negative_slope is not a known key.*\(2 of 4 cells\)",
         ),
+        (
+            ["seed=4294967290,7", "replicates=3,20"],
+            r"replicates must be at most 4294967296, but got 4294967290 \+ 20; .*\(1 of 4 cells\)",
+        ),
+        (
+            ["seed=-1,2", "activation=relu,leaky_relu", "activation.negative_slope=0.1,0.2"],
+            r"(?s)negative_slope is not .*\(4 of 8 cells\).*seed must be .*\(4 of 8 cells\)",
+        ),
         (["seed=interval(0,1)"], "an interval has no end of values"),
         (["seed=range(0,10,0)"], "seed must be a list of values .*zero"),
         (["seed=range(0,2000000)"], "seed must have 1 to 1000000 values, but got range"),

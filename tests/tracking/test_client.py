@@ -18,7 +18,7 @@ import pytest
 
 from nnspec.errors import TrackingError
 from nnspec.settings import Tracking
-from nnspec.tracking import open_store
+from nnspec.tracking import CellStore, open_store
 from nnspec.tracking.client.store import ClientStore
 from nnspec.tracking.locate import Location, ui_command
 from nnspec.tracking.patience import Patience, may_pass
@@ -129,17 +129,17 @@ def test_two_requests_for_one_row_are_made_again(clock: list[float], why: str, p
 
 
 @pytest.fixture
-def store(folder: Path, clock: list[float]) -> Iterator[ClientStore]:
+def store(folder: Path, clock: list[float]) -> Iterator[CellStore]:
     opened = open_store(Tracking(writer="client"))
-    assert isinstance(opened, ClientStore)
+    assert isinstance(opened.runs, ClientStore)
     yield opened
     opened.close()
 
 
 def test_a_lost_answer_makes_no_second_run(
-    store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
+    store: CellStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
 ) -> None:
-    real, lost = store.client.create_run, []
+    real, lost = store.runs.client.create_run, []
 
     def forgetful(*arguments: Any) -> Any:
         run = real(*arguments)
@@ -148,18 +148,18 @@ def test_a_lost_answer_makes_no_second_run(
             raise down()
         return run
 
-    monkeypatch.setattr(store.client, "create_run", forgetful)
+    monkeypatch.setattr(store.runs.client, "create_run", forgetful)
     experiment_id = store.experiment("one")
     ids = store.start([started(cell(seed=seed)) for seed in range(2)], experiment_id)
     assert ids[0] == lost[0]
-    assert len(store.client.search_runs([experiment_id])) == 2
+    assert len(store.runs.client.search_runs([experiment_id])) == 2
 
 
 def test_a_run_that_comes_up_late_is_deleted(
-    store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make, ended: Make
+    store: CellStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make, ended: Make
 ) -> None:
     """A server that hangs makes the run only after we have asked again and made another."""
-    real = store.client.create_run
+    real = store.runs.client.create_run
     late: list[Any] = []
 
     def hanging(*arguments: Any) -> Any:
@@ -168,22 +168,22 @@ def test_a_run_that_comes_up_late_is_deleted(
             raise down()
         return real(*arguments)
 
-    monkeypatch.setattr(store.client, "create_run", hanging)
+    monkeypatch.setattr(store.runs.client, "create_run", hanging)
     experiment_id = store.experiment("one")
     made = cell()
     run_id = store.start([started(made)], experiment_id)[0]
     twin = real(*late[0]).info.run_id
     store.finish([ended(made, run_id)])
-    assert [run.info.run_id for run in store.client.search_runs([experiment_id])] == [run_id] != [twin]
+    assert [run.info.run_id for run in store.runs.client.search_runs([experiment_id])] == [run_id] != [twin]
 
 
 def test_a_data_set_that_another_process_brings_at_once(
-    store: ClientStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
+    store: CellStore, monkeypatch: pytest.MonkeyPatch, cell: Make, started: Make
 ) -> None:
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-    real, calls = store.client.log_inputs, []
+    real, calls = store.runs.client.log_inputs, []
 
     def racing(run_id: str, datasets: Any) -> None:
         calls.append(run_id)
@@ -193,14 +193,14 @@ def test_a_data_set_that_another_process_brings_at_once(
             )
         real(run_id, datasets)
 
-    monkeypatch.setattr(store.client, "log_inputs", racing)
+    monkeypatch.setattr(store.runs.client, "log_inputs", racing)
     ids = store.start([started(cell(seed=seed)) for seed in range(2)], store.experiment("one"))
     assert calls == [ids[0], ids[0], ids[1]]
-    assert all(len(store.client.get_run(run_id).inputs.dataset_inputs) == 1 for run_id in ids)
+    assert all(len(store.runs.client.get_run(run_id).inputs.dataset_inputs) == 1 for run_id in ids)
 
 
-def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, sizes, failed = store.client.log_batch, [], []
+def test_no_batch_is_too_big_and_none_is_sent_twice(store: CellStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sizes, failed = store.runs.client.log_batch, [], []
 
     def watched(run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **options: Any) -> None:
         assert len(metrics) <= 1000
@@ -213,7 +213,7 @@ def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypa
         real(run_id, metrics, params, tags, **options)
         sizes.append(len(metrics))
 
-    monkeypatch.setattr(store.client, "log_batch", watched)
+    monkeypatch.setattr(store.runs.client, "log_batch", watched)
     run_id = store.start([RunStart("a", {str(n): "x" for n in range(250)}, {})], store.experiment("one"))[0]
     end = RunEnd(
         run_id,
@@ -229,7 +229,7 @@ def test_no_batch_is_too_big_and_none_is_sent_twice(store: ClientStore, monkeypa
     assert sum(sizes) == 3000
     assert len(store.get(run_id).params) == 250
     assert len(store.get(run_id).tags) == 151
-    assert len(store.client.get_metric_history(run_id, "b")) == 1500
+    assert len(store.runs.client.get_metric_history(run_id, "b")) == 1500
 
 
 def serve(folder: Path, *options: str) -> Iterator[str]:

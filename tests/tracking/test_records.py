@@ -19,6 +19,7 @@ from nnspec.tracking.cell_records import (
     describe,
     final_metrics,
     history_series,
+    kept_rows,
     quantile,
     run_name,
 )
@@ -49,11 +50,11 @@ def test_a_broken_network_counts_as_the_worst() -> None:
 def test_history_of_one_network_is_its_own(cell: Cell) -> None:
     one = cell()
     series = history_series(one)
-    assert set(series) == {"loss", "accuracy", "weight_norm.0", "weight_norm.2"}
+    assert set(series) == {"loss", "accuracy", "weight_norm/0", "weight_norm/2"}
     assert np.array_equal(series["loss"].values, one.loss[0].astype(np.float64))
     assert series["loss"].values.dtype == np.float64
     assert series["loss"].steps.dtype == np.int64
-    assert series["weight_norm.2"].steps.tolist() == [0, 10, 20, 30, 40]
+    assert series["weight_norm/2"].steps.tolist() == [0, 10, 20, 30, 40]
 
 
 def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
@@ -62,8 +63,8 @@ def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
     assert set(series) == {
         "loss",
         "accuracy",
-        "weight_norm.0",
-        "weight_norm.2",
+        "weight_norm/0",
+        "weight_norm/2",
         "loss_q10",
         "loss_q90",
         "solved_fraction",
@@ -73,6 +74,45 @@ def test_history_of_many_is_medians_and_spread(cell: Cell) -> None:
     )  # odd: the middle one exactly
     assert series["solved_fraction"].values.tolist() == [0, 0, 3 / 7, 3 / 7, 3 / 7]
     assert (series["loss_q10"].values < series["loss_q90"].values).all()
+
+
+@given(st.integers(1, 5000), st.integers(20, 50))
+def test_kept_rows_are_as_many_as_may_be_and_even_on_a_logarithmic_scale(rows: int, most: int) -> None:
+    kept = kept_rows(rows, most)
+    assert len(kept) == min(rows, most)
+    assert (kept[0], kept[-1]) == (0, rows - 1)
+    gaps = np.diff(kept)
+    assert (gaps > 0).all()
+    assert (gaps[1:] >= gaps[:-1] - 1).all()  # ever wider, but for rounding
+    if rows > 2 * most:
+        far = kept[kept >= 20]  # where whole numbers are close enough
+        ratios = far[1:] / far[:-1]
+        assert ratios.max() / ratios.min() < 1.06  # half a row of twenty, up and down
+
+
+def test_a_thinned_history_is_the_whole_one_at_the_kept_rows(cell: Cell) -> None:
+    many = cell(replicates=3)
+    whole, thinned = history_series(many), history_series(many, most=3)
+    assert whole.keys() == thinned.keys()
+    for key, series in thinned.items():
+        assert series.steps.tolist() == [0, 10, 40]
+        assert np.array_equal(series.values, whole[key].values[[0, 1, 4]])
+
+
+def test_what_is_thinned_while_it_trains_is_the_beginning_of_what_is_thinned_in_the_end(cell: Cell) -> None:
+    end = cell()
+    rows = len(end.steps)
+    last = history_series(end, 4)["loss"].steps.tolist()
+    for seen in range(1, rows + 1):
+        live = history_series(end.select(step=slice(seen)).history(), 4, rows)["loss"].steps.tolist()
+        assert live == [step for step in last if step <= end.steps[seen - 1]]
+
+
+def test_the_errors_of_many_passes_are_thinned_too(cell: Cell) -> None:
+    errors = np.arange(200, 0, -1)[None]
+    series = history_series(dataclasses.replace(cell(), errors=errors), 5)["errors"]
+    assert series.steps.tolist() == (kept_rows(200, 5) + 1).tolist()
+    assert np.array_equal(series.values, 201.0 - series.steps)
 
 
 def test_final_metrics(cell: Cell) -> None:

@@ -147,7 +147,7 @@ def test_params_and_tags(filed: Filed) -> None:
 def test_history_is_whole_and_filed_once(filed: Filed) -> None:
     for index in (0, 1, 3):
         cell = filed.cells[index]
-        points = filed.client.get_metric_history(filed.ids[index], "weight_norm.2")
+        points = filed.client.get_metric_history(filed.ids[index], "weight_norm/2")
         assert [(point.step, point.value) for point in points] == list(
             zip(cell.steps, cell.weight_norm["2"][0], strict=True)
         )
@@ -348,7 +348,7 @@ def test_another_process_files_only_the_rest(fresh: Store) -> None:
     run_id = fresh.start([RunStart("a", {}, {}, start_time=1)], fresh.experiment("one"))[0]
     fresh.progress([(run_id, {"loss": Series(np.arange(3), np.ones(3))})])
     other = open_store(
-        Tracking(uri=fresh.location.uri, writer="sql" if type(fresh).__name__ == "SqlStore" else "client")
+        Tracking(uri=fresh.location.uri, writer="sql" if type(fresh.runs).__name__ == "SqlStore" else "client")
     )
     other.finish([RunEnd(run_id, "FINISHED", {"loss": Series(np.arange(5), np.full(5, 2.0))}, end_time=2)])
     other.close()
@@ -390,19 +390,25 @@ def test_a_deleted_experiment_is_refused(fresh: Store) -> None:
         fresh.experiment("one")
 
 
-def test_an_experiment_is_of_the_kind_that_shows_runs(fresh: Store) -> None:
-    """A new one, one that an earlier version made; a kind that a user has set stays."""
+def test_an_experiment_shows_runs_and_says_what_is_in_it(fresh: Store) -> None:
+    """A new one, one that an earlier version made; a kind and a note that a user has set stay."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=fresh.location.absolute)
     fresh.experiment("new")
     client.create_experiment("older")
-    client.create_experiment("theirs", tags={"mlflow.experimentKind": "genai_development", "team": "a"})
-    for name in ("new", "older", "theirs"):
+    theirs = {"mlflow.experimentKind": "genai_development", "team": "a"}
+    client.create_experiment("theirs", tags=theirs)
+    noted = {"mlflow.note.content": "mine"}
+    client.create_experiment("noted", tags=noted)
+    names = ("new", "older", "theirs", "noted")
+    for name in names:
         assert fresh.experiment(name) == fresh.experiment(name)
-    tags = {name: client.get_experiment_by_name(name).tags for name in ("new", "older", "theirs")}
-    ours = {"mlflow.experimentKind": "custom_model_development"}
-    assert tags == {"new": ours, "older": ours, "theirs": {"mlflow.experimentKind": "genai_development", "team": "a"}}
+    new, *others = (client.get_experiment_by_name(name).tags for name in names)
+    assert new.keys() == {"mlflow.experimentKind", "mlflow.note.content"}
+    assert new["mlflow.experimentKind"] == "custom_model_development"
+    assert new["mlflow.note.content"].startswith("Networks trained by nnspec")
+    assert others == [new, new | theirs, new | noted]
 
 
 @pytest.mark.parametrize("writer", WRITERS)

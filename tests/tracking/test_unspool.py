@@ -100,7 +100,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch, store: Any, method: str, call: int) 
         return asked
 
     for name in ("create_run", "log_batch", "log_inputs", "search_runs"):
-        monkeypatch.setattr(store.client, name, dying(name, getattr(store.client, name)))
+        monkeypatch.setattr(store.runs.client, name, dying(name, getattr(store.runs.client, name)))
 
 
 @pytest.mark.parametrize("method", ["create_run", "log_batch"])

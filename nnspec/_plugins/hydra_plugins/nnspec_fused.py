@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MANY = 10_000  # cells whose expansion is announced: it takes a second
 
 
@@ -59,14 +57,12 @@ class FusedSweeper(Sweeper):
         return outcome
 
     def _run(self, axes: list[str], arguments: list[str]) -> Any:
-        from nnspec.compose import Composer, command_line, heed, resolved
+        from nnspec.compose import command_line, heed
         from nnspec.report.drawing import started
-        from nnspec.settings import settings_from
         from nnspec.sweep import expand, unwatched
 
         start = time.perf_counter()
-        settings = settings_from(resolved(self._config))
-        composer = Composer.of_job(self._context.config_loader, self._config)
+        settings, composer = self._read()
         plan = expand([*axes, *arguments], settings, composer, unwatched if settings.quiet else watched)
         heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
@@ -86,16 +82,15 @@ class FusedSweeper(Sweeper):
                 drawer=drawer,
             )
 
+    def _read(self) -> tuple[Any, Any]:
+        """The settings of the command, and the composer of its cells."""
+        from nnspec.compose import Composer, resolved
+        from nnspec.settings import settings_from
+
+        return settings_from(resolved(self._config)), Composer.of_job(self._context.config_loader, self._config)
+
     def _carry(self) -> Any:
         """What trains the chunks: nothing to say with Hydra's basic launcher, else its jobs, a shard each."""
-        if str(self._config.hydra.launcher._target_) == BASIC_LAUNCHER:
-            return None
-        from nnspec.execute.shards import Shards
+        from nnspec.execute.launchers import chosen_launcher
 
-        return Shards(self._launch)
-
-    def _launch(self, task: Any, count: int) -> Any:
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self._context, task_function=task, config=self._config
-        )
-        return launcher.launch([[f"shard={index}/{count}"] for index in range(count)], initial_job_idx=0)
+        return chosen_launcher(self._context, self._config)

@@ -71,13 +71,27 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
+    # Notebooks ask for this; without it they show a figure only if pyplot has drawn something before.
+    figure._repr_png_ = lambda: png(figure)  # type: ignore[attr-defined]
     return figure
 
 
 def new_chart(width: float | None) -> Figure:
-    """An empty figure of one pair of axes, ``width`` inches wide, by default as on a page."""
+    """An empty figure of one pair of axes, ``width`` inches wide, by default as on a page; see ``place_chart``."""
     wide = width or WIDTH
-    return new_figure(wide, float(np.clip(HEIGHT * wide / WIDTH, 2.4, HEIGHT)))
+    return new_figure(wide, float(np.clip(HEIGHT * wide / WIDTH, 2.4, HEIGHT)), layout=None)
+
+
+def place_chart(axes: Axes, labels: Sequence[str]) -> None:
+    """Place the only axes of a chart, with room for ``label_ends``. Call it last but for that.
+
+    By hand: matplotlib's constrained layout takes as long as drawing, and the labels of y have few letters here.
+    """
+    width, height = map(float, axes.get_figure().get_size_inches())  # type: ignore[union-attr]
+    most = min(LABEL if width > NARROW else LABEL // 2, max(map(len, labels), default=0))
+    left, bottom, right = 0.75, 0.55, 0.4 + 0.082 * most
+    top = 0.15 + 0.19 * (1 + axes.get_title("left").count("\n"))
+    axes.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
 
 
 def most_columns(width: float | None, panel: float, most: int) -> int:

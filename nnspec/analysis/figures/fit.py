@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnspec.analysis.figures.draw import COLOURS, INK, drawable, new_chart, tidy
+from nnspec.analysis.figures.draw import COLOURS, INK, drawable, new_chart, place_chart, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,4 +59,5 @@ def plot_fit(info: Fit, width: float | None = None) -> Figure:
     if np.isfinite(info.median).all():
         axes.plot(info.xs, info.median, color=COLOURS[0], linewidth=2, label="output")
     axes.legend(fontsize=8, frameon=False)
+    place_chart(axes, [])
     return figure

@@ -25,7 +25,6 @@ from nnspec.analysis.figures.draw import (
     headline,
     most_columns,
     new_figure,
-    panel_width,
     plain,
     tidy,
     wrapped,
@@ -133,7 +132,7 @@ def plot_surfaces(
         side = min(3.0, (width - sum(margins)) / columns - GAP)
     rows = int((TALLEST - 0.7) / (side + OVER))
     shown = list(infos)[: MOST_PANELS if width is None else min(MOST_PANELS, rows * columns)]
-    figure, grid = _panels(len(shown), columns, side, margins)
+    figure, grid = panels(len(shown), columns, side, margins)
     image = None
     for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
         image = draw_surface(axes, info, min(48, int((side + GAP) * LETTERS)))
@@ -208,19 +207,17 @@ def plot_lines(infos: UnitLines | Sequence[UnitLines], width: float | None = Non
     """Each unit's line at the start (thin, dashed) and at the end (thick, numbered, ticks on its positive side)."""
     shown = [infos] if isinstance(infos, UnitLines) else list(infos)[:MOST_PANELS]
     columns = min(most_columns(width, 1.6, 3), max(1, len(shown)))
-    rows = max(1, math.ceil(len(shown) / columns))
-    side = 3.0 if width is None else min(3.0, width / columns)
-    figure = new_figure(width or max(4.4, 3.0 * columns), side * rows + 0.5)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, info in zip(grid.flat, shown, strict=False):
-        _draw_lines(axes, info)
-    for axes in list(grid.flat)[len(shown) :]:
-        axes.set_visible(False)
+    margins = (NARROW_MARGINS if width is not None and width <= NARROW else MARGINS)[0], GAP
+    side = 2.6 if width is None else min(2.6, (width - sum(margins)) / columns - GAP)
+    figure, grid = panels(max(1, len(shown)), columns, side, margins)
+    for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
+        _draw_lines(axes, info, min(48, int((side + GAP) * LETTERS)))
+        _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
     headline(figure, "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)")
     return figure
 
 
-def _panels(count: int, columns: int, side: float, margins: tuple[float, float] = MARGINS) -> tuple[Figure, list[Axes]]:
+def panels(count: int, columns: int, side: float, margins: tuple[float, float] = MARGINS) -> tuple[Figure, list[Axes]]:
     """Panels of ``side`` inches in rows, with room for two lines of title each and a bar to the right.
 
     Placed by hand: matplotlib's constrained layout takes longer over twenty panels than drawing them.
@@ -295,7 +292,7 @@ def _draw_points(
         axes.scatter(x, y, s=size, marker=marker, c=colour, edgecolors=edge, linewidths=1.0, clip_on=False, zorder=4)
 
 
-def _draw_lines(axes: Axes, info: UnitLines) -> None:
+def _draw_lines(axes: Axes, info: UnitLines, width: int) -> None:
     x0, x1, y0, y1 = info.box
     two = np.isin(info.targets, (0, 1)).all()
     _draw_points(axes, info.points, info.targets, None if two else (info.targets.min(), info.targets.max()))
@@ -310,7 +307,7 @@ def _draw_lines(axes: Axes, info: UnitLines) -> None:
         f"{info.left_out} more units" if info.left_out else "",
     ]
     tidy(axes, grid=False)
-    text = _wrapped("; ".join(note for note in notes if note), int(panel_width(axes) * LETTERS))
+    text = _wrapped("; ".join(note for note in notes if note), width)
     axes.set_title(text, loc="left", fontsize=8, color=INK)
 
 

@@ -23,6 +23,7 @@ from nnspec.analysis.figures.draw import (
     new_chart,
     new_figure,
     pick,
+    place_chart,
     plain,
     shorten,
     style,
@@ -209,7 +210,9 @@ def curves_info(
 def plot_curves(info: Curves, width: float | None = None) -> Figure:
     """Medians as lines with bands from the 10% to the 90% quantile, on a log scale where all is positive."""
     figure = new_chart(width)
-    draw_curves(figure.subplots(), info)
+    axes = figure.subplots()
+    draw_curves(axes, info)
+    place_chart(axes, [curve.label for curve in info.curves])
     return figure
 
 
@@ -222,6 +225,8 @@ def draw_curves(axes: Axes, info: Curves) -> None:
     bands = ": median and 10-90% of networks" if any(curve.networks > 1 for curve in info.curves) else ""
     tidy(axes, info.what.capitalize() + bands + _left_out(info.left_out, "curves"), "updates", info.what)
     axes.set_yscale("log" if log else "linear")
+    if log and finite.max() / finite.min() > 1000:
+        axes.minorticks_off()  # between whole decades: they take longer than all else in the figure
     top = float(finite.max()) if finite.size else 1.0
     for i, curve in enumerate(info.curves):
         look = style(i)
@@ -292,6 +297,7 @@ def plot_survival(info: SurvivalCurves, width: float | None = None) -> Figure:
         ends.append(float(share[-1]))
     axes.axhline(0.5, color=MUTED, linewidth=0.7, linestyle=":")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    place_chart(axes, info.labels)
     label_ends(axes, info.labels, ends, [style(i)["color"] for i in range(len(ends))])
     return figure
 

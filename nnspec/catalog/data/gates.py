@@ -13,6 +13,7 @@ from nnspec.params import Choice, Integer, Param
 
 ENCODING = Param("encoding", "binary", Choice(("binary", "bipolar")), "inputs as 0/1 (binary) or -1/+1 (bipolar)")
 BITS = Param("bits", 3, Integer(1, 16), "inputs; the data set has 2^bits rows")
+MIRRORED_BITS = Param("bits", 6, Integer(2, 16), "inputs; the data set has 2^bits rows")
 
 
 def truth_table(bits: int, encoding: str, label: Callable[[np.ndarray], Any]) -> DataSet:
@@ -34,6 +35,12 @@ def _parity_size(params: Params) -> Size:
     return Size(2**bits, bits, (2 ** (bits - 1),) * 2)
 
 
+def _symmetry_size(params: Params) -> Size:
+    bits = whole(params, "bits")
+    alike = 2 ** -(-bits // 2)  # one half of the inputs says what the other must be; a middle one is free
+    return Size(2**bits, bits, (2**bits - alike, alike))
+
+
 GATES = (
     _gate(
         "xor",
@@ -50,6 +57,15 @@ GATES = (
         make=lambda p: truth_table(whole(p, "bits"), str(p["encoding"]), lambda r: r.sum(1) % 2),
         size=_parity_size,
         params=(BITS, ENCODING, *PARTS),
+        rules=(SPLIT_RULE, SEED_RULE),
+        boolean=True,
+    ),
+    DataEntry(
+        "symmetry",
+        "1 where the inputs read the same from both ends (Rumelhart, Hinton and Williams 1986)",
+        make=lambda p: truth_table(whole(p, "bits"), str(p["encoding"]), lambda r: np.all(r == r[:, ::-1], 1)),
+        size=_symmetry_size,
+        params=(MIRRORED_BITS, ENCODING, *PARTS),
         rules=(SPLIT_RULE, SEED_RULE),
         boolean=True,
     ),

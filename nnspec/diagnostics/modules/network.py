@@ -12,6 +12,8 @@ from contextlib import nullcontext
 import torch
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from nnspec.initial import drawn_module
 from nnspec.modules import Shapes, draws_of
@@ -70,6 +72,41 @@ class ModuleNetwork:
                 z, weights, behind, create_graph=graph, allow_unused=True, materialize_grads=True
             )
         return loss.detach(), slope, weights
+
+    def layer_gradients(self) -> tuple[Tensor, Tensor] | None:
+        """The gradient of what the first linear or convolution layer gives, and of what the last one does, in the order
+        in which the module calls them; None where it calls none.
+
+        Batch normalisation takes the mean and the variance of the rows at hand, as it does in training: with the
+        statistics of an untrained network it would leave everything as it is.
+        """
+        given: list[Tensor] = []
+
+        def keep(_layer: torch.nn.Module, _inputs: object, out: Tensor) -> Tensor:
+            given.append(out.requires_grad_())  # of a frozen layer too
+            return out.clone()  # what is behind it may change it in place
+
+        layers = [part for part in self.module.modules() if isinstance(part, (torch.nn.Linear, _ConvNd))]
+        norms = [part for part in self.module.modules() if isinstance(part, _BatchNorm)]
+        hooks = [layer.register_forward_hook(keep) for layer in layers]
+        statistics = self.buffers
+        try:
+            self.buffers = statistics.clone()  # which the norms change
+            for norm in norms:
+                norm.train()
+            with torch.enable_grad():
+                z, p = self.outputs(self.weights.detach().clone().requires_grad_(), self.problem.inputs)
+                behind = self.problem.gradient(XP, z, p).detach()
+                if not given:
+                    return None
+                ends = [given[0], given[-1]]
+                first, last = torch.autograd.grad(z, ends, behind, allow_unused=True, materialize_grads=True)
+        finally:
+            self.buffers = statistics
+            for hook in hooks:
+                hook.remove()
+            self.module.eval()
+        return first, last
 
 
 def evaluated(problem: Problem, kind: torch.dtype = torch.float64) -> torch.nn.Module:

@@ -4,10 +4,14 @@ anything."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAGE = "report.html"
+SCRIPT = Path(__file__).with_name("cells.js")  # where a section has cells, and their style
+CELL_STYLE = SCRIPT.with_suffix(".css")
 MOST_ROWS = 200  # of a table; beyond, the rows are counted
 MOST_SHORT_ROWS = 25  # of a long table that needs no box
 MOST_LONG_ROWS = 2000  # of a table in a box of its own that scrolls; beyond, its file has the rest
@@ -44,7 +50,8 @@ class Section:
     """A part of a report: a title, a text, and at most one picture and one table.
 
     ``plot`` draws the picture. ``alt`` says in words what it shows, with its main numbers; a picture must have one. A
-    table without a picture and with a ``name`` may be long: it scrolls, and is a CSV file beside the page too.
+    table without a picture and with a ``name`` may be long: it scrolls, and is a CSV file beside the page too. With
+    ``cells`` (see ``cells_data``) the page's script shows them in place of the table.
     """
 
     title: str
@@ -53,6 +60,7 @@ class Section:
     alt: str = ""
     table: pd.DataFrame | None = None
     name: str = ""  # of the picture's file, or of the table's
+    cells: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.plot is not None and not (self.alt and self.name):
@@ -75,10 +83,10 @@ class Report:
     spec_yaml: str
     sections: Sequence[Section]
 
-    def files(self) -> dict[str, bytes]:
-        """The page, its pictures and its long tables by file name, as 'heatmap.png' and 'cells.csv'."""
-        drawn = [section for section in self.sections if section.plot is not None]
-        pictures = {section.name: png(section.plot()) for section in drawn if section.plot is not None}
+    def files(self, drawn: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+        """The page, its pictures and its long tables by file name, as 'heatmap.png' and 'cells.csv'. Pictures that are
+        ``drawn`` already, by the names of their sections, are taken as they are."""
+        pictures = pictures_of(self.sections, drawn or {})
         tables = {
             f"{section.name}.csv": (write(section.table, "csv") + "\n").encode()
             for section in self.sections
@@ -97,13 +105,22 @@ class Report:
         }
 
 
+def pictures_of(sections: Iterable[Section], drawn: Mapping[str, bytes] = MappingProxyType({})) -> dict[str, bytes]:
+    """The pictures of those sections that have one, as PNG files by their names; those that are ``drawn`` already as
+    they are."""
+    return {
+        section.name: drawn.get(section.name) or png(section.plot()) for section in sections if section.plot is not None
+    }
+
+
 def report_html(
     title: str, command: str, spec_yaml: str, sections: Sequence[Section], pictures: Mapping[str, bytes] | None = None
 ) -> str:
     """One self-contained HTML page: title, command, the sections with a list of contents, and the spec.
 
     ``pictures`` are PNG files by the names of their sections, and stand in the page itself. Nothing is loaded from
-    elsewhere, there is no script, and a policy in the page forbids both.
+    elsewhere, and a policy in the page forbids it. The only script that runs is the page's own, where a section has
+    cells: the policy names its digest.
     """
     contents = "".join(f'<a href="#s{i}">{escape(section.title)}</a>' for i, section in enumerate(sections))
     parts = [_section(f"s{i}", section, (pictures or {}).get(section.name)) for i, section in enumerate(sections)]
@@ -111,12 +128,19 @@ def report_html(
         parts.append(f"<h2>Command</h2><pre>{escape(command)}</pre>")
     if spec_yaml:
         parts.append(f"<h2>Spec</h2><pre>{escape(spec_yaml)}</pre>")
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    script, style = "", STYLE
+    if any(section.cells is not None for section in sections):
+        code = SCRIPT.read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
+        policy, script = f"{policy}; script-src 'sha256-{digest}'", f"<script>{code}</script>"
+        style += CELL_STYLE.read_text(encoding="utf-8")
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-    body = f"<main><h1>{escape(title)}</h1><nav>{contents}</nav>{''.join(parts)}</main>"
+    head += '<meta name="viewport" content="width=device-width">'
+    body = f"<main><h1>{escape(title)}</h1><nav>{contents}</nav>{''.join(parts)}</main>{script}"
     return (
         "<!doctype html><html "
-        f'lang="en"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>'
+        f'lang="en"><head>{head}<title>{escape(title)}</title><style>{style}</style></head><body>{body}</body></html>'
     )
 
 
@@ -129,7 +153,7 @@ def table_html(frame: pd.DataFrame, caption: str = "", file: str = "") -> str:
     rates = has_rates(frame)
     columns = [[escape(cell_text(str(name), value, rates)) for value in shown[name].tolist()] for name in frame.columns]
     rows = "".join("<tr>" + "".join(f"<td>{item}</td>" for item in row) + "</tr>" for row in zip(*columns, strict=True))
-    more = f"<p>{len(frame) - most} more rows are not shown.</p>" if len(frame) > most else ""
+    more = f'<p class="more">{len(frame) - most} more rows are not shown.</p>' if len(frame) > most else ""
     box = 'class="wide long" tabindex="0"' if file and len(frame) > MOST_SHORT_ROWS else 'class="wide"'
     link = (
         f'<p><a href="{escape(file)}">{escape(file)}</a> beside this page has all {len(frame)} rows.</p>'
@@ -152,5 +176,12 @@ def _section(anchor: str, section: Section, picture: bytes | None) -> str:
             f'<figure><img alt="{escape(section.alt)}" width="{width}" src="data:image/png;base64,{data}"></figure>'
         )
     if section.table is not None and len(section.table.columns):
-        parts.append(table_html(section.table, file=f"{section.name}.csv" if section.long else ""))
+        table = table_html(section.table, file=f"{section.name}.csv" if section.long else "")
+        parts.append(table if section.cells is None else f'<div class="still">{table}</div>{_cells(section.cells)}')
     return "".join([*parts, "</section>"])
+
+
+def _cells(cells: Mapping[str, Any]) -> str:
+    """Where the script shows the cells, and its data: no text in them can end their element."""
+    text = json.dumps(cells, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f'<div class="explorer" hidden></div><script type="application/json" class="cells">{text}</script>'

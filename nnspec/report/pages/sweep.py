@@ -29,6 +29,7 @@ from nnspec.analysis.stats import loss_quantiles, solve_rates, summary
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import decided_text, effects
 from nnspec.report.material import Material
+from nnspec.report.pages.cells import cell_table, cells_data, seeds_vary, shown_cells
 from nnspec.report.pages.networks import (
     activations_section,
     confusions_section,
@@ -39,6 +40,7 @@ from nnspec.report.pages.networks import (
     why_section,
 )
 from nnspec.report.pages.page import Report, Section
+from nnspec.report.racing import honest, race_table, race_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,10 @@ SURE = (
     "Intervals are Wilson's at 95%; where a row pools cells that share seeds, "
     "they count as many networks as the spread between seeds supports."
 )
+UNEVEN = (
+    "Cells have the more networks the longer they raced, so whatever pools cells below weighs the better ones more, "
+    "and its intervals do not allow for stopping."
+)
 UNSOLVED = (
     "Kaplan-Meier; networks that did not solve are censored at their last update. "
     "The dot is the median, the band its 95% limits point by point."
@@ -59,8 +65,8 @@ UNSOLVED = (
 def sweep_report(material: Material) -> Report:
     """The report of a sweep.
 
-    Pictures aggregate over levels, so that their number does not grow with the number of cells; of the table of all
-    cells the page has the first thousands, a file all.
+    Pictures aggregate over levels, so that their number does not grow with the number of cells; of all cells the page
+    has thousands, a file all.
 
     Raises:
         AnalysisError: if the table is empty or an axis is unknown.
@@ -77,10 +83,10 @@ def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 def _sections(sweep: Material) -> Iterator[Section]:
     yield _summary(sweep)
+    yield from _race(sweep)
     yield from why_section(sweep.why)
     yield from _heatmap(sweep)
-    if sweep.axes:
-        yield from _cells(sweep)
+    yield from _cells(sweep)
     wide = widest(sweep.table, sweep.axes, MOST_AXES)
     shown: list[str | None] = [*wide] or [None]
     for axis in shown:
@@ -110,6 +116,12 @@ def _summary(sweep: Material) -> Section:
         )
         text += f"\n\n{broken_text(sweep.table, sweep.measure)}"
     return Section("Summary", text.strip())
+
+
+def _race(sweep: Material) -> Iterator[Section]:
+    if sweep.race is not None:
+        text = f"{race_text(sweep.table, sweep.axes, sweep.race)}.\n\n{honest(sweep.race)}.\n\n{UNEVEN}"
+        yield Section("The race", text, table=race_table(sweep.table, sweep.axes, sweep.race), name="race")
 
 
 def _heatmap(sweep: Material) -> Iterator[Section]:
@@ -153,12 +165,21 @@ def _pooled(sweep: Material, by: Sequence[str]) -> str:
 
 
 def _cells(sweep: Material) -> Iterator[Section]:
-    best, worst = best_and_worst(sweep.table, sweep.axes, measure=sweep.measure)
-    ranked = "solve rate" if sweep.measure == SOLVED else heading(sweep.measure).lower()
-    yield Section("Best cells", f"By {ranked}, then by median final loss.", table=best)
-    if len(worst):
-        yield Section("Worst cells", table=worst)
-    yield Section("All cells", table=pooled(sweep.table, sweep.axes, sweep.measure), name="cells")
+    several = "cell" in sweep.table and sweep.table["cell"].nunique() > 1
+    if sweep.axes:
+        best, worst = best_and_worst(sweep.table, sweep.axes, measure=sweep.measure)
+        ranked = "solve rate" if sweep.measure == SOLVED else heading(sweep.measure).lower()
+        yield Section("Best cells", f"By {ranked}, then by median final loss.", table=best)
+        if len(worst):
+            yield Section("Worst cells", table=worst)
+        if several and seeds_vary(sweep.table):
+            pooled_cells = pooled(sweep.table, sweep.axes, sweep.measure)
+            yield Section("Cells pooled over seeds", table=pooled_cells, name="pooled")
+    if several:
+        cells = cell_table(sweep.table, sweep.axes, sweep.measure)
+        shown = len(shown_cells(sweep, cells))
+        text = f"{shown} of {len(cells)} cells, evenly chosen; cells.csv has all." if shown < len(cells) else ""
+        yield Section("All cells", text, table=cells, name="cells", cells=cells_data(sweep, cells))
 
 
 def _verdicts(sweep: Material, axis: str | None) -> Section:

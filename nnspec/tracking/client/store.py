@@ -28,7 +28,7 @@ from nnspec.tracking.limits import (
 from nnspec.tracking.locate import Location
 from nnspec.tracking.patience import Patience
 from nnspec.tracking.records import (
-    EXPERIMENT_KIND,
+    EXPERIMENT_TAGS,
     FINGERPRINT_TAG,
     IDENTITY_TAGS,
     NAME_LIMIT,
@@ -67,8 +67,9 @@ class ClientStore(Store):
             raise TrackingError(
                 Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
             )
-        if EXPERIMENT_KIND[0] not in found.tags:
-            self._call(lambda: self.client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND))
+        for tag in EXPERIMENT_TAGS.items():
+            if tag[0] not in found.tags:
+                self._call(functools.partial(self.client.set_experiment_tag, found.experiment_id, *tag))
         return str(found.experiment_id)
 
     def _new_experiment(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,11 @@ NAME_TAG = "mlflow.runName"
 CONTEXT_TAG = "mlflow.data.context"
 
 Columns = Sequence[list[Any]]  # in the order of the table's columns
+
+
+def artifacts_of(folder: str, run_id: str) -> str:
+    """The artifact URI of a new run in an experiment whose artifacts lie in ``folder``."""
+    return f"{folder.rstrip('/')}/{run_id}/artifacts"
 
 
 class StartRows:
@@ -57,7 +62,7 @@ class StartRows:
         self._inputs(connection)
 
     def _run(self, run_id: str, start: RunStart, folder: str) -> tuple[Any, ...]:
-        artifact_uri = f"{folder.rstrip('/')}/{run_id}/artifacts"
+        artifact_uri = artifacts_of(folder, run_id)
         if len(artifact_uri) > ARTIFACT_URI_LIMIT and not self.sqlite:
             rule = f"must have at most {ARTIFACT_URI_LIMIT} characters"
             raise TrackingError(
@@ -113,9 +118,11 @@ def _dataset(connection: Connection, experiment: int, info: DatasetInfo) -> str:
     return str(new["dataset_uuid"])
 
 
-def file_ends(connection: Connection, ends: Sequence[RunEnd]) -> None:
+def file_ends(connection: Connection, ends: Sequence[RunEnd], complete: Callable[[], object] = lambda: None) -> None:
+    """File what is known at the end of runs, and that they have ended once ``complete`` returns."""
     file_points(connection, ends)
     merge_tags(connection, {end.run_id: clipped_tags(end.tags) for end in ends if end.tags})
+    complete()
     run = tables().runs
     change = (
         update(run)

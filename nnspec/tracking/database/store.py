@@ -9,21 +9,23 @@ import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Select, Update, and_, insert, select, update
+from sqlalchemy import Select, Update, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nnspec.errors import Fault, NoSuchRun, TrackingError
 from nnspec.tracking.client.remote import download, upload, write_local
-from nnspec.tracking.database.rows import IDS_A_QUERY, StartRows, file_ends, file_points, merge_tags
+from nnspec.tracking.database.rows import IDS_A_QUERY, StartRows, artifacts_of, file_ends, file_points, merge_tags
 from nnspec.tracking.database.schema import tables
 from nnspec.tracking.database.transact import transact
-from nnspec.tracking.files import artifact_root
+from nnspec.tracking.files import artifact_root, local_path
 from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
 from nnspec.tracking.locate import Location
-from nnspec.tracking.records import EXPERIMENT_KIND, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
+from nnspec.tracking.records import EXPERIMENT_TAGS, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
 from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ RUNS_A_TRANSACTION = 500
 POINTS_A_TRANSACTION = 125_000
 WORKSPACE = "default"
 T = TypeVar("T")
-_Found = tuple[int, str, str, str | None]  # an experiment: id, lifecycle stage, artifact folder, kind
+_Found = tuple[int, str, str]  # an experiment: id, lifecycle stage, artifact folder
 
 
 class SqlStore(Store):
@@ -55,7 +57,7 @@ class SqlStore(Store):
         found = transact(self.engine, lambda connection: _experiment(connection, name), write=False)
         if found is None:
             found = transact(self.engine, lambda connection: self._new_experiment(connection, name))
-        number, stage, folder, kind = found
+        number, stage, folder = found
         if stage != "active":
             raise TrackingError(
                 Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
@@ -65,8 +67,10 @@ class SqlStore(Store):
             raise TrackingError(
                 Fault(f"experiment '{name}'", rule, folder, "set tracking.uri to its server's http address")
             )
-        if kind is None:
-            transact(self.engine, lambda connection: _set_kind(connection, number))
+        tag = tables().experiment_tags
+        there = {key for (key,) in self._read(select(tag.c.key).where(tag.c.experiment_id == number))}
+        for key in EXPERIMENT_TAGS.keys() - there:
+            transact(self.engine, functools.partial(_tag_experiment, number=number, key=key))
         return str(number)
 
     def _new_experiment(self, connection: Connection, name: str) -> _Found:
@@ -100,14 +104,37 @@ class SqlStore(Store):
             transact(self.engine, lambda connection, runs=runs: file_points(connection, runs))  # type: ignore[misc]
 
     def finish(self, ends: Sequence[RunEnd]) -> None:
-        for batch in self._by_points(ends, lambda end: 10 + sum(len(series.steps) for series in end.history.values())):
-            folders = transact(self.engine, functools.partial(_folders, ends=batch), write=False)
-            for end in batch:
-                folder = folders.get(end.run_id)
-                if folder is None:
-                    raise _missing(end.run_id, self.location)
-                self._write_artifacts(end.run_id, folder, end.artifacts)
-            transact(self.engine, lambda connection, batch=batch: file_ends(connection, batch))  # type: ignore[misc]
+        with ThreadPoolExecutor(1) as writer:  # large files are made as they are written: never two at a time
+            for batch in self._by_points(ends, lambda end: 10 + sum(len(one.steps) for one in end.history.values())):
+                folders = transact(self.engine, functools.partial(_folders, ends=batch), write=False)
+                missing = next((end.run_id for end in batch if end.run_id not in folders), None)
+                if missing is not None:
+                    raise _missing(missing, self.location)
+                written = writer.submit(self._write_all, batch, folders)
+                if any(local_path(folder) is None for folder in folders.values()):
+                    written.result()  # MLflow's client sends them, and reads the database for it
+                transact(self.engine, functools.partial(file_ends, ends=batch, complete=written.result))
+
+    def _write_all(self, ends: Sequence[RunEnd], folders: Mapping[str, str]) -> None:
+        for end in ends:
+            self._write_artifacts(end.run_id, folders[end.run_id], end.artifacts)
+
+    def file(self, runs: Sequence[tuple[RunStart, RunEnd]], experiment_id: str) -> list[str]:
+        experiment = tables().experiments
+        query = select(experiment.c.artifact_location).where(experiment.c.experiment_id == int(experiment_id))
+        found = [location for (location,) in self._read(query)]
+        if not found or local_path(found[0]) is None:  # what is elsewhere takes artifacts of runs that it knows
+            return super().file(runs, experiment_id)
+        ids: list[str] = []
+        for batch in self._by_points(runs, lambda run: 10 + sum(len(one.steps) for one in run[1].history.values())):
+            new = sorted(_run_id() for _ in batch)
+            starts = StartRows([start for start, _ in batch], new, int(experiment_id))
+            ends = [replace(end, run_id=run_id) for (_, end), run_id in zip(batch, new, strict=True)]
+            for end in ends:
+                self._write_artifacts(end.run_id, artifacts_of(found[0], end.run_id), end.artifacts)
+            transact(self.engine, functools.partial(_file_whole, starts=starts, ends=ends))
+            ids += new
+        return ids
 
     def _by_points(self, items: Sequence[T], points: Callable[[T], int]) -> Iterator[list[T]]:
         """``items`` in order, in the batches of transactions; ``points`` counts those of one."""
@@ -257,6 +284,11 @@ def _conditions(query: RunQuery) -> Iterator[ColumnElement[bool]]:
         yield ~tagged(tag.c.key == key)
 
 
+def _file_whole(connection: Connection, starts: StartRows, ends: Sequence[RunEnd]) -> None:
+    starts.file(connection)
+    file_ends(connection, ends)
+
+
 def _execute(connection: Connection, change: Update) -> None:
     connection.execute(change).close()
 
@@ -271,19 +303,16 @@ def _folders(connection: Connection, ends: Sequence[RunEnd]) -> dict[str, str]:
 
 
 def _experiment(connection: Connection, name: str) -> _Found | None:
-    table, tag = tables().experiments, tables().experiment_tags
-    joined = table.outerjoin(tag, and_(tag.c.experiment_id == table.c.experiment_id, tag.c.key == EXPERIMENT_KIND[0]))
-    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location, tag.c.value).select_from(
-        joined
-    )
+    table = tables().experiments
+    query = select(table.c.experiment_id, table.c.lifecycle_stage, table.c.artifact_location)
     row = connection.execute(query.where(table.c.name == name, table.c.workspace == WORKSPACE)).first()
-    return None if row is None else (row[0], row[1], row[2], row[3])
+    return None if row is None else (row[0], row[1], row[2])
 
 
-def _set_kind(connection: Connection, experiment_id: int) -> None:
-    key, value = EXPERIMENT_KIND
+def _tag_experiment(connection: Connection, number: int, key: str) -> None:
+    row = {"key": key, "value": EXPERIMENT_TAGS[key], "experiment_id": number}
     with suppress(IntegrityError), connection.begin_nested():  # another process set one between our look and our insert
-        connection.execute(insert(tables().experiment_tags).values(key=key, value=value, experiment_id=experiment_id))
+        connection.execute(insert(tables().experiment_tags).values(**row))
 
 
 def _run_id() -> str:

@@ -113,7 +113,7 @@ def test_mlflow_makes_the_tables_where_there_is_no_script(folder: Path, monkeypa
 def test_an_unknown_schema_is_left_to_the_client(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     open_store(Tracking()).close()
     store = open_store(Tracking(), {"elder"})
-    assert type(store).__name__ == "ClientStore"
+    assert type(store.runs).__name__ == "ClientStore"
     (said,) = capsys.readouterr().err.splitlines()
     assert "tested with (elder), but got revision dc11669786a5; filing through MLflow's client" in said
     store.close()
@@ -136,7 +136,7 @@ def test_tables_that_another_process_is_making_are_waited_for(folder: Path, monk
     done = f"UPDATE alembic_version SET version_num = '{revision}'"
     monkeypatch.setattr(fcntl, "flock", lambda _file, _how: servers.query("sqlite:///mlflow.db", done))
     store = open_store(Tracking())
-    assert type(store).__name__ == "SqlStore"
+    assert type(store.runs).__name__ == "SqlStore"
     store.close()
 
 
@@ -279,3 +279,27 @@ def test_a_connection_that_breaks_as_it_is_given_back_is_no_news(
     event.remove(store.engine, "reset", broken)
     assert not caplog.records
     assert store.experiment("one") == store.experiment("one")
+
+
+def test_a_run_ends_once_its_artifacts_are_there(folder: Path) -> None:
+    """They are written beside the transaction: neither of the two may be filed as done without the other."""
+    store = open_store(Tracking())
+    (run_id,) = store.start([RunStart("a", {}, {})], store.experiment("artifacts"))
+    root = next(Path(uri) for (uri,) in rows_of(folder, "SELECT artifact_uri FROM runs"))
+    loss = Series(np.arange(3), np.arange(3.0))
+    end = RunEnd(run_id, "FINISHED", {"loss": loss}, {}, {"tag": "1"}, {"a.txt": b"a"}, 5, 9)
+    root.parent.mkdir(parents=True)
+    root.write_text("in the way")
+    with pytest.raises(TrackingError, match="must be written"):
+        store.finish([end])
+    assert rows_of(folder, "SELECT status, end_time FROM runs") == [("RUNNING", None)]
+    root.unlink()
+    store.finish([end])
+    assert rows_of(folder, "SELECT status, end_time FROM runs") == [("FINISHED", 5)]
+    assert rows_of(folder, "SELECT step FROM metrics ORDER BY step") == [(0,), (1,), (2,)]
+    assert (root / "a.txt").read_bytes() == b"a"
+
+
+def rows_of(folder: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        return list(connection.execute(query))

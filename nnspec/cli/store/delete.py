@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,11 +27,10 @@ def delete(arguments: Sequence[str]) -> int:
     with opened(asked.uri) as store:
         run_id = find_run(store, asked.sweep)
         what = described(store, run_id)
-        if not (asked.yes or confirmed(what)):
+        if not (asked.yes or confirmed("delete", what)):
             print("nothing deleted")
             return 1
-        cells = [child.run_id for child in store.find_children(run_id)]
-        store.delete(cells)
+        store.delete([child.run_id for child in store.runs_below(run_id)])
         store.delete([run_id])  # last: a sweep that is still there can be deleted again after an interruption
         print(f"deleted {what}")
         print("\n".join(kept_lines(store.location)))
@@ -41,15 +39,13 @@ def delete(arguments: Sequence[str]) -> int:
 
 def kept_lines(location: Location) -> Iterator[str]:
     """What a deletion leaves on the disk, and how that goes."""
-    from nnspec.tracking.locate import gc_command
+    from nnspec.tracking.locate import gc_command, uri_flag
 
-    where = "  # on the server's machine" if location.kind == "http" else ""
     yield "nothing is freed yet: MLflow hides deleted runs, and keeps their rows and artifacts until"
-    yield f"  {gc_command(location)}{where}"
-    if location.file is not None:
-        file = shlex.quote(location.file.name)
-        yield "the database file does not shrink by that: what it frees is used again, or given back by"
-        yield f"  sqlite3 {file} VACUUM"
+    if location.kind == "http":
+        yield f"  {gc_command(location)}  # on the server's machine"
+    else:
+        yield f"  nnspec gc --free{uri_flag(location)}"
 
 
 def described(store: Store, run_id: str) -> str:
@@ -58,11 +54,10 @@ def described(store: Store, run_id: str) -> str:
     Raises:
         UsageError: a living process still trains it.
     """
-    from nnspec.tracking.provenance import process_alive
-    from nnspec.tracking.records import PROCESS_TAG
+    from nnspec.tracking.provenance import still_trains
 
     facts = store.get(run_id)
-    if facts.status == "RUNNING" and process_alive(facts.tags.get(PROCESS_TAG, "")):
+    if still_trains(facts):
         raise UsageError(f"a run must not be deleted while it trains, but {facts.name} ({run_id}) does; stop it first")
     children = store.find_children(run_id)
     states = ", ".join(
@@ -72,12 +67,12 @@ def described(store: Store, run_id: str) -> str:
     return f"{facts.name} ({run_id}){cells}"
 
 
-def confirmed(what: str) -> bool:
-    """Ask on the terminal.
+def confirmed(verb: str, what: str) -> bool:
+    """Ask on the terminal whether to do it.
 
     Raises:
         UsageError: there is no terminal to ask on.
     """
     if not sys.stdin.isatty():
-        raise UsageError(f"deleting must be confirmed, but there is no terminal to ask on; give --yes to delete {what}")
-    return input(f"delete {what}? [y/N] ").strip().lower() in YES
+        raise UsageError(f"it must be confirmed, but there is no terminal to ask on; give --yes to {verb} {what}")
+    return input(f"{verb} {what}? [y/N] ").strip().lower() in YES

@@ -13,7 +13,9 @@ import numpy as np
 
 from nnspec.analysis.figures.rows import Confusion
 from nnspec.duration import log_every, updates
-from nnspec.report.confusions import NETWORKS, Confusions, has_classes
+from nnspec.report.collected.confusions import NETWORKS, Confusions, has_classes
+from nnspec.report.collected.sampling import Sampler
+from nnspec.report.places import evenly
 from nnspec.report.showing import Shown, alone, on_the_plane
 from nnspec.results.arrays import Results
 from nnspec.results.events import TrainedCell
@@ -56,7 +58,7 @@ class Collector:
     """Takes in trained cells and keeps what a report shows of them. ``axes`` are columns of the sweep's table.
 
     It keeps the losses of at most ``most_curves`` networks a level, and at most ``most_candidates`` networks of each
-    group and outcome.
+    group and outcome. Its ``sampler`` keeps what is shown of single cells.
     """
 
     specs: Sequence[RunSpec]
@@ -66,19 +68,22 @@ class Collector:
     _plan: _Plan | None = None
     _lines: dict[int, dict[int, dict[str, np.ndarray]]] = field(default_factory=dict)
     _candidates: dict[tuple[int, bool], list[_Candidate]] = field(default_factory=dict)
+    _limits: dict[tuple[int, bool], float] = field(default_factory=dict)  # ranks from which on none is kept
     _confusions: Confusions = field(default_factory=Confusions)
+
+    def __post_init__(self) -> None:
+        self.sampler = Sampler(self.specs)
 
     def add(self, cell: TrainedCell) -> None:
         """Take in one cell; its index is that of its spec."""
         if self._plan is None:
             self._plan = plan(self.specs, self.axes, self.most_curves)
+        self.sampler.add(cell)
         if cell.index in self._plan.band:
             level, replicates = self._plan.band[cell.index]
             self._lines.setdefault(level, {})[cell.index] = _thinned(cell.result, replicates)
-        if cell.index in self._plan.group and on_the_plane(cell.spec):
-            number = self._plan.group[cell.index]
-            for solved in (True, False):
-                self._consider((number, solved), cell)
+        if cell.index in self._plan.group:
+            self._consider(self._plan.group[cell.index], cell)
         if cell.index in self._plan.answers:
             self._confusions.add(self._plan.group[cell.index], cell.result, self._plan.answers[cell.index])
 
@@ -110,14 +115,22 @@ class Collector:
         """What networks of each group say of the rows of each class; none unless they tell classes apart."""
         return self._confusions.matrices(self._plan.groups) if self._plan is not None else []
 
-    def _consider(self, key: tuple[int, bool], cell: TrainedCell) -> None:
+    def _consider(self, group: int, cell: TrainedCell) -> None:
         """Keep the candidates of lowest rank: a choice that no order of arrival can change."""
-        assert self._plan is not None
-        rows = np.flatnonzero(cell.result.solved == key[1])
-        if not len(rows):
+        ranks = _ranks(cell.index, np.arange(len(cell.result.seeds)))
+        # most cells of a large sweep have none that would be kept: they must cost next to nothing
+        if ranks.min() >= max(self._limits.get((group, solved), np.inf) for solved in (True, False)):
             return
+        if not on_the_plane(cell.spec):
+            return
+        for solved in (True, False):
+            rows = np.flatnonzero(cell.result.solved == solved)
+            if len(rows):
+                self._keep((group, solved), cell, rows, ranks[rows])
+
+    def _keep(self, key: tuple[int, bool], cell: TrainedCell, rows: np.ndarray, ranks: np.ndarray) -> None:
+        assert self._plan is not None
         most = _affordable(cell.result, self.most_candidates)
-        ranks = _ranks(cell.index, rows)
         kept = self._candidates.setdefault(key, [])
         for i in np.argsort(ranks, kind="stable")[:most]:
             if len(kept) < most or ranks[i] < kept[-1].rank:
@@ -128,6 +141,7 @@ class Collector:
                 kept.append(_candidate(int(ranks[i]), label, cell.result, int(rows[i])))
                 kept.sort(key=lambda one: one.rank)
                 del kept[most:]
+        self._limits[key] = kept[-1].rank if len(kept) >= most else np.inf
 
 
 def plan(specs: Sequence[RunSpec], axes: Sequence[str], most_curves: int = CURVES) -> _Plan:
@@ -167,7 +181,11 @@ def plan(specs: Sequence[RunSpec], axes: Sequence[str], most_curves: int = CURVE
 def _longest(specs: Sequence[RunSpec], cells: np.ndarray) -> tuple[list[int], str]:
     """Of a level's cells those that trained longest and wrote as often: bands have one row of steps. And what to add to
     its label."""
-    clocks = {int(i): (updates(specs[i]), -log_every(specs[i])) for i in cells}
+    known: dict[tuple[object, ...], tuple[int, int]] = {}  # of the few ways to train that thousands of cells share
+    clocks = {}
+    for i in map(int, cells):
+        key = specs[i].train, specs[i].data
+        clocks[i] = known.get(key) or known.setdefault(key, (updates(specs[i]), -log_every(specs[i])))
     longest = max(clocks.values())
     return [i for i, clock in clocks.items() if clock == longest], f", {longest[0]} updates" if len(
         set(clocks.values())
@@ -214,10 +232,3 @@ def _ranks(index: int, rows: np.ndarray) -> np.ndarray:
     """Numbers that look drawn at random and depend on the network's place alone (Knuth's multiplicative hash)."""
     place = np.asarray(rows, np.uint64) * np.uint64(2_246_822_519) + np.uint64((index + 1) * 2_654_435_761)
     return ((place ^ (place >> np.uint64(15))) * np.uint64(2_654_435_761)) & np.uint64(0xFFFFFFFF)
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """At most ``most`` of the numbers below ``count``, the first and the last among them."""
-    if count <= most:
-        return list(range(count))
-    return [int(i) for i in np.unique(np.round(np.linspace(0, count - 1, most)))]

@@ -1,0 +1,65 @@
+"""Maps from Python: trained, and back from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nnspec.api.training import tracking_of
+from nnspec.compose import Composer, compose, heed_sweep
+from nnspec.effects import MAP
+from nnspec.errors import Fault, SpecError, TrainingError
+from nnspec.maps.axes import axes_of
+from nnspec.maps.command import run_map
+from nnspec.maps.filing import read_map
+from nnspec.maps.result import Map
+from nnspec.specs import RunSpec
+from nnspec.tracking import find_run, opened
+
+
+def map(
+    overrides: Sequence[str],
+    *,
+    tracking: bool | str = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Map:
+    """Train a map over two continuous parameters, one network a pixel, as ``nnspec run`` does with ``sweep.map``:
+    ``nnspec.map(["optimizer=sgd", "sweep.map=[[optimizer.lr,0.01,1000,log,64],[init.gain,0.1,10,log,64]]"])``.
+
+    It prints as the command line does; its arrays are [y, x], ``figure()`` draws it. ``tracking`` files it: True where
+    the command line would, or the URI of a store. ``progress`` shows what the command line shows.
+
+    Raises:
+        SpecError: with every fault of the overrides, or if it does not fit into memory.
+        TrainingError: pixels could not be trained.
+    """
+    if isinstance(overrides, (str, RunSpec)):
+        remedy = "write nnspec.map(['optimizer=sgd', 'sweep.map=[...]'])"
+        raise SpecError([Fault("overrides", "must be a list of texts", f"'{overrides!s:.80}'", remedy)])
+    spec, stated = compose(overrides)
+    if stated.sweep.map is None:
+        raise SpecError([Fault("sweep.map", "must be said in nnspec.map", "null", "say its axes, or use nnspec.train")])
+    if stated.sweep.plan_only or stated.json or stated.quiet:
+        rule = "must be false in nnspec.map, which returns what came out"
+        raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
+    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
+    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
+    axes = axes_of(spec, settings.sweep)
+    heed_sweep(Composer(), [spec], settings, overrides, MAP)
+    outcome = run_map(spec, axes, settings, f"nnspec.map({list(overrides)})", quiet=not progress)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.lost or outcome.map is None:
+        raise TrainingError("; ".join(dict.fromkeys(outcome.lost)))
+    return outcome.map
+
+
+def load_map(run: str, *, uri: str | None = None) -> Map:
+    """A map that was filed, as ``nnspec.map`` gives it. Runs are named as on the command line.
+
+    Raises:
+        TrackingError: there is no such run, it is no map, or what it filed is not as it must be.
+    """
+    with opened(uri) as store:
+        return read_map(store, find_run(store, run))

@@ -1,0 +1,168 @@
+"""``nnspec experiments``: the studies with question, cost and last verdict; running them, and their pages for git."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnspec.cli.flags import Flags, UsageError
+from nnspec.compose.folders import experiment_files, own_experiments
+from nnspec.documents import document
+from nnspec.errors import NnspecError, nearest
+from nnspec.files import write_folder
+from nnspec.study import Study
+from nnspec.terminal import complain
+
+if TYPE_CHECKING:
+    from nnspec.api.result import TrainResult
+
+RESULTS = "results"  # below experiments/
+ALL = "all"
+_VERDICT = re.compile(r"^verdict: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One named sweep: what it asks, what it costs, and how its claims came out last."""
+
+    name: str
+    study: Study | None
+    cells: int
+    networks: int
+    updates: int  # of all networks together
+    last: str | None
+
+    def info(self) -> dict[str, object]:
+        """As ``--json`` prints it."""
+        question = None if self.study is None else self.study.question
+        claims = 0 if self.study is None else len(self.study.claims)
+        return {
+            "name": self.name,
+            "question": question,
+            "claims": claims,
+            "cells": self.cells,
+            "networks": self.networks,
+            "updates": self.updates,
+            "last_verdict": self.last,
+        }
+
+
+def experiments(arguments: Sequence[str]) -> int:
+    """List the studies, or run some, or all, and write what came out."""
+    parser = Flags("experiments", "The studies: what each asks and costs, how its claims came out; and running them.")
+    parser.add_argument(
+        "--run", nargs="+", metavar="NAME", help=f"studies to run, or '{ALL}'; without it they are listed"
+    )
+    folder = own_experiments() / RESULTS
+    parser.add_argument(
+        "--results", type=Path, default=folder, metavar="FOLDER", help=f"of the pages; {folder} unless said"
+    )
+    parser.add_argument("--file", action="store_true", help="file the sweeps in MLflow too, as run.py does")
+    parser.json()
+    parser.parts()
+    asked = parser.parsed(arguments)
+    files = experiment_files()
+    if not asked.run:
+        if asked.file:
+            raise UsageError("--file goes with --run; say which studies to run, or leave it out")
+        found = _planned(files, asked.results)
+        print(document([each.info() for each in found]) if asked.json else "\n".join(_table(found)))
+        return 0
+    return _run(_chosen(asked.run, files), asked.results, asked.file, asked.json)
+
+
+def _chosen(names: Sequence[str], files: Mapping[str, Path]) -> list[str]:
+    for name in names:
+        if name not in files and name != ALL:
+            raise UsageError(f"there is no study '{name}'; {nearest(name, [*files, ALL])}")
+    return list(files) if ALL in names else list(dict.fromkeys(names))
+
+
+def _planned(names: Iterable[str], results: Path) -> list[Planned]:
+    """The named sweeps; ``results`` is the folder of the pages of earlier runs."""
+    from nnspec.compose import Composer
+    from nnspec.duration import updates
+    from nnspec.sweep import plan
+
+    composer, planned = Composer(), []
+    for name in names:
+        found, settings = plan([f"experiment={name}"], composer)
+        specs = [cell.spec for cell in found.cells]
+        networks = sum(spec.replicates for spec in specs)
+        work = sum(spec.replicates * updates(spec) for spec in specs)
+        planned.append(Planned(name, settings.study, len(specs), networks, work, _last(results / f"{name}.md")))
+    return planned
+
+
+def _last(page: Path) -> str | None:
+    found = _VERDICT.search(page.read_text("utf-8")) if page.is_file() else None
+    return found[1] if found else None
+
+
+def _table(found: Sequence[Planned]) -> Iterator[str]:
+    width = max(len(each.name) for each in found)
+    yield f"{'study':<{width}}  {'networks':>9}  {'updates':>8}  {'last verdict':<12}  question"
+    for each in found:
+        question = "(no claims)" if each.study is None else each.study.question
+        cost = f"{each.networks:>9,}  {each.updates / 1e6:>7.3g}M"
+        yield f"{each.name:<{width}}  {cost}  {each.last or '-':<12}  {question}"
+
+
+def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
+    """Run studies one after the other; the page of each is written as soon as it is known."""
+    from nnspec.api.training import sweep
+    from nnspec.claims.writing import content, lines, tally
+
+    write_folder("--results", results, {})  # refused before anything trains
+    status, infos = 0, []
+    for name in names:
+        started = time.perf_counter()
+        try:
+            result = sweep([f"experiment={name}"], tracking=file)
+        except NnspecError as error:  # the others still run
+            complain(f"{name}: {error}")
+            status = max(status, error.exit_status)
+            continue
+        study, judged = result.study, result.claims
+        spent = time.perf_counter() - started
+        status = max(status, result.outcome.exit_status)
+        if study is None:
+            if not as_json:
+                print(f"{name}: no claims to judge ({spent:.1f} s)", flush=True)
+            continue
+        for fault in result.unjudged:
+            complain(f"{name}: {fault}")
+        elsewhere = len(study.claims) - len(judged) - len(result.unjudged)
+        if elsewhere:
+            complain(f"{name}: {elsewhere} claims speak of cells that it does not have")
+            status = max(status, 1)
+        if not judged:
+            continue
+        _write(name, result, results)
+        if as_json:
+            infos.append({"name": name, **content(study, judged)})
+            continue
+        print(f"{name}: {tally(judged)} ({spent:.1f} s)", flush=True)
+        if any(not each.as_expected for each in judged):
+            print("\n".join(f"    {line}" for line in lines(study, judged)), flush=True)
+    if as_json:
+        print(document(infos))
+    return status
+
+
+def _write(name: str, result: TrainResult, results: Path) -> None:
+    """The page of a study and its figure."""
+    from nnspec.analysis.figures.claims import claims_figure
+    from nnspec.analysis.figures.draw import WIDTH
+    from nnspec.analysis.figures.files import Column, figure_file
+    from nnspec.claims.writing import page
+
+    assert result.study is not None
+    figure = f"{name}.svg"
+    drawn = figure_file(lambda width: claims_figure(result.claims, width), "svg", Column(WIDTH, 1.0))
+    text = page(name, result.study, result.claims, f"python run.py experiment={name}", figure)
+    write_folder("--results", results, {figure: drawn, f"{name}.md": text.encode()})

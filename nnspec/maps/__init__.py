@@ -1,0 +1,1 @@
+"""Maps: two continuous axes, one network a pixel, one run with its arrays and pictures."""

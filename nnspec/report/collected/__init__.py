@@ -1,0 +1,1 @@
+"""What a sweep's report shows of single networks, picked while the cells go by."""

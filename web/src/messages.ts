@@ -1,0 +1,43 @@
+/** What the page and its workers say to each other. */
+import type { Entries, Said } from "./entries";
+
+export type Request =
+  | { kind: "entries"; entries: Entries }
+  | { kind: "begin"; job: number; said: Said; seeds: number[] | null; weights: Float32Array[] | null }
+  | { kind: "advance"; job: number; updates: number }
+  | { kind: "put"; job: number; network: number; weights: Float32Array }
+  | { kind: "look"; job: number }
+  | { kind: "diagnose"; job: number }
+  | { kind: "weights"; job: number; networks: number[] | null }
+  | { kind: "inspect"; job: number; network: number }
+  | { kind: "surfaces"; job: number; networks: number[]; size: number; box: Box }
+  | { kind: "forget"; job: number };
+
+export interface Box {
+  left: number;
+  right: number;
+  bottom: number;
+  top: number;
+}
+
+export interface Progress {
+  first: number; // the row of the history at which these begin
+  steps: number[]; // updates made at each row of the losses
+  losses: Float32Array[]; // [row][network]
+  rightAt: Int32Array;
+  nonfiniteAt: Int32Array;
+}
+
+/** What one network's layers do on its data, by layer. */
+export interface Inspected {
+  gradients: number[]; // the gradient's length by the weights and biases of each layer
+  values: Float64Array[]; // of each hidden layer, all units on all rows
+  off: boolean[][]; // [hidden layer][unit]: whether its slope is 0 on every row
+}
+
+export interface Diagnosed {
+  verdicts: string[];
+  numbers: Record<string, Float64Array>;
+}
+
+export type Reply = { id: number; result: unknown } | { id: number; error: string };
