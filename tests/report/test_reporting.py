@@ -245,7 +245,7 @@ def test_a_drawer_ends_with_its_parent():
 def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
     settings = Settings(tracking=Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"))
     with started() as drawer:
-        monkeypatch.setattr("nnspec.report.reporting.drawer_of", None)  # a second one would be an error, said and counted
+        monkeypatch.setattr("nnspec.report.reporting.drawer_of", None)  # a second one would be an error, which is said
         outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
     assert artifacts(open_store(settings.tracking), outcome.parent)
     assert not drawer.process.is_alive()
