@@ -111,6 +111,7 @@ def test_the_best_spec_alone_gives_what_the_study_recorded(
     ("words", "status", "line"),
     [
         (["sweep.trials=8"], 2, "sweep.trials must be at least the 16 trials that the search has already"),
+        (["sweep.trials=20", "sweep.objectives=[final_loss]"], 2, "sweep.objectives must be [solve_rate], for which"),
         (["sweep.trials=20", "activation=relu,tanh"], 1, "resume must be a search of the same space"),
         (["sweep.trials=20", "replicates=21"], 1, "resume must be a search of the same space"),
     ],
