@@ -147,6 +147,20 @@ def test_a_sweep_is_no_search_to_go_on_with(folder: Path, capfd: pytest.CaptureF
     assert "no search of this space to resume yet" in capfd.readouterr().err
 
 
+def test_a_search_is_no_sweep_to_go_on_with(
+    searched: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(searched)
+    (parent,), _ = runs(searched)
+    before = table(searched)
+    capfd.readouterr()
+    said = ["-m", "activation=relu,tanh", "train.epochs=5", "sweep.report=false", f"resume={parent.info.run_id}"]
+    assert main(["run", *said]) == 1
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("nnspec: resume must be 'last' or the id of a sweep")
+    pd.testing.assert_frame_equal(table(searched), before)
+
+
 def test_a_conditional_search_is_filed_and_gone_on_with(folder: Path) -> None:
     where = (
         "sweep.where=[{optimizer: sgd, optimizer.lr: 'tag(log,interval(0.01,10))', "
