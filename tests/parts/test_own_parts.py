@@ -195,4 +195,5 @@ def test_the_command_of_a_searchs_best_cell_names_the_file(declare: Declare) -> 
     command = f"nnspec run --parts {path} -m hydra/sweeper=nnspec_search activation=relu,swoosh sweep.trials=2"
     words = shlex.split(best_command(command, outcome, Found(("solve_rate",), {0: (1.0,)}, [0], 1, 0, "tpe")))
     assert words[:2] == ["nnspec", "run"]
-    assert words[-3:] == ["--parts", str(path), "activation=swoosh"]
+    assert words[words.index(str(path)) - 1] == "--parts"
+    assert "activation=swoosh" in words
