@@ -66,6 +66,10 @@ class FusedSweeper(Sweeper):
         plan = expand([*axes, *arguments], settings, composer, unwatched if settings.quiet else watched)
         heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
         spent = time.perf_counter() - start
+        if settings.sweep.map is not None:
+            from nnspec.maps.study import run_map_study
+
+            return run_map_study([c.spec for c in plan.cells], settings, command_line(), carry=self._carry())
         drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only
         with started(drawn) as drawer:  # before torch is imported, which takes a second of one core
             from nnspec import runner
