@@ -13,7 +13,7 @@ import numpy as np
 
 from nnspec.analysis.figures.draw import png
 from nnspec.analysis.figures.maps import MapAxis, convergence_info, plot_windows
-from nnspec.claims.cells import Window, stated
+from nnspec.claims.cells import ZOOM, Window, stated
 from nnspec.claims.judging import ClaimError, Judged, answerable, judge
 from nnspec.claims.measures import OF_MAPS
 from nnspec.claims.writing import PAGE, STUDY_TAG, content, lines, page, tally
@@ -33,7 +33,7 @@ from nnspec.report.as_json import placed
 from nnspec.report.voice import SILENT, Voice, voice
 from nnspec.results.events import Advance, Notice
 from nnspec.settings import Settings
-from nnspec.specs import RunSpec
+from nnspec.specs import RunSpec, text
 from nnspec.study import Study
 
 if TYPE_CHECKING:
@@ -77,12 +77,8 @@ class MapStudy:
         """One row a map: its cell's fields that vary, its zoom, seed and figures."""
         import pandas as pd
 
-        said = [stated(cell) for cell in self.cells]
-        varied = [key for key in said[0] if any(other.get(key) != said[0][key] for other in said)]
-        frames = [
-            pd.DataFrame({**{key: said[index].get(key) for key in varied}, **rows})
-            for index, rows in sorted(self.rows.items())
-        ]
+        found = sorted(self.rows.items())
+        frames = [pd.DataFrame({**self._varied(index), ZOOM: self.cells[index].zoom, **rows}) for index, rows in found]
         return pd.concat(frames, ignore_index=True)
 
     def figure(self) -> Figure:
@@ -91,11 +87,17 @@ class MapStudy:
         for index, found in sorted(self.first.items()):
             zoom = self.cells[index].zoom
             if zoom == 0:
-                rows.append((console.summary(found.spec), []))
+                rows.append((", ".join(f"{key}={text(value)}" for key, value in self._varied(index).items()), []))
             if zoom in self._drawn:
                 x, y = (MapAxis(axis.key, axis.values, axis.log) for axis in (found.x_axis, found.y_axis))
                 rows[-1][1].append((f"zoom {zoom}", convergence_info(x, y, found.convergence)))
         return plot_windows(rows)
+
+    def _varied(self, index: int) -> dict[str, object]:
+        """What a cell states that differs between cells, but for the zoom; a member by its key alone."""
+        said = [stated(cell) for cell in self.cells]
+        keys = [key for key in said[0] if key != ZOOM and not key.endswith(".name")]
+        return {key: said[index].get(key) for key in keys if any(other.get(key) != said[0][key] for other in said)}
 
     def picture(self) -> bytes:
         """The figure as a PNG file."""

@@ -26,40 +26,40 @@ SHORT = {
     "train": {"epochs": 8, "log_every": 1},
     "replicates": 8,
     "sweep": {"map": [LR, GAIN], "zooms": 1},
-    "hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"optimizer.momentum": "0.0,0.9"}}},
+    "hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"optimizer.weight_decay": "0.0,10.0"}}},
 }
-STILL, FAST = {"optimizer.momentum": 0.0, "zoom": 0}, {"optimizer.momentum": 0.9, "zoom": 0}
+FREE, HELD = {"optimizer.weight_decay": 0.0, "zoom": 0}, {"optimizer.weight_decay": 10.0, "zoom": 0}
 SHARE = {"measure": "converged_share"}
-# of each relation one claim that is true of these maps and one that is false: momentum makes more of them diverge
+# of each relation one claim that is true of these maps and one that is false: so strong a decay makes more diverge
 RELATIONS = {
-    "below": ({**SHARE, "where": FAST, "below": 0.9}, {**SHARE, "where": STILL, "below": 0.01}),
-    "above": ({**SHARE, "where": STILL, "above": 0.01}, {**SHARE, "where": FAST, "above": 0.9}),
-    "inside": ({**SHARE, "where": STILL, "inside": [0.01, 0.99]}, {**SHARE, "where": STILL, "inside": [0.98, 0.99]}),
+    "below": ({**SHARE, "where": HELD, "below": 0.9}, {**SHARE, "where": FREE, "below": 0.01}),
+    "above": ({**SHARE, "where": FREE, "above": 0.01}, {**SHARE, "where": HELD, "above": 0.9}),
+    "inside": ({**SHARE, "where": FREE, "inside": [0.01, 0.99]}, {**SHARE, "where": FREE, "inside": [0.98, 0.99]}),
     "equals": (
-        {"measure": "solved_share", "where": FAST, "equals": 0, "within": 0.5},
-        {"measure": "solved_share", "where": FAST, "equals": 1, "within": 0.1},
+        {"measure": "solved_share", "where": HELD, "equals": 0, "within": 0.5},
+        {"measure": "solved_share", "where": HELD, "equals": 1, "within": 0.1},
     ),
     "counts": (
-        {**SHARE, "where": STILL, "counts": {"above": 0.01}, "above": 0.3},
-        {**SHARE, "where": STILL, "counts": {"above": 0.99}, "above": 0.9},
+        {**SHARE, "where": FREE, "counts": {"above": 0.01}, "above": 0.3},
+        {**SHARE, "where": FREE, "counts": {"above": 0.99}, "above": 0.9},
     ),
-    "larger_than": ({**SHARE, "where": STILL, "larger_than": FAST}, {**SHARE, "where": FAST, "larger_than": STILL}),
-    "smaller_than": ({**SHARE, "where": FAST, "smaller_than": STILL}, {**SHARE, "where": STILL, "smaller_than": FAST}),
+    "larger_than": ({**SHARE, "where": FREE, "larger_than": HELD}, {**SHARE, "where": HELD, "larger_than": FREE}),
+    "smaller_than": ({**SHARE, "where": HELD, "smaller_than": FREE}, {**SHARE, "where": FREE, "smaller_than": HELD}),
     "equal_to": (
-        {"measure": "solved_share", "where": STILL, "equal_to": FAST, "within": 0.5},
-        {**SHARE, "where": STILL, "equal_to": FAST, "within": 0.001},
+        {"measure": "solved_share", "where": FREE, "equal_to": HELD, "within": 0.5},
+        {**SHARE, "where": FREE, "equal_to": HELD, "within": 0.001},
     ),
     "rising_along": (
         {**SHARE, "where": {"zoom": 0}, "counts": {"below": 0.9}, "above": 0.5},
-        {**SHARE, "where": {"zoom": 0}, "rising_along": "optimizer.momentum"},
+        {**SHARE, "where": {"zoom": 0}, "rising_along": "optimizer.weight_decay"},
     ),
     "falling_along": (
-        {**SHARE, "where": {"zoom": 0}, "falling_along": "optimizer.momentum"},
+        {**SHARE, "where": {"zoom": 0}, "falling_along": "optimizer.weight_decay"},
         {"measure": "converged_share", "where": {"zoom": 0}, "counts": {"above": 0.99}, "above": 0.9},
     ),
     "formula": (
-        {**SHARE, "where": STILL, "formula": "0.5 - momentum", "within": 0.49},
-        {**SHARE, "where": STILL, "formula": "2 + zoom", "within": 0.5},
+        {**SHARE, "where": FREE, "formula": "0.5 - weight_decay", "within": 0.49},
+        {**SHARE, "where": FREE, "formula": "2 + zoom", "within": 0.5},
     ),
 }
 
@@ -86,15 +86,15 @@ def test_a_seed_has_the_maps_that_it_has_alone(folder: Path) -> None:
     assert table["seed"].tolist() == [7, 8] * 4
     assert table["zoom"].tolist() == [0, 0, 1, 1] * 2
     alone = ["loss=mse", "optimizer=sgd", "activation=tanh", "dtype=float64", "model.output=identity"]
-    alone += ["train.epochs=8", "train.log_every=1", "seed=8", "optimizer.momentum=0.9"]
+    alone += ["train.epochs=8", "train.log_every=1", "seed=8", "optimizer.weight_decay=10.0"]
     whole = nnspec.map([*alone, f"sweep.map={json.dumps([LR, GAIN]).replace(chr(34), '')}"], workers=1)
-    row = table[(table["optimizer.momentum"] == 0.9) & (table["seed"] == 8)].iloc[0]
+    row = table[(table["optimizer.weight_decay"] == 10) & (table["seed"] == 8)].iloc[0]
     assert [row[name] for name in OF_MAPS[1:]] == [whole.figures[name] for name in OF_MAPS[1:]]
     square = deeper(whole)
     assert square is not None
     axes = [[a.key, a.low, a.high, a.scale, a.count] for a in square]
     inner = nnspec.map([*alone, f"sweep.map={json.dumps(axes).replace(chr(34), '')}"], workers=1)
-    row = table[(table["optimizer.momentum"] == 0.9) & (table["seed"] == 8)].iloc[1]
+    row = table[(table["optimizer.weight_decay"] == 10) & (table["seed"] == 8)].iloc[1]
     assert [row[name] for name in OF_MAPS[1:]] == [inner.figures[name] for name in OF_MAPS[1:]]
 
 
@@ -157,7 +157,7 @@ def test_what_is_known_to_be_a_line_has_dimension_one_however_deep(folder: Path)
     start = [{"override /model": "perceptron"}, *SHORT["defaults"][:2]]
     axes = [["optimizer.lr", 0.1, 10.0, "log", 33], ["init.gain", 0.2, 5.0, "log", 33]]
     words = write(
-        folder, "line", *claims, defaults=start, sweep={"map": axes, "zooms": 3}, hydra={"mode": "RUN"}, **linear
+        folder, "line", *claims, defaults=start, sweep={"map": axes, "zooms": 1}, hydra={"mode": "RUN"}, **linear
     )
     found = nnspec.map_study(words, workers=1)
     assert [each.verdict for each in found.claims] == ["holds", "refuted"], found.table.to_string()
@@ -171,7 +171,7 @@ def test_the_command_says_each_verdict_and_its_status_and_files_the_first_map(
     said = capfd.readouterr()
     assert "holds      claim 0" in said.out
     assert "refuted    claim 1" in said.out
-    assert "converged_share where optimizer.momentum=0.0, zoom=0: " in said.out
+    assert "converged_share where optimizer.weight_decay=0.0, zoom=0: " in said.out
     assert "of 8 maps" in said.out
     assert "32 maps of optimizer.lr by init.gain: 2,048 networks" in said.err
     with opened(None) as store:
@@ -186,7 +186,7 @@ def test_the_command_says_each_verdict_and_its_status_and_files_the_first_map(
         main(
             [
                 "run",
-                *write(folder, "expected", expected, hydra={"mode": "RUN"}, optimizer={"momentum": 0.9})[:1],
+                *write(folder, "expected", expected, hydra={"mode": "RUN"}, optimizer={"weight_decay": 10.0})[:1],
                 "tracking=off",
             ]
         )

@@ -27,7 +27,7 @@ DECADES = 2  # that a logarithmic axis must span to be marked by powers of ten
 MARKS = 5  # of another axis
 NOTHING = "#BDBDBD"  # of a pixel of which there is nothing to show
 WIDTH, HEIGHT = 8.6, 7.2  # inches
-PANEL = 1.9  # inches of one map of several
+PANEL, CAPTION = 1.9, 0.3  # inches of one map of several, and of what is said below them
 DPI = 150
 
 
@@ -113,14 +113,18 @@ def plot_convergence(info: MapPicture, title: str = "Converged or diverged") -> 
 
 
 def plot_windows(rows: Sequence[tuple[str, Sequence[tuple[str, MapPicture]]]]) -> Figure:
-    """Named rows of small maps of ``convergence_info``, each with a title, and no marks on their axes."""
+    """Named rows of small maps of ``convergence_info``, each with a title, and no marks on their axes, which all
+    share."""
     columns = max(len(panels) for _, panels in rows)
-    figure = new_figure(PANEL * columns, PANEL * len(rows))
+    figure = new_figure(PANEL * columns, PANEL * len(rows) + CAPTION)
+    first = rows[0][1][0][1]
+    figure.supxlabel(plain(f"{first.x.key} to the right, {first.y.key} upwards"), fontsize=8, color=INK)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for (name, panels), places in zip(rows, grid, strict=True):
         places[0].set_ylabel(plain(name), fontsize=8, color=INK)
         for axes, (title, info) in zip(places, panels, strict=False):
-            axes.imshow(np.ma.masked_invalid(info.shades), origin="lower", cmap="RdBu_r", vmin=-1, vmax=1)
+            shades = np.ma.masked_invalid(info.shades)
+            axes.imshow(shades, origin="lower", cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
             axes.set_title(title, fontsize=8, color=INK)
     for axes in grid.ravel():
         axes.set_xticks([])
