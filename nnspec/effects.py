@@ -409,7 +409,7 @@ SETTINGS = (
         Idle(
             f"sweep.{name}",
             f"on {kind}: a map is one run",
-            lambda c, kind=kind: c.kind == kind and not (kind == SWEEPS and _study_of_maps(c)),
+            lambda c, kind=kind: c.kind == kind and not (kind == SWEEPS and not c.search and _study_of_maps(c)),
             "leave -m out",
             refused=True,
         )
