@@ -410,7 +410,7 @@ SETTINGS = (
             f"sweep.{name}",
             f"on {kind}: a map is one run",
             lambda c, kind=kind: c.kind == kind and not (kind == SWEEPS and not c.search and _study_of_maps(c)),
-            "leave -m out",
+            "leave -m or the experiment out",
             refused=True,
         )
         for name in ("map", "zoom")
