@@ -90,10 +90,7 @@ def run_map(
 def _file(run: MapRun, outcome: MapOutcome, training: MapTraining) -> None:
     assert outcome.map is not None
     status = "KILLED" if outcome.interrupted else "FAILED" if outcome.lost else "FINISHED"
-    metrics = {f"{name}_share": share for name, share in outcome.map.shares.items()}
-    metrics |= {"pixels": float(outcome.map.trained.sum()), "seconds": training.seconds["all"]}
-    dimension = outcome.map.boundary_dimension
-    run.end(outcome.map, status, metrics | ({"boundary_dimension": dimension} if dimension == dimension else {}))
+    run.end(outcome.map, status, {"seconds": training.seconds["all"]})
     outcome.unfiled = run.unfiled
 
 
