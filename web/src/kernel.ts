@@ -13,7 +13,7 @@ const VECTOR = 16;
 const [LOSS, RIGHT_AT, NONFINITE_AT, ALIVE, RIGHT, HEAD] = [0, 16, 32, 48, 64, 80];
 export const NEVER = 0x7fffffff;
 const AHEAD = 64; // updates whose coefficients are at hand at a time
-const NARROW = 4; // rows or columns below which Intel's products of matrices multiply and add in two roundings
+const NARROW = 4; // columns of a product of matrices below which torch's library multiplies and adds in two roundings
 const LEVELS = 3; // of sums: more than the rows of networks in lanes can fill
 const TOGETHER = 16; // terms that torch adds up at a time, see `total` of nnspec/training/codegen/graph.py
 
@@ -109,7 +109,8 @@ export class Kernel {
     const coefficients = align(row * spec.inputs.length);
     const blocks = align(coefficients + 4 * AHEAD * Math.max(1, this.moving.length));
     const size = parameters * VECTOR;
-    const levels = isLong(spec, Math.max(1, ...spec.hidden)) ? LEVELS : 1;
+    const terms = spec.layers.map(({ learned, fanOut }) => (learned < 0 ? 1 : fanOut));
+    const levels = isLong(spec, Math.max(...terms)) ? LEVELS : 1;
     const gradients = Array.from({ length: levels }, (_, level) => HEAD + (1 + level) * size);
     const state = this.starts.map((_, slot) => HEAD + (1 + levels + slot) * size);
     this.at = { row, coefficients, blocks, block: HEAD + (1 + levels + state.length) * size, gradients, state };
@@ -514,9 +515,10 @@ class Pass {
     const { code, spec } = this;
     const matrix = (i: number): Push => this.weight(layer.weight + o * layer.fanIn + i);
     const bias = this.weight(layer.bias + o);
-    if (number === 0) {
+    if (number === 0 || !spec.lanes) {
+      const side = spec.lanes ? spec.inputs.length : layer.fanOut;
       let sum = code.op("mul", x[0], matrix(0));
-      for (let i = 1; i < layer.fanIn; i++) sum = this.inProduct(spec.inputs.length, x[i], matrix(i), sum);
+      for (let i = 1; i < layer.fanIn; i++) sum = this.inProduct(side, x[i], matrix(i), sum);
       return code.op("add", sum, bias);
     }
     if (layer.fanIn <= layer.fanOut) {
@@ -528,7 +530,7 @@ class Pass {
     return code.op("add", total(code, products), bias);
   }
 
-  /** A term of a product of matrices as torch's library adds it up, by how many rows or columns the smaller side has. */
+  /** A term of a product of matrices as torch's library adds it up, by how many columns its result has. */
   private inProduct(side: number, one: Push, other: Push, before: Push): Push {
     const { code } = this;
     return side < NARROW ? code.op("add", before, code.op("mul", one, other)) : code.madd(one, other, before);
@@ -595,15 +597,16 @@ class Pass {
   }
 
   private fromAbove(layer: Dense, dz: Push[], i: number): Push {
-    const { code } = this;
+    const { code, spec } = this;
     const matrix = (o: number): Push => this.weight(layer.weight + o * layer.fanIn + i);
-    if (layer.fanIn <= layer.fanOut)
+    if (spec.lanes && layer.fanIn <= layer.fanOut)
       return total(
         code,
         dz.map((own, o) => code.op("mul", own, matrix(o))),
       );
     let sum = code.op("mul", dz[0], matrix(0));
-    for (let o = 1; o < layer.fanOut; o++) sum = code.madd(dz[o], matrix(o), sum);
+    const side = spec.lanes ? NARROW : layer.fanIn;
+    for (let o = 1; o < layer.fanOut; o++) sum = this.inProduct(side, dz[o], matrix(o), sum);
     return sum;
   }
 }
