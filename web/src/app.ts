@@ -155,6 +155,15 @@ export class App {
             this.said,
             h("h3", {}, TEXTS.command),
             this.command,
+            h(
+              "button",
+              {
+                type: "button",
+                id: "copy",
+                onclick: () => void this.copy(this.command.textContent ?? "", TEXTS.commandCopied, TEXTS.commandFailed),
+              },
+              TEXTS.copyCommand,
+            ),
           ),
           h(
             "details",
@@ -357,7 +366,7 @@ export class App {
         first += +(a && !b);
         second += +(b && !a);
       }
-      lines.push(TEXTS.difference(...pairedDifference(first, second, this.total())));
+      lines.push(TEXTS.difference(pairedDifference(first, second, this.total())));
     }
     return lines;
   }
@@ -570,13 +579,17 @@ export class App {
 
   // -- keeping and sharing ----------------------------------------------------------------------------------------
 
-  private async copyLink(): Promise<void> {
+  private copyLink(): Promise<void> {
     history.replaceState(null, "", toHash(this.state));
+    return this.copy(location.href, TEXTS.linked, TEXTS.linkFailed);
+  }
+
+  private async copy(text: string, copied: string, failed: string): Promise<void> {
     try {
-      await navigator.clipboard.writeText(location.href);
-      this.said.textContent = TEXTS.linked;
+      await navigator.clipboard.writeText(text);
+      this.said.textContent = copied;
     } catch {
-      this.said.textContent = TEXTS.linkFailed;
+      this.said.textContent = failed;
     }
   }
 

@@ -1,6 +1,9 @@
 /** Every text of the page. Names, summaries and reasons of entries come with the data. */
 
+import type { Difference } from "./statistics";
+
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+const points = (share: number): string => (100 * share).toFixed(1);
 
 export const TEXTS = {
   title: "A thousand networks at once",
@@ -37,8 +40,8 @@ export const TEXTS = {
   rate: (solved: number, all: number, low: number, high: number) =>
     `${solved} of ${all} solved: ${percent(solved / all)}, 95% interval ${percent(low)} to ${percent(high)} (Wilson)`,
   at: (step: number, epochs: number) => `update ${step} of ${epochs}`,
-  difference: (d: number, low: number, high: number) =>
-    `A less B on the same seeds: ${(100 * d).toFixed(1)} points, 95% interval ${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)} (Bonett and Price)`,
+  difference: ({ difference, low, high, p }: Difference) =>
+    `A less B on the same seeds: ${points(difference)} points, 95% interval ${points(low)} to ${points(high)}, p ${p < 0.0001 ? "below 0.0001" : p.toPrecision(2)} (as nnspec compare)`,
   wall: "Networks",
   wallHelp: "What each computes over the plane, framed by its verdict. The arrow keys go from network to network.",
   page: (first: number, last: number, all: number) => `${first} to ${last} of ${all}`,
@@ -73,6 +76,9 @@ export const TEXTS = {
   imported: (count: number) => `${count} networks from the file. Rewind returns to them.`,
   points: "Save the points (CSV)",
   command: "The same in nnspec",
+  copyCommand: "Copy the command",
+  commandCopied: "The command is copied.",
+  commandFailed: "Select the command and copy it.",
   commandMore: "a thousand seeds more:",
   leftOut: "What this page leaves out",
   leftOutHelp: "These entries of nnspec have no form for the browser:",
