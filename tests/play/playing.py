@@ -74,6 +74,12 @@ class Page:
     def press(self, element: str) -> None:
         self.find(f"#{element}").click()
 
+    def choose(self, name: str, value: str) -> None:
+        """Choose in a list of the form; its name begins with that of the recipe."""
+        from selenium.webdriver.support.ui import Select
+
+        Select(self.find(f'select[name="{name}"]')).select_by_value(value)
+
     def run(self) -> None:
         """Press start and wait for the verdicts."""
         self.press("start")

@@ -231,8 +231,7 @@ def test_two_recipes_are_compared_on_the_same_seeds(shown: Page) -> None:
     shown.until(lambda: shown.painted() == 100)
     pictures = shown.pictures()
     assert pictures[:50] == pictures[50:]
-    choice = shown.find('select[name="Recipe B.activation"]')
-    choice.send_keys("tanh")
+    shown.choose("Recipe B.activation", "tanh")
     shown.until(lambda: shown.pictures()[50:] != pictures[:50])
     shown.run()
     results = [
@@ -251,7 +250,7 @@ def test_two_recipes_are_compared_on_the_same_seeds(shown: Page) -> None:
 @pytest.mark.slow
 def test_a_link_opens_the_same_state(shown: Page) -> None:
     shown.open("replicates=20")
-    shown.find('select[name="Recipe.activation"]').send_keys("gelu")
+    shown.choose("Recipe.activation", "gelu")
     shown.until(lambda: "gelu" in shown.driver.current_url)
     hidden = shown.find('input[name="Recipe.hidden"]')
     hidden.clear()
@@ -308,7 +307,7 @@ def test_points_are_drawn_by_hand_and_with_keys(shown: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
     shown.open("replicates=8", "train.epochs=50")
-    shown.find('select[name="Recipe.data"]').send_keys("drawn")
+    shown.choose("Recipe.data", "(drawn)")
     shown.until(lambda: shown.driver.find_elements("css selector", ".plane"))
     before = shown.driver.current_url
     shown.find(".plane").click()

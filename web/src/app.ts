@@ -6,6 +6,7 @@ import { RecipeView } from "./form-view";
 import { NEVER } from "./kernel";
 import type { Diagnosed } from "./messages";
 import { NetworkView } from "./network-view";
+import { picture } from "./picture";
 import { type State, command, fromHash, toHash } from "./state";
 import { pairedDifference, quantile, wilson } from "./statistics";
 import { fromFile, joined, toFile } from "./tensors";
@@ -74,7 +75,7 @@ export class App {
   private readonly lossesText = h("p", { class: "note" });
   private readonly survivalText = h("p", { class: "note" });
   private readonly command = h("pre", { id: "command", tabindex: 0 });
-  private readonly said = h("p", { role: "status", class: "note" });
+  private readonly said = h("p", { role: "status", class: "note", id: "said" });
   private readonly network: NetworkView;
 
   constructor(
@@ -414,15 +415,21 @@ export class App {
     this.survival.setAttribute("aria-label", this.survivalText.textContent);
   }
 
+  /** The verdicts that were given, and how often in each run. */
+  private counted(): { name: string; summary: string; colour: string; counts: number[] }[] {
+    return this.workers.entries.verdicts.flatMap(({ name, summary, colour }) => {
+      const counts = this.runs.map((run) => run.diagnosis?.verdicts.filter((own) => own === name).length ?? 0);
+      return counts.some(Boolean) ? [{ name: name.replaceAll("_", " "), summary, colour, counts }] : [];
+    });
+  }
+
   private drawVerdicts(): void {
     if (this.runs.some((run) => !run.diagnosis)) {
       this.verdicts.replaceChildren(h("p", { class: "note" }, TEXTS.verdictsWait));
       return;
     }
     const labels = this.labels();
-    const rows = this.workers.entries.verdicts.flatMap(({ name, summary, colour }) => {
-      const counts = this.runs.map((run) => run.diagnosis?.verdicts.filter((own) => own === name).length ?? 0);
-      if (!counts.some(Boolean)) return [];
+    const rows = this.counted().map(({ name, summary, colour, counts }) => {
       const bars = counts.map((count, n) =>
         h(
           "div",
@@ -431,9 +438,7 @@ export class App {
           h("span", { class: "count" }, `${labels[n] ? `${labels[n]} ` : ""}${count}`),
         ),
       );
-      return [
-        h("div", { class: "verdict", title: summary }, h("span", {}, name.replaceAll("_", " ")), h("div", {}, ...bars)),
-      ];
+      return h("div", { class: "verdict", title: summary }, h("span", {}, name), h("div", {}, ...bars));
     });
     this.verdicts.replaceChildren(...rows);
   }
@@ -595,49 +600,21 @@ export class App {
 
   /** The walls, the rate and the curves as one picture. */
   private async savePicture(): Promise<void> {
-    const canvas = this.picture();
-    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+    const rates = this.rates();
+    const walls = [...this.walls.querySelectorAll(".wall")].map((wall, n) => ({
+      lines: [TEXTS.summary(this.runs[n].training.spec), rates[n]],
+      legend: this.counted()
+        .filter(({ counts }) => counts[n])
+        .map(({ name, colour, counts }) => ({ colour, text: `${name} ${counts[n]}` })),
+      tiles: [...wall.children],
+    }));
+    const lines = [`nnspec play: ${this.status.textContent ?? ""}`, ...rates.slice(walls.length)];
+    const charts = [
+      { title: TEXTS.losses, canvas: this.losses },
+      { title: TEXTS.survival, canvas: this.survival },
+    ];
+    const blob = await new Promise<Blob | null>((done) => picture(lines, walls, charts).toBlob(done, "image/png"));
     if (blob) save("nnspec-play.png", blob);
-  }
-
-  picture(): HTMLCanvasElement {
-    const walls = [...this.walls.querySelectorAll<HTMLElement>(".wall")];
-    const [tile, across, margin] = [44, 20, 16];
-    const rows = walls.map((wall) => Math.ceil(wall.children.length / across));
-    const lines = this.rates();
-    const chart = 260;
-    const height =
-      margin + 24 * (lines.length + 1) + rows.reduce((sum, count) => sum + count * tile + margin, 0) + chart + margin;
-    const canvas = h("canvas", { width: across * tile + 2 * margin, height });
-    const context = canvas.getContext("2d") as CanvasRenderingContext2D;
-    const style = getComputedStyle(document.body);
-    context.fillStyle = style.backgroundColor;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.fillStyle = style.color;
-    context.font = "16px system-ui, sans-serif";
-    let y = margin + 12;
-    for (const line of [`nnspec play: ${this.status.textContent ?? ""}`, ...lines]) {
-      context.fillText(line, margin, y);
-      y += 24;
-    }
-    context.imageSmoothingEnabled = false;
-    walls.forEach((wall, n) => {
-      [...wall.children].forEach((child, place) => {
-        const [x, top] = [margin + (place % across) * tile, y + Math.floor(place / across) * tile];
-        context.fillStyle = getComputedStyle(child).borderTopColor;
-        context.fillRect(x, top, tile - 3, tile - 3);
-        const small = child.querySelector("canvas");
-        if (small) context.drawImage(small, x + 3, top + 3, tile - 9, tile - 9);
-      });
-      y += rows[n] * tile + margin;
-    });
-    const half = (canvas.width - 3 * margin) / 2;
-    context.imageSmoothingEnabled = true;
-    [this.losses, this.survival].forEach((each, n) => {
-      const size = Math.min(chart, (half * each.height) / each.width);
-      context.drawImage(each, margin + n * (half + margin), y, half, size);
-    });
-    return canvas;
   }
 
   private async export(): Promise<void> {

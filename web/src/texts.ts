@@ -1,5 +1,6 @@
 /** Every text of the page. Names, summaries and reasons of entries come with the data. */
 
+import type { Spec } from "./spec";
 import type { Difference } from "./statistics";
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
@@ -70,6 +71,15 @@ export const TEXTS = {
   link: "Copy the link",
   linked: "The link is copied: it holds the recipe, the seed and the number of networks.",
   linkFailed: "Copy the address of this page: it is the link.",
+  summary: ({ said, inputs, hidden, outputs, activation, init, optimizer, loss }: Spec) =>
+    [
+      typeof said.data === "object" ? TEXTS.drawn : said.data,
+      [inputs[0].length, ...hidden, outputs].join("-"),
+      ...(hidden.length ? [activation.name] : []),
+      init.name,
+      "lr" in optimizer.params ? `${optimizer.name} ${optimizer.params["lr"]}` : optimizer.name,
+      loss.name,
+    ].join(", "),
   picture: "Save a picture (PNG)",
   exportWeights: "Save the weights (safetensors)",
   importWeights: "Start from weights (safetensors)",
