@@ -54,8 +54,14 @@ def check(driver: Any, words: list[str], said: dict[str, Any], share: float = 0.
         (["activation=tanh", "model.hidden=[3,2]"], {"activation": "tanh", "hidden": [3, 2]}),
         (["activation=prelu", "optimizer=rprop"], {"activation": "prelu", "optimizer": "rprop"}),
         (["loss=cross_entropy", "init=xavier_normal"], {"loss": "cross_entropy", "init": "xavier_normal"}),
+        (["data=parity", "model.hidden=[8]"], {"data": "parity", "hidden": [8]}),
+        (["model=perceptron", "data=symmetry"], {"hidden": [], "data": "symmetry"}),
+        (
+            ["schedule=cosine", "schedule.warmup=5", "optimizer=sgd", "optimizer.lr=0.5"],
+            {"schedule": {"name": "cosine", "warmup": 5}, "optimizer": {"name": "sgd", "lr": 0.5}},
+        ),
     ],
-    ids=["default", "tanh", "prelu", "softmax"],
+    ids=["default", "tanh", "prelu", "softmax", "parity", "perceptron", "schedule"],
 )
 def test_networks_end_where_nnspec_has_them(driver: Any, words: list[str], said: dict[str, Any]) -> None:
     check(driver, words, said)
@@ -71,6 +77,18 @@ def test_every_activation_trains_as_nnspec_trains_it(driver: Any, name: str) -> 
 @pytest.mark.parametrize("name", [entry.name for entry in OPTIMIZERS if entry.name in KNOWN["optimizers"]])
 def test_every_optimizer_trains_as_nnspec_trains_it(driver: Any, name: str) -> None:
     check(driver, [f"optimizer={name}"], {"optimizer": name})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "schedule",
+    [{"name": "step", "step_size": 15}, {"name": "exponential", "gamma": 0.98}, {"name": "linear", "updates": 150}],
+    ids=lambda schedule: schedule["name"],
+)
+def test_every_schedule_moves_the_rate_as_nnspec_moves_it(driver: Any, schedule: dict[str, Any]) -> None:
+    name = schedule["name"]
+    words = [f"schedule.{key}={value}" for key, value in schedule.items() if key != "name"]
+    check(driver, [f"schedule={name}", *words], {"schedule": schedule})
 
 
 @pytest.mark.slow
@@ -161,6 +179,7 @@ def test_networks_that_leave_the_numbers_stay_where_they_left(driver: Any) -> No
         ({"spec": {"hidden": [0]}}, "hidden must be whole numbers above 0"),
         ({"spec": {"hidden": [200, 200]}}, "2000 weights"),
         ({"spec": {"data": "blobs"}}, "needs two classes"),
+        ({"spec": {"schedule": "cosine", "optimizer": "rprop"}}, "schedule must be constant"),
         ({"networks": 10_001}, "from 1 to 10000"),
         ({"weights": {"0.weight": [[1]]}}, "weights must be the tensors 0.weight, 0.bias, 2.weight, 2.bias"),
     ],

@@ -1,6 +1,6 @@
 /** The page: what is shown, and what happens when something is pressed. */
 import { boxOf, paintLosses, paintSurface, paintSurvival } from "./draw";
-import { brief, h, save } from "./dom";
+import { breathe, brief, h, save } from "./dom";
 import type { Said } from "./entries";
 import { RecipeView } from "./form-view";
 import { NEVER } from "./kernel";
@@ -9,13 +9,15 @@ import { NetworkView } from "./network-view";
 import { picture } from "./picture";
 import { type State, command, fromHash, toHash } from "./state";
 import { pairedDifference, quantile, wilson } from "./statistics";
+import { isPlane } from "./surface";
 import { fromFile, joined, toFile } from "./tensors";
 import { TEXTS } from "./texts";
-import { SHARES, type Start, Training, type Workers } from "./trainer";
+import { SHARES, type Seen, type Start, Training, type Workers } from "./trainer";
 import { hasCondition } from "./verdict";
 
 const TILES = 120; // networks on the wall at a time
 const SIZE = 16; // of their surfaces
+const AT_ONCE = 30; // tiles that are painted before the page takes a breath
 const FRAME = 80; // milliseconds that updates without a look at the buttons may take
 const CHARTS = 120; // milliseconds between two pictures of the charts, at least
 const WALL = 400; // and of the wall
@@ -90,7 +92,7 @@ export class App {
       const found = fromHash(location.hash);
       if (found && toHash(found) !== toHash(this.state)) void this.change(found);
     });
-    window.addEventListener("resize", () => this.draw(true));
+    window.addEventListener("resize", () => void this.queue(() => this.draw(true)));
     void this.change(this.state, false);
   }
 
@@ -172,6 +174,7 @@ export class App {
             h("summary", {}, TEXTS.leftOut),
             h("p", {}, TEXTS.leftOutHelp),
             h("ul", {}, ...entries.left_out.map(({ kind, name, why }) => h("li", {}, `${kind} ${name}: ${why}`))),
+            h("p", {}, TEXTS.leftOutTraining),
             untold.length ? h("p", {}, TEXTS.noVerdict(untold.join(", "))) : null,
           ),
           h("footer", {}, TEXTS.about(entries.version)),
@@ -270,6 +273,7 @@ export class App {
       this.shown = Math.min(this.shown, Math.max(0, this.total() - 1));
       if (this.chosen && (this.chosen.run >= this.runs.length || this.chosen.network >= this.total()))
         this.chosen = null;
+      await breathe();
       this.buildWalls();
       await this.draw(true);
     });
@@ -383,35 +387,42 @@ export class App {
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begun = performance.now();
     if (whole || begun > this.chartsDue) {
-      this.drawCharts();
-      this.drawVerdicts();
-      this.drawCommand();
+      for (const part of [this.drawLosses, this.drawSurvival, this.drawVerdicts, this.drawCommand]) {
+        await breathe();
+        part.call(this);
+      }
       this.chartsDue = performance.now() + Math.max(CHARTS, RESTRAINT * (performance.now() - begun));
     }
     if (!whole && (still || begun < this.wallDue)) return;
+    await breathe();
     await this.drawWalls();
     await this.drawNetwork();
     this.wallDue = performance.now() + Math.max(WALL, RESTRAINT * (performance.now() - begun));
   }
 
-  private drawCharts(): void {
-    const series = this.runs.map(({ training }) => training.seen);
-    const last = Math.max(...this.runs.map(({ training }) => training.spec.epochs));
-    paintLosses(this.losses, series, last);
-    paintSurvival(
-      this.survival,
-      series,
-      this.runs.map(({ training }) => training.step),
-      last,
-    );
-    const { bands, rightAt } = series[0];
+  private seen(): Seen[] {
+    return this.runs.map(({ training }) => training.seen);
+  }
+
+  private last(): number {
+    return Math.max(...this.runs.map(({ training }) => training.spec.epochs));
+  }
+
+  private drawLosses(): void {
+    paintLosses(this.losses, this.seen(), this.last());
+    const [{ bands }] = this.seen();
     const [low, middle, high] = [0.1, 0.5, 0.9].map((share) => brief(bands[bands.length - 1][SHARES.indexOf(share)]));
     this.lossesText.textContent = TEXTS.lossesText(low, middle, high);
-    const times = Array.from(rightAt).sort((a, b) => a - b);
+    this.losses.setAttribute("aria-label", this.lossesText.textContent);
+  }
+
+  private drawSurvival(): void {
+    const steps = this.runs.map(({ training }) => training.step);
+    paintSurvival(this.survival, this.seen(), steps, this.last());
+    const times = this.seen()[0].rightAt.slice().sort();
     const median = quantile(times, 0.5);
     const open = times.filter((at) => at === NEVER).length / times.length;
     this.survivalText.textContent = TEXTS.survivalText(open, median === NEVER ? TEXTS.never : String(median));
-    this.losses.setAttribute("aria-label", this.lossesText.textContent);
     this.survival.setAttribute("aria-label", this.survivalText.textContent);
   }
 
@@ -478,8 +489,9 @@ export class App {
         "div",
         {
           class: "wall",
+          "data-run": run,
           role: "group",
-          "aria-label": TEXTS.wallHelp,
+          "aria-label": TEXTS.wall(labels[run]),
           onkeydown: (event) => this.walk(event as KeyboardEvent, tiles),
         },
         ...tiles,
@@ -503,7 +515,8 @@ export class App {
             h("button", { type: "button", disabled: last === this.total(), onclick: () => turn(TILES) }, TEXTS.after),
           )
         : null;
-    this.walls.replaceChildren(h("p", { class: "note" }, TEXTS.wallHelp), ...walls, ...(pager ? [pager] : []));
+    const plane = this.runs.every(({ training }) => isPlane(training.spec.inputs));
+    this.walls.replaceChildren(h("p", { class: "note" }, TEXTS.wallHelp(plane)), ...walls, ...(pager ? [pager] : []));
   }
 
   private walk(event: KeyboardEvent, tiles: HTMLButtonElement[]): void {
@@ -527,31 +540,34 @@ export class App {
 
   private async drawWalls(): Promise<void> {
     const colours = new Map(this.workers.entries.verdicts.map(({ name, colour }) => [name, colour]));
-    const walls = [...this.walls.querySelectorAll<HTMLElement>(".wall")];
-    await Promise.all(
-      this.runs.map(async (run, n) => {
-        const tiles = [...(walls[n]?.querySelectorAll<HTMLButtonElement>(".tile") ?? [])];
-        const networks = tiles.map((tile) => Number(tile.dataset["network"]));
-        const { training } = run;
-        const surfaces = await training.surfaces(networks, SIZE, boxOf(training.spec.inputs));
-        const losses = training.seen.losses[training.seen.losses.length - 1];
-        tiles.forEach((tile, place) => {
-          const network = networks[place];
-          const surface = surfaces.get(network);
-          const canvas = tile.querySelector("canvas");
-          if (surface && canvas) paintSurface(canvas, surface, SIZE, training.spec);
-          const right = this.isRight(run, network);
-          const verdict = run.diagnosis?.verdicts[network] ?? (right ? "solved" : "");
-          const said = run.diagnosis ? verdict.replaceAll("_", " ") : right ? TEXTS.solvedSoFar : TEXTS.notYet;
-          tile.style.setProperty("--frame", verdict ? (colours.get(verdict) ?? "") : "var(--line)");
-          tile.setAttribute("aria-label", TEXTS.network(training.seed + network, said, brief(losses[network])));
-          tile.title = tile.getAttribute("aria-label") ?? "";
-          tile.setAttribute("aria-pressed", String(this.chosen?.run === n && this.chosen.network === network));
-          const mark = tile.querySelector(".mark");
-          if (mark) mark.textContent = right ? "✓" : "";
-        });
-      }),
+    const tiles = this.runs.map((_, n) => [
+      ...this.walls.querySelectorAll<HTMLButtonElement>(`.wall[data-run="${n}"] .tile`),
+    ]);
+    const networks = tiles.map((own) => own.map((tile) => Number(tile.dataset["network"])));
+    const surfaces = await Promise.all(
+      this.runs.map(({ training }, n) => training.surfaces(networks[n], SIZE, boxOf(training.spec.inputs))),
     );
+    let painted = 0;
+    for (const [n, run] of this.runs.entries()) {
+      const { spec, seed, seen } = run.training;
+      const losses = seen.losses[seen.losses.length - 1];
+      for (const [place, tile] of tiles[n].entries()) {
+        if (painted++ % AT_ONCE === 0) await breathe();
+        const network = networks[n][place];
+        const surface = surfaces[n].get(network);
+        const canvas = tile.querySelector("canvas");
+        if (surface && canvas) paintSurface(canvas, surface, spec);
+        const right = this.isRight(run, network);
+        const verdict = run.diagnosis?.verdicts[network] ?? (right ? "solved" : "");
+        const said = run.diagnosis ? verdict.replaceAll("_", " ") : right ? TEXTS.solvedSoFar : TEXTS.notYet;
+        tile.style.setProperty("--frame", verdict ? (colours.get(verdict) ?? "") : "var(--line)");
+        tile.setAttribute("aria-label", TEXTS.network(seed + network, said, brief(losses[network])));
+        tile.title = tile.getAttribute("aria-label") ?? "";
+        tile.setAttribute("aria-pressed", String(this.chosen?.run === n && this.chosen.network === network));
+        const mark = tile.querySelector(".mark");
+        if (mark) mark.textContent = right ? "✓" : "";
+      }
+    }
   }
 
   private async choose(run: number, network: number): Promise<void> {

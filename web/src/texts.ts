@@ -25,6 +25,7 @@ export const TEXTS = {
   activation: "activation",
   init: "initialisation",
   optimizer: "optimizer",
+  schedule: "schedule",
   loss: "loss",
   lr: "learning rate",
   epochs: "epochs",
@@ -43,8 +44,9 @@ export const TEXTS = {
   at: (step: number, epochs: number) => `update ${step} of ${epochs}`,
   difference: ({ difference, low, high, p }: Difference) =>
     `A less B on the same seeds: ${points(difference)} points, 95% interval ${points(low)} to ${points(high)}, p ${p < 0.0001 ? "below 0.0001" : p.toPrecision(2)} (as nnspec compare)`,
-  wall: "Networks",
-  wallHelp: "What each computes over the plane, framed by its verdict. The arrow keys go from network to network.",
+  wall: (which: string) => (which ? `Networks of recipe ${which}` : "Networks"),
+  wallHelp: (plane: boolean) =>
+    `What each computes ${plane ? "over the plane" : "on each row of the data, from the top left"}, framed by its verdict. The arrow keys go from network to network.`,
   page: (first: number, last: number, all: number) => `${first} to ${last} of ${all}`,
   before: "earlier",
   after: "later",
@@ -64,6 +66,12 @@ export const TEXTS = {
   choose: "Choose a network above to see its surface, its units and its weights.",
   surfaceLabel: (verdict: string) =>
     `What the network computes over the plane, with the data and the lines at which its first hidden units are 0: dashed at the start, whole now. Verdict: ${verdict}.`,
+  rowsLabel: (verdict: string) =>
+    `What the network gives on each row of the data, a cell each from the top left, with the class that is right as a mark. Verdict: ${verdict}.`,
+  rows: "Rows of the data",
+  input: (n: number) => `input ${n}`,
+  wanted: "class",
+  given: "output",
   weights: "Weights",
   weightsHelp: "Change a number and press Go on: the network trains on from it.",
   why: "Why",
@@ -92,6 +100,8 @@ export const TEXTS = {
   commandMore: "a thousand seeds more:",
   leftOut: "What this page leaves out",
   leftOutHelp: "These entries of nnspec have no form for the browser:",
+  leftOutTraining:
+    "Of training it leaves out batches of some rows (each network would see them in an order of its own, and here four networks share every row), parts for tests, clipped gradients, early stops and learning rates by layer: nnspec has them.",
   noVerdict: (names: string) => `Verdicts that the page does not give: ${names}.`,
   about: (version: string) =>
     `nnspec ${version}. Formulas, thresholds and data are those of nnspec; everything is computed in this page, which asks for nothing.`,
