@@ -1,5 +1,5 @@
-"""How long the page of ``nnspec play`` is busy at a time, in headless Chromium: networks train in workers, and the page's
-own thread must answer within 50 ms at 10,000 of them.
+"""How long the page of ``nnspec play`` is busy at a time, in headless Chromium: networks train in workers, and the
+page's own thread must answer within 50 ms at 10,000 of them.
 
     python benchmarks/play.py [networks [epochs [tasks]]]
 
@@ -23,6 +23,7 @@ from nnspec.play.page import page
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1400,1100"]
 SOLVED = "return document.querySelectorAll('.verdict').length > 0"
+LEAST = 2000  # microseconds of a task that is looked at
 STAGES = [  # what is done (the first opens the page), and what holds when it is over
     ("open", None, "return !!document.querySelector('.tile[aria-label]')"),
     ("start", "document.getElementById('start').click()", SOLVED),
@@ -65,36 +66,45 @@ def main(networks: int, epochs: int, shown: int) -> None:
         file = Path(folder) / "play.html"
         file.write_text(page(nnspec.spec(words), words), encoding="utf-8")
         wait = WebDriverWait(driver, 600, 0.5)
+        stages = []
         for name, act, done in STAGES:
             begun = time.perf_counter()
             driver.get(file.as_uri()) if act is None else driver.execute_script(act)
             wait.until(lambda _, done=done: driver.execute_script(done))
             time.sleep(0.5)
-            seconds = time.perf_counter() - begun
-            tasks = sorted(tasks_of(driver.get_log("performance")), key=lambda task: -task[0])
-            lengths = " ".join(f"{length:.0f}" for length, _ in tasks[:8])
-            print(f"{name:18s} {seconds:5.1f} s  longest tasks {lengths} ms", flush=True)
-            for length, parts in tasks[:shown]:
-                print(f"    {length:.0f} ms:", ", ".join(f"{part} {ms:.0f}" for part, ms in parts.most_common(7)))
+            stages.append((name, time.perf_counter() - begun, events_of(driver.get_log("performance"))))
+            driver.get_log("performance")  # the driver ends the tracing at one look and begins it at the next
+    # workers have threads of their own; the page's is the one that lays out, and the first page of a browser is another
+    own = {thread(e) for _, _, events in stages[1:] for e in events if e["name"] == "UpdateLayoutTree"}
+    for name, seconds, events in stages:
+        tasks = sorted(tasks_of([e for e in events if thread(e) in own]), key=lambda task: -task[0])
+        lengths = " ".join(f"{length:.0f}" for length, _ in tasks[:8])
+        print(f"{name:18s} {seconds:5.1f} s  longest tasks {lengths} ms")
+        for length, parts in tasks[:shown]:
+            print(f"    {length:.0f} ms:", ", ".join(f"{part} {ms:.0f}" for part, ms in parts.most_common(7)))
 
 
-def tasks_of(log: list[dict[str, Any]]) -> list[tuple[float, Counter[str]]]:
-    """Each task of the page's own thread: milliseconds of the processor, and of what happened in it."""
+def events_of(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that have a length."""
     messages = [json.loads(entry["message"])["message"] for entry in log]
-    events = [m["params"] for m in messages if m["method"] == "Tracing.dataCollected"]
-    kinds = Counter((e["pid"], e["tid"]) for e in events if e["name"] == "FunctionCall")
-    # workers have threads of their own in the same process; the page's is the one that lays out
-    painted = {(e["pid"], e["tid"]) for e in events if e["name"] in ("Layout", "UpdateLayoutTree", "PrePaint", "Paint")}
-    own = [e for e in events if (e["pid"], e["tid"]) in painted & kinds.keys() and e["ph"] == "X"]
-    tasks = [e for e in own if e["name"].endswith("RunTask") and "tdur" in e]
+    return [m["params"] for m in messages if m["method"] == "Tracing.dataCollected" and m["params"]["ph"] == "X"]
+
+
+def thread(event: dict[str, Any]) -> tuple[int, int]:
+    """Where an event happened."""
+    return event["pid"], event["tid"]
+
+
+def tasks_of(events: list[dict[str, Any]]) -> list[tuple[float, Counter[str]]]:
+    """Each task: milliseconds of the processor, in all and of what happened in it."""
     found = []
-    for task in tasks:
-        if task["tdur"] < 5000:
+    for task in events:
+        if not task["name"].endswith("RunTask") or task.get("tdur", 0) < LEAST:
             continue
-        inside = [e for e in own if e is not task and task["ts"] <= e["ts"] < task["ts"] + task["dur"]]
         parts: Counter[str] = Counter()
-        for event in inside:
-            if event["tid"] == task["tid"] and not event["name"].endswith("RunTask"):
+        for event in events:
+            within = task["ts"] <= event["ts"] < task["ts"] + task["dur"]
+            if within and not event["name"].endswith("RunTask"):
                 parts[label(event)] += event.get("tdur", 0) / 1000
         found.append((task["tdur"] / 1000, parts))
     return found
