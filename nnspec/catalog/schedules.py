@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from nnspec.catalog.maths import Array, NumpyMaths
 from nnspec.params import Integer, Optional, Param, Real, Rule, Value
 from nnspec.registry import Registry
 
-Curve = Callable[[np.ndarray, int, Mapping[str, Any]], np.ndarray]
+Curve = Callable[[Any, Array, Any, Mapping[str, Any]], Array]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One schedule. ``curve(k, n, params)``: the factor of the learning rate with ``k`` float64 updates behind it, of
-    ``n`` that there are."""
+    """One schedule. ``curve(xp, k, n, params)``: the factor of the learning rate with ``k`` float64 updates behind it,
+    of ``n`` that there are."""
 
     name: str
     summary: str
@@ -35,33 +36,36 @@ class Schedule:
 
     def factor(self, t: np.ndarray, updates: int, params: Mapping[str, Value]) -> np.ndarray:
         """What lr is multiplied by at the updates ``t``, counted from 1 and of any shape, of a run of so many."""
-        warmup = int(str(params["warmup"]))
-        t = np.asarray(t, dtype=np.float64)
-        behind = np.maximum(t - warmup - 1, 0)
-        return np.where(t > warmup, self.curve(behind, updates - warmup, params), t / (warmup + 1))
+        return np.asarray(self.formula(NumpyMaths(), np.asarray(t, dtype=np.float64), updates, params))
+
+    def formula(self, xp: Any, t: Array, updates: Any, params: Mapping[str, Any]) -> Array:
+        """The same on whatever ``xp`` works on."""
+        warmup = params["warmup"]
+        behind = xp.clip(t - warmup - 1, 0, None)
+        return xp.where(t > warmup, self.curve(xp, behind, updates - warmup, params), t / (warmup + 1))
 
     def moves(self, params: Mapping[str, Value]) -> bool:
         """Whether the factor is ever another than 1."""
         return self.name != "constant" or params["warmup"] != 0
 
 
-def _step(k: np.ndarray, n: int, p: Mapping[str, Any]) -> np.ndarray:
-    return np.asarray(p["gamma"] ** (k // p["step_size"]))
+def _step(xp: Any, k: Array, n: Any, p: Mapping[str, Any]) -> Array:
+    return p["gamma"] ** (k // p["step_size"])
 
 
-def _share(k: np.ndarray, n: int, p: Mapping[str, Any]) -> np.ndarray:
+def _share(xp: Any, k: Array, n: Any, p: Mapping[str, Any]) -> Array:
     """What is left of the way down, 1 to 0."""
-    length = p["updates"] or n
-    return np.maximum(length - k, 0) / length
+    length = n if p["updates"] is None else p["updates"]
+    return xp.clip(length - k, 0, None) / length
 
 
-def _cosine(k: np.ndarray, n: int, p: Mapping[str, Any]) -> np.ndarray:
+def _cosine(xp: Any, k: Array, n: Any, p: Mapping[str, Any]) -> Array:
     # (1 + cos(pi k / length)) / 2 would cancel to 0 before the end of a long run
-    return np.asarray(p["floor"] + (1 - p["floor"]) * np.sin(math.pi / 2 * _share(k, n, p)) ** 2)
+    return p["floor"] + (1 - p["floor"]) * xp.sin(math.pi / 2 * _share(xp, k, n, p)) ** 2
 
 
-def _linear(k: np.ndarray, n: int, p: Mapping[str, Any]) -> np.ndarray:
-    return np.asarray(p["floor"] + (1 - p["floor"]) * _share(k, n, p))
+def _linear(xp: Any, k: Array, n: Any, p: Mapping[str, Any]) -> Array:
+    return p["floor"] + (1 - p["floor"]) * _share(xp, k, n, p)
 
 
 MOST = 1_000_000_000_000  # updates: more than any training makes
@@ -77,7 +81,7 @@ SCHEDULES: Registry[Schedule] = Registry(
         Schedule(
             "constant",
             "lr at every update",
-            lambda k, n, p: np.ones_like(k),
+            lambda xp, k, n, p: 0 * k + 1,
             (WARMUP,),
         ),
         Schedule(
@@ -94,7 +98,7 @@ SCHEDULES: Registry[Schedule] = Registry(
         Schedule(
             "exponential",
             "lr gamma^k: torch's ExponentialLR",
-            lambda k, n, p: np.asarray(p["gamma"] ** k),
+            lambda xp, k, n, p: p["gamma"] ** k,
             (Param("gamma", 0.999, GAMMA, "factor of each update"), WARMUP),
             aliases=("exponential_decay",),
         ),

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 
 from nnspec.analysis.figures.draw import OTHER_VERDICT, VERDICTS
-from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS, OUTPUTS, Activation, DataEntry, Init, Loss
+from nnspec.catalog import (
+    ACTIVATIONS,
+    DATA,
+    INITS,
+    LOSSES,
+    OPTIMIZERS,
+    OUTPUTS,
+    SCHEDULES,
+    Activation,
+    DataEntry,
+    Init,
+    Loss,
+    Schedule,
+)
 from nnspec.catalog.inits import bias_param
 from nnspec.diagnostics import THRESHOLDS, VERDICT_ENTRIES
 from nnspec.diagnostics.activations import PROBES
@@ -26,7 +39,7 @@ from nnspec.training.codegen.graph import Graph, Untraceable
 
 OUTPUT_COUNTS = (1, 2, 3)  # outputs of a network on the page: its data have at most so many classes
 ROWS = 1000  # that a data set on the page has at most
-INPUTS = 2  # the page draws the plane
+INPUTS = 8  # of a row, at most; where there are two, the page draws the plane, else a cell a row
 
 
 class LeftOut(Exception):
@@ -46,6 +59,7 @@ def entries(start: RunSpec) -> dict[str, Any]:
         },
         "inits": dict(_offered("init", INITS, _init, left)),
         "optimizers": dict(_offered("optimizer", OPTIMIZERS, _optimizer, left)),
+        "schedules": dict(_offered("schedule", SCHEDULES, _schedule, left)),
         "losses": dict(_offered("loss", LOSSES, lambda loss: _loss(loss, sorted(tolerances)), left)),
         "data": dict(_offered("data", DATA, lambda data: _data(data, start), left)),
     }
@@ -98,8 +112,13 @@ def _optimizer(entry: Any) -> dict[str, Any]:
     return {
         "params": _params(entry.params),
         "switches": list(entry.switches),
+        "scheduled": entry.scheduled,
         "forms": forms.optimizer_forms(entry),
     }
+
+
+def _schedule(entry: Schedule) -> dict[str, Any]:
+    return {"params": _params(entry.params), "forms": forms.schedule_forms(entry)}
 
 
 def _loss(entry: Loss, tolerances: Sequence[float]) -> dict[str, Any]:
@@ -127,7 +146,7 @@ def _bounds(entry: Loss, count: int, tolerance: float) -> dict[str, Any] | None:
     not finite is None."""
     targets = entry.targets(np.arange(max(count, 2)), max(count, 2))
     spec = _any(entry.name, "blobs" if entry.one_hot else "xor", count)
-    problem = replace(Problem.of(spec), inputs=np.zeros((len(targets), INPUTS)), targets=targets, tolerance=tolerance)
+    problem = replace(Problem.of(spec), inputs=np.zeros((len(targets), 1)), targets=targets, tolerance=tolerance)
     needed = bounds(problem)
     if needed is None:
         return None
@@ -155,10 +174,12 @@ def _data(entry: DataEntry, start: RunSpec) -> dict[str, Any]:
     if entry.digest is not None:
         raise LeftOut("it reads a file")
     size = entry.size(params)
-    if size.inputs != INPUTS:
-        raise LeftOut(f"its rows have {size.inputs} inputs and are no points of the plane")
+    if size.targets:
+        raise LeftOut("its targets are numbers, and the page learns classes")
+    if size.inputs > INPUTS:
+        raise LeftOut(f"its rows have {size.inputs} inputs, more than {INPUTS}")
     if size.rows > ROWS or not 2 <= size.classes <= max(OUTPUT_COUNTS):
-        raise LeftOut(f"it has {size.rows} rows in {size.classes} classes")
+        raise LeftOut(f"it has {size.rows} rows in {size.classes} classes, more than {ROWS} or {max(OUTPUT_COUNTS)}")
     made = entry.make(params)
     own = [f"data.{p.name}={text(params[p.name])}" for p in entry.params if params[p.name] != p.default]
     return {

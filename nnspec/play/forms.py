@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.catalog import Activation, Bound, Init, Loss, Optimizer
+from nnspec.catalog import Activation, Bound, Init, Loss, Optimizer, Schedule
 from nnspec.catalog.inits import Layer
 from nnspec.params import Boolean, Choice, Param
 from nnspec.parts.dual import Dual, DualMaths, dual
@@ -35,6 +35,9 @@ class Symbol(Traced):
     def _new(self, op: str, *others: Any) -> Any:
         found = super()._new(op, *others)
         return Symbol(found.graph, found.node) if isinstance(found, Traced) else found
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._new("floor", self / other)
 
     def __pow__(self, exponent: Any) -> Any:
         return self._new("pow", self, exponent)
@@ -77,7 +80,7 @@ def _written(op: str, args: list[Any]) -> list[Any]:
 
 def variants(params: Sequence[Param], switches: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each way to choose the parameters that a formula asks about instead of computing with: a key and the values.
-    ``switches`` are those of which it asks whether they are 0."""
+    ``switches`` are those of which it asks whether they are 0, or not said."""
     kinds: list[tuple[str, Sequence[Any]]] = [(p.name, p.kind.options) for p in params if isinstance(p.kind, Choice)]
     kinds += [(p.name, (False, True)) for p in params if isinstance(p.kind, Boolean)]
     kinds += [(f"{name}_on", (False, True)) for name in switches]
@@ -212,6 +215,21 @@ def optimizer_forms(entry: Optimizer) -> Form:
         }
 
     return by_variant(entry.params, trace, entry.switches)
+
+
+def schedule_forms(entry: Schedule) -> Form:
+    """The factor of the learning rate at update ``t`` of ``updates``; a parameter that nobody needs to say is a switch
+    of its own, on where it is said."""
+    unsaid = [p.name for p in entry.params if p.default is None]
+
+    def trace(chosen: dict[str, Any]) -> Form:
+        graph = Graph()
+        t, updates = (Symbol(graph, graph.node("leaf", name)) for name in ("t", "updates"))
+        params = _params(graph, entry.params, chosen, Symbol)
+        params |= {name: None for name in unsaid if not chosen[f"{name}_on"]}
+        return form([entry.formula(XP, t, updates, params)])
+
+    return by_variant(entry.params, trace, unsaid)
 
 
 def init_forms(entry: Init) -> Form:

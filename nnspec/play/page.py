@@ -16,7 +16,7 @@ from nnspec.duration import log_every, tolerance
 from nnspec.errors import Fault, SpecError
 from nnspec.play.entries import entries
 from nnspec.release import version
-from nnspec.specs import CONSTANT, Member, RunSpec, Solved, Train, text
+from nnspec.specs import RunSpec, Solved, Train, text
 from nnspec.training.layout import LARGEST
 
 PLACE = "{}"  # what stands in the built page where the data go, in an element of its own
@@ -28,6 +28,7 @@ KINDS = {  # of entries, and where the page has them
     "activation": "activations",
     "init": "inits",
     "optimizer": "optimizers",
+    "schedule": "schedules",
     "loss": "losses",
     "data": "data",
 }
@@ -64,8 +65,11 @@ def _start(spec: RunSpec) -> dict[str, Any]:
     """The spec as the page's trainer takes it."""
     found: dict[str, Any] = {
         name: {"name": getattr(spec, name).name, **dict(getattr(spec, name).params)}
-        for name in ("activation", "init", "optimizer", "loss")
+        for name in KINDS
+        if name not in ("activation", "data")
     }
+    hidden = spec if _has_hidden(spec) else compose_spec()  # layers that are added have some activation
+    found["activation"] = {"name": hidden.activation.name, **dict(hidden.activation.params)}
     found["hidden"] = MODELS[spec.model.name].hidden(dict(spec.model.params))
     found |= {"data": spec.data.name, "epochs": spec.train.epochs}
     # a check fills these in, but another data set may have others
@@ -77,10 +81,17 @@ def _start(spec: RunSpec) -> dict[str, Any]:
     return found
 
 
+def _has_hidden(spec: RunSpec) -> bool:
+    """Whether the activation is that of hidden layers: a perceptron's is its output's."""
+    return MODELS[spec.model.name].between is not None
+
+
 def _faults(spec: RunSpec, known: Mapping[str, Any]) -> Iterator[Fault]:
     """What of a spec the page has no form for."""
     entries_known = True
     for field, kind in KINDS.items():
+        if field == "activation" and not _has_hidden(spec):
+            continue
         name = getattr(spec, field).name
         if name not in known[kind]:
             entries_known = False
@@ -88,9 +99,9 @@ def _faults(spec: RunSpec, known: Mapping[str, Any]) -> Iterator[Fault]:
             rule = f"must have a form for the browser: {left[name]}"
             yield Fault(field, rule, name, f"try one of {', '.join(known[kind])}")
     yield from _other_faults(spec)
-    model = MODELS[spec.model.name]
-    if model.opaque or model.between is None:
-        yield Fault("model", "must be mlp in nnspec play", model.name, "try model=mlp model.hidden=[4]")
+    if MODELS[spec.model.name].opaque:
+        rule = "must be mlp or perceptron in nnspec play"
+        yield Fault("model", rule, spec.model.name, "try model=mlp model.hidden=[4]")
     elif entries_known:
         yield from _model_faults(spec)
     if spec.replicates > NETWORKS:
@@ -100,8 +111,8 @@ def _faults(spec: RunSpec, known: Mapping[str, Any]) -> Iterator[Fault]:
 def _other_faults(spec: RunSpec) -> Iterator[Fault]:
     """What is not at the only value that the page has."""
     wanted: dict[str, tuple[object, object]] = {
-        "schedule": (spec.schedule.name if spec.schedule == CONSTANT else spec.schedule, CONSTANT.name),
         "dtype": (spec.dtype, "float32"),
+        "device": (spec.device, "cpu"),
     }
     for section, own, defaults in (("train", spec.train, Train()), ("solved", spec.solved, Solved())):
         for field in fields(own):
@@ -114,10 +125,7 @@ def _other_faults(spec: RunSpec) -> Iterator[Fault]:
         wanted |= {f"{part}.{name}": (value, None) for name, value in getattr(spec, part).params if "per_layer" in name}
     for name, (value, only) in wanted.items():
         if value != only:
-            shown = value.name if isinstance(value, Member) else text(value)
-            yield Fault(
-                name, f"must be {text(only)} in nnspec play", shown, "leave it out, or train it with nnspec run"
-            )
+            yield Fault(name, f"must be {text(only)} in nnspec play", text(value), ELSEWHERE)
 
 
 def _model_faults(spec: RunSpec) -> Iterator[Fault]:
@@ -126,7 +134,8 @@ def _model_faults(spec: RunSpec) -> Iterator[Fault]:
         value = spec.model[param.name] if param.name in spec.model.keys() else param.default  # noqa: SIM118
         only = (param.default, LOSSES[spec.loss.name].output) if param.name == "output" else (param.default,)
         if param.name != "hidden" and value not in only:
-            yield Fault(f"model.{param.name}", f"must be {text(only[-1])} in nnspec play", text(value), ELSEWHERE)
+            key = f"model.{param.name}" if _has_hidden(spec) or param.name != "output" else "activation"
+            yield Fault(key, f"must be {text(only[-1])} in nnspec play", text(value), ELSEWHERE)
     shape = architecture(spec)
     if shape.opaque:
         return

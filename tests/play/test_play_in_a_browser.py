@@ -3,8 +3,6 @@ leaves it. Screenshots lie in the folder NNSPEC_SCREENSHOTS, if set."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from playing import Page, train
 
 import nnspec
+from nnspec.analysis import paired_difference
 from nnspec.catalog import INITS, LOSSES, OPTIMIZERS
 from nnspec.play.entries import entries
-from nnspec.play.page import page
 from nnspec.problem import rows_of
 
 # quick ones are no slow tests where there is a browser
 pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
-WAIT = 60  # seconds that something may take on a busy machine
 NETWORKS = 64
 KNOWN = entries(nnspec.spec())
 PLURALS = {"activation": "activations", "optimizer": "optimizers", "loss": "losses"}
@@ -30,39 +28,6 @@ PLURALS = {"activation": "activations", "optimizer": "optimizers", "loss": "loss
 # bit beside, ends near its own for 60 of 64 networks of selu, whose slope jumps at 0, 60 on spirals, 58 on a
 # checkerboard
 FEWER = {"selu": 0.9, "spirals": 0.82, "checkerboard": 0.82}
-
-
-def write(folder: Path, *words: str) -> str:
-    """The page that begins with what the words say; its address."""
-    (folder / "play.html").write_text(page(nnspec.spec(words), words), encoding="utf-8")
-    return (folder / "play.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser that has the page open."""
-    logs = {"browser": "ALL", "performance": "ALL"}
-    with pages.driven(tmp_path_factory.mktemp("profile"), 1400, logs) as driver:
-        driver.set_script_timeout(WAIT)
-        driver.get(write(tmp_path_factory.mktemp("page")))
-        yield driver
-        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-        assert foreign(driver.get_log("performance")) == []
-
-
-def foreign(log: list[dict[str, Any]]) -> list[str]:
-    """The addresses that were asked for and are neither the page nor made by it."""
-    events = [json.loads(entry["message"])["message"] for entry in log]
-    asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    urls = [each["request"]["url"] for each in asked if not each["documentURL"].startswith("chrome:")]  # an empty tab's
-    assert any(url.startswith("file:") for url in urls)
-    return [url for url in urls if not url.startswith(("file:", "blob:", "data:"))]
-
-
-def train(driver: Any, order: dict[str, Any]) -> Any:
-    """What the page's trainer gives; a text where it refuses."""
-    script = "const done = arguments[1]; window.nnspec.train(arguments[0]).then(done, error => done(String(error)))"
-    return driver.execute_async_script(script, order)
 
 
 def compared(driver: Any, words: list[str], said: dict[str, Any], epochs: int) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -93,8 +58,14 @@ def check(driver: Any, words: list[str], said: dict[str, Any], share: float = 0.
         (["activation=tanh", "model.hidden=[3,2]"], {"activation": "tanh", "hidden": [3, 2]}),
         (["activation=prelu", "optimizer=rprop"], {"activation": "prelu", "optimizer": "rprop"}),
         (["loss=cross_entropy", "init=xavier_normal"], {"loss": "cross_entropy", "init": "xavier_normal"}),
+        (["data=parity", "model.hidden=[8]"], {"data": "parity", "hidden": [8]}),
+        (["model=perceptron", "data=symmetry"], {"hidden": [], "data": "symmetry"}),
+        (
+            ["schedule=cosine", "schedule.warmup=5", "optimizer=sgd", "optimizer.lr=0.5"],
+            {"schedule": {"name": "cosine", "warmup": 5}, "optimizer": {"name": "sgd", "lr": 0.5}},
+        ),
     ],
-    ids=["default", "tanh", "prelu", "softmax"],
+    ids=["default", "tanh", "prelu", "softmax", "parity", "perceptron", "schedule"],
 )
 def test_networks_end_where_nnspec_has_them(driver: Any, words: list[str], said: dict[str, Any]) -> None:
     check(driver, words, said)
@@ -110,6 +81,18 @@ def test_every_activation_trains_as_nnspec_trains_it(driver: Any, name: str) -> 
 @pytest.mark.parametrize("name", [entry.name for entry in OPTIMIZERS if entry.name in KNOWN["optimizers"]])
 def test_every_optimizer_trains_as_nnspec_trains_it(driver: Any, name: str) -> None:
     check(driver, [f"optimizer={name}"], {"optimizer": name})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "schedule",
+    [{"name": "step", "step_size": 15}, {"name": "exponential", "gamma": 0.98}, {"name": "linear", "updates": 150}],
+    ids=lambda schedule: schedule["name"],
+)
+def test_every_schedule_moves_the_rate_as_nnspec_moves_it(driver: Any, schedule: dict[str, Any]) -> None:
+    name = schedule["name"]
+    words = [f"schedule.{key}={value}" for key, value in schedule.items() if key != "name"]
+    check(driver, [f"schedule={name}", *words], {"schedule": schedule})
 
 
 @pytest.mark.slow
@@ -245,6 +228,7 @@ def test_networks_that_leave_the_numbers_stay_where_they_left(driver: Any) -> No
         ({"spec": {"hidden": [0]}}, "hidden must be whole numbers above 0"),
         ({"spec": {"hidden": [200, 200]}}, "2000 weights"),
         ({"spec": {"data": "blobs"}}, "needs two classes"),
+        ({"spec": {"schedule": "cosine", "optimizer": "rprop"}}, "schedule must be constant"),
         ({"networks": 10_001}, "from 1 to 10000"),
         ({"weights": {"0.weight": [[1]]}}, "weights must be the tensors 0.weight, 0.bias, 2.weight, 2.bias"),
     ],
@@ -254,63 +238,6 @@ def test_what_cannot_be_trained_is_refused(driver: Any, order: dict[str, Any], r
     found = train(driver, order)
     assert isinstance(found, str)
     assert rule in found
-
-
-class Page:
-    """The page as a person sees it."""
-
-    def __init__(self, driver: Any, folder: Path):
-        self.driver, self.folder = driver, folder
-
-    def open(self, *words: str) -> Page:
-        # a new page, not the same with another hash
-        self.driver.get("about:blank")
-        self.driver.get(write(self.folder, *words))
-        return self.ready()
-
-    def ready(self) -> Page:
-        self.until(lambda: self.text("rate") and self.painted())
-        return self
-
-    def painted(self) -> int:
-        """How many networks the wall has, all of them drawn."""
-        tiles = self.tiles()
-        return len(tiles) * all(tile.get_attribute("aria-label") for tile in tiles)
-
-    def until(self, holds: Callable[[], Any]) -> None:
-        """Wait until something holds; what it looks at may be redrawn meanwhile."""
-        from selenium.common.exceptions import StaleElementReferenceException
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        WebDriverWait(self.driver, WAIT, 0.05, [StaleElementReferenceException]).until(lambda _: holds())
-
-    def find(self, selector: str) -> Any:
-        return self.driver.find_element("css selector", selector)
-
-    def tiles(self) -> list[Any]:
-        return self.driver.find_elements("css selector", ".tile")
-
-    def text(self, element: str) -> str:
-        return self.find(f"#{element}").text
-
-    def press(self, element: str) -> None:
-        self.find(f"#{element}").click()
-
-    def run(self) -> None:
-        """Press start and wait for the verdicts."""
-        self.press("start")
-        self.until(lambda: self.driver.find_elements("css selector", ".verdict"))
-
-    def pictures(self) -> list[str]:
-        """The surfaces of the wall."""
-        return self.driver.execute_script(
-            "return [...document.querySelectorAll('.tile canvas')].map(canvas => canvas.toDataURL())"
-        )
-
-
-@pytest.fixture(scope="module")
-def shown(driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return Page(driver, tmp_path_factory.mktemp("shown"))
 
 
 def test_start_trains_all_and_rewind_returns_to_the_same_start(shown: Page) -> None:
@@ -372,8 +299,7 @@ def test_two_recipes_are_compared_on_the_same_seeds(shown: Page) -> None:
     shown.until(lambda: shown.painted() == 100)
     pictures = shown.pictures()
     assert pictures[:50] == pictures[50:]
-    choice = shown.find('select[name="Recipe B.activation"]')
-    choice.send_keys("tanh")
+    shown.choose("Recipe B.activation", "tanh")
     shown.until(lambda: shown.pictures()[50:] != pictures[:50])
     shown.run()
     results = [
@@ -384,13 +310,15 @@ def test_two_recipes_are_compared_on_the_same_seeds(shown: Page) -> None:
     for line, label, result in zip(rates, "AB", results, strict=False):
         assert line.startswith(f"{label}: {result.solved.sum()} of 50 solved")
     gap = 100 * (results[0].solved.mean() - results[1].solved.mean())
-    assert rates[2].startswith(f"A less B on the same seeds: {gap:.1f} points")
+    low, high, _ = paired_difference(results[0].solved, results[1].solved)
+    interval = f"95% interval {100 * low:.1f} to {100 * high:.1f}, p "
+    assert rates[2].startswith(f"A less B on the same seeds: {gap:.1f} points, {interval}")
 
 
 @pytest.mark.slow
 def test_a_link_opens_the_same_state(shown: Page) -> None:
     shown.open("replicates=20")
-    shown.find('select[name="Recipe.activation"]').send_keys("gelu")
+    shown.choose("Recipe.activation", "gelu")
     shown.until(lambda: "gelu" in shown.driver.current_url)
     hidden = shown.find('input[name="Recipe.hidden"]')
     hidden.clear()
@@ -447,7 +375,7 @@ def test_points_are_drawn_by_hand_and_with_keys(shown: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
     shown.open("replicates=8", "train.epochs=50")
-    shown.find('select[name="Recipe.data"]').send_keys("drawn")
+    shown.choose("Recipe.data", "(drawn)")
     shown.until(lambda: shown.driver.find_elements("css selector", ".plane"))
     before = shown.driver.current_url
     shown.find(".plane").click()

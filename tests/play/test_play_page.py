@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import nnspec
-from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS, Activation
+from nnspec.catalog import ACTIVATIONS, DATA, INITS, LOSSES, OPTIMIZERS, SCHEDULES, Activation
 from nnspec.cli.main import main
 from nnspec.errors import SpecError
 from nnspec.play.entries import entries
@@ -38,6 +38,8 @@ OPERATIONS: Mapping[str, Any] = {
     "<": np.less,
     "and": np.logical_and,
     "where": np.where,
+    "floor": np.floor,
+    "pow": np.power,
     "fma": lambda a, b, c: a * b + c,
     "exp": np.exp,
     "expm1": np.expm1,
@@ -95,12 +97,25 @@ def second_derivative(slope: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(z)
 
 
+@pytest.mark.parametrize("entry", SCHEDULES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("own", [{}, {"warmup": 7}, {"updates": 30, "floor": 0.2}], ids=["", "warmup", "length"])
+def test_a_schedule_is_what_the_catalog_has(known: dict[str, Any], entry: Any, own: dict[str, Any]) -> None:
+    names = {param.name for param in entry.params}
+    params = {param.name: param.default for param in entry.params} | {k: v for k, v in own.items() if k in names}
+    forms = known["schedules"][entry.name]["forms"]
+    form = forms.get(f"updates_on={str(params.get('updates') is not None).lower()}") or forms[""]
+    t = np.arange(1.0, 101)
+    leaves = {"t": t, "updates": 100} | {f"param.{name}": value for name, value in params.items()}
+    np.testing.assert_allclose(value_of(form, leaves) + 0 * t, entry.factor(t, 100, params), rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("kind", "plural", "registry"),
     [
         ("activation", "activations", ACTIVATIONS),
         ("init", "inits", INITS),
         ("optimizer", "optimizers", OPTIMIZERS),
+        ("schedule", "schedules", SCHEDULES),
         ("loss", "losses", LOSSES),
         ("data", "data", DATA),
     ],
@@ -175,16 +190,28 @@ def test_the_state_is_what_was_said() -> None:
     assert data_of(page(nnspec.spec(["data=moons"]), []))["start"]["networks"] > 1
 
 
+def test_a_perceptron_is_a_start() -> None:
+    words = ["model=perceptron", "loss=mse"]
+    start = data_of(page(nnspec.spec(words), words))["start"]["spec"]
+    assert start["hidden"] == []
+    assert start["activation"] == {"name": "relu"}  # of layers that are added on the page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["init=orthogonal"], "init must have a form for the browser"),
-        (["data=parity"], "no points of the plane"),
-        (["schedule=cosine"], "schedule must be constant in nnspec play"),
+        (["data=wine", "loss=cross_entropy"], "data must have a form for the browser: its rows have 13 inputs"),
+        (
+            ["data=sine", "loss=mse", "model.output=identity"],
+            "data must have a form for the browser: its targets are numbers",
+        ),
         (["dtype=float64"], "dtype must be float32"),
         (["train.batch_size=2"], "train.batch_size must be null"),
         (["train.stop=solved"], "train.stop must be never"),
-        (["model=perceptron"], "model must be mlp"),
+        (["model=sequential"], "model must be mlp or perceptron in nnspec play"),
+        (["model=perceptron", "loss=mse", "activation=relu"], "activation must be sigmoid in nnspec play"),
+        (["train.clip_norm=1"], "train.clip_norm must be 0"),
         (["model.norm=layer"], "model.norm must be none"),
         (["data=moons", "data.test_fraction=0.3"], "data.test_fraction must be 0"),
         (["model.hidden=[60,60]"], "at most 2000 weights"),

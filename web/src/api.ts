@@ -1,6 +1,7 @@
 /** `window.nnspec`: the page's trainer for scripts. */
 import type { Said } from "./entries";
 import { NEVER } from "./kernel";
+import type { Difference } from "./statistics";
 import { Training, type Workers } from "./trainer";
 import { type Nested, fromTensors, toTensors } from "./tensors";
 
@@ -23,7 +24,11 @@ export interface Trained {
 
 declare global {
   interface Window {
-    nnspec: { version: string; train: (order: Order) => Promise<Trained> };
+    nnspec: {
+      version: string;
+      train: (order: Order) => Promise<Trained>;
+      difference: (onlyFirst: number, onlySecond: number, pairs: number) => Difference;
+    };
   }
 }
 

@@ -1,20 +1,23 @@
 /** The page: what is shown, and what happens when something is pressed. */
 import { boxOf, paintLosses, paintSurface, paintSurvival } from "./draw";
-import { brief, h, save } from "./dom";
+import { breathe, brief, h, save } from "./dom";
 import type { Said } from "./entries";
 import { RecipeView } from "./form-view";
 import { NEVER } from "./kernel";
 import type { Diagnosed } from "./messages";
 import { NetworkView } from "./network-view";
+import { picture } from "./picture";
 import { type State, command, fromHash, toHash } from "./state";
 import { pairedDifference, quantile, wilson } from "./statistics";
+import { isPlane } from "./surface";
 import { fromFile, joined, toFile } from "./tensors";
 import { TEXTS } from "./texts";
-import { SHARES, type Start, Training, type Workers } from "./trainer";
+import { SHARES, type Seen, type Start, Training, type Workers } from "./trainer";
 import { hasCondition } from "./verdict";
 
 const TILES = 120; // networks on the wall at a time
 const SIZE = 16; // of their surfaces
+const AT_ONCE = 30; // tiles that are painted before the page takes a breath
 const FRAME = 80; // milliseconds that updates without a look at the buttons may take
 const CHARTS = 120; // milliseconds between two pictures of the charts, at least
 const WALL = 400; // and of the wall
@@ -74,7 +77,7 @@ export class App {
   private readonly lossesText = h("p", { class: "note" });
   private readonly survivalText = h("p", { class: "note" });
   private readonly command = h("pre", { id: "command", tabindex: 0 });
-  private readonly said = h("p", { role: "status", class: "note" });
+  private readonly said = h("p", { role: "status", class: "note", id: "said" });
   private readonly network: NetworkView;
 
   constructor(
@@ -89,7 +92,7 @@ export class App {
       const found = fromHash(location.hash);
       if (found && toHash(found) !== toHash(this.state)) void this.change(found);
     });
-    window.addEventListener("resize", () => this.draw(true));
+    window.addEventListener("resize", () => void this.queue(() => this.draw(true)));
     void this.change(this.state, false);
   }
 
@@ -155,6 +158,15 @@ export class App {
             this.said,
             h("h3", {}, TEXTS.command),
             this.command,
+            h(
+              "button",
+              {
+                type: "button",
+                id: "copy",
+                onclick: () => void this.copy(this.command.textContent ?? "", TEXTS.commandCopied, TEXTS.commandFailed),
+              },
+              TEXTS.copyCommand,
+            ),
           ),
           h(
             "details",
@@ -162,6 +174,7 @@ export class App {
             h("summary", {}, TEXTS.leftOut),
             h("p", {}, TEXTS.leftOutHelp),
             h("ul", {}, ...entries.left_out.map(({ kind, name, why }) => h("li", {}, `${kind} ${name}: ${why}`))),
+            h("p", {}, TEXTS.leftOutTraining),
             untold.length ? h("p", {}, TEXTS.noVerdict(untold.join(", "))) : null,
           ),
           h("footer", {}, TEXTS.about(entries.version)),
@@ -260,6 +273,7 @@ export class App {
       this.shown = Math.min(this.shown, Math.max(0, this.total() - 1));
       if (this.chosen && (this.chosen.run >= this.runs.length || this.chosen.network >= this.total()))
         this.chosen = null;
+      await breathe();
       this.buildWalls();
       await this.draw(true);
     });
@@ -357,7 +371,7 @@ export class App {
         first += +(a && !b);
         second += +(b && !a);
       }
-      lines.push(TEXTS.difference(...pairedDifference(first, second, this.total())));
+      lines.push(TEXTS.difference(pairedDifference(first, second, this.total())));
     }
     return lines;
   }
@@ -373,36 +387,51 @@ export class App {
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begun = performance.now();
     if (whole || begun > this.chartsDue) {
-      this.drawCharts();
-      this.drawVerdicts();
-      this.drawCommand();
+      for (const part of [this.drawLosses, this.drawSurvival, this.drawVerdicts, this.drawCommand]) {
+        await breathe();
+        part.call(this);
+      }
       this.chartsDue = performance.now() + Math.max(CHARTS, RESTRAINT * (performance.now() - begun));
     }
     if (!whole && (still || begun < this.wallDue)) return;
+    await breathe();
     await this.drawWalls();
     await this.drawNetwork();
     this.wallDue = performance.now() + Math.max(WALL, RESTRAINT * (performance.now() - begun));
   }
 
-  private drawCharts(): void {
-    const series = this.runs.map(({ training }) => training.seen);
-    const last = Math.max(...this.runs.map(({ training }) => training.spec.epochs));
-    paintLosses(this.losses, series, last);
-    paintSurvival(
-      this.survival,
-      series,
-      this.runs.map(({ training }) => training.step),
-      last,
-    );
-    const { bands, rightAt } = series[0];
+  private seen(): Seen[] {
+    return this.runs.map(({ training }) => training.seen);
+  }
+
+  private last(): number {
+    return Math.max(...this.runs.map(({ training }) => training.spec.epochs));
+  }
+
+  private drawLosses(): void {
+    paintLosses(this.losses, this.seen(), this.last());
+    const [{ bands }] = this.seen();
     const [low, middle, high] = [0.1, 0.5, 0.9].map((share) => brief(bands[bands.length - 1][SHARES.indexOf(share)]));
     this.lossesText.textContent = TEXTS.lossesText(low, middle, high);
-    const times = Array.from(rightAt).sort((a, b) => a - b);
+    this.losses.setAttribute("aria-label", this.lossesText.textContent);
+  }
+
+  private drawSurvival(): void {
+    const steps = this.runs.map(({ training }) => training.step);
+    paintSurvival(this.survival, this.seen(), steps, this.last());
+    const times = this.seen()[0].rightAt.slice().sort();
     const median = quantile(times, 0.5);
     const open = times.filter((at) => at === NEVER).length / times.length;
     this.survivalText.textContent = TEXTS.survivalText(open, median === NEVER ? TEXTS.never : String(median));
-    this.losses.setAttribute("aria-label", this.lossesText.textContent);
     this.survival.setAttribute("aria-label", this.survivalText.textContent);
+  }
+
+  /** The verdicts that were given, and how often in each run. */
+  private counted(): { name: string; summary: string; colour: string; counts: number[] }[] {
+    return this.workers.entries.verdicts.flatMap(({ name, summary, colour }) => {
+      const counts = this.runs.map((run) => run.diagnosis?.verdicts.filter((own) => own === name).length ?? 0);
+      return counts.some(Boolean) ? [{ name: name.replaceAll("_", " "), summary, colour, counts }] : [];
+    });
   }
 
   private drawVerdicts(): void {
@@ -411,9 +440,7 @@ export class App {
       return;
     }
     const labels = this.labels();
-    const rows = this.workers.entries.verdicts.flatMap(({ name, summary, colour }) => {
-      const counts = this.runs.map((run) => run.diagnosis?.verdicts.filter((own) => own === name).length ?? 0);
-      if (!counts.some(Boolean)) return [];
+    const rows = this.counted().map(({ name, summary, colour, counts }) => {
       const bars = counts.map((count, n) =>
         h(
           "div",
@@ -422,9 +449,7 @@ export class App {
           h("span", { class: "count" }, `${labels[n] ? `${labels[n]} ` : ""}${count}`),
         ),
       );
-      return [
-        h("div", { class: "verdict", title: summary }, h("span", {}, name.replaceAll("_", " ")), h("div", {}, ...bars)),
-      ];
+      return h("div", { class: "verdict", title: summary }, h("span", {}, name), h("div", {}, ...bars));
     });
     this.verdicts.replaceChildren(...rows);
   }
@@ -464,8 +489,9 @@ export class App {
         "div",
         {
           class: "wall",
+          "data-run": run,
           role: "group",
-          "aria-label": TEXTS.wallHelp,
+          "aria-label": TEXTS.wall(labels[run]),
           onkeydown: (event) => this.walk(event as KeyboardEvent, tiles),
         },
         ...tiles,
@@ -489,7 +515,8 @@ export class App {
             h("button", { type: "button", disabled: last === this.total(), onclick: () => turn(TILES) }, TEXTS.after),
           )
         : null;
-    this.walls.replaceChildren(h("p", { class: "note" }, TEXTS.wallHelp), ...walls, ...(pager ? [pager] : []));
+    const plane = this.runs.every(({ training }) => isPlane(training.spec.inputs));
+    this.walls.replaceChildren(h("p", { class: "note" }, TEXTS.wallHelp(plane)), ...walls, ...(pager ? [pager] : []));
   }
 
   private walk(event: KeyboardEvent, tiles: HTMLButtonElement[]): void {
@@ -513,31 +540,34 @@ export class App {
 
   private async drawWalls(): Promise<void> {
     const colours = new Map(this.workers.entries.verdicts.map(({ name, colour }) => [name, colour]));
-    const walls = [...this.walls.querySelectorAll<HTMLElement>(".wall")];
-    await Promise.all(
-      this.runs.map(async (run, n) => {
-        const tiles = [...(walls[n]?.querySelectorAll<HTMLButtonElement>(".tile") ?? [])];
-        const networks = tiles.map((tile) => Number(tile.dataset["network"]));
-        const { training } = run;
-        const surfaces = await training.surfaces(networks, SIZE, boxOf(training.spec.inputs));
-        const losses = training.seen.losses[training.seen.losses.length - 1];
-        tiles.forEach((tile, place) => {
-          const network = networks[place];
-          const surface = surfaces.get(network);
-          const canvas = tile.querySelector("canvas");
-          if (surface && canvas) paintSurface(canvas, surface, SIZE, training.spec);
-          const right = this.isRight(run, network);
-          const verdict = run.diagnosis?.verdicts[network] ?? (right ? "solved" : "");
-          const said = run.diagnosis ? verdict.replaceAll("_", " ") : right ? TEXTS.solvedSoFar : TEXTS.notYet;
-          tile.style.setProperty("--frame", verdict ? (colours.get(verdict) ?? "") : "var(--line)");
-          tile.setAttribute("aria-label", TEXTS.network(training.seed + network, said, brief(losses[network])));
-          tile.title = tile.getAttribute("aria-label") ?? "";
-          tile.setAttribute("aria-pressed", String(this.chosen?.run === n && this.chosen.network === network));
-          const mark = tile.querySelector(".mark");
-          if (mark) mark.textContent = right ? "✓" : "";
-        });
-      }),
+    const tiles = this.runs.map((_, n) => [
+      ...this.walls.querySelectorAll<HTMLButtonElement>(`.wall[data-run="${n}"] .tile`),
+    ]);
+    const networks = tiles.map((own) => own.map((tile) => Number(tile.dataset["network"])));
+    const surfaces = await Promise.all(
+      this.runs.map(({ training }, n) => training.surfaces(networks[n], SIZE, boxOf(training.spec.inputs))),
     );
+    let painted = 0;
+    for (const [n, run] of this.runs.entries()) {
+      const { spec, seed, seen } = run.training;
+      const losses = seen.losses[seen.losses.length - 1];
+      for (const [place, tile] of tiles[n].entries()) {
+        if (painted++ % AT_ONCE === 0) await breathe();
+        const network = networks[n][place];
+        const surface = surfaces[n].get(network);
+        const canvas = tile.querySelector("canvas");
+        if (surface && canvas) paintSurface(canvas, surface, spec);
+        const right = this.isRight(run, network);
+        const verdict = run.diagnosis?.verdicts[network] ?? (right ? "solved" : "");
+        const said = run.diagnosis ? verdict.replaceAll("_", " ") : right ? TEXTS.solvedSoFar : TEXTS.notYet;
+        tile.style.setProperty("--frame", verdict ? (colours.get(verdict) ?? "") : "var(--line)");
+        tile.setAttribute("aria-label", TEXTS.network(seed + network, said, brief(losses[network])));
+        tile.title = tile.getAttribute("aria-label") ?? "";
+        tile.setAttribute("aria-pressed", String(this.chosen?.run === n && this.chosen.network === network));
+        const mark = tile.querySelector(".mark");
+        if (mark) mark.textContent = right ? "✓" : "";
+      }
+    }
   }
 
   private async choose(run: number, network: number): Promise<void> {
@@ -570,61 +600,37 @@ export class App {
 
   // -- keeping and sharing ----------------------------------------------------------------------------------------
 
-  private async copyLink(): Promise<void> {
+  private copyLink(): Promise<void> {
     history.replaceState(null, "", toHash(this.state));
+    return this.copy(location.href, TEXTS.linked, TEXTS.linkFailed);
+  }
+
+  private async copy(text: string, copied: string, failed: string): Promise<void> {
     try {
-      await navigator.clipboard.writeText(location.href);
-      this.said.textContent = TEXTS.linked;
+      await navigator.clipboard.writeText(text);
+      this.said.textContent = copied;
     } catch {
-      this.said.textContent = TEXTS.linkFailed;
+      this.said.textContent = failed;
     }
   }
 
   /** The walls, the rate and the curves as one picture. */
   private async savePicture(): Promise<void> {
-    const canvas = this.picture();
-    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+    const rates = this.rates();
+    const walls = [...this.walls.querySelectorAll(".wall")].map((wall, n) => ({
+      lines: [TEXTS.summary(this.runs[n].training.spec), rates[n]],
+      legend: this.counted()
+        .filter(({ counts }) => counts[n])
+        .map(({ name, colour, counts }) => ({ colour, text: `${name} ${counts[n]}` })),
+      tiles: [...wall.children],
+    }));
+    const lines = [`nnspec play: ${this.status.textContent ?? ""}`, ...rates.slice(walls.length)];
+    const charts = [
+      { title: TEXTS.losses, canvas: this.losses },
+      { title: TEXTS.survival, canvas: this.survival },
+    ];
+    const blob = await new Promise<Blob | null>((done) => picture(lines, walls, charts).toBlob(done, "image/png"));
     if (blob) save("nnspec-play.png", blob);
-  }
-
-  picture(): HTMLCanvasElement {
-    const walls = [...this.walls.querySelectorAll<HTMLElement>(".wall")];
-    const [tile, across, margin] = [44, 20, 16];
-    const rows = walls.map((wall) => Math.ceil(wall.children.length / across));
-    const lines = this.rates();
-    const chart = 260;
-    const height =
-      margin + 24 * (lines.length + 1) + rows.reduce((sum, count) => sum + count * tile + margin, 0) + chart + margin;
-    const canvas = h("canvas", { width: across * tile + 2 * margin, height });
-    const context = canvas.getContext("2d") as CanvasRenderingContext2D;
-    const style = getComputedStyle(document.body);
-    context.fillStyle = style.backgroundColor;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.fillStyle = style.color;
-    context.font = "16px system-ui, sans-serif";
-    let y = margin + 12;
-    for (const line of [`nnspec play: ${this.status.textContent ?? ""}`, ...lines]) {
-      context.fillText(line, margin, y);
-      y += 24;
-    }
-    context.imageSmoothingEnabled = false;
-    walls.forEach((wall, n) => {
-      [...wall.children].forEach((child, place) => {
-        const [x, top] = [margin + (place % across) * tile, y + Math.floor(place / across) * tile];
-        context.fillStyle = getComputedStyle(child).borderTopColor;
-        context.fillRect(x, top, tile - 3, tile - 3);
-        const small = child.querySelector("canvas");
-        if (small) context.drawImage(small, x + 3, top + 3, tile - 9, tile - 9);
-      });
-      y += rows[n] * tile + margin;
-    });
-    const half = (canvas.width - 3 * margin) / 2;
-    context.imageSmoothingEnabled = true;
-    [this.losses, this.survival].forEach((each, n) => {
-      const size = Math.min(chart, (half * each.height) / each.width);
-      context.drawImage(each, margin + n * (half + margin), y, half, size);
-    });
-    return canvas;
   }
 
   private async export(): Promise<void> {

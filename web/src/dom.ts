@@ -20,6 +20,18 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+const rest = new MessageChannel();
+const resting: (() => void)[] = [];
+rest.port1.onmessage = () => resting.shift()?.();
+
+/** Let the page answer whoever presses something before it works on. A timer would wait for milliseconds. */
+export function breathe(): Promise<void> {
+  return new Promise((done) => {
+    resting.push(done);
+    rest.port2.postMessage(null);
+  });
+}
+
 /** Hand a file to the person. */
 export function save(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);

@@ -2,6 +2,7 @@
 import { ofClass, shade } from "./colours";
 import type { Box } from "./messages";
 import type { Spec } from "./spec";
+import { columnsFor, isPlane } from "./surface";
 import { SHARES, type Seen } from "./trainer";
 import { NEVER } from "./kernel";
 
@@ -29,13 +30,19 @@ export function boxOf(inputs: number[][]): Box {
   return { left, right, bottom, top };
 }
 
-/** Paint a surface of size * size values, from the bottom left, into a canvas of as many pixels. */
-export function paintSurface(canvas: HTMLCanvasElement, values: Float32Array, size: number, spec: Spec): void {
-  if (canvas.width !== size) canvas.width = canvas.height = size;
+/** Paint what a network computes, a pixel each: over the plane, from the bottom left, or on the rows of the data, from
+ * the top left. */
+export function paintSurface(canvas: HTMLCanvasElement, values: Float32Array, spec: Spec): void {
+  const plane = isPlane(spec.inputs);
+  const columns = plane ? Math.sqrt(values.length) : columnsFor(values.length);
+  const rows = Math.ceil(values.length / columns);
+  if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+  canvas.classList.toggle("cells", !plane);
   const context = canvas.getContext("2d") as CanvasRenderingContext2D;
-  const image = context.createImageData(size, size);
+  const image = context.createImageData(columns, rows);
   values.forEach((value, n) => {
-    const place = 4 * ((size - 1 - Math.floor(n / size)) * size + (n % size));
+    const row = Math.floor(n / columns);
+    const place = 4 * ((plane ? rows - 1 - row : row) * columns + (n % columns));
     image.data.set([...shade(value, spec.outputs, spec.loss.entry.off), 255], place);
   });
   context.putImageData(image, 0, 0);
@@ -50,16 +57,22 @@ export interface Lines {
 export function paintLarge(
   canvas: HTMLCanvasElement,
   values: Float32Array,
-  size: number,
   spec: Spec,
   box: Box,
   lines: Lines | null,
 ): void {
   const { context, width, height } = sharp(canvas);
   const small = document.createElement("canvas");
-  paintSurface(small, values, size, spec);
-  context.imageSmoothingEnabled = true;
+  paintSurface(small, values, spec);
+  context.imageSmoothingEnabled = isPlane(spec.inputs);
   context.drawImage(small, 0, 0, width, height);
+  if (!isPlane(spec.inputs)) {
+    const [wide, high] = [width / small.width, height / small.height];
+    spec.labels.forEach((label, row) =>
+      point(context, ((row % small.width) + 0.5) * wide, (Math.floor(row / small.width) + 0.5) * high, label),
+    );
+    return;
+  }
   const x = (value: number): number => ((value - box.left) / (box.right - box.left)) * width;
   const y = (value: number): number => height - ((value - box.bottom) / (box.top - box.bottom)) * height;
   const line = ([a, b, c]: number[], dash: number[], colour: string): void => {
@@ -139,6 +152,7 @@ function frame(canvas: HTMLCanvasElement, last: number, ticks: [number, string][
 
 const DASHES = [[], [6, 3]]; // of the first recipe's lines and the second's; their colours are the style sheet's
 const THIN = 60; // networks whose own lines are drawn
+const PLACES = 300; // of a line, about: more would not be seen
 
 /** The fan of the losses: the middle half and four fifths as bands, the median, and some networks as thin lines. */
 export function paintLosses(canvas: HTMLCanvasElement, all: Seen[], last: number): void {
@@ -162,12 +176,14 @@ export function paintLosses(canvas: HTMLCanvasElement, all: Seen[], last: number
   );
   all.forEach(({ steps, losses, bands }, which) => {
     const [colour, dash] = [colours[which], DASHES[which]];
+    const every = Math.ceil(steps.length / PLACES);
+    const rows = Array.from(steps.keys()).filter((row) => row % every === 0 || row === steps.length - 1);
     const band = (from: number, to: number, alpha: number): void => {
       context.globalAlpha = alpha;
       context.fillStyle = colour;
       context.beginPath();
-      steps.forEach((step, row) => context.lineTo(x(step), y(share(bands[row][SHARES.indexOf(to)]))));
-      for (let row = steps.length - 1; row >= 0; row--)
+      for (const row of rows) context.lineTo(x(steps[row]), y(share(bands[row][SHARES.indexOf(to)])));
+      for (const row of rows.slice().reverse())
         context.lineTo(x(steps[row]), y(share(bands[row][SHARES.indexOf(from)])));
       context.fill();
     };
@@ -179,14 +195,14 @@ export function paintLosses(canvas: HTMLCanvasElement, all: Seen[], last: number
     for (let n = 0; n < Math.min(THIN, losses[0].length); n++)
       path(
         context,
-        steps.map((step, row) => [x(step), y(share(losses[row][n]))]),
+        rows.map((row) => [x(steps[row]), y(share(losses[row][n]))]),
       );
     context.globalAlpha = 1;
     context.lineWidth = 2.5;
     context.setLineDash(dash);
     path(
       context,
-      steps.map((step, row) => [x(step), y(share(bands[row][SHARES.indexOf(0.5)]))]),
+      rows.map((row) => [x(steps[row]), y(share(bands[row][SHARES.indexOf(0.5)]))]),
     );
     context.setLineDash([]);
   });
@@ -201,12 +217,15 @@ export function paintSurvival(canvas: HTMLCanvasElement, all: Seen[], now: numbe
   );
   all.forEach(({ rightAt }, which) => {
     const [colour, dash] = [colours[which], DASHES[which]];
-    const times = Array.from(rightAt)
-      .filter((at) => at !== NEVER && at <= now[which])
-      .sort((a, b) => a - b);
+    const times = rightAt.filter((at) => at !== NEVER && at <= now[which]).sort();
     const places: [number, number][] = [[x(0), y(1)]];
-    times.forEach((at, n) => places.push([x(at), y(1 - n / rightAt.length)], [x(at), y(1 - (n + 1) / rightAt.length)]));
-    places.push([x(now[which]), y(1 - times.length / rightAt.length)]);
+    let below = 0;
+    times.forEach((at, n) => {
+      if (at === times[n + 1]) return; // one step for all that are right after the same update
+      places.push([x(at), y(1 - below / rightAt.length)], [x(at), y(1 - (n + 1) / rightAt.length)]);
+      below = n + 1;
+    });
+    places.push([x(now[which]), y(1 - below / rightAt.length)]);
     context.strokeStyle = colour;
     context.lineWidth = 2.5;
     context.setLineDash(dash);

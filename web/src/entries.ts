@@ -50,8 +50,13 @@ export interface OptimizerForms {
   coefficients: Record<string, Form>;
 }
 
+export interface Schedule extends Entry {
+  forms: Variants<Form>;
+}
+
 export interface Optimizer extends Entry {
   switches: string[];
+  scheduled: boolean; // whether a schedule moves its learning rate
   forms: Variants<OptimizerForms>;
 }
 
@@ -104,6 +109,7 @@ export interface Said {
   activation?: Named;
   init?: Named;
   optimizer?: Named;
+  schedule?: Named;
   loss?: Named;
   data?: string | { inputs: number[][]; labels: number[] };
   hidden?: number[];
@@ -118,6 +124,7 @@ export interface Entries {
   joint: Record<string, Record<string, Form>>;
   inits: Record<string, Init>;
   optimizers: Record<string, Optimizer>;
+  schedules: Record<string, Schedule>;
   losses: Record<string, Loss>;
   data: Record<string, DataSet>;
   left_out: { kind: string; name: string; why: string }[];

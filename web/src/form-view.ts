@@ -3,6 +3,7 @@ import { h, numberIn } from "./dom";
 import type { Entries, Named, Param, Said, Value } from "./entries";
 import { PointsView, type Points } from "./points-view";
 import { member } from "./state";
+import { isPlane } from "./surface";
 import { TEXTS } from "./texts";
 
 const DRAWN = "(drawn)";
@@ -10,6 +11,7 @@ const KINDS = [
   ["activation", "activations"],
   ["init", "inits"],
   ["optimizer", "optimizers"],
+  ["schedule", "schedules"],
   ["loss", "losses"],
 ] as const;
 
@@ -18,7 +20,13 @@ export class RecipeView {
   readonly element = h("fieldset", { class: "recipe" });
   private readonly points = h("div");
   private readonly more = h("div");
-  private readonly rates = { activation: h("div"), init: h("div"), optimizer: h("div"), loss: h("div") };
+  private readonly rates = {
+    activation: h("div"),
+    init: h("div"),
+    optimizer: h("div"),
+    schedule: h("div"),
+    loss: h("div"),
+  };
   private key = ""; // of what the dependent fields were drawn for
 
   constructor(
@@ -111,7 +119,7 @@ export class RecipeView {
   /** The rows of a data set as points to draw on. */
   private pointsOf(name: string): Points {
     const found = this.entries.data[name];
-    return found
+    return found && isPlane(found.inputs)
       ? { inputs: found.inputs, labels: found.labels }
       : {
           inputs: [
@@ -170,7 +178,7 @@ export class RecipeView {
     });
   }
 
-  private paramField(kind: "activation" | "init" | "optimizer" | "loss", param: Param, label: string): HTMLElement {
+  private paramField(kind: (typeof KINDS)[number][0], param: Param, label: string): HTMLElement {
     const value = member(this.recipe[kind])[param.name] ?? param.default;
     const put = (next: Value): void =>
       this.set({ [kind]: { ...member(this.recipe[kind]), [param.name]: next } as Named });
@@ -215,10 +223,11 @@ export class RecipeView {
       );
     const input = h("input", {
       name: `${this.title}.${name}`,
-      value: String(value),
+      value: String(value ?? ""),
       onchange: (event) => {
         const word = (event.target as HTMLInputElement).value.trim();
-        put(word !== "" && Number.isFinite(Number(word)) ? Number(word) : word);
+        if (word === "") put(param.default);
+        else put(Number.isFinite(Number(word)) ? Number(word) : word);
       },
     });
     return h("label", {}, h("span", {}, label), input);

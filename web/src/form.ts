@@ -34,6 +34,7 @@ const UNARY: Record<string, (z: number) => number> = {
   log1p: Math.log1p,
   tanh: Math.tanh,
   sigmoid: (z) => (z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z))),
+  floor: Math.floor,
   sin: Math.sin,
   cos: Math.cos,
   erf,

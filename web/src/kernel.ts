@@ -100,7 +100,7 @@ export class Kernel {
     const { optimizer, parameters } = spec;
     const leaf = (name: string): number => paramLeaf(optimizer.params, name) ?? 0;
     this.moving = Object.entries(optimizer.forms.coefficients).flatMap(([name, form]) =>
-      form.nodes.some((node) => node[1] === "t") ? [name] : [],
+      form.nodes.some((node) => node[1] === "t" || (spec.schedule && node[1] === "param.lr")) ? [name] : [],
     );
     this.starts = optimizer.forms.start.results.map((result) =>
       number({ ...optimizer.forms.start, results: [result] }, leaf),
@@ -216,15 +216,26 @@ export class Kernel {
   private putCoefficients(count: number): void {
     const t = Float64Array.from({ length: count }, (_, n) => this.step + n + 1);
     const { coefficients } = this.spec.optimizer.forms;
+    const rates = this.rates(t);
     this.moving.forEach((name, place) => {
       const values = array(
         coefficients[name],
-        (leaf) => (leaf === "t" ? t : (paramLeaf(this.spec.optimizer.params, leaf) ?? 0)),
+        (leaf) => (leaf === "t" ? t : leaf === "param.lr" ? rates : (paramLeaf(this.spec.optimizer.params, leaf) ?? 0)),
         count,
       );
       for (let n = 0; n < count; n++)
         this.floats[this.at.coefficients / 4 + n * this.moving.length + place] = values[n];
     });
+  }
+
+  /** The learning rates at updates `t`, as the schedule moves them. */
+  private rates(t: Float64Array): number | Float64Array {
+    const { optimizer, schedule, epochs } = this.spec;
+    const rate = paramLeaf(optimizer.params, "param.lr") ?? 0;
+    if (!schedule) return rate;
+    const leaf = (name: string): number | Float64Array =>
+      name === "t" ? t : name === "updates" ? epochs : (paramLeaf(schedule.params, name) ?? 0);
+    return array(schedule.forms, leaf, t.length).map((factor) => rate * factor);
   }
 }
 

@@ -5,10 +5,23 @@ import type { Entries } from "./entries";
 import type { Diagnosed, Inspected } from "./messages";
 import type { Spec } from "./spec";
 import { initialWeights } from "./start";
+import { isPlane } from "./surface";
 import { MEASURES, TEXTS } from "./texts";
 import type { Training } from "./trainer";
 
 const SIZE = 64;
+const ROWS = 64; // of data, at most, that are shown as a table
+
+/** The rows of a table: what a network gives on each row of its data. */
+function rowsOf(spec: Spec, values: Float32Array): HTMLElement[] {
+  const heads = [...spec.inputs[0].map((_, n) => TEXTS.input(n + 1)), TEXTS.wanted, TEXTS.given];
+  return [
+    h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text))),
+    ...spec.inputs.map((inputs, row) =>
+      h("tr", {}, ...[...inputs, spec.labels[row], brief(values[row])].map((value) => h("td", {}, String(value)))),
+    ),
+  ];
+}
 
 export class NetworkView {
   readonly element = h("section", { class: "network", id: "network", "aria-live": "off" });
@@ -16,6 +29,13 @@ export class NetworkView {
   private readonly heading = h("h2", {});
   private readonly why = h("p", { id: "why" });
   private readonly measured = h("dl", {});
+  private readonly rowsTable = h("table", {});
+  private readonly rows = h(
+    "details",
+    { class: "rows" },
+    h("summary", {}, TEXTS.rows),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": TEXTS.rows }, this.rowsTable),
+  );
   private readonly tables = h("div", { class: "tables" });
   private weights: Float32Array = new Float32Array();
   private shape = "";
@@ -44,12 +64,13 @@ export class NetworkView {
       this.element.replaceChildren(
         this.heading,
         h("div", { class: "two" }, this.surface, h("div", {}, h("h3", {}, TEXTS.why), this.why, this.measured)),
+        this.rows,
         this.tables,
       );
     }
     this.heading.textContent = TEXTS.chosen(training.seed + network, which);
     const values = surfaces.get(network);
-    const first = spec.layers.length > 1 ? spec.layers[0] : null;
+    const first = spec.layers.length > 1 && isPlane(spec.inputs) ? spec.layers[0] : null;
     const units = (weights: Float32Array): number[][] =>
       first
         ? Array.from({ length: first.fanOut }, (_, o) => [
@@ -58,8 +79,10 @@ export class NetworkView {
             weights[first.bias + o],
           ])
         : [];
-    if (values) paintLarge(this.surface, values, SIZE, spec, box, { now: units(this.weights), start: units(start) });
-    this.showWhy(diagnosis, network);
+    if (values) paintLarge(this.surface, values, spec, box, { now: units(this.weights), start: units(start) });
+    this.showWhy(training, diagnosis, network);
+    this.rows.hidden = !values || isPlane(spec.inputs) || spec.inputs.length > ROWS;
+    if (values && !this.rows.hidden) this.rowsTable.replaceChildren(...rowsOf(spec, values));
     this.showWeights(spec);
     this.showLayers(spec, inside);
   }
@@ -84,10 +107,11 @@ export class NetworkView {
     });
   }
 
-  private showWhy(diagnosis: Diagnosed | null, network: number): void {
+  private showWhy(training: Training, diagnosis: Diagnosed | null, network: number): void {
     const name = diagnosis?.verdicts[network];
     const entry = this.entries.verdicts.find((each) => each.name === name);
-    this.surface.setAttribute("aria-label", TEXTS.surfaceLabel(name?.replaceAll("_", " ") ?? TEXTS.notYet));
+    const label = isPlane(training.spec.inputs) ? TEXTS.surfaceLabel : TEXTS.rowsLabel;
+    this.surface.setAttribute("aria-label", label(name?.replaceAll("_", " ") ?? TEXTS.notYet));
     if (!diagnosis || !entry) {
       this.why.textContent = TEXTS.verdictsWait;
       this.measured.replaceChildren();

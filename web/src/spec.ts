@@ -13,6 +13,7 @@ import type {
   OptimizerForms,
   Param,
   Said,
+  Schedule,
   Value,
   Variants,
 } from "./entries";
@@ -41,6 +42,7 @@ export interface Spec {
   init: Member<Init, Form>;
   biasInit: Member<Init, Form> | null; // null: zeros
   optimizer: Member<Optimizer, OptimizerForms>;
+  schedule: Member<Schedule, Form> | null; // null: the learning rate stays as it is
   loss: Member<Loss, LossForms>;
   output: Member<Activation, ActivationForms> | null; // null: softmax
   joint: Form | null;
@@ -130,6 +132,15 @@ function gainOf(activation: Member<Activation, ActivationForms>): number {
   return moment > 0 ? 1 / Math.sqrt(moment) : 1;
 }
 
+/** The schedule; null where it is nnspec's own, which leaves the rate as it is. */
+function findSchedule(entries: Entries, named: Named): Member<Schedule, Form> | null {
+  const [name, entry, params] = find("schedule", entries.schedules, named);
+  const standard = find("schedule", entries.schedules, entries.defaults.schedule ?? fail("no schedule"));
+  if (name === standard[0] && JSON.stringify(params) === JSON.stringify(standard[2])) return null;
+  const said = Object.fromEntries(Object.entries(params).map(([key, value]) => [`${key}_on`, value !== null]));
+  return { name, entry, params, forms: variant(entry.forms, params, said) };
+}
+
 function rowsOf(entries: Entries, data: Said["data"]): DataSet {
   if (typeof data === "string")
     return (
@@ -171,6 +182,9 @@ export function resolve(entries: Entries, said: Said): Spec {
     params: h,
     forms: variant(optimizerEntry.forms, h, switched),
   };
+  const schedule = findSchedule(entries, whole.schedule ?? fail("no schedule"));
+  if (schedule && !optimizerEntry.scheduled)
+    fail(`schedule must be constant, without a warm-up, with ${optimizerName}, whose lr it does not move`);
   const [lossName, lossEntry, lossParams] = find("loss", entries.losses, whole.loss ?? fail("no loss"));
   const outputs = lossEntry.one_hot ? data.classes : 1;
   if (!lossEntry.one_hot && data.classes > 2)
@@ -225,6 +239,7 @@ export function resolve(entries: Entries, said: Said): Spec {
     init,
     biasInit,
     optimizer,
+    schedule,
     loss,
     output,
     joint,

@@ -47,11 +47,13 @@ export function command(entries: Entries, recipe: Said, seed: number, networks: 
     ["activation", entries.activations],
     ["init", entries.inits],
     ["optimizer", entries.optimizers],
+    ["schedule", entries.schedules],
     ["loss", entries.losses],
   ] as const;
   for (const [kind, known] of kinds) {
     if (kind === "activation" && !recipe.hidden?.length) continue; // a perceptron's is its output's
     const { name, ...params } = member(recipe[kind]);
+    if (!name) continue; // a link from before the page had it
     words.push(`${kind}=${name}`);
     for (const param of known[name]?.params ?? []) {
       const value = params[param.name];

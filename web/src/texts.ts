@@ -1,6 +1,10 @@
 /** Every text of the page. Names, summaries and reasons of entries come with the data. */
 
+import type { Spec } from "./spec";
+import type { Difference } from "./statistics";
+
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+const points = (share: number): string => (100 * share).toFixed(1);
 
 export const TEXTS = {
   title: "A thousand networks at once",
@@ -21,6 +25,7 @@ export const TEXTS = {
   activation: "activation",
   init: "initialisation",
   optimizer: "optimizer",
+  schedule: "schedule",
   loss: "loss",
   lr: "learning rate",
   epochs: "epochs",
@@ -37,10 +42,11 @@ export const TEXTS = {
   rate: (solved: number, all: number, low: number, high: number) =>
     `${solved} of ${all} solved: ${percent(solved / all)}, 95% interval ${percent(low)} to ${percent(high)} (Wilson)`,
   at: (step: number, epochs: number) => `update ${step} of ${epochs}`,
-  difference: (d: number, low: number, high: number) =>
-    `A less B on the same seeds: ${(100 * d).toFixed(1)} points, 95% interval ${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)} (Bonett and Price)`,
-  wall: "Networks",
-  wallHelp: "What each computes over the plane, framed by its verdict. The arrow keys go from network to network.",
+  difference: ({ difference, low, high, p }: Difference) =>
+    `A less B on the same seeds: ${points(difference)} points, 95% interval ${points(low)} to ${points(high)}, p ${p < 0.0001 ? "below 0.0001" : p.toPrecision(2)} (as nnspec compare)`,
+  wall: (which: string) => (which ? `Networks of recipe ${which}` : "Networks"),
+  wallHelp: (plane: boolean) =>
+    `What each computes ${plane ? "over the plane" : "on each row of the data, from the top left"}, framed by its verdict. The arrow keys go from network to network.`,
   page: (first: number, last: number, all: number) => `${first} to ${last} of ${all}`,
   before: "earlier",
   after: "later",
@@ -60,6 +66,12 @@ export const TEXTS = {
   choose: "Choose a network above to see its surface, its units and its weights.",
   surfaceLabel: (verdict: string) =>
     `What the network computes over the plane, with the data and the lines at which its first hidden units are 0: dashed at the start, whole now. Verdict: ${verdict}.`,
+  rowsLabel: (verdict: string) =>
+    `What the network gives on each row of the data, a cell each from the top left, with the class that is right as a mark. Verdict: ${verdict}.`,
+  rows: "Rows of the data",
+  input: (n: number) => `input ${n}`,
+  wanted: "class",
+  given: "output",
   weights: "Weights",
   weightsHelp: "Change a number and press Go on: the network trains on from it.",
   why: "Why",
@@ -67,15 +79,29 @@ export const TEXTS = {
   link: "Copy the link",
   linked: "The link is copied: it holds the recipe, the seed and the number of networks.",
   linkFailed: "Copy the address of this page: it is the link.",
+  summary: ({ said, inputs, hidden, outputs, activation, init, optimizer, loss }: Spec) =>
+    [
+      typeof said.data === "object" ? TEXTS.drawn : said.data,
+      [inputs[0].length, ...hidden, outputs].join("-"),
+      ...(hidden.length ? [activation.name] : []),
+      init.name,
+      "lr" in optimizer.params ? `${optimizer.name} ${optimizer.params["lr"]}` : optimizer.name,
+      loss.name,
+    ].join(", "),
   picture: "Save a picture (PNG)",
   exportWeights: "Save the weights (safetensors)",
   importWeights: "Start from weights (safetensors)",
   imported: (count: number) => `${count} networks from the file. Rewind returns to them.`,
   points: "Save the points (CSV)",
   command: "The same in nnspec",
+  copyCommand: "Copy the command",
+  commandCopied: "The command is copied.",
+  commandFailed: "Select the command and copy it.",
   commandMore: "a thousand seeds more:",
   leftOut: "What this page leaves out",
   leftOutHelp: "These entries of nnspec have no form for the browser:",
+  leftOutTraining:
+    "Of training it leaves out batches of some rows (each network would see them in an order of its own, and here four networks share every row), parts for tests, clipped gradients, early stops and learning rates by layer: nnspec has them.",
   noVerdict: (names: string) => `Verdicts that the page does not give: ${names}.`,
   about: (version: string) =>
     `nnspec ${version}. Formulas, thresholds and data are those of nnspec; everything is computed in this page, which asks for nothing.`,

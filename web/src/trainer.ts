@@ -66,6 +66,7 @@ export interface Seen {
   nonfiniteAt: Int32Array;
 }
 
+const TAKEN = 100_000; // losses that are taken from workers at a time: the page sorts them, and must answer meanwhile
 export const SHARES = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1];
 
 function bandsOf(losses: Float32Array): number[] {
@@ -161,10 +162,13 @@ export class Training {
 
   /** Make updates, not more than the spec's epochs. */
   async advance(updates: number): Promise<void> {
-    const count = Math.min(updates, this.spec.epochs - this.step);
-    if (count <= 0) return;
-    this.take(await this.ask<Progress>(() => ({ kind: "advance", job: this.job, updates: count })));
-    this.step += count;
+    const end = Math.min(this.step + updates, this.spec.epochs);
+    const most = this.spec.logEvery * Math.max(1, Math.floor(TAKEN / this.networks));
+    while (this.step < end) {
+      const count = Math.min(most, end - this.step);
+      this.take(await this.ask<Progress>(() => ({ kind: "advance", job: this.job, updates: count })));
+      this.step += count;
+    }
   }
 
   /** The weights of all networks, [networks][parameters]. */
