@@ -14,8 +14,8 @@ def play(arguments: Sequence[str]) -> int:
     """Write the page, and open it in the browser."""
     parser = Parser(
         "play",
-        "A page that trains up to 10,000 networks of a spec at once: nnspec play activation=relu. Or one that shows the "
-        "networks of a run, or of a sweep's cell, as they ended: nnspec play last/17",
+        "A page that trains up to 10,000 networks of a spec at once: nnspec play activation=relu. Or one with the "
+        "networks of a run or a cell of a sweep, as they ended: nnspec play last/17",
     )
     parser.add_argument(
         "words",

@@ -19,6 +19,7 @@ from nnspec.results.race import Race
 from nnspec.results.table import choices
 from nnspec.specs import RunSpec, combinations
 from nnspec.terminal import complain
+from nnspec.tracking.locate import Location, uri_flag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,11 @@ MOST_ACTIVATIONS = 8
 def spec_text(params: Mapping[str, str]) -> str:
     """The params of a sweep, which are what its cells share and the values of its axes, a line each."""
     return "".join(f"{key}: {value}\n" for key, value in params.items())
+
+
+def play_command(run_id: str, location: Location) -> str:
+    """The command that opens the page of ``nnspec play`` on a cell of a sweep, with {} for the cell's number."""
+    return f"nnspec play {run_id}/{{}}{uri_flag(location)}"
 
 
 def filed_at(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -49,6 +55,7 @@ class SweepReport:
     command: str = ""
     spec: str = ""
     title: str = ""
+    play: str = ""
     drawer: Drawer | None = None  # where one has been started already
     seconds: float | None = None
     _failed: bool = False
@@ -89,7 +96,7 @@ class SweepReport:
     def _begin(self, table: pd.DataFrame, race: Race | None) -> None:
         if self.drawer is not None and len(table):
             found = explained_table(table, self.collector.axes, lambda row: self.specs[int(table["cell"].loc[row])])
-            said = {"command": self.command, "spec": self.spec, "title": self.title}
+            said = {"command": self.command, "spec": self.spec, "title": self.title, "play": self.play}
             why = [str(one) for one in found]
             self.drawer.draw(material_of(self.collector, table, by=self.by, why=why, race=race, **said))
 
@@ -118,6 +125,7 @@ def material_of(
     command: str = "",
     spec: str = "",
     title: str = "Sweep",
+    play: str = "",
     by: Sequence[str] | None = None,
     measure: str = SOLVED,
     why: Sequence[str] = (),
@@ -144,6 +152,7 @@ def material_of(
         command=command,
         spec_yaml=spec,
         title=title,
+        play=play,
         measure=measure,
         notes=estimate_notes(specs),
         why=why,
