@@ -29,7 +29,7 @@ from nnspec.tracking import Store, open_store
 from nnspec.tracking.finding import find_run
 
 WAIT = 60  # seconds that something may take on a busy machine
-WORDS = ["loss=mse", "optimizer=sgd", "optimizer.lr=0.5,1e4", "replicates=12", "seed=5", "train.epochs=200"]
+WORDS = ["loss=mse", "init=normal", "init.std=0.5,1e25", "replicates=12", "seed=5", "train.epochs=200"]
 BOTH = pytest.mark.parametrize("cell", [0, 1])
 
 

@@ -335,7 +335,7 @@ def test_a_network_tells_why_and_since_when(shown: Page) -> None:
 
 
 def test_units_that_are_saturated_are_told_from_those_that_are_off(shown: Page) -> None:
-    words = ["activation=tanh", "init=normal", "init.std=30", "replicates=8", "train.epochs=20"]
+    words = ["activation=tanh", "init=normal", "init.std=30", "init.bias=same", "replicates=8", "train.epochs=20"]
     shown.open(*words)
     shown.run()
     shown.tiles()[0].click()
@@ -369,8 +369,8 @@ def test_a_unit_that_is_put_out_by_hand_is_off_from_there(shown: Page) -> None:
         (["activation=tanh", "init=constant"], {"activation": "tanh", "init": "constant"}, {"symmetric"}),
         (["activation=identity"], {"activation": "identity"}, {"beyond_capacity"}),
         (
-            ["activation=relu", "optimizer=sgd", "optimizer.lr=1e4", "loss=mse"],
-            {"activation": "relu", "optimizer": {"name": "sgd", "lr": 1e4}, "loss": "mse"},
+            ["optimizer=sgd", "optimizer.lr=1e4", "loss=mse", "init=normal", "init.std=1e25"],
+            {"optimizer": {"name": "sgd", "lr": 1e4}, "loss": "mse", "init": {"name": "normal", "std": 1e25}},
             {"diverged"},
         ),
         (["model.hidden=[6,3]", "loss=mse"], {"hidden": [6, 3], "loss": "mse"}, set()),
@@ -379,8 +379,8 @@ def test_a_unit_that_is_put_out_by_hand_is_off_from_there(shown: Page) -> None:
 )
 def test_sentences_are_nnspecs(driver: Any, words: list[str], said: dict[str, Any], kinds: set[str]) -> None:
     """To the last letter, of networks with the same verdict but for those whose numbers round to another digit."""
-    result = nnspec.train(nnspec.spec([*words, "replicates=200", "train.epochs=300"])).result
-    found = train(driver, {"spec": {**said, "epochs": 300}, "networks": 200})
+    result = nnspec.train(nnspec.spec([*words, "replicates=100", "train.epochs=300"])).result
+    found = train(driver, {"spec": {**said, "epochs": 300}, "networks": 100})
     columns = outcome_rows(result)
     wanted = [
         VERDICT_ENTRIES[verdict].said({name: values[n] for name, values in columns.items()}, result.spec)

@@ -7,7 +7,7 @@ import type { Spec } from "./spec";
 import { type UnitState, unitStates } from "./units";
 import { Position, knownOf } from "./verdict";
 
-const LOOKS = 2 ** 26; // numbers that looking at the way may take: beyond, it is looked at every few updates
+const LOOKS = 2 ** 25; // numbers that looking at the way may take: beyond, it is looked at every few updates
 const NEAR = 1e-3; // the most by which the way may end beside where the network is
 
 /** A network that is at an update, and how it came there. */
@@ -46,7 +46,7 @@ export function course(entries: Entries, spec: Spec, way: Way, verdict: VerdictE
     }),
   );
   const since = verdict.held && there ? (held.last ? held.since : NaN) : sinceByLoss(entries, way, verdict, jitter);
-  return { units, since, every };
+  return { units, since, every: there ? every : 0 };
 }
 
 /** What was seen last, and since when it was seen at each look. */

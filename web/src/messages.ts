@@ -49,7 +49,7 @@ export interface UnitCourse {
 export interface Course {
   units: UnitCourse[];
   since: number; // updates since which the verdict holds, NaN where nothing tells
-  every: number; // updates between two looks
+  every: number; // updates between two looks; 0 where the way ended elsewhere, and only the losses tell
 }
 
 /** Where networks ended that were trained elsewhere. */

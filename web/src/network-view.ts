@@ -21,6 +21,7 @@ export class NetworkView {
   private readonly tables = h("div", { class: "tables" });
   private weights: Float32Array = new Float32Array();
   private shape = "";
+  private walked: { diagnosis: Diagnosed; network: number; course: Course } | null = null;
 
   constructor(
     private readonly entries: Entries,
@@ -42,7 +43,7 @@ export class NetworkView {
     this.weights = await training.weightsOf(network);
     const inside = await training.inspect(network);
     const start = training.start(network) ?? initialWeights(spec, training.seed + network);
-    const course = diagnosis && (await training.course(network, diagnosis));
+    const course = diagnosis && (await this.courseOf(training, network, diagnosis));
     if (!this.element.contains(this.surface)) {
       this.element.replaceChildren(
         this.heading,
@@ -70,6 +71,13 @@ export class NetworkView {
     this.showWhy(training, network, diagnosis, course);
     this.showWeights(spec);
     this.showLayers(spec, inside);
+  }
+
+  /** The way of a network, which is looked at once. */
+  private async courseOf(training: Training, network: number, diagnosis: Diagnosed): Promise<Course> {
+    if (this.walked?.diagnosis !== diagnosis || this.walked.network !== network)
+      this.walked = { diagnosis, network, course: await training.course(network, diagnosis) };
+    return this.walked.course;
   }
 
   /** Gradients, units that are off, and what the units give. */
