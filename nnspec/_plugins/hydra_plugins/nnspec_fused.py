@@ -64,10 +64,11 @@ class FusedSweeper(Sweeper):
         start = time.perf_counter()
         settings, composer = self._read()
         plan = expand([*axes, *arguments], settings, composer, unwatched if settings.quiet else watched)
-        heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
+        specs = [cell.spec for cell in plan.cells]
+        heed(self._config.hydra, composer, specs, settings, arguments)
         spent = time.perf_counter() - start
         drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only
-        with started(drawn) as drawer:  # before torch is imported, which takes a second of one core
+        with started(drawn, specs) as drawer:  # before torch is imported, which takes a second of one core
             from nnspec import runner
 
             return runner.run(
