@@ -34,7 +34,6 @@ class Marks(Graph):
 class Unsaid(Symbol):
     """A number that is not known yet; see ``sentences.either``."""
 
-    __hash__ = None  # type: ignore[assignment]
     graph: Marks
 
     def __format__(self, how: str) -> str:
