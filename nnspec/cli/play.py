@@ -5,25 +5,54 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Sequence
 
-from nnspec.cli.flags import Flags, UsageError
+from nnspec.cli.filed import OPTION, Parser, UsageError, find_run, opened
+from nnspec.errors import Fault
 from nnspec.files import writable
 
 
 def play(arguments: Sequence[str]) -> int:
     """Write the page, and open it in the browser."""
-    parser = Flags("play", "A page that trains up to 10,000 networks of a spec at once: nnspec play activation=relu")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what the page begins with")
+    parser = Parser(
+        "play",
+        "A page that trains up to 10,000 networks of a spec at once: nnspec play activation=relu. Or one with the "
+        "networks of a run or a cell of a sweep, as they ended: nnspec play last/17",
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="KEY=VALUE | RUN",
+        help="what the page begins with: overrides, or a run of which it has the weights",
+    )
     parser.add_argument("--out", metavar="FILE", default="play.html", help="where to write the page (play.html)")
     parser.add_argument("--no-open", action="store_true", help="do not open it in the browser")
-    parser.parts()
     asked = parser.parsed(arguments)
-    from nnspec.compose import spec as compose
-    from nnspec.play.page import page
-
-    text = page(compose(asked.overrides), asked.overrides)
+    text = _page(asked.words, asked.uri)
     with writable("--out", asked.out) as target:
         target.write_text(text, encoding="utf-8")
     print(target)
     if not asked.no_open and not webbrowser.open(target.resolve().as_uri()):
         raise UsageError(f"the page needs a browser, but none was found; open {target} yourself, or add --no-open")
     return 0
+
+
+def _page(words: Sequence[str], uri: str | None) -> str:
+    """The page that begins with overrides, or with the run that a word without '=' names.
+
+    Raises:
+        UsageError: a run and something else, or a store without a run.
+    """
+    runs = [word for word in words if "=" not in word and not word.startswith("~")]
+    if not runs:
+        if uri is not None:
+            raise UsageError(Fault(OPTION, "must be given with a run", "overrides alone", "leave it out"))
+        from nnspec.compose import spec as compose
+        from nnspec.play.page import page
+
+        return page(compose(words), words)
+    if len(words) > 1:
+        rule = "must be a run by itself, whose spec is what it is, or overrides"
+        raise UsageError(Fault("what the page begins with", rule, f"'{' '.join(words)}'", f"try {runs[0]}"))
+    with opened(uri) as store:
+        from nnspec.play.filed import filed_page
+
+        return filed_page(store, find_run(store, runs[0]))

@@ -1,13 +1,18 @@
 """What was measured on a network in one sentence a verdict, and since when it was so. No torch.
 
-``numbers`` are those of the diagnosis by name, with ``final_loss`` and ``solved_at``, of one network or medians over
-several; what is missing or NaN was not measured.
+``Numbers`` are those of the diagnosis by name, with ``final_loss`` and ``solved_at``, of one network or medians over
+several, and the ``facts`` of their spec; what is missing or NaN was not measured. A sentence asks for numbers alone,
+and chooses between words by ``either``: so it can be written down once for numbers that are not known yet, as
+``nnspec.play`` does.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+from collections import ChainMap
 from collections.abc import Mapping
+from typing import Any
 
 from nnspec.architecture import architecture
 from nnspec.catalog import LOSSES
@@ -17,69 +22,110 @@ from nnspec.diagnostics.trend import tail_updates
 from nnspec.results.arrays import unit_of
 from nnspec.specs import RunSpec
 
-Numbers = Mapping[str, float]
+Numbers = Mapping[str, Any]
 SEEN_IN_SNAPSHOTS = ("dead_units", "symmetric", "saturated")  # asked of each snapshot where there are some
 
 
-def diverged(numbers: Numbers, spec: RunSpec) -> str:
-    """The loss at the end and at the start."""
-    last, first = number(numbers, "final_loss"), number(numbers, "init_loss")
-    start = f", after {first:.4g} at the start" if math.isfinite(first) else ""
-    if not math.isfinite(last):
-        return f"the loss is no longer finite{start}"
-    if number(numbers, "loss_slope") > 0:
-        return f"the loss is {last:.4g}{start}, and grows"
-    return f"outputs or weights are no longer finite; the last finite loss is {last:.4g}{start}"
-
-
-def solved(numbers: Numbers, spec: RunSpec) -> str:
-    """Since when it is solved."""
-    at = number(numbers, "solved_at")
-    return "it has learnt what the spec asks for" + (f", from {unit_of(spec)} {at:g}" if at >= 0 else "")
-
-
-def beyond_capacity(numbers: Numbers, spec: RunSpec) -> str:
-    """The margin of the linear program."""
-    margin = number(numbers, "margin")
-    if not math.isfinite(margin):
-        return "no weights of this model make every row right: its output cannot come near enough to a target"
-    return f"no weights of this model make every row right: their best margin is {margin:.3g}, and it must be above 0"
-
-
-def dead_units(numbers: Numbers, spec: RunSpec) -> str:
-    """Units that are off for every row, and rows for which all units of a layer are off."""
+def facts(spec: RunSpec) -> dict[str, float]:
+    """What sentences say of a spec, as numbers by name; 0 is no."""
     shape, seen = architecture(spec), extent(spec)
     passed = shape.hidden if LOSSES[spec.loss.name].fused else shape.after  # by a gradient
     dying = [after for after in passed if slopes(after.member).dies]
     behind = zip(shape.dense, shape.after, strict=not shape.opaque)
-    units = sum(dense.fan_out for dense, after in behind if after in dying)  # 0 of a module, whose layers are unknown
-    kind = "units" if shape.after[-1] in dying else "hidden units"
+    widths = {dense.fan_out for dense in shape.dense[:-1]}
+    return {
+        "rows": seen.rows,
+        "rows_looked_at": seen.looked,
+        "exact": seen.exact,
+        "hidden_layers": len(shape.hidden),
+        "hidden_width": widths.pop() if len(widths) == 1 else 0,  # 0 where layers differ in it
+        # units that can be off: 0 of a module, whose layers are unknown
+        "mortal_units": sum(dense.fan_out for dense, after in behind if after in dying),
+        "mortal_output": shape.after[-1] in dying,
+        "epochs": unit_of(spec) == "epoch",
+        # of networks that train.stop may end the tail is another one for each
+        "tail": tail_updates(spec) if spec.train.stop == "never" else 0,
+        "snapshot_every": spec.train.snapshot_every or 0,
+    }
+
+
+def with_facts(numbers: Numbers, spec: RunSpec) -> Numbers:
+    """Numbers measured on networks of a spec, and its ``facts``."""
+    return ChainMap(facts(spec), numbers)  # type: ignore[arg-type]  # nobody writes to it
+
+
+def either(condition: Any, yes: str, no: str = "") -> str:
+    """One of two texts, by a condition on numbers: unlike an ``if`` it may be asked of numbers not known yet."""
+    found: str = condition.either(yes, no) if hasattr(condition, "either") else yes if condition else no
+    return found
+
+
+def number(numbers: Numbers, name: str) -> Any:
+    """A number by name, NaN where it was not measured."""
+    return numbers.get(name, math.nan)
+
+
+def known(value: Any) -> Any:
+    """Whether a number was measured: NaN is unequal to itself."""
+    return value == value
+
+
+def finite(value: Any) -> Any:
+    """Whether a number is one, and not infinite."""
+    return abs(value) <= sys.float_info.max
+
+
+def diverged(numbers: Numbers) -> str:
+    """The loss at the end and at the start."""
+    last, first = number(numbers, "final_loss"), number(numbers, "init_loss")
+    start = either(finite(first), f", after {first:.4g} at the start")
+    grows = f"the loss is {last:.4g}{start}, and grows"
+    gone = f"outputs or weights are no longer finite; the last finite loss is {last:.4g}{start}"
+    ended = either(number(numbers, "loss_slope") > 0, grows, gone)
+    return either(finite(last), ended, f"the loss is no longer finite{start}")
+
+
+def solved(numbers: Numbers) -> str:
+    """Since when it is solved."""
+    at = number(numbers, "solved_at")
+    return "it has learnt what the spec asks for" + either(at >= 0, f", from {_unit(numbers)} {at:g}")
+
+
+def beyond_capacity(numbers: Numbers) -> str:
+    """The margin of the linear program."""
+    margin = number(numbers, "margin")
+    none = "no weights of this model make every row right: "
+    best = f"{none}their best margin is {margin:.3g}, and it must be above 0"
+    return either(finite(margin), best, f"{none}its output cannot come near enough to a target")
+
+
+def dead_units(numbers: Numbers) -> str:
+    """Units that are off for every row, and rows for which all units of a layer are off."""
     off, dark = number(numbers, "dead_units"), number(numbers, "dead_rows")
-    looked = "" if seen.looked == seen.rows else f" of the {seen.looked:,} that were looked at"
-    counted = f"{off:g} of {units:,} {kind}" if units else f"{off:g} hidden unit{'' if off == 1 else 's'}"
-    whole = f"{counted} {_are(off)} off for every row{looked}: no gradient reaches them"
-    if units and off == units:
-        return whole
-    about = "" if seen.looked == seen.rows else "about "
-    rows = f"{about}{_count(dark)} of {seen.rows:,} rows"
-    blocked = f"for {rows}, and all that are wrong are among them, every unit of a layer is off"
-    return f"{whole}; {blocked}" if off > 0 else f"{blocked}: no gradient passes"
+    units, rows, looked = (number(numbers, name) for name in ("mortal_units", "rows", "rows_looked_at"))
+    kind = either(number(numbers, "mortal_output") > 0, "units", "hidden units")
+    some = looked < rows
+    seen = either(some, f" of the {looked:,.0f} that were looked at")
+    counted = either(units > 0, f"{off:g} of {units:,.0f} {kind}", f"{off:g} hidden unit{either(off == 1, '', 's')}")
+    whole = f"{counted} {_are(off)} off for every row{seen}: no gradient reaches them"
+    share = f"{either(some, 'about ')}{_count(dark)} of {rows:,.0f} rows"
+    blocked = f"for {share}, and all that are wrong are among them, every unit of a layer is off"
+    both = either(off > 0, f"{whole}; {blocked}", f"{blocked}: no gradient passes")
+    return either((units > 0) & (off == units), whole, both)
 
 
-def symmetric(numbers: Numbers, spec: RunSpec) -> str:
+def symmetric(numbers: Numbers) -> str:
     """Distinct units of the layer that has the smallest share of them."""
-    widths = {dense.fan_out for dense in architecture(spec).dense[:-1]}
-    several = len(architecture(spec).hidden) > 1
-    units = f" of {min(widths)}" if len(widths) == 1 else ""
-    where = f"{units} hidden units" + (" of a layer" if several else "")
-    distinct = number(numbers, "distinct_units")
+    distinct, width = number(numbers, "distinct_units"), number(numbers, "hidden_width")
+    units = either(width > 0, f" of {width:.0f}")
+    layer = either(number(numbers, "hidden_layers") > 1, " of a layer")
     return (
-        f"only {distinct:g}{where} {_are(distinct)} distinct: the others are copies, which get the same gradient and "
-        "stay copies"
+        f"only {distinct:g}{units} hidden units{layer} {_are(distinct)} distinct: the others are copies, which get the "
+        "same gradient and stay copies"
     )
 
 
-def saturated(numbers: Numbers, spec: RunSpec) -> str:
+def saturated(numbers: Numbers) -> str:
     """What passes the hidden activations, and what arrives."""
     passage, arrives = number(numbers, "passage"), number(numbers, "gradient_ratio")
     return (
@@ -88,7 +134,7 @@ def saturated(numbers: Numbers, spec: RunSpec) -> str:
     )
 
 
-def local_minimum(numbers: Numbers, spec: RunSpec) -> str:
+def local_minimum(numbers: Numbers) -> str:
     """The gradient and the curvatures."""
     return (
         f"no small step lowers the loss of {number(numbers, 'final_loss'):.4g}: the gradient is "
@@ -96,7 +142,7 @@ def local_minimum(numbers: Numbers, spec: RunSpec) -> str:
     )
 
 
-def saddle(numbers: Numbers, spec: RunSpec) -> str:
+def saddle(numbers: Numbers) -> str:
     """The gradient and the curvatures."""
     return (
         f"the gradient is {number(numbers, 'gradient_norm'):.2g}, but the loss bends down in some direction: the "
@@ -104,50 +150,47 @@ def saddle(numbers: Numbers, spec: RunSpec) -> str:
     )
 
 
-def still_learning(numbers: Numbers, spec: RunSpec) -> str:
+def still_learning(numbers: Numbers) -> str:
     """By how much the loss fell."""
     return (
-        f"the loss still falls: by {-number(numbers, 'loss_slope'):.2%} of itself over {_tail(spec)}, to "
+        f"the loss still falls: by {-number(numbers, 'loss_slope'):.2%} of itself over {_tail(numbers)}, to "
         f"{number(numbers, 'final_loss'):.4g}"
     )
 
 
-def stuck(numbers: Numbers, spec: RunSpec) -> str:
+def stuck(numbers: Numbers) -> str:
     """All that was looked at."""
     looked = {
-        f"loss over {_tail(spec)}": ("loss_slope", "+.2%"),
-        "its jitter": ("loss_jitter", ".2%"),
+        f"change over {_tail(numbers)}": ("loss_slope", "+.2%"),
+        "jitter": ("loss_jitter", ".2%"),
         "gradient": ("gradient_norm", ".2g"),
         "units off": ("dead_units", "g"),
         "distinct units": ("distinct_units", "g"),
         "passage": ("passage", ".2g"),
     }
-    known = {words: (number(numbers, name), form) for words, (name, form) in looked.items()}
-    said = [f"{words} {value:{form}}" for words, (value, form) in known.items() if not math.isnan(value)]
-    return f"it does not learn, and none of the other verdicts holds; looked at: {', '.join(said)}"
+    values = {words: (number(numbers, name), form) for words, (name, form) in looked.items()}
+    said = "".join(either(known(value), f", {words} {value:{form}}") for words, (value, form) in values.items())
+    return (
+        "it does not learn, and none of the other verdicts holds; looked at: loss "
+        f"{number(numbers, 'final_loss'):.4g}{said}"
+    )
 
 
-def since_text(verdict: str, numbers: Numbers, spec: RunSpec, median: bool = False) -> str:
+def since_text(verdict: str, numbers: Numbers, median: bool = False) -> str:
     """Since when it was so, as far as what is logged can tell; nothing where there is nothing to tell. ``median``: the
     numbers are medians over several networks."""
-    at, unit = number(numbers, "since"), unit_of(spec)
-    if math.isnan(at):
-        return ""
+    at, unit, every = number(numbers, "since"), _unit(numbers), number(numbers, "snapshot_every")
     many = " (median)" if median else ""
     if verdict == "diverged":
-        if at == 0:
-            return f"before the first update{many}"
-        return f"since the first update{many}" if at == 1 else f"since {unit} {at:g}{many}"
-    if at == 0 and verdict in SEEN_IN_SNAPSHOTS:
-        return "so with the initial weights already" + (", in most of them" if median else "")
-    if verdict in SEEN_IN_SNAPSHOTS and spec.train.snapshot_every and extent(spec).exact:
-        return f"so in every snapshot since {unit} {at:g}{many}"
-    return f"the loss has not moved since {f'{unit} {at:g}' if at else 'the start'}{many}"
-
-
-def number(numbers: Numbers, name: str) -> float:
-    """A number by name, NaN where it was not measured."""
-    return float(numbers.get(name, math.nan))
+        later = either(at == 1, f"since the first update{many}", f"since {unit} {at:g}{many}")
+        return either(known(at), either(at == 0, f"before the first update{many}", later))
+    level = f"the loss has not moved since {either(at > 0, f'{unit} {at:g}', 'the start')}{many}"
+    if verdict not in SEEN_IN_SNAPSHOTS:
+        return either(known(at), level)
+    always = f"so {either(every == 1, 'after every update', 'in every snapshot')} since {unit} {at:g}{many}"
+    held = either((every > 0) & (number(numbers, "exact") > 0), always, level)
+    start = "so with the initial weights already" + (", in most of them" if median else "")
+    return either(known(at), either(at == 0, start, held))
 
 
 def _curvature(numbers: Numbers) -> str:
@@ -155,18 +198,21 @@ def _curvature(numbers: Numbers) -> str:
     return f"{low:.2g} (the largest {high:.2g})"
 
 
-def _tail(spec: RunSpec) -> str:
-    """What the trend of the loss was read over; of networks that train.stop may end that is another span for each."""
-    if spec.train.stop != "never":
-        return "the last fifth of training"
-    count, unit = tail_updates(spec), unit_of(spec)
-    return f"the last {unit}" if count == 1 else f"the last {count:,} {unit}s"
+def _unit(numbers: Numbers) -> str:
+    return either(number(numbers, "epochs") > 0, "epoch", "update")
 
 
-def _count(rows: float) -> str:
+def _tail(numbers: Numbers) -> str:
+    """What the trend of the loss was read over."""
+    count, unit = number(numbers, "tail"), _unit(numbers)
+    whole = either(count == 1, f"the last {unit}", f"the last {count:,.0f} {unit}s")
+    return either(count > 0, whole, "the last fifth of training")
+
+
+def _count(rows: Any) -> str:
     """Rows, of which a median or an estimate may be no whole number."""
-    return f"{rows:,.0f}" if rows >= 100 else f"{rows:.3g}"
+    return either(rows >= 100, f"{rows:,.0f}", f"{rows:.3g}")
 
 
-def _are(count: float) -> str:
-    return "is" if count == 1 else "are"
+def _are(count: Any) -> str:
+    return either(count == 1, "is", "are")

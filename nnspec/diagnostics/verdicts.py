@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nnspec.diagnostics import sentences
 from nnspec.errors import SpecError, unknown
@@ -18,8 +19,8 @@ class Verdict:
     """All that is known of a verdict whatever the network.
 
     ``thresholds`` are fields of ``Thresholds``; ``remedies`` are those of ``REMEDIES`` that could help, to be measured.
-    ``sentence`` puts the numbers measured on a network, or medians over several, in one sentence; ``measures`` are
-    those that it needs.
+    ``sentence`` puts the numbers measured on a network, or medians over several, in one sentence, see ``sentences``;
+    ``measures`` are those that it needs.
     """
 
     name: str
@@ -29,14 +30,14 @@ class Verdict:
     thresholds: tuple[str, ...]
     source: str
     remedies: tuple[str, ...]
-    sentence: Callable[[Mapping[str, float], RunSpec], str]
+    sentence: Callable[[Mapping[str, Any]], str]
     measures: tuple[str, ...] = ()
 
     def said(self, numbers: Mapping[str, float], spec: RunSpec | None) -> str:
         """The sentence; the summary where the spec or a number that it needs is not known, as of an older run."""
         if spec is None or not all(math.isfinite(numbers.get(name, math.nan)) for name in self.measures):
             return self.summary
-        return self.sentence(numbers, spec)
+        return self.sentence(sentences.with_facts(numbers, spec))
 
 
 _ENTRIES = (
@@ -168,6 +169,7 @@ _ENTRIES = (
         source="Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.2",
         remedies=("lr", "optimizer", "init", "activation", "width", "seed"),
         sentence=sentences.stuck,
+        measures=("final_loss",),
     ),
 )
 # Numbers of the diagnosis that a store shows as metrics, by the section of its charts; of the network before its first

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.analysis.levels import group_by, short
-from nnspec.diagnostics.sentences import number, since_text
+from nnspec.diagnostics.sentences import number, since_text, with_facts
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES
 from nnspec.explaining.verdict import part
 from nnspec.results.arrays import Results
@@ -163,5 +163,5 @@ def _explanation(
     measured = measured or networks
     several = measured > 1
     sentence = entry.said(numbers, spec)
-    since = "" if spec is None else since_text(name, numbers, spec, several)
+    since = "" if spec is None else since_text(name, with_facts(numbers, spec), several)
     return Explanation(name, networks, total, sentence, since, None if math.isnan(at) else at, measured)

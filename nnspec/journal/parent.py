@@ -20,7 +20,7 @@ from nnspec.readback import read_cell
 from nnspec.report.as_json import Place
 from nnspec.report.describing import link, running_description, sweep_description
 from nnspec.report.drawing import Drawer
-from nnspec.report.reporting import SweepReport, spec_text
+from nnspec.report.reporting import SweepReport, play_command, spec_text
 from nnspec.report.sweep_result import race_tag, sweep_artifacts, sweep_metrics, sweep_why
 from nnspec.report.voice import Say
 from nnspec.results.arrays import Interval
@@ -93,7 +93,8 @@ class Parent:
         if settings.sweep.table:
             self.by = axis_columns(settings.sweep.table, {spec.model.name for spec in specs})
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
-            said = (command, spec_text(self.start.params), self.start.name)
+            play = "" if self.run_id is None else play_command(self.run_id, store.location)
+            said = (command, spec_text(self.start.params), self.start.name, play)
             self.report = SweepReport(specs, axes, self.by, *said, drawer)
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,13 @@ from nnspec.diagnostics.activations import PROBES
 from nnspec.diagnostics.capacity import bounds
 from nnspec.diagnostics.conditions import INSEPARABLE
 from nnspec.diagnostics.curvature import EXACT, STEPS
+from nnspec.diagnostics.sentences import since_text
+from nnspec.diagnostics.since import HOLDS, JITTERS, LEVEL
 from nnspec.diagnostics.thresholds import TAIL
 from nnspec.duration import LARGEST, LOG_EVERY, NEAR
 from nnspec.params import Param
 from nnspec.play import forms
+from nnspec.play.phrases import phrase
 from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec, text
 from nnspec.training.codegen.graph import Graph, Untraceable
@@ -200,11 +204,15 @@ def _diagnosis() -> dict[str, Any]:
                 "summary": entry.summary,
                 "meaning": entry.meaning,
                 "measures": list(entry.measures),
+                "sentence": phrase(entry.sentence),
+                "since": phrase(partial(since_text, entry.name)),
+                "level": entry.name in LEVEL,
+                "held": entry.name in HOLDS,
                 "colour": VERDICTS.get(entry.name, OTHER_VERDICT)[0],
             }
             for entry in VERDICT_ENTRIES.values()
         ],
-        "thresholds": {**asdict(THRESHOLDS), "inseparable": INSEPARABLE, "tail": TAIL},
+        "thresholds": {**asdict(THRESHOLDS), "inseparable": INSEPARABLE, "tail": TAIL, "jitters": JITTERS},
         "probes": {"low": PROBES[0], "high": PROBES[-1], "count": len(PROBES)},
         "curvature": {"exact": EXACT, "steps": STEPS},
         "log_every": LOG_EVERY,

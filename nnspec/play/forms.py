@@ -34,7 +34,7 @@ class Symbol(Traced):
 
     def _new(self, op: str, *others: Any) -> Any:
         found = super()._new(op, *others)
-        return Symbol(found.graph, found.node) if isinstance(found, Traced) else found
+        return type(self)(found.graph, found.node) if isinstance(found, Traced) else found
 
     def __floordiv__(self, other: Any) -> Any:
         return self._new("floor", self / other)

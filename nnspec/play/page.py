@@ -34,9 +34,9 @@ KINDS = {  # of entries, and where the page has them
 }
 
 
-def page(spec: RunSpec, words: Sequence[str]) -> str:
-    """The page that begins with a checked spec, which the ``words`` of a command line state: one HTML file that asks
-    for nothing.
+def page(spec: RunSpec, words: Sequence[str], filed: Mapping[str, Any] | None = None) -> str:
+    """The page that begins with a checked spec, which the ``words`` of a command line state, or with its networks as
+    they were ``filed`` (see ``play.filed``): one HTML file that asks for nothing.
 
     Raises:
         SpecError: with everything about the spec that the page cannot do.
@@ -45,10 +45,11 @@ def page(spec: RunSpec, words: Sequence[str]) -> str:
     faults = list(_faults(spec, known))
     if faults:
         raise SpecError(faults)
-    networks = spec.replicates if _said("replicates", words) else DEFAULT_NETWORKS
+    networks = spec.replicates if filed or _said("replicates", words) else DEFAULT_NETWORKS
     state = {"spec": _start(spec), "networks": networks, "seed": spec.seed}
     limits = {"networks": NETWORKS, "weights": WEIGHTS, "work": WORK, "lanes": LARGEST}
     data = {"version": version(), **known, "start": state, "defaults": _start(compose_spec()), "limits": limits}
+    data["filed"] = filed
     # no "<" in what lies within an element: it cannot end there
     written = json.dumps(plain(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     built = files("nnspec.play").joinpath("page.html").read_text(encoding="utf-8")

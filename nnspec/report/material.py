@@ -40,6 +40,7 @@ class Material:
         samples: single networks of the cells.
         by: one or two axes of the heat map; None takes the two widest.
         race: what a race of the cells found out.
+        play: the command that opens the page of ``nnspec play`` on a cell, with {} for its number.
     """
 
     table: pd.DataFrame
@@ -52,6 +53,7 @@ class Material:
     by: Sequence[str] | None = None
     race: Race | None = None
     command: str = ""
+    play: str = ""
     spec_yaml: str = ""
     title: str = "Sweep"
     measure: str = SOLVED

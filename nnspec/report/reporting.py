@@ -22,6 +22,7 @@ from nnspec.results.race import Race
 from nnspec.results.table import choices
 from nnspec.specs import RunSpec, combinations
 from nnspec.terminal import complain
+from nnspec.tracking.locate import Location, uri_flag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,11 @@ MOST_LINES = 3  # networks whose hidden units are drawn: one row of the dearest 
 def spec_text(params: Mapping[str, str]) -> str:
     """The params of a sweep, which are what its cells share and the values of its axes, a line each."""
     return "".join(f"{key}: {value}\n" for key, value in params.items())
+
+
+def play_command(run_id: str, location: Location) -> str:
+    """The command that opens the page of ``nnspec play`` on a cell of a sweep, with {} for the cell's number."""
+    return f"nnspec play {run_id}/{{}}{uri_flag(location)}"
 
 
 def filed_at(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -51,6 +57,7 @@ class SweepReport:
     command: str = ""
     spec: str = ""
     title: str = ""
+    play: str = ""
     drawer: Drawer | None = None  # where one has been started already
     seconds: float | None = None
     _failed: bool = False
@@ -87,7 +94,7 @@ class SweepReport:
 
     def _begin(self, outcome: Outcome) -> None:
         if self.drawer is not None and outcome.outcomes:
-            said = {"command": self.command, "spec": self.spec, "title": self.title}
+            said = {"command": self.command, "spec": self.spec, "title": self.title, "play": self.play}
             material = pictured(self.collector, outcome.table(), by=self.by, race=outcome.race, **said)
             self.drawer.draw_ahead(partial(pictures_ahead, material))
             why = [str(one) for one in sweep_why(outcome)]
@@ -123,6 +130,7 @@ def pictured(
     command: str = "",
     spec: str = "",
     title: str = "Sweep",
+    play: str = "",
     by: Sequence[str] | None = None,
     measure: str = SOLVED,
     race: Race | None = None,
@@ -148,6 +156,7 @@ def pictured(
         command=command,
         spec_yaml=spec,
         title=title,
+        play=play,
         measure=measure,
         notes=estimate_notes(specs),
         modules=modules_of(specs),

@@ -24,7 +24,7 @@ from nnspec.report.collected.collecting import Collector
 from nnspec.report.collected.samples import NOWHERE
 from nnspec.report.pages.page import Report
 from nnspec.report.places import evenly
-from nnspec.report.reporting import material_of, spec_text
+from nnspec.report.reporting import material_of, play_command, spec_text
 from nnspec.report.showing import (
     Shown,
     alone,
@@ -100,6 +100,7 @@ def _sweep(store: Store, run_id: str, measure: str) -> Report:
     for cell in cells:
         collector.add(cell)
     said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
+    said["play"] = play_command(run_id, store.location)
     why = [str(one) for one in sweep_explanations(store, run_id, table)]
     race = read_race(store, run_id)
     material = material_of(collector, table, measure=measure, why=why, race=race, **said)

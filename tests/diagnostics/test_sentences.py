@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnspec.diagnostics import VERDICTS, Snapshots, diagnose, verdict_entry
-from nnspec.diagnostics.sentences import since_text
+from nnspec.diagnostics.sentences import since_text, with_facts
 from nnspec.explaining.examples import EXAMPLES
 from nnspec.results.arrays import NEVER
 
@@ -22,7 +22,8 @@ def said(group):
     numbers = {name: float(values[0]) for name, values in found.numbers.items()}
     numbers |= {"final_loss": float(group.loss[0, -1]), "solved_at": 30.0}
     verdict = str(found.verdict[0])
-    return verdict, verdict_entry(verdict).sentence(numbers, group.spec), since_text(verdict, numbers, group.spec)
+    whole = with_facts(numbers, group.spec)
+    return verdict, verdict_entry(verdict).sentence(whole), since_text(verdict, whole)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_saturated_says_what_a_hand_finds(example):
 
 def test_stuck_lists_what_was_looked_at(example):
     _, sentence, _ = said(example("stuck"))
-    for looked in ("loss over the last 200 epochs +0.00%", "units off 0", "distinct units 1", "passage 1"):
+    for looked in ("change over the last 200 epochs +0.00%", "units off 0", "distinct units 1", "passage 1"):
         assert looked in sentence
     # c - y is 0.6 and -0.4: the gradient is 2 mean(c - y) = 0.2 by c, and by v
     # 2 mean((c - y) h) = (0.6 (1 + 3) - 0.4 (2 + 2)) / 2 = 0.4
@@ -103,7 +104,7 @@ def test_stuck_lists_what_was_looked_at(example):
 )
 def test_a_trend_is_said_to_be_over_what_it_was_read_from(train, span, spec_of):
     entry = verdict_entry("still_learning")
-    sentence = entry.sentence({"loss_slope": -0.125, "final_loss": 0.5}, spec_of(train=train))
+    sentence = entry.said({"loss_slope": -0.125, "final_loss": 0.5}, spec_of(train=train))
     assert sentence == f"the loss still falls: by 12.50% of itself over {span}, to 0.5"
 
 
@@ -204,29 +205,27 @@ def test_snapshots_of_a_network_are_its_own(example):
 
 
 def test_medians_are_called_so():
-    spec = EXAMPLES["local_minimum"].spec
-    assert since_text("local_minimum", {"since": 45.0}, spec, median=True) == (
-        "the loss has not moved since epoch 45 (median)"
-    )
-    assert since_text("symmetric", {"since": 0.0}, spec, median=True) == (
-        "so with the initial weights already, in most of them"
-    )
-    assert since_text("local_minimum", {}, spec) == ""
+    def median(verdict, numbers):
+        return since_text(verdict, with_facts(numbers, EXAMPLES["local_minimum"].spec), median=True)
+
+    assert median("local_minimum", {"since": 45.0}) == "the loss has not moved since epoch 45 (median)"
+    assert median("symmetric", {"since": 0.0}) == "so with the initial weights already, in most of them"
+    assert median("local_minimum", {}) == ""
 
 
 def test_units_below_a_softmax_are_hidden_ones(spec_of):
     """Its outputs have no derivative of their own that could be 0."""
     classes = spec_of(data="iris", loss="cross_entropy")
-    sentence = verdict_entry("dead_units").sentence({"dead_units": 4.0, "dead_rows": 150.0}, classes)
+    sentence = verdict_entry("dead_units").said({"dead_units": 4.0, "dead_rows": 150.0}, classes)
     assert sentence == "4 of 4 hidden units are off for every row: no gradient reaches them"
 
 
 def test_units_of_a_module_are_counted_without_a_whole(spec_of):
     """A learning rate a layer trains it as a module, whose layers are not known one by one."""
     module = spec_of(optimizer={"name": "adam", "lr_per_layer": [0.1, 0.01]})
-    sentence = verdict_entry("dead_units").sentence({"dead_units": 1.0, "dead_rows": 2.0}, module)
+    sentence = verdict_entry("dead_units").said({"dead_units": 1.0, "dead_rows": 2.0}, module)
     assert sentence.startswith("1 hidden unit is off for every row: no gradient reaches them; for 2 of 4 rows")
-    none = verdict_entry("dead_units").sentence({"dead_units": 0.0, "dead_rows": 1.0}, module)
+    none = verdict_entry("dead_units").said({"dead_units": 0.0, "dead_rows": 1.0}, module)
     assert none.startswith("for 1 of 4 rows, and all that are wrong")
 
 

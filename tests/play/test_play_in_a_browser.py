@@ -3,6 +3,7 @@ leaves it. Screenshots lie in the folder NNSPEC_SCREENSHOTS, if set."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from playing import Page, train
+from playing import Page, train, write
 
 import nnspec
 from nnspec.analysis import paired_difference
 from nnspec.catalog import INITS, LOSSES, OPTIMIZERS
+from nnspec.diagnostics import VERDICT_ENTRIES
+from nnspec.explaining import explained
 from nnspec.play.entries import entries
-from nnspec.problem import rows_of
+from nnspec.problem import Problem, rows_of
+from nnspec.results.table import outcome_rows
 
 # quick ones are no slow tests where there is a browser
 pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
@@ -264,14 +268,121 @@ def test_start_trains_all_and_rewind_returns_to_the_same_start(shown: Page) -> N
     pages.keep(shown.driver, "play")
 
 
-def test_a_network_tells_why(shown: Page) -> None:
-    shown.open("replicates=40")
+def told(result: Any, network: int) -> str:
+    """What nnspec says of a network: its verdict, the sentence, and since when."""
+    columns = {name: values[[network]] for name, values in outcome_rows(result).items()}
+    (one,) = explained(result.verdict[[network]], columns, result.spec)
+    return f"{one.verdict.replace('_', ' ')}: {one.said()}."
+
+
+def units_off(result: Any, network: int) -> list[str]:
+    """The hidden units that are off for every row at the end, and since which snapshot: weights by hand."""
+    steps = sorted(result.snapshots)
+    problem = Problem.of(result.spec)
+    weights = [result.snapshots[step] for step in steps]
+    z = np.stack([problem.inputs @ w["0.weight"][network].T + w["0.bias"][network] for w in weights])
+    off = (z <= 0).all(1)  # [snapshots, units] of ReLU
+    said = []
+    for unit in np.flatnonzero(off[-1]):
+        alive = np.flatnonzero(~off[:, unit])
+        since = f"since update {steps[alive[-1] + 1]}" if alive.size else "from the start"
+        said.append(f"{unit + 1} off {since}")
+    return said
+
+
+def test_a_network_tells_why_and_since_when(shown: Page) -> None:
+    words = ["replicates=40", "train.epochs=400"]
+    shown.open(*words)
+    result = nnspec.train(nnspec.spec([*words, "train.snapshot_every=1"])).result
     shown.run()
-    unsolved = next(tile for tile in shown.tiles() if "dead units" in tile.get_attribute("aria-label"))
-    unsolved.click()
-    shown.until(lambda: shown.driver.find_elements("css selector", "#why strong"))
-    assert shown.text("why").startswith("dead units: units are off")
-    assert "off" in {head.text.rpartition(" ")[2] for head in shown.driver.find_elements("css selector", "th")}
+    chosen = [int(np.flatnonzero(result.verdict == name)[0]) for name in np.unique(result.verdict)]
+    died = [network for network in range(40) if any("update" in said for said in units_off(result, network))]
+    assert len(died) > 2
+    for network in {*chosen, *died[:3]}:
+        shown.tiles()[network].click()
+        shown.until(lambda network=network: shown.text("network").startswith(f"Network of seed {network}\n"))
+        if not result.solved[network]:
+            assert shown.text("why") == told(result, network)
+        units = "; ".join(units_off(result, network))
+        wanted = f"Units of layer 0, for every row: {units}." if units else "No unit is off or saturated for every row."
+        assert shown.text("units") == wanted
+    pages.keep(shown.driver, "play-why")
+
+
+def test_units_that_are_saturated_are_told_from_those_that_are_off(shown: Page) -> None:
+    words = ["activation=tanh", "init=normal", "init.std=30", "init.bias=same", "replicates=8", "train.epochs=20"]
+    shown.open(*words)
+    shown.run()
+    shown.tiles()[0].click()
+    shown.until(lambda: shown.text("units"))
+    weights = nnspec.train(nnspec.spec(words)).result
+    z = Problem.of(weights.spec).inputs @ weights.initial["0.weight"][0].T + weights.initial["0.bias"][0]
+    flat = [f"{unit + 1} saturated from the start" for unit in np.flatnonzero((1 - np.tanh(z) ** 2 < 0.01).all(0))]
+    assert flat
+    assert shown.text("units") == f"Units of layer 0, for every row: {'; '.join(flat)}."
+
+
+def test_a_unit_that_is_put_out_by_hand_is_off_from_there(shown: Page) -> None:
+    shown.open("replicates=4", "train.epochs=30", "model.hidden=[2]")
+    shown.tiles()[1].click()
+    for step in (1, 2, 3):
+        shown.press("step")
+        shown.until(lambda step=step: shown.text("status") == f"update {step} of 30")
+    bias = shown.find('input[aria-label="0.bias 1"]')
+    bias.clear()
+    bias.send_keys("-9\t")
+    shown.until(lambda: "1 off since update 3" in shown.text("units"))
+    shown.run()
+    shown.until(lambda: shown.text("status") == "update 30 of 30" and "1 off since update 3" in shown.text("units"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "kinds"),
+    [
+        (["activation=relu"], {"activation": "relu"}, {"dead_units", "local_minimum"}),
+        (["activation=tanh", "optimizer=sgd"], {"activation": "tanh", "optimizer": "sgd"}, {"still_learning"}),
+        (["activation=tanh", "init=constant"], {"activation": "tanh", "init": "constant"}, {"symmetric"}),
+        (["activation=identity"], {"activation": "identity"}, {"beyond_capacity"}),
+        (
+            ["optimizer=sgd", "optimizer.lr=1e4", "loss=mse", "init=normal", "init.std=1e25"],
+            {"optimizer": {"name": "sgd", "lr": 1e4}, "loss": "mse", "init": {"name": "normal", "std": 1e25}},
+            {"diverged"},
+        ),
+        (["model.hidden=[6,3]", "loss=mse"], {"hidden": [6, 3], "loss": "mse"}, set()),
+    ],
+    ids=["relu", "falling", "copies", "identity", "diverged", "two-layers"],
+)
+def test_sentences_are_nnspecs(driver: Any, words: list[str], said: dict[str, Any], kinds: set[str]) -> None:
+    """To the last letter, of networks with the same verdict but for those whose numbers round to another digit."""
+    result = nnspec.train(nnspec.spec([*words, "replicates=100", "train.epochs=300"])).result
+    found = train(driver, {"spec": {**said, "epochs": 300}, "networks": 100})
+    columns = outcome_rows(result)
+    wanted = [
+        VERDICT_ENTRIES[verdict].said({name: values[n] for name, values in columns.items()}, result.spec)
+        for n, verdict in enumerate(result.verdict)
+    ]
+    assert set(result.verdict) >= kinds
+    assert (np.array(found["why"]) == wanted).mean() >= 0.95
+
+
+def test_numbers_are_written_as_python_writes_them(
+    driver: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence that is added is on the page, with every format that sentences use."""
+    values = [0.0, 1.0, -2.5, 0.125, 0.03125, 2.675, 1e-5, 12345.678, 999999.5, 1e22, 0.00012345, 100.0, 1 / 3, 1e300]
+    hows = ["g", ".2g", ".3g", ".4g", ".2%", "+.2%", ",.0f", ".0f"]
+    pairs = [(value, how) for value in values for how in hows]
+
+    def sentence(numbers: Any) -> str:
+        return "|".join(f"{numbers['rows'] * 0 + value:{how}}" for value, how in pairs)
+
+    entry = replace(VERDICT_ENTRIES["stuck"], sentence=sentence)
+    for name in VERDICT_ENTRIES:
+        monkeypatch.setitem(VERDICT_ENTRIES, name, replace(entry, name=name))
+    driver.get("about:blank")
+    driver.get(write(tmp_path))
+    found = train(driver, {"networks": 1, "spec": {"epochs": 1}})["why"][0]
+    assert found.split("|") == [format(value, how) for value, how in pairs]
 
 
 def test_a_network_trains_on_from_a_weight_that_was_changed(shown: Page) -> None:

@@ -30,7 +30,8 @@ def report(tmp_path_factory, spec_of, trained_cells):
         sampler.add(cell)
     table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
     table[AXES[0]] = table[AXES[0]].replace("gelu", EVIL)
-    page = sweep_report(Material(table, AXES, title=EVIL, samples=sampler.samples())).files()["report.html"].decode()
+    material = Material(table, AXES, title=EVIL, samples=sampler.samples(), play="nnspec play 0a1b/{} --uri 'a b'")
+    page = sweep_report(material).files()["report.html"].decode()
     frame = f'<iframe sandbox="allow-scripts" width="1240" height="800" srcdoc="{html.escape(page)}"></iframe>'
     folder = tmp_path_factory.mktemp("page")
     (folder / "frame.html").write_text(f"<!doctype html><title>around</title>{frame}", encoding="utf-8")
@@ -188,6 +189,18 @@ def test_a_cell_tells_its_interval_and_opens_its_curve_and_surface(cells, report
     cells.keep("opened")
     cells.all("tbody tr")[1].click()
     cells.until(lambda: not cells.all("tr.detail"))
+
+
+def test_the_command_that_opens_a_cell_is_copied(cells):
+    cells.sort("cell")  # from the last one down
+    cells.shown("tbody tr:nth-child(3)").click()
+    cells.until(lambda: cells.all(".play button"))
+    assert cells.one(".play code").text == "nnspec play 0a1b/117 --uri 'a b'"
+    cells.shown(".play button").click()
+    cells.until(lambda: "copied" in cells.one(".play").text)
+    cells.one("#filter").send_keys("\ue009v\ue000")  # control-v
+    assert cells.one("#filter").get_attribute("value") == "nnspec play 0a1b/117 --uri 'a b'"
+    cells.keep("play-command")
 
 
 def test_keys_do_what_the_pointer_does(cells):

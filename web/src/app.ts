@@ -2,11 +2,13 @@
 import { boxOf, paintLosses, paintSurface, paintSurvival } from "./draw";
 import { breathe, brief, h, save } from "./dom";
 import type { Said } from "./entries";
+import { endOf, firstWeights } from "./filed";
 import { RecipeView } from "./form-view";
 import { NEVER } from "./kernel";
 import type { Diagnosed } from "./messages";
 import { NetworkView } from "./network-view";
 import { picture } from "./picture";
+import { resolve } from "./spec";
 import { type State, command, fromHash, toHash } from "./state";
 import { pairedDifference, quantile, wilson } from "./statistics";
 import { isPlane } from "./surface";
@@ -23,11 +25,14 @@ const CHARTS = 120; // milliseconds between two pictures of the charts, at least
 const WALL = 400; // and of the wall
 const RESTRAINT = 4; // times as long as a picture took passes until the next
 
+/** Weights that no seed of this page made, and the seed that the first network is called by. */
+type Given = { weights: Float32Array[]; seed: number };
+
 /** One recipe in training. */
 interface Run {
   training: Training;
   diagnosis: Diagnosed | null;
-  given: Float32Array[] | null; // weights from a file
+  given: Given | null; // where it began
 }
 
 export class App {
@@ -37,7 +42,7 @@ export class App {
   private busy: Promise<void> = Promise.resolve();
   private shown = 0; // the first network on the wall
   private chosen: { run: number; network: number } | null = null;
-  private given: Float32Array[] | null = null;
+  private given: Given | null = null;
   private count = 1; // updates at a time
   private chartsDue = 0; // when the charts are to be drawn again
   private wallDue = 0; // and the wall
@@ -84,8 +89,8 @@ export class App {
     private readonly root: HTMLElement,
     private readonly workers: Workers,
   ) {
-    const { start } = workers.entries;
-    this.state = fromHash(location.hash) ?? { recipes: [start.spec], networks: start.networks, seed: start.seed };
+    const linked = fromHash(location.hash);
+    this.state = linked ?? this.first();
     this.network = new NetworkView(workers.entries, (weights) => void this.queue(() => this.edit(weights)));
     this.build();
     window.addEventListener("hashchange", () => {
@@ -93,7 +98,29 @@ export class App {
       if (found && toHash(found) !== toHash(this.state)) void this.change(found);
     });
     window.addEventListener("resize", () => void this.queue(() => this.draw(true)));
-    void this.change(this.state, false);
+    if (workers.entries.filed && !linked) void this.openFiled();
+    else void this.change(this.state, false);
+  }
+
+  /** What the page begins with. */
+  private first(): State {
+    const { spec, networks, seed } = this.workers.entries.start;
+    return { recipes: [spec], networks, seed };
+  }
+
+  /** Show the networks that the page was written for, as they ended. */
+  private async openFiled(): Promise<void> {
+    const { entries } = this.workers;
+    const { filed, start } = entries;
+    if (!filed) return;
+    const spec = resolve(entries, start.spec);
+    this.given = { weights: firstWeights(spec, filed), seed: start.seed };
+    history.replaceState(null, "", location.pathname + location.search);
+    await this.change(this.first(), false);
+    await this.queue(async () => {
+      await this.runs[0].training.finish(endOf(spec, filed));
+      await this.judge();
+    });
   }
 
   private build(): void {
@@ -107,7 +134,7 @@ export class App {
     });
     const untold = entries.verdicts.filter(({ name }) => !hasCondition(name)).map(({ name }) => name);
     this.root.replaceChildren(
-      h("header", {}, h("h1", {}, TEXTS.title), h("p", {}, TEXTS.intro)),
+      h("header", {}, h("h1", {}, TEXTS.title), h("p", {}, TEXTS.intro), this.filedNote()),
       h(
         "div",
         { class: "columns" },
@@ -181,6 +208,14 @@ export class App {
         ),
       ),
     );
+  }
+
+  /** Which networks the page was written for, and the way back to them. */
+  private filedNote(): HTMLElement | null {
+    const { filed } = this.workers.entries;
+    if (!filed) return null;
+    const again = h("button", { type: "button", id: "filed", onclick: () => void this.openFiled() }, TEXTS.filedAgain);
+    return h("div", { class: "row" }, h("p", {}, TEXTS.filed(filed.name)), again);
   }
 
   /** Do one thing after another, and tell what goes wrong. */
@@ -262,7 +297,7 @@ export class App {
       for (const run of this.runs) run.training.forget();
       this.runs = [];
       const { networks, seed, recipes } = this.state;
-      const start: Start = this.given ? { weights: this.given } : { networks, seed };
+      const start: Start = this.given ?? { networks, seed };
       for (const recipe of recipes) {
         this.runs.push({
           training: await Training.begin(this.workers, recipe, start),
@@ -304,9 +339,7 @@ export class App {
   /** Begin the runs anew from where they began. */
   private async begin(): Promise<void> {
     for (const run of this.runs) {
-      const start: Start = run.given
-        ? { weights: run.given }
-        : { networks: this.state.networks, seed: this.state.seed };
+      const start: Start = run.given ?? { networks: this.state.networks, seed: this.state.seed };
       const { said } = run.training.spec;
       run.training.forget();
       run.training = await Training.begin(this.workers, said, start);
@@ -646,10 +679,11 @@ export class App {
     await this.queue(async () => {
       const weights = joined(this.runs[0].training.spec, fromFile(content));
       const most = this.workers.entries.limits.networks;
-      this.given = weights.slice(0, most);
-      this.state = { ...this.state, networks: this.given.length };
-      this.networksInput.value = String(this.given.length);
-      this.said.textContent = TEXTS.imported(this.given.length);
+      this.given = { weights: weights.slice(0, most), seed: 0 };
+      const networks = this.given.weights.length;
+      this.state = { ...this.state, networks };
+      this.networksInput.value = String(networks);
+      this.said.textContent = TEXTS.imported(networks);
       taken = true;
     });
     input.value = "";

@@ -1,5 +1,7 @@
 /** What Python puts into the page: every entry of nnspec that has a form for the browser. See nnspec/play/entries.py. */
 
+import type { Filed } from "./filed";
+
 export type Value = number | string | boolean | null | number[];
 export type Node = [string, ...(number | string)[]];
 
@@ -93,11 +95,24 @@ export interface DataSet {
   tolerance: number;
 }
 
+/** A piece of a text: as it stands; a number at a node, in a format; or one of two texts, by whether a number is 0. */
+export type Piece = string | [number, string] | [number, Piece[], Piece[]];
+
+/** A sentence with numbers, which are nodes. */
+export interface Phrase {
+  nodes: Node[];
+  text: Piece[];
+}
+
 export interface VerdictEntry {
   name: string;
   summary: string;
   meaning: string;
-  measures: string[];
+  measures: string[]; // that the sentence needs
+  sentence: Phrase;
+  since: Phrase;
+  level: boolean; // whether it is so since the loss stands still
+  held: boolean; // or since units are so
   colour: string;
 }
 
@@ -134,6 +149,13 @@ export interface Entries {
   curvature: { exact: number; steps: number };
   log_every: number;
   start: { spec: Said; networks: number; seed: number };
+  filed: Filed | null;
   defaults: Said;
   limits: { networks: number; weights: number; work: number; lanes: number };
+}
+
+export function verdictEntry(entries: Entries, name: string): VerdictEntry {
+  const found = entries.verdicts.find((entry) => entry.name === name);
+  if (!found) throw new Error(`there is no verdict ${name}`);
+  return found;
 }

@@ -4,6 +4,13 @@ export class History {
   readonly losses: Float32Array[] = [];
   private passing = false; // whether the last row stands for a stop on the way, at which none is due
 
+  /** Take the history of networks that were trained elsewhere. */
+  replace(steps: number[], losses: Float32Array[]): void {
+    this.steps.splice(0, Infinity, ...steps);
+    this.losses.splice(0, Infinity, ...losses);
+    this.passing = false;
+  }
+
   /** How many rows stay when the next is written. */
   get lasting(): number {
     return this.steps.length - +this.passing;

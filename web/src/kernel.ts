@@ -149,6 +149,19 @@ export class Kernel {
     this.look();
   }
 
+  /** Set the weights as they were elsewhere after so many updates, and since when which networks were right there, or no
+   * longer finite. */
+  end(weights: Float32Array[], step: number, rightAt: Int32Array, nonfiniteAt: Int32Array): void {
+    this.put(weights);
+    this.step = step;
+    for (let network = 0; network < this.networks; network++) {
+      const base = this.weightsOf(network) - HEAD / 4;
+      this.integers[base + RIGHT_AT / 4] = rightAt[network];
+      this.integers[base + NONFINITE_AT / 4] = nonfiniteAt[network];
+    }
+    this.look();
+  }
+
   /** Replace the weights, as they are. */
   put(weights: Float32Array[]): void {
     weights.forEach((own, network) => this.putOne(network, own));

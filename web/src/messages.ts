@@ -1,5 +1,6 @@
 /** What the page and its workers say to each other. */
 import type { Entries, Said } from "./entries";
+import type { UnitState } from "./units";
 
 export type Request =
   | { kind: "entries"; entries: Entries }
@@ -10,6 +11,8 @@ export type Request =
   | { kind: "diagnose"; job: number }
   | { kind: "weights"; job: number; networks: number[] | null }
   | { kind: "inspect"; job: number; network: number }
+  | { kind: "course"; job: number; network: number; verdict: string; jitter: number }
+  | { kind: "finish"; job: number; end: End }
   | { kind: "surfaces"; job: number; networks: number[]; size: number; box: Box }
   | { kind: "forget"; job: number };
 
@@ -32,7 +35,30 @@ export interface Progress {
 export interface Inspected {
   gradients: number[]; // the gradient's length by the weights and biases of each layer
   values: Float64Array[]; // of each hidden layer, all units on all rows
-  off: boolean[][]; // [hidden layer][unit]: whether its slope is 0 on every row
+  states: UnitState[][]; // [layer][unit] of those whose slopes a gradient passes
+}
+
+/** A unit that lets no gradient through, and since which update; NaN where nothing tells. */
+export interface UnitCourse {
+  layer: number;
+  unit: number;
+  state: UnitState;
+  since: number;
+}
+
+export interface Course {
+  units: UnitCourse[];
+  since: number; // updates since which the verdict holds, NaN where nothing tells
+  every: number; // updates between two looks; 0 where the way ended elsewhere, and only the losses tell
+}
+
+/** Where networks ended that were trained elsewhere. */
+export interface End {
+  weights: Float32Array[];
+  steps: number[];
+  losses: Float32Array[]; // [row][network]
+  rightAt: Int32Array;
+  nonfiniteAt: Int32Array;
 }
 
 export interface Diagnosed {

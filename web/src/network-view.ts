@@ -2,11 +2,12 @@
 import { boxOf, paintHistogram, paintLarge } from "./draw";
 import { brief, h, numberIn } from "./dom";
 import type { Entries } from "./entries";
-import type { Diagnosed, Inspected } from "./messages";
+import type { Course, Diagnosed, Inspected, UnitCourse } from "./messages";
+import { type Numbers, filled, told } from "./sentences";
 import type { Spec } from "./spec";
 import { initialWeights } from "./start";
 import { isPlane } from "./surface";
-import { MEASURES, TEXTS } from "./texts";
+import { TEXTS } from "./texts";
 import type { Training } from "./trainer";
 
 const SIZE = 64;
@@ -28,7 +29,8 @@ export class NetworkView {
   private readonly surface = h("canvas", { class: "large", role: "img" });
   private readonly heading = h("h2", {});
   private readonly why = h("p", { id: "why" });
-  private readonly measured = h("dl", {});
+  private readonly meaning = h("p", { class: "note" });
+  private readonly units = h("ul", { id: "units" });
   private readonly rowsTable = h("table", {});
   private readonly rows = h(
     "details",
@@ -39,6 +41,7 @@ export class NetworkView {
   private readonly tables = h("div", { class: "tables" });
   private weights: Float32Array = new Float32Array();
   private shape = "";
+  private walked: { diagnosis: Diagnosed; network: number; course: Course } | null = null;
 
   constructor(
     private readonly entries: Entries,
@@ -60,10 +63,16 @@ export class NetworkView {
     this.weights = await training.weightsOf(network);
     const inside = await training.inspect(network);
     const start = training.start(network) ?? initialWeights(spec, training.seed + network);
+    const course = diagnosis && (await this.courseOf(training, network, diagnosis));
     if (!this.element.contains(this.surface)) {
       this.element.replaceChildren(
         this.heading,
-        h("div", { class: "two" }, this.surface, h("div", {}, h("h3", {}, TEXTS.why), this.why, this.measured)),
+        h(
+          "div",
+          { class: "two" },
+          this.surface,
+          h("div", {}, h("h3", {}, TEXTS.why), this.why, this.meaning, this.units),
+        ),
         this.rows,
         this.tables,
       );
@@ -80,11 +89,18 @@ export class NetworkView {
           ])
         : [];
     if (values) paintLarge(this.surface, values, spec, box, { now: units(this.weights), start: units(start) });
-    this.showWhy(training, diagnosis, network);
+    this.showWhy(training, network, diagnosis, course);
     this.rows.hidden = !values || isPlane(spec.inputs) || spec.inputs.length > ROWS;
     if (values && !this.rows.hidden) this.rowsTable.replaceChildren(...rowsOf(spec, values));
     this.showWeights(spec);
     this.showLayers(spec, inside);
+  }
+
+  /** The way of a network, which is looked at once. */
+  private async courseOf(training: Training, network: number, diagnosis: Diagnosed): Promise<Course> {
+    if (this.walked?.diagnosis !== diagnosis || this.walked.network !== network)
+      this.walked = { diagnosis, network, course: await training.course(network, diagnosis) };
+    return this.walked.course;
   }
 
   /** Gradients, units that are off, and what the units give. */
@@ -94,9 +110,9 @@ export class NetworkView {
       const caption = table?.querySelector("caption");
       if (caption) caption.textContent = TEXTS.layer(String(2 * n), brief(inside.gradients[n]));
       table?.querySelectorAll<HTMLElement>("tr > th[scope=row]").forEach((head, o) => {
-        const off = inside.off[n]?.[o] ?? false;
-        head.textContent = off ? `${o + 1} ${TEXTS.unitOff}` : String(o + 1);
-        head.title = off ? TEXTS.unitOffHelp : "";
+        const state = inside.states[n]?.[o] ?? "";
+        head.textContent = `${o + 1} ${TEXTS.unitStates[state]}`.trim();
+        head.title = TEXTS.unitHelp[state];
       });
       const canvas = table?.querySelector("canvas");
       const note = table?.querySelector("figcaption");
@@ -107,28 +123,23 @@ export class NetworkView {
     });
   }
 
-  private showWhy(training: Training, diagnosis: Diagnosed | null, network: number): void {
-    const name = diagnosis?.verdicts[network];
-    const entry = this.entries.verdicts.find((each) => each.name === name);
+  /** Why it is as it is, in one sentence; and its units that let no gradient through, with the updates since which. */
+  private showWhy(training: Training, network: number, diagnosis: Diagnosed | null, course: Course | null): void {
+    const name = diagnosis?.verdicts[network].replaceAll("_", " ");
     const label = isPlane(training.spec.inputs) ? TEXTS.surfaceLabel : TEXTS.rowsLabel;
-    this.surface.setAttribute("aria-label", label(name?.replaceAll("_", " ") ?? TEXTS.notYet));
-    if (!diagnosis || !entry) {
+    this.surface.setAttribute("aria-label", label(name ?? TEXTS.notYet));
+    if (!diagnosis || !course) {
       this.why.textContent = TEXTS.verdictsWait;
-      this.measured.replaceChildren();
+      this.meaning.textContent = "";
+      this.units.replaceChildren();
       return;
     }
-    this.why.replaceChildren(
-      h("strong", {}, `${entry.name.replaceAll("_", " ")}: `),
-      `${entry.summary}. ${entry.meaning}`,
-    );
-    const told = [...new Set([...entry.measures, "final_loss"])];
-    const items = told.flatMap((measure) => {
-      const value = diagnosis.numbers[measure]?.[network];
-      return value === undefined || Number.isNaN(value)
-        ? []
-        : [h("dt", {}, MEASURES[measure] ?? measure), h("dd", {}, brief(value))];
-    });
-    this.measured.replaceChildren(...items);
+    const { entry, why, numbers } = told(this.entries, training, diagnosis, network);
+    const dated: Numbers = { ...numbers, since: course.since, snapshot_every: course.every };
+    const since = filled(entry.since, dated);
+    this.why.replaceChildren(h("strong", {}, `${name}: `), `${since ? `${why}; ${since}` : why}.`);
+    this.meaning.textContent = entry.meaning;
+    this.units.replaceChildren(...unitLines(course.units).map((line) => h("li", {}, line)));
   }
 
   private showWeights(spec: Spec): void {
@@ -192,4 +203,17 @@ export class NetworkView {
       values,
     );
   }
+}
+
+/** The units that let no gradient through, a line a layer. */
+function unitLines(units: UnitCourse[]): string[] {
+  const layers = [...new Set(units.map(({ layer }) => layer))];
+  if (!layers.length) return [TEXTS.unitsFine];
+  return layers.map((layer) => {
+    const own = units.filter((unit) => unit.layer === layer);
+    return TEXTS.unitsOf(
+      String(2 * layer),
+      own.map(({ unit, state, since }) => TEXTS.unitSince(unit + 1, TEXTS.unitStates[state], since)),
+    );
+  });
 }

@@ -1,8 +1,10 @@
 /** One network in double precision, forward and backward, everything on the way kept: as nnspec/diagnostics/gradients.py
  * has it. Columns are arrays over rows, one a unit. */
+import type { Entries } from "./entries";
 import { array, evaluate } from "./form";
 import type { Inspected } from "./messages";
 import { type Dense, type Spec, paramLeaf } from "./spec";
+import { layerFacts, unitStates } from "./units";
 
 export interface Forward {
   x: Float64Array[][]; // inputs of each layer: [layer][unit][row]
@@ -185,7 +187,7 @@ export function product(a: Float64Array, b: Float64Array): Float64Array {
 }
 
 /** What the layers of a network do on its data. */
-export function inspect(spec: Spec, weights: Float64Array): Inspected {
+export function inspect(entries: Entries, spec: Spec, weights: Float64Array): Inspected {
   const run = forward(spec, weights, spec.inputs);
   const { gradient } = backward(spec, weights, run);
   return {
@@ -194,6 +196,6 @@ export function inspect(spec: Spec, weights: Float64Array): Inspected {
       return Math.sqrt(dot(own, own));
     }),
     values: spec.hidden.map((_, n) => blockOf(run.x[n + 1])),
-    off: spec.hidden.map((_, n) => run.slopes[n].map((slope) => slope.every((value) => value === 0))),
+    states: unitStates(entries, layerFacts(entries, spec), run),
   };
 }

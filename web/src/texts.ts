@@ -10,6 +10,9 @@ export const TEXTS = {
   title: "A thousand networks at once",
   intro:
     "Every network here has the same recipe and another seed. Some learn, some do not. Press Start, then choose a network to see why.",
+  filed: (name: string) =>
+    `These are the networks of run ${name} as they ended. Rewind returns to their first weights; Start trains them again here.`,
+  filedAgain: "Show them as they ended",
   recipe: (which: string) => `Recipe ${which}`,
   onlyRecipe: "Recipe",
   recipes: "What is trained",
@@ -107,26 +110,16 @@ export const TEXTS = {
     `nnspec ${version}. Formulas, thresholds and data are those of nnspec; everything is computed in this page, which asks for nothing.`,
   failed: (why: string) => `That cannot be trained: ${why}`,
   layer: (name: string, gradient: string) => `layer ${name}, gradient ${gradient}`,
-  unitOff: "off",
-  unitOffHelp: "its slope is 0 on every row: no gradient passes",
+  unitStates: { off: "off", saturated: "saturated", "": "" },
+  unitHelp: {
+    off: "its slope is 0 on every row: no gradient passes",
+    saturated: "its slope is next to 0 on every row: next to no gradient passes",
+    "": "",
+  },
+  unitsFine: "No unit is off or saturated for every row.",
+  unitsOf: (layer: string, units: string[]) => `Units of layer ${layer}, for every row: ${units.join("; ")}.`,
+  unitSince: (unit: number, state: string, since: number) =>
+    `${unit} ${state}${since === 0 ? " from the start" : Number.isNaN(since) ? "" : ` since update ${since}`}`,
   histogram: (low: string, high: string) => `values of its units on the data, ${low} to ${high}`,
   bias: "bias",
-};
-
-/** What the numbers of a diagnosis are. */
-export const MEASURES: Record<string, string> = {
-  init_loss: "loss at the start",
-  final_loss: "loss",
-  loss_slope: "change of the loss over the last fifth, as a share of it",
-  loss_jitter: "jitter of the loss",
-  gradient_norm: "gradient",
-  relative_gradient: "gradient times weights over loss",
-  gradient_ratio: "gradient at the first layer over that at the last",
-  passage: "most of a gradient that passes the hidden units for a wrong row",
-  dead_units: "units off for every row",
-  dead_rows: "rows for which a whole layer is off",
-  distinct_units: "distinct units",
-  margin: "margin of the linear program",
-  smallest_eigenvalue: "smallest curvature",
-  largest_eigenvalue: "largest curvature",
 };

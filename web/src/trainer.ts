@@ -1,6 +1,6 @@
 /** Networks of one spec, shared among workers. The page and `window.nnspec.train` use the same. */
 import type { Entries, Said } from "./entries";
-import type { Box, Diagnosed, Inspected, Progress, Reply, Request } from "./messages";
+import type { Box, Course, Diagnosed, End, Inspected, Progress, Reply, Request } from "./messages";
 import { type Spec, resolve } from "./spec";
 import { quantile } from "./statistics";
 
@@ -55,7 +55,7 @@ export class Workers {
   }
 }
 
-export type Start = { networks: number; seed: number } | { weights: Float32Array[] };
+export type Start = { networks: number; seed: number } | { weights: Float32Array[]; seed: number };
 
 /** What is known of all networks on the way. */
 export interface Seen {
@@ -114,7 +114,7 @@ export class Training {
   static async begin(workers: Workers, said: Said, start: Start): Promise<Training> {
     const spec = resolve(workers.entries, said);
     const given = "weights" in start ? start.weights : null;
-    const seed = "seed" in start ? start.seed : 0;
+    const { seed } = start;
     const networks = "networks" in start ? start.networks : start.weights.length;
     if (!Number.isInteger(networks) || networks < 1 || networks > workers.entries.limits.networks) {
       throw new Error(
@@ -187,6 +187,34 @@ export class Training {
   async inspect(network: number): Promise<Inspected> {
     const { worker, first } = this.shareOf(network);
     return worker.ask<Inspected>({ kind: "inspect", job: this.job, network: network - first });
+  }
+
+  /** Since when a network's units are as they are, and since when its verdict holds. */
+  async course(network: number, { verdicts, numbers }: Diagnosed): Promise<Course> {
+    const { worker, first } = this.shareOf(network);
+    const jitter = numbers["loss_jitter"]?.[network] ?? NaN;
+    const [kind, verdict] = ["course" as const, verdicts[network]];
+    return worker.ask<Course>({ kind, job: this.job, network: network - first, verdict, jitter });
+  }
+
+  /** Put the networks where they ended elsewhere. */
+  async finish(end: End): Promise<void> {
+    const part = <T extends Float32Array | Int32Array>(all: T, { first, count }: Share): T =>
+      all.slice(first, first + count) as T;
+    this.take(
+      await this.ask<Progress>((share) => ({
+        kind: "finish",
+        job: this.job,
+        end: {
+          weights: end.weights.slice(share.first, share.first + share.count),
+          steps: end.steps,
+          losses: end.losses.map((row) => part(row, share)),
+          rightAt: part(end.rightAt, share),
+          nonfiniteAt: part(end.nonfiniteAt, share),
+        },
+      })),
+    );
+    this.step = end.steps[end.steps.length - 1];
   }
 
   /** Replace the weights of one network. */

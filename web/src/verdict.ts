@@ -1,13 +1,13 @@
 /** Why networks ended as they did: the conditions of nnspec/diagnostics/conditions.py, in their order, with the
  * thresholds that the page was given. */
 import { curvature } from "./curvature";
-import type { Activation, ActivationForms, Bounds, Entries } from "./entries";
-import { array } from "./form";
+import type { Bounds, Entries } from "./entries";
 import type { Diagnosed } from "./messages";
 import { type Backward, type Forward, backward, distances, forward, loss } from "./network";
 import { margin } from "./program";
-import { type Member, type Spec, paramLeaf } from "./spec";
+import type { Spec } from "./spec";
 import { NEVER } from "./kernel";
+import { type Facts, factsOf, layerFacts } from "./units";
 
 export interface Ended {
   initial: Float32Array[];
@@ -15,41 +15,8 @@ export interface Ended {
   steps: number[];
   losses: Float32Array[]; // [row][network]
   right: boolean[];
+  rightAt: Int32Array;
   nonfiniteAt: Int32Array;
-}
-
-interface Facts {
-  largest: number;
-  dies: boolean;
-  linear: boolean;
-  odd: boolean;
-}
-
-/** What an activation's formula says about its units, read off it on a grid. */
-function factsOf(entries: Entries, member: Member<Activation, ActivationForms>): Facts {
-  const { low, high, count } = entries.probes;
-  const z = Float64Array.from({ length: count }, (_, n) => low + ((high - low) * n) / (count - 1));
-  const leaves =
-    (h?: Float64Array, at = z) =>
-    (name: string) =>
-      name === "z" ? at : name === "h" && h ? h : (paramLeaf(member.params, name) ?? 0);
-  const value = array(member.forms.value, leaves(), count);
-  const slope = array(member.forms.slope, leaves(value), count);
-  const turned = array(
-    member.forms.value,
-    leaves(
-      undefined,
-      z.map((x) => -x),
-    ),
-    count,
-  );
-  const learns = member.entry.learned !== null;
-  return {
-    largest: Math.max(...slope.map(Math.abs)),
-    dies: !learns && slope.some((own, n) => n > 0 && own === 0 && slope[n - 1] === 0),
-    linear: !learns && slope.every((own) => own === slope[0]),
-    odd: !learns && value.every((own, n) => Math.abs(own + turned[n]) <= 1e-12 + 1e-12 * Math.abs(turned[n])),
-  };
 }
 
 /** By how much of itself a loss changed over the last fifth of training, by a straight line, and how much it jittered. */
@@ -74,32 +41,30 @@ interface Measured {
   unsolved: boolean[];
 }
 
-/** One network, and what was measured of it. */
-class Case {
+/** What is known of an activation's units, hidden and of the output. */
+export interface Known {
+  hidden: Facts;
+  layers: Facts[]; // see `layerFacts`
+}
+
+export function knownOf(entries: Entries, spec: Spec): Known {
+  return { hidden: factsOf(entries, spec.activation), layers: layerFacts(entries, spec) };
+}
+
+/** The weights of a network, and what they tell by themselves. */
+export class Position {
   readonly numbers: Record<string, number> = {};
-  readonly weights: Float64Array;
   private measured: Measured | null = null;
 
   constructor(
-    private readonly entries: Entries,
-    private readonly spec: Spec,
-    private readonly facts: { hidden: Facts; output: Facts | null },
-    private readonly ended: Ended,
-    private readonly network: number,
-  ) {
-    this.weights = Float64Array.from(ended.final[network]);
-    const line = ended.losses.map((row) => row[network]);
-    const [slope, jitter] = trend(ended.steps, line, entries.thresholds["tail"]);
-    Object.assign(this.numbers, {
-      init_loss: line[0],
-      final_loss: line[line.length - 1],
-      loss_slope: slope,
-      loss_jitter: jitter,
-    });
-  }
+    protected readonly entries: Entries,
+    protected readonly spec: Spec,
+    protected readonly known: Known,
+    readonly weights: Float64Array,
+  ) {}
 
   /** What passes over the rows tell; those of networks that have learnt are never made. */
-  private get passes(): Measured {
+  get passes(): Measured {
     this.measured ??= this.measure();
     return this.measured;
   }
@@ -121,10 +86,94 @@ class Case {
     return { run, back, unsolved };
   }
 
-  private limit(name: string): number {
+  protected limit(name: string): number {
     const found = this.entries.thresholds[name];
     if (found === undefined) throw new Error(`there is no threshold ${name}`);
     return found;
+  }
+
+  dead_units(): boolean {
+    const { run, unsolved } = this.passes;
+    const rows = this.spec.inputs.length;
+    const dark = new Array<boolean>(rows).fill(false);
+    let units = 0;
+    run.slopes.forEach((slopes, n) => {
+      if (!this.known.layers[n].dies) return;
+      units += slopes.filter((slope) => slope.every((own) => own === 0)).length;
+      for (let r = 0; r < rows; r++) dark[r] ||= slopes.every((slope) => slope[r] === 0);
+    });
+    this.numbers["dead_units"] = units;
+    this.numbers["dead_rows"] = dark.filter(Boolean).length;
+    return unsolved.every((open, row) => !open || dark[row]);
+  }
+
+  /** Whether units of a hidden layer are copies of one another. */
+  copies(): boolean {
+    const { spec } = this;
+    let share = Infinity;
+    for (let n = 0; n < spec.hidden.length; n++) {
+      const count = this.distinct(n);
+      if (count / spec.hidden[n] < share) {
+        share = count / spec.hidden[n];
+        this.numbers["distinct_units"] = count;
+      }
+    }
+    return share < 1;
+  }
+
+  /** How many units of a hidden layer are distinct, by their weights in and out. */
+  private distinct(n: number): number {
+    const { spec, weights } = this;
+    const [layer, above] = [spec.layers[n], spec.layers[n + 1]];
+    const units = Array.from({ length: layer.fanOut }, (_, o) => {
+      const into = Array.from({ length: layer.fanIn }, (_, i) => weights[layer.weight + o * layer.fanIn + i]);
+      const out = Array.from({ length: above.fanOut }, (_, k) => weights[above.weight + k * above.fanIn + o]);
+      return [...into, weights[layer.bias + o], ...out];
+    });
+    const along = units[0].map((_, f) => Math.sin(1 + 12.9898 * (f + 1)));
+    const side = (unit: number[]): number => unit.reduce((sum, value, f) => sum + value * along[f], 0);
+    const turned = units.map((unit) => (this.known.hidden.odd && side(unit) < 0 ? unit.map((value) => -value) : unit));
+    turned.sort((a, b) => side(a) - side(b));
+    const largest = Math.max(...turned.map(norm));
+    return (
+      1 +
+      turned
+        .slice(1)
+        .filter((unit, u) => norm(unit.map((value, f) => value - turned[u][f])) > this.limit("copies") * largest).length
+    );
+  }
+
+  saturated(): boolean {
+    void this.passes;
+    const { passage, gradient_ratio: ratio } = this.numbers;
+    return passage < this.limit("passage") && ratio < this.limit("vanishing");
+  }
+
+  /** Whether what a verdict rests on holds here already; asked of weights on the way. */
+  holds(name: string): boolean {
+    return name === "symmetric" ? this.copies() : name === "saturated" ? this.saturated() : this.dead_units();
+  }
+}
+
+/** One network at the end, and what was measured of it. */
+class Case extends Position {
+  constructor(
+    entries: Entries,
+    spec: Spec,
+    known: Known,
+    private readonly ended: Ended,
+    private readonly network: number,
+  ) {
+    super(entries, spec, known, Float64Array.from(ended.final[network]));
+    const line = ended.losses.map((row) => row[network]);
+    const [slope, jitter] = trend(ended.steps, line, entries.thresholds["tail"]);
+    Object.assign(this.numbers, {
+      init_loss: line[0],
+      final_loss: line[line.length - 1],
+      loss_slope: slope,
+      loss_jitter: jitter,
+      solved_at: ended.rightAt[network] === NEVER ? NaN : ended.rightAt[network],
+    });
   }
 
   diverged(): boolean {
@@ -143,7 +192,7 @@ class Case {
     const { spec } = this;
     const bounds = this.bounds();
     if (!bounds) return false;
-    if (spec.hidden.length && !this.facts.hidden.linear) return false;
+    if (spec.hidden.length && !this.known.hidden.linear) return false;
     const best = margin(spec.inputs, this.targetOf(), bounds);
     if (Number.isFinite(best)) this.numbers["margin"] = best;
     return best <= this.limit("inseparable");
@@ -158,33 +207,9 @@ class Case {
     return this.spec.labels.map((label) => (this.spec.loss.entry.one_hot ? label : +(label > 0)));
   }
 
-  dead_units(): boolean {
-    const { run, unsolved } = this.passes;
-    const rows = this.spec.inputs.length;
-    const dark = new Array<boolean>(rows).fill(false);
-    let units = 0;
-    run.slopes.forEach((slopes, n) => {
-      const facts = n < this.spec.hidden.length ? this.facts.hidden : this.facts.output;
-      if (!facts?.dies) return;
-      units += slopes.filter((slope) => slope.every((own) => own === 0)).length;
-      for (let r = 0; r < rows; r++) dark[r] ||= slopes.every((slope) => slope[r] === 0);
-    });
-    this.numbers["dead_units"] = units;
-    this.numbers["dead_rows"] = dark.filter(Boolean).length;
-    return unsolved.every((open, row) => !open || dark[row]);
-  }
-
   symmetric(): boolean {
     const { spec } = this;
-    let share = Infinity;
-    for (let n = 0; n < spec.hidden.length; n++) {
-      const count = this.distinct(n);
-      if (count / spec.hidden[n] < share) {
-        share = count / spec.hidden[n];
-        this.numbers["distinct_units"] = count;
-      }
-    }
-    if (!(share < 1)) return false;
+    if (!this.copies()) return false;
     const bounds = this.bounds();
     if (!bounds) return false;
     const { x } = this.passes.run;
@@ -196,32 +221,6 @@ class Case {
     );
     this.numbers["margin"] = best;
     return best <= this.limit("inseparable");
-  }
-
-  /** How many units of a hidden layer are distinct, by their weights in and out. */
-  private distinct(n: number): number {
-    const { spec, weights } = this;
-    const [layer, above] = [spec.layers[n], spec.layers[n + 1]];
-    const units = Array.from({ length: layer.fanOut }, (_, o) => {
-      const into = Array.from({ length: layer.fanIn }, (_, i) => weights[layer.weight + o * layer.fanIn + i]);
-      const out = Array.from({ length: above.fanOut }, (_, k) => weights[above.weight + k * above.fanIn + o]);
-      return [...into, weights[layer.bias + o], ...out];
-    });
-    const along = units[0].map((_, f) => Math.sin(1 + 12.9898 * (f + 1)));
-    const side = (unit: number[]): number => unit.reduce((sum, value, f) => sum + value * along[f], 0);
-    const turned = units.map((unit) => (this.facts.hidden.odd && side(unit) < 0 ? unit.map((value) => -value) : unit));
-    turned.sort((a, b) => side(a) - side(b));
-    const largest = Math.max(...turned.map(norm));
-    return (
-      1 +
-      turned
-        .slice(1)
-        .filter((unit, u) => norm(unit.map((value, f) => value - turned[u][f])) > this.limit("copies") * largest).length
-    );
-  }
-
-  saturated(): boolean {
-    return this.numbers["passage"] < this.limit("passage") && this.numbers["gradient_ratio"] < this.limit("vanishing");
   }
 
   local_minimum(): boolean {
@@ -256,7 +255,7 @@ function passage(spec: Spec, run: Forward, unsolved: boolean[]): number {
   return Math.max(0, ...unsolved.map((open, row) => (open ? through(row) : 0)));
 }
 
-type Condition = Exclude<keyof Case, "numbers" | "weights">;
+type Condition = Exclude<keyof Case, "numbers" | "weights" | "passes" | "copies" | "holds">;
 
 /** The conditions that the page has; verdicts of nnspec without one are not given, and the page says so. */
 export function hasCondition(name: string): name is Condition {
@@ -272,12 +271,9 @@ function rootMeanSquare(units: Float64Array[]): number {
 
 /** The verdict on each network, and what it rests on. */
 export function diagnose(entries: Entries, spec: Spec, ended: Ended): Diagnosed {
-  const facts = {
-    hidden: factsOf(entries, spec.activation),
-    output: spec.output ? factsOf(entries, spec.output) : null,
-  };
+  const known = knownOf(entries, spec);
   const order = entries.verdicts.map(({ name }) => name).filter(hasCondition);
-  const cases = ended.final.map((_, network) => new Case(entries, spec, facts, ended, network));
+  const cases = ended.final.map((_, network) => new Case(entries, spec, known, ended, network));
   const verdicts = cases.map((each) => order.find((name) => each[name]()) ?? "stuck");
   const names = [...new Set(cases.flatMap((each) => Object.keys(each.numbers)))];
   const numbers = Object.fromEntries(

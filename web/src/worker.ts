@@ -1,8 +1,9 @@
 /** A worker: trains its share of the networks, judges them and draws what they compute. */
-import type { Entries } from "./entries";
+import { course } from "./course";
+import { type Entries, verdictEntry } from "./entries";
 import { History } from "./history";
 import { Kernel } from "./kernel";
-import type { Diagnosed, Inspected, Progress, Request } from "./messages";
+import type { Course, Diagnosed, Inspected, Progress, Request } from "./messages";
 import { inspect } from "./network";
 import { type Spec, resolve } from "./spec";
 import { initialWeights } from "./start";
@@ -14,6 +15,7 @@ interface Job {
   kernel: Kernel;
   start: Float32Array[];
   history: History;
+  edits: Map<number, { step: number; weights: Float32Array }[]>; // by hand, of each network
 }
 
 let entries: Entries;
@@ -48,7 +50,7 @@ function progress(kernel: Kernel, history: History, first: number): Progress {
   };
 }
 
-function answer(request: Request): Progress | Diagnosed | Inspected | Float32Array[] | null {
+function answer(request: Request): Progress | Diagnosed | Inspected | Course | Float32Array[] | null {
   switch (request.kind) {
     case "entries":
       entries = request.entries;
@@ -60,14 +62,18 @@ function answer(request: Request): Progress | Diagnosed | Inspected | Float32Arr
       kernel.begin(start);
       const history = new History();
       history.write(0, kernel.losses(), true);
-      jobs.set(request.job, { spec, kernel, start, history });
+      jobs.set(request.job, { spec, kernel, start, history, edits: new Map() });
       return progress(kernel, history, 0);
     }
     case "advance":
       return advance(find(request.job), request.updates);
-    case "put":
-      find(request.job).kernel.putOne(request.network, request.weights);
+    case "put": {
+      const { kernel, edits } = find(request.job);
+      const { network, weights } = request;
+      kernel.putOne(network, weights);
+      edits.set(network, [...(edits.get(network) ?? []), { step: kernel.step, weights }]);
       return answer({ kind: "look", job: request.job });
+    }
     case "look": {
       const { kernel, history } = find(request.job);
       kernel.look();
@@ -82,6 +88,7 @@ function answer(request: Request): Progress | Diagnosed | Inspected | Float32Arr
         steps: history.steps,
         losses: history.losses,
         right: kernel.rightNow(),
+        rightAt: kernel.rightAt(),
         nonfiniteAt: kernel.nonfiniteAt(),
       });
     }
@@ -91,7 +98,28 @@ function answer(request: Request): Progress | Diagnosed | Inspected | Float32Arr
     }
     case "inspect": {
       const { spec, kernel } = find(request.job);
-      return inspect(spec, Float64Array.from(kernel.weights(request.network)));
+      return inspect(entries, spec, Float64Array.from(kernel.weights(request.network)));
+    }
+    case "course": {
+      const { spec, kernel, start, history, edits } = find(request.job);
+      const { network } = request;
+      const way = {
+        start: start[network],
+        edits: edits.get(network) ?? [],
+        end: kernel.weights(network),
+        step: kernel.step,
+        nonfiniteAt: kernel.nonfiniteAt()[network],
+        steps: history.steps,
+        losses: history.losses.map((row) => row[network]),
+      };
+      return course(entries, spec, way, verdictEntry(entries, request.verdict), request.jitter);
+    }
+    case "finish": {
+      const { kernel, history } = find(request.job);
+      const { weights, steps, losses, rightAt, nonfiniteAt } = request.end;
+      kernel.end(weights, steps[steps.length - 1], rightAt, nonfiniteAt);
+      history.replace(steps, losses);
+      return progress(kernel, history, 0);
     }
     case "surfaces": {
       const { spec, kernel } = find(request.job);

@@ -512,7 +512,19 @@
       ? element("div", { class: "pictures" }, lossFigure(these), ...planes.map(surfaceFigure))
       : "No network of this cell is kept in this page.";
     return element("tr", { class: "detail" },
-      element("td", { colspan: columns.length }, element("p", {}, told(row)), pictures));
+      element("td", { colspan: columns.length }, element("p", {}, told(row)), pictures, playLine(row)));
+  }
+
+  function playLine(row) {
+    if (!data.play) return "";
+    const command = element("code", {}, data.play.replace("{}", number[row]));
+    const copied = element("span", { role: "status" });
+    const copy = () => {
+      getSelection().selectAllChildren(command);
+      copied.textContent = document.execCommand("copy") ? " copied" : " selected: copy it with the keyboard";
+    };
+    return element("p", { class: "play" }, "To see each of its networks and train them in the browser: ", command, " ",
+      element("button", { type: "button", onclick: copy }, "copy"), copied);
   }
 
   function nameOf(i) {

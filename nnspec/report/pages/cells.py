@@ -78,7 +78,13 @@ def cells_data(sweep: Material, cells: pd.DataFrame) -> dict[str, Any]:
         "high": packed(shown["high"], "f4"),
         "verdicts": _verdicts(sweep.table, numbers),
         "samples": _samples(sweep.samples, numbers),
+        "play": sweep.play if on_a_plane(sweep) else "",
     }
+
+
+def on_a_plane(sweep: Material) -> bool:
+    """Whether inputs of networks are points of the plane, which is what ``nnspec play`` shows."""
+    return sweep.samples is not None and len(sweep.samples.planes) > 0
 
 
 def shown_cells(sweep: Material, cells: pd.DataFrame) -> np.ndarray:

@@ -29,7 +29,7 @@ from nnspec.analysis.stats import loss_quantiles, solve_rates, summary
 from nnspec.analysis.tables import Pivot, best_and_worst, failures, percent, with_interval
 from nnspec.analysis.variance import decided_text, effects
 from nnspec.report.material import Material
-from nnspec.report.pages.cells import cell_table, cells_data, seeds_vary, shown_cells
+from nnspec.report.pages.cells import cell_table, cells_data, on_a_plane, seeds_vary, shown_cells
 from nnspec.report.pages.networks import (
     activations_section,
     confusions_section,
@@ -178,8 +178,10 @@ def _cells(sweep: Material) -> Iterator[Section]:
     if several:
         cells = cell_table(sweep.table, sweep.axes, sweep.measure)
         shown = len(shown_cells(sweep, cells))
-        text = f"{shown} of {len(cells)} cells, evenly chosen; cells.csv has all." if shown < len(cells) else ""
-        yield Section("All cells", text, table=cells, name="cells", cells=cells_data(sweep, cells))
+        texts = [f"{shown} of {len(cells)} cells, evenly chosen; cells.csv has all."] if shown < len(cells) else []
+        if sweep.play and on_a_plane(sweep):
+            texts.append(f"{sweep.play.replace('{}', 'CELL')} shows the networks of a cell in the browser.")
+        yield Section("All cells", "\n\n".join(texts), table=cells, name="cells", cells=cells_data(sweep, cells))
 
 
 def _verdicts(sweep: Material, axis: str | None) -> Section:
