@@ -27,6 +27,7 @@ from nnspec.journal.earlier import in_filed_order
 from nnspec.journal.filer import Filer
 from nnspec.journal.parent import Parent
 from nnspec.journal.searching import SearchParent, best_command, earlier_search
+from nnspec.processes import collect_garbage
 from nnspec.report import as_json, console
 from nnspec.report.drawing import Drawer
 from nnspec.report.filing import filing_text, replicates_hint
@@ -71,6 +72,7 @@ def run(
         TrackingError: the store cannot be reached; nothing has trained then.
     """
     started = time.perf_counter()
+    collect_garbage()
     if settings.resume and settings.tracking.enabled and not settings.sweep.plan_only:
         cells = in_filed_order(cells, settings.tracking, settings.resume)
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
@@ -141,6 +143,7 @@ def search(
     import pyarrow.parquet  # noqa: F401
 
     started = time.perf_counter()
+    collect_garbage()
     require_optuna()
     refuse_unfit(space, settings)
     speak, files = voice(settings), settings.tracking.enabled

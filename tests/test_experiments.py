@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ KERNELS = {  # so many to be made for so many shapes and formulas, each in half 
     ),
     *("perceptron_rule", "prototype_xor", "selu_fixed_point", "transfer", "vanishing_gradients", "what_moves_it"),
 }
+SIDE, QUOTE = 33, '"'  # pixels of the least map whose boundary has a dimension; what Hydra needs not around a key
 
 
 def test_the_experiments_are_there() -> None:
@@ -50,7 +52,14 @@ def test_what_trains_in_the_slow_tests_only_composes(name: str) -> None:
 )
 def test_short_form_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = nnspec.sweep([f"experiment={name}", "replicates=2", "train.epochs=3"], workers=1)
-    assert len(result.table) == 2 * len(result.specs)
+    words = [f"experiment={name}", "replicates=2", "train.epochs=3"]
+    axes = plan(words)[1].sweep.map
+    if axes is None:
+        result = nnspec.sweep(words, workers=1)
+        assert len(result.table) == nnspec.plan(words).info["networks"]
+    else:
+        short = [[key, low, high, scale, SIDE] for key, low, high, scale, _ in axes]
+        result = nnspec.map_study([*words, f"sweep.map={json.dumps(short).replace(QUOTE, '')}"], workers=1)
+        assert len(result.table) == 2 * len(result.cells)
     assert result.study is not None
     assert len(result.claims) == len(result.study.claims)  # whether they hold is another question, after three epochs
