@@ -216,7 +216,7 @@ def test_the_run_in_mlflow_has_the_claims(folder: Path) -> None:
     import mlflow
 
     write(folder, "mine", RELATIONS["below"][0])
-    result = nnspec.sweep(["experiment=mine", "sweep.report=false"], tracking=True)
+    result = nnspec.sweep(["experiment=mine"], tracking=True)
     client = mlflow.MlflowClient("sqlite:///mlflow.db")
     assert result.run_id is not None
     run = client.get_run(result.run_id)
