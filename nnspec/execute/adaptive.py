@@ -25,6 +25,7 @@ class AdaptiveTraining(Rounds):
         SpecError: it does not fit into ``train.memory``, or initial weights are stored.
     """
 
+    part = "the first round of replicates=auto"
     study: Study | None = None  # its claims say when networks are enough, else ``runtime.precision``
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from nnspec.analysis.racing import FIRST, GROWTH, Look, Rule, anytime_interval, 
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Budget, Kind, Use, allowance, budget, kinds
 from nnspec.execute.rounds import Rounds, refuse_stored
-from nnspec.results.events import Advance, Failed, Notice, TrainedCell, TrainingEvent
+from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.results.race import Race
 from nnspec.specs import RunSpec
 from nnspec.training.memory import result_bytes
@@ -38,12 +38,17 @@ class RaceTraining(Rounds):
         self.begin(FIRST, len(self.specs))
         self.most_networks = min(self.most, self._held())
         self.looked = 2 + math.ceil(math.log(self.most_networks / FIRST, GROWTH))  # at most; the last one may be short
-        self.race = Race(self.within, self.rule.confidence, self.most_networks)
+        self.race: Race = Race(self.within, self.rule.confidence, self.most_networks)
+        self.part = f"the first look of the race, which trains at most {self.most_networks:,} networks"
 
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell, whenever it came out."""
         low, high = anytime_interval(solved, networks, self.rule.confidence)
         return float(low), float(high)
+
+    def stopped(self) -> list[Stopped]:
+        self.race = replace(self.race, best=None, known=False)
+        return super().stopped()
 
     def __iter__(self) -> Iterator[TrainingEvent]:
         if self.most_networks < self.most:

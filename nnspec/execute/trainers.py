@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnspec.execute.adaptive import AdaptiveTraining
-from nnspec.execute.engine import Carry, Training
+from nnspec.execute.engine import Carry, Trainer, Training
 from nnspec.execute.racing import RaceTraining
 from nnspec.settings import Settings
 from nnspec.specs import RunSpec
 from nnspec.study import Study
-
-Trainer = Training | AdaptiveTraining | RaceTraining
 
 
 def trainer(
