@@ -33,15 +33,16 @@ class Rounds(Trainer):
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
     updaters: Counter[str] = field(default_factory=Counter)
 
-    def begin(self, first: int, together: int) -> None:
-        """Plan the first round: ``first`` networks of each of so many cells.
+    def begin(self, first: int, together: Sequence[int]) -> None:
+        """Plan the first round: ``first`` networks of each of these cells, which are named by their places.
 
         Raises:
             SpecError: it does not fit into ``train.memory``.
         """
         self.specs = [replace(spec, replicates=first) for spec in self.specs]
         self.by_cell = numbered(self.specs, self.cells)
-        self.training = Training(self.specs[:together], self.runtime, self.files, self.carry)  # what trains at present
+        specs = [self.specs[place] for place in together]
+        self.training = Training(specs, self.runtime, self.files, self.carry)  # what trains at present
         self.plan, self.workers, self.shared = self.training.plan, self.training.workers, self.training.shared
         self.so_far: dict[int, Results] = {}  # the networks of the rounds that a cell has behind it
         self.most_networks = self.plan.networks

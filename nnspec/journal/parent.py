@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class Parent:
         )
         if self.start is None:
             return self
-        self.begin(self.start, settings.resume, settings.reuse)
+        self.begin(self.start, settings.resume, settings.sweep, settings.reuse)
         if settings.sweep.table:
             self.by = axis_columns(settings.sweep.table, {spec.model.name for spec in specs})
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
@@ -95,12 +95,12 @@ class Parent:
             self.report = SweepReport(specs, axes, self.by, *said, drawer)
         return self
 
-    def begin(self, start: RunStart, resume: str | None, reuse: bool = False) -> None:
+    def begin(self, start: RunStart, resume: str | None, sweep: Sweep, reuse: bool = False) -> None:
         """Find the cells that are finished already, and file the sweep's own run as RUNNING: that of ``resume``, or a
         new one."""
         specs = [cell.spec for cell in self.cells]
         if resume:
-            self.earlier = resumed(self.store, self.experiment_id, specs, resume)
+            self.earlier = resumed(self.store, self.experiment_id, specs, resume, sweep)
         elif reuse:
             self.earlier = reused(self.store, self.experiment_id, specs)
         for index, run_id in self.earlier.finished.items():  # before anything is begun: one of them may be unreadable
@@ -119,7 +119,8 @@ class Parent:
         if self.earlier.message:
             say(self.earlier.message)
         for index, run_id in self.earlier.finished.items():
-            outcome.outcomes[index] = self.taken[index]
+            outcome.outcomes[index] = rows = self.taken[index]
+            outcome.specs[index] = replace(outcome.specs[index], replicates=len(rows["seed"]))
             outcome.run_ids[index] = run_id
 
     def take(self, cell: TrainedCell) -> None:
@@ -267,7 +268,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
     for cell in cells:
         for axis, value in cell.choices:
             values.setdefault(axis, {})[value] = None
-    digest = sweep_digest(cell.spec for cell in cells)
+    digest = sweep_digest([cell.spec for cell in cells], sweep)
     name = "sweep-" + "-x-".join(
         f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES]
     )

@@ -161,7 +161,7 @@ def tell_failures(outcome: Outcome, cells: Sequence[Cell], sweep: bool, command:
         say("\n".join(map(str, outcome.unjudged)))
     if outcome.interrupted:
         done = len(outcome.outcomes)
-        resumes = sweep and filed and outcome.interval is None  # replicates=auto cannot
+        resumes = sweep and filed and (outcome.interval is None or outcome.race)  # replicates=auto cannot
         go_on = f"; go on with: {command} resume=last" if resumes else ""
         kept = ", and what is known of the others is filed" if filed and done < len(outcome.specs) else ""
         say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

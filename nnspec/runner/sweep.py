@@ -9,7 +9,7 @@ from functools import partial
 
 from nnspec.claims.judging import answerable, judge
 from nnspec.claims.writing import lines as claim_lines
-from nnspec.execute.engine import Carry, Trainer
+from nnspec.execute.engine import Carry
 from nnspec.execute.engines import chosen
 from nnspec.execute.trainers import trainer
 from nnspec.journal.earlier import in_filed_order
@@ -52,7 +52,7 @@ def run(
     """
     started = time.perf_counter()
     if settings.resume and settings.tracking.enabled and not settings.sweep.plan_only:
-        cells = in_filed_order(cells, settings.tracking, settings.resume)
+        cells = in_filed_order(cells, settings, settings.resume)
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})
     speak = SILENT if quiet else voice(settings)
     keep = keep or not sweep
@@ -60,12 +60,11 @@ def run(
     runs = settings.tracking.runs_of(len(cells)) if sweep else ALL  # which cells get one
     carry, runtime = chosen(settings.runtime, carry, settings.sweep.plan_only)
 
-    def training_of(missing: Sequence[int]) -> Trainer:
-        specs = [outcome.specs[index] for index in missing]
-        return trainer(specs, replace(settings, runtime=runtime), carry, keep, missing, runs != ALL, claims)
-
     claims = _claims(settings, outcome, speak.note)
-    training = training_of(range(len(cells)))  # what does not fit into memory is refused before anything is filed
+    training_of = partial(
+        trainer, [cell.spec for cell in cells], replace(settings, runtime=runtime), carry, keep, runs != ALL, claims
+    )
+    training = training_of()  # what does not fit into memory is refused before anything is filed
     files = settings.tracking.enabled
     if settings.sweep.plan_only:
         filing = _filing(cells, sweep, command, runs) if files else []
@@ -76,12 +75,14 @@ def run(
         if parent is not None:
             parent.take_earlier(outcome, speak.note)
         missing = [index for index in range(len(cells)) if index not in outcome.outcomes]
+        if outcome.outcomes and (missing or settings.sweep.race):
+            training = training_of(outcome.outcomes)
         if missing:
-            training = training if len(missing) == len(cells) else training_of(missing)
             line = console.plan_line(training.plan, training.workers)
             filing = _filing([cells[index] for index in missing], sweep, command, runs) if files else []
             for said in ["; ".join([line, *filing[:1]]), *filing[1:], *stated_twice(duplicates)]:
                 speak.note(said)
+        if missing or settings.sweep.race:  # one that is all filed has to be told all the same
             train(training, outcome, parent, interrupts, keep, speak.bar)
         outcome.checks = required(outcome, settings.require)
         if claims is not None and not outcome.interrupted:
