@@ -397,7 +397,7 @@ SETTINGS = (
     Idle("hydra.sweep.dir", *_SINGLE, _ADD_M),
     Idle("hydra.sweep.subdir", *_SINGLE, _ADD_M),
     *(
-        Idle(f"sweep.{name}", f"on {kind}: a map is one run", _is(kind), "leave -m out", refused=True)
+        Idle(f"sweep.{name}", f"on {kind}: a map is one run", _is(kind), "leave -m or the experiment out", refused=True)
         for name in ("map", "zoom")
         for kind in (SWEEPS, JOB)
     ),

@@ -206,6 +206,7 @@ def judge(study: Study, specs: Specs, outcomes: Rows, looks: int = 1) -> tuple[l
     for number, claim in enumerate(study.claims):
         try:
             parts = tuple(_parts(f"study.claims[{number}]", claim, specs, cells, outcomes, confidence))
+            _refuse_none(f"study.claims[{number}]", parts)
         except ClaimError as error:
             faults += error.faults
         else:
@@ -299,3 +300,9 @@ def _refuse_unpaired(where: str, one: Values, other: Values) -> None:
         raise ClaimError(
             [Fault(where, "must compare cells that share seeds", "none that both have", "sweep both alike")]
         )
+
+
+def _refuse_none(where: str, parts: Sequence[Judgement]) -> None:
+    """Refuse a claim along an axis, or of a formula, where too few of its cells have trained for a single part."""
+    if not parts:
+        raise ClaimError([Fault(where, "must have outcomes of its cells", "too few of them", "see why they failed")])

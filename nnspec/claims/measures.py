@@ -33,8 +33,12 @@ def fault(measure: str, where: str) -> Fault | None:
 
 def rows_of(result: Results, study: Study | None) -> dict[str, np.ndarray]:
     """The outcome of each network of a cell by column, and the figures of its weights that claims measure."""
-    measures = [] if study is None else [claim.measure for claim in study.claims]
-    return outcome_rows(result) | figures(result, measures)
+    return outcome_rows(result) | figures(result, of_weights(study))
+
+
+def of_weights(study: Study | None) -> list[str]:
+    """The measures of a study's claims that are figures of weights: no table of results has them."""
+    return [] if study is None else [claim.measure for claim in study.claims if _maker(claim.measure) is not None]
 
 
 def figures(result: Results, measures: Iterable[str]) -> dict[str, np.ndarray]:

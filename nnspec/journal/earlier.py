@@ -17,7 +17,7 @@ from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import Store, file_spool, open_store, read_results, times_of
 from nnspec.tracking.provenance import still_trains
-from nnspec.tracking.records import SWEEP_TAG
+from nnspec.tracking.records import SEARCH_TAG, SWEEP_TAG
 from nnspec.tracking.store import FoundRun, RunFacts
 from nnspec.tracking.unspool import unfiled_of
 
@@ -55,13 +55,16 @@ def in_filed_order(cells: Sequence[Cell], settings: Settings, resume: str) -> li
     in whatever order they are stated now. The others take the places that are left.
 
     Raises:
-        TrackingError: the store cannot be reached, or ``resume`` is no run of it.
+        TrackingError: the store cannot be reached, or ``resume`` is no run of it, or that of a search.
     """
     store = open_store(settings.tracking)
     try:
         specs = [cell.spec for cell in cells]
         experiment = store.experiment(settings.tracking.experiment or experiment_name(specs))
         sweep = _sweep_of(store, experiment, specs, settings.sweep, resume)
+        if sweep is not None and SEARCH_TAG in store.get(sweep).tags:
+            remedy = "search on with hydra/sweeper=nnspec_search, or leave resume out"
+            raise TrackingError(Fault("resume", "must be 'last' or the id of a sweep", f"the search {sweep}", remedy))
         filed = store.find_children(sweep, [SIZE]) if sweep is not None else []
     finally:
         store.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nnspec.claims.measures import figures, of_weights
 from nnspec.claims.writing import PAGE, STUDY_TAG, page, tally
 from nnspec.errors import TrackingError
 from nnspec.journal.choosing import worth_opening
@@ -15,6 +16,7 @@ from nnspec.journal.earlier import Earlier, experiment_name, outcome_of, resumed
 from nnspec.journal.filer import Filer, keep
 from nnspec.journal.promoting import file_cells
 from nnspec.journal.recording import Recorder, now
+from nnspec.readback import read_cell
 from nnspec.report.as_json import Place
 from nnspec.report.describing import link, running_description, sweep_description
 from nnspec.report.drawing import Drawer
@@ -28,6 +30,7 @@ from nnspec.results.requirements import required_tag
 from nnspec.results.table import axis_columns
 from nnspec.settings import ALL, CHOSEN, Require, Settings, Sweep
 from nnspec.specs import RunSpec, combinations
+from nnspec.study import Study
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import CellStore, RunEnd, RunStart, Unfiled, open_store
@@ -119,9 +122,14 @@ class Parent:
         if self.earlier.message:
             say(self.earlier.message)
         for index, run_id in self.earlier.finished.items():
-            outcome.outcomes[index] = rows = self.taken[index]
-            outcome.specs[index] = replace(outcome.specs[index], replicates=len(rows["seed"]))
+            outcome.outcomes[index] = self.taken[index] | self._figures(run_id, outcome.study)
+            outcome.specs[index] = replace(outcome.specs[index], replicates=len(self.taken[index]["seed"]))
             outcome.run_ids[index] = run_id
+
+    def _figures(self, run_id: str, study: Study | None) -> dict[str, np.ndarray]:
+        """The figures of a filed cell's weights that the claims of a study measure."""
+        measures = of_weights(study)
+        return figures(read_cell(self.store, run_id).result, measures) if measures else {}
 
     def take(self, cell: TrainedCell) -> None:
         """Take in a trained cell for the report; its index is that among all cells."""

@@ -13,6 +13,7 @@ from nnspec.errors import Fault, TrackingError
 from nnspec.journal.earlier import LAST, experiment_name
 from nnspec.journal.parent import Parent, shared_params
 from nnspec.journal.recording import now
+from nnspec.parts.loading import loaded
 from nnspec.report.searched import search_description, search_metrics, search_report
 from nnspec.results.outcome import Outcome
 from nnspec.search.objectives import Found
@@ -23,11 +24,10 @@ from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, open_store
 from nnspec.tracking.artifacts import spec_yaml
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SEARCH_TAG, SWEEP_TAG
 from nnspec.tracking.store import RunFacts, RunQuery
 
 STUDY, BEST = "search/study.journal", "search/best.yaml"  # artifacts of a search's run
-SEARCH_TAG = "nnspec.search"  # of a search's run: its sampler
 BEST_TAG, COMMAND_TAG = "nnspec.best_cell", "nnspec.command"
 DIMENSION = "axis."  # params of what is searched begin so
 
@@ -178,13 +178,14 @@ class SearchParent(Parent):
 
 
 def best_command(command: str, outcome: Outcome, found: Found) -> str:
-    """The command that trains the best cell alone."""
+    """The command that trains the best cell alone, with the user's own parts."""
     if found.best is None:
         return ""
     program = list(takewhile(lambda word: not word.startswith("-") and "=" not in word, shlex.split(command)))
     if len(program) < 2:  # python with flags of its own, or nothing
         program = ["nnspec", "run"]
-    return shlex.join([*program, *words(outcome.specs[found.best])])
+    parts = [word for path in loaded() for word in ("--parts", str(path))]
+    return shlex.join([*program, *parts, *words(outcome.specs[found.best])])
 
 
 def search_start(space: Space, settings: Settings, command: str) -> RunStart:

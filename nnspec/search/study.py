@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnspec.errors import NnspecError, TrackingError
+from nnspec.errors import Fault, NnspecError, SpecError, TrackingError
 from nnspec.search.objectives import OBJECTIVES
 from nnspec.search.space import Dimension, Names, Space, Value
 from nnspec.settings import NEVER
+from nnspec.specs import text
 from nnspec.sweep.where import WHERE
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Study:
     pruner looks at a trial; ``journal`` is that of a study to go on with.
 
     Raises:
+        SpecError: the journal is that of other objectives.
         TrackingError: the journal is none, or that of another space.
     """
 
@@ -95,6 +97,9 @@ class Study:
                     pruner=self.pruner,
                     load_if_exists=True,
                 )
+                if not journal:
+                    self._study.set_metric_names(list(self.objectives))
+                named = self._study.metric_names
                 self._id = self._storage.get_study_id_from_name(NAME)
                 self.trials = [self._asked(trial) for trial in self._study.get_trials(deepcopy=False)]
         except Exception as error:  # whatever a stranger's file makes of Optuna
@@ -103,6 +108,10 @@ class Study:
                 f"the study of the search must be a journal of Optuna's with the trials of this space, but reading it "
                 f"gives: {what}; start the search anew, without resume"
             ) from None
+        if named != list(self.objectives):
+            rule = f"must be {text(named)}, for which the trials of the search that goes on were proposed"
+            remedy = "say the same again, or leave resume out for a new search"
+            raise SpecError([Fault("sweep.objectives", rule, text(list(self.objectives)), remedy)])
 
     def journal(self) -> bytes:
         """The journal's file."""

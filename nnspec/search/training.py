@@ -68,7 +68,7 @@ def study_of(space: Space, settings: Settings, journal: bytes | None = None) -> 
     """The study of a search with these settings; that of a ``journal`` to go on with.
 
     Raises:
-        SpecError: it has more trials already than are asked for.
+        SpecError: it has more trials already than are asked for, or makes something else good.
         TrackingError: the journal is none, or that of another space.
     """
     sweep, first = settings.sweep, space.specs[0]

@@ -238,6 +238,20 @@ def test_a_claim_that_cannot_be_judged_is_told_and_the_others_are_judged(specs: 
     assert "must have an outcome" in why_not({"where": {"activation": "tanh"}, "above": 0.5}, specs, made)
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"where": {"activation": "tanh"}, "formula": "lr * 6", "within": 0.1},
+        {"where": {"activation": "tanh"}, "rising_along": "init"},
+        {"where": {"init": "zeros"}, "rising_along": "activation"},
+    ],
+    ids=str,
+)
+def test_a_claim_of_parts_whose_cells_did_not_train_is_told(claim: dict[str, Any], specs: list[RunSpec]) -> None:
+    made = {0: rows(9, share(9, 1)), 2: rows(9, share(9, 1))}
+    assert "must have outcomes of its cells" in why_not(claim, specs, made)
+
+
 @pytest.mark.parametrize("measure", ["solved", "final_loss"])
 @pytest.mark.parametrize(("within", "expected"), [(0.2, HOLDS), (0.06, UNDECIDED)])
 def test_cells_that_are_equal_within_something(

@@ -213,6 +213,15 @@ def test_the_run_in_mlflow_has_the_claims(folder: Path) -> None:
     assert "study.md" in {file.path for file in client.list_artifacts(result.run_id)}
 
 
+@pytest.mark.parametrize("tier", ["all", "none"])
+def test_figures_of_the_weights_are_measured_of_cells_that_are_filed_already(folder: Path, tier: str) -> None:
+    write(folder, "mine", {"measure": "weight_norm.0", "where": HE, "above": 0})
+    said = ["experiment=mine", "replicates=5", "train.epochs=5", f"tracking.cells={tier}"]
+    first, again = (nnspec.sweep([*said, *more], tracking=True).claims for more in ([], ["reuse=true"]))
+    assert [each.parts for each in again] == [each.parts for each in first]
+    assert first[0].parts[0].found.networks == 5
+
+
 def test_figures_of_the_weights() -> None:
     spec = nnspec.spec(["replicates=3", "dtype=float64", "train.epochs=50", "activation=tanh"])
     result = nnspec.train(spec).result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,11 @@ from nnspec.check import checked_mapping
 from nnspec.errors import SpecError, TrackingError
 from nnspec.execute.elsewhere import Surroundings
 from nnspec.execute.pool import Finished, Lost, train_chunks
+from nnspec.journal.searching import best_command
 from nnspec.parts import load
 from nnspec.parts.loading import loaded
+from nnspec.results.outcome import Outcome
+from nnspec.search.objectives import Found
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import source_files
 from nnspec.training.plan import Chunk, Share, stack_key
@@ -183,3 +187,13 @@ def test_a_sweep_of_another_file_of_parts_is_not_resumed(declare: Declare) -> No
         TrackingError, match=r"resume must be given the parts of the sweep, my_parts.py@\w+, but got my"
     ):
         nnspec.sweep([*words, f"resume={swept.run_id}"], tracking=True)
+
+
+def test_the_command_of_a_searchs_best_cell_names_the_file(declare: Declare) -> None:
+    path = declare(SWOOSH)
+    outcome = Outcome([nnspec.spec(["activation=swoosh"])], ["activation"])
+    command = f"nnspec run --parts {path} -m hydra/sweeper=nnspec_search activation=relu,swoosh sweep.trials=2"
+    words = shlex.split(best_command(command, outcome, Found(("solve_rate",), {0: (1.0,)}, [0], 1, 0, "tpe")))
+    assert words[:2] == ["nnspec", "run"]
+    assert words[words.index(str(path)) - 1] == "--parts"
+    assert "activation=swoosh" in words

@@ -111,6 +111,7 @@ def test_the_best_spec_alone_gives_what_the_study_recorded(
     ("words", "status", "line"),
     [
         (["sweep.trials=8"], 2, "sweep.trials must be at least the 16 trials that the search has already"),
+        (["sweep.trials=20", "sweep.objectives=[final_loss]"], 2, "sweep.objectives must be [solve_rate], for which"),
         (["sweep.trials=20", "activation=relu,tanh"], 1, "resume must be a search of the same space"),
         (["sweep.trials=20", "replicates=21"], 1, "resume must be a search of the same space"),
     ],
@@ -144,6 +145,20 @@ def test_a_sweep_is_no_search_to_go_on_with(folder: Path, capfd: pytest.CaptureF
     assert told.startswith("nnspec: resume must be 'last' or the id of a search")
     assert search("sweep.trials=4", "resume=last", "sweep.report=false") == 0
     assert "no search of this space to resume yet" in capfd.readouterr().err
+
+
+def test_a_search_is_no_sweep_to_go_on_with(
+    searched: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(searched)
+    (parent,), _ = runs(searched)
+    before = table(searched)
+    capfd.readouterr()
+    said = ["-m", "activation=relu,tanh", "train.epochs=5", "sweep.report=false", f"resume={parent.info.run_id}"]
+    assert main(["run", *said]) == 1
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("nnspec: resume must be 'last' or the id of a sweep")
+    pd.testing.assert_frame_equal(table(searched), before)
 
 
 def test_a_conditional_search_is_filed_and_gone_on_with(folder: Path) -> None:
