@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nnspec.api import load as load
     from nnspec.api import load_map as load_map
     from nnspec.api import map as map
+    from nnspec.api import map_study as map_study
     from nnspec.api import plan as plan
     from nnspec.api import promote as promote
     from nnspec.api import remedy as remedy
@@ -67,6 +68,7 @@ _LAZY = {
     "load": "nnspec.api",
     "load_map": "nnspec.api",
     "map": "nnspec.api",
+    "map_study": "nnspec.api",
     "plan": "nnspec.api",
     "promote": "nnspec.api",
     "remedy": "nnspec.api",

@@ -205,6 +205,11 @@ def _is(kind: str) -> Callable[[Command], bool]:
     return lambda c: c.kind == kind
 
 
+def _study_of_maps(command: Command) -> bool:
+    """Whether it is a study of maps: the only command that has several of them."""
+    return command.settings.study is not None and command.settings.sweep.map is not None
+
+
 def _auto_claims(command: Command) -> bool:
     return command.settings.auto and command.settings.study is not None
 
@@ -212,6 +217,7 @@ def _auto_claims(command: Command) -> bool:
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _MAP = (f"on {MAP}, which is one run", lambda c: c.kind == MAP)
+_MAPS = (f"on {MAP}", lambda c: c.settings.sweep.map is not None)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
 _CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _RACING = ("with sweep.race=true", lambda c: c.settings.sweep.race)
@@ -397,25 +403,44 @@ SETTINGS = (
     Idle("hydra.sweep.dir", *_SINGLE, _ADD_M),
     Idle("hydra.sweep.subdir", *_SINGLE, _ADD_M),
     *(
-        Idle(f"sweep.{name}", f"on {kind}: a map is one run", _is(kind), "leave -m or the experiment out", refused=True)
+        Idle(
+            f"sweep.{name}",
+            f"on {kind}: a map is one run",
+            lambda c, kind=kind: c.kind == kind and not (kind == SWEEPS and not c.search and _study_of_maps(c)),
+            "leave -m or the experiment out",
+            refused=True,
+        )
         for name in ("map", "zoom")
         for kind in (SWEEPS, JOB)
+    ),
+    Idle(
+        "sweep.zooms",
+        "without a study of maps",
+        lambda c: not _study_of_maps(c),
+        "look at a part by --zoom, or leave it out",
+        refused=True,
     ),
     Idle("sweep.zoom", "without sweep.map", lambda c: c.settings.sweep.map is None, "say sweep.map too", refused=True),
     *(
         Idle(key, *_MAP, _LEAVE, refused=True)
         for key in (
-            *(f"sweep.{name}" for name in ("zip", "exclude", "include", "where", "table", "csv", *RACE)),
-            *("tracking.cells", "tracking.model", "shard", "resume", "reuse", "remedy", "study"),
-            *("train.snapshot_every", "train.precision"),
+            *(f"sweep.{name}" for name in ("zip", "exclude", "include", "where")),
             *(f"require.{param.name}" for param in REQUIRE),
+        )
+    ),
+    *(
+        Idle(key, *_MAPS, _LEAVE, refused=True)
+        for key in (
+            *(f"sweep.{name}" for name in ("table", "csv", *RACE)),
+            *("tracking.cells", "tracking.model", "shard", "resume", "reuse", "remedy"),
+            *("train.snapshot_every", "train.precision"),
         )
     ),
     Idle(
         "replicates",
         f"as auto on {MAP}",
-        lambda c: c.kind == MAP and c.settings.auto,
-        "say how many networks a pixel has",
+        lambda c: c.settings.sweep.map is not None and c.settings.auto,
+        "say how many networks a pixel has, or maps a study",
         refused=True,
     ),
     *(Idle(key, *_MAP, _LEAVE) for key in (*("sweep.report", "hydra.sweeper.params", "hydra/sweeper"),)),
@@ -439,8 +464,7 @@ def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
 
 def _mapped(command: Command) -> set[str]:
     """The keys that are axes of a map."""
-    axes = command.settings.sweep.map if command.kind == MAP else None
-    return {axis[0] for axis in axes or ()}
+    return {axis[0] for axis in command.settings.sweep.map or ()}
 
 
 def _of_files(command: Command) -> dict[str, str]:

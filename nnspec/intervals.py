@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -33,3 +34,10 @@ def wilson_interval(successes: ArrayLike, trials: ArrayLike, confidence: float =
     low = np.where((n == 0) | (k == 0), 0.0, (middle - spread) / scale)
     high = np.where((n == 0) | (k == n), 1.0, (middle + spread) / scale)
     return low, high
+
+
+@lru_cache(4096)
+def wilson_limits(successes: int, trials: int) -> tuple[float, float]:
+    """``wilson_interval`` of one share, in numbers. Cells by the thousand have few different ones."""
+    low, high = wilson_interval(successes, trials)
+    return float(low), float(high)

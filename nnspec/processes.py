@@ -3,13 +3,23 @@ mean."""
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OBJECTS = 100_000  # new objects between two collections: torch alone makes more as it is imported, and none is garbage
 INTERRUPTED = 130  # exit status that shells expect of a program that Ctrl-C ended
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def collect_garbage() -> None:
+    """Collect garbage from now on, where a command left it off while its modules loaded: they are none, and neither
+    this process nor those that are forked from it look through them."""
+    if gc.get_threshold()[0] == 0:
+        gc.freeze()
+        gc.set_threshold(OBJECTS)
 
 
 class Requests:

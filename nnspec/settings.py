@@ -122,6 +122,7 @@ class MapAxes:
 
 
 MOST_PIXELS = 16_384  # of an axis of a map
+MOST_ZOOMS = 50
 SWEEP = (
     Param("plan_only", False, Boolean(), "show the plan and train nothing"),
     Param("zip", (), Many(Many(Text(), 2), 0), "axes that go together: lists of axis names"),
@@ -150,6 +151,12 @@ SWEEP = (
         None,
         Optional(Many(Many(Real(), 2, 2), 2, 2)),
         "the part [[x0,x1],[y0,y1]] of the map to train, at its full count; also --zoom x0:x1,y0:y1",
+    ),
+    Param(
+        "zooms",
+        0,
+        Integer(0, MOST_ZOOMS),
+        "of a study of maps: how often each is zoomed in on, to four pixels a side on its boundary",
     ),
 )
 
@@ -242,6 +249,7 @@ class Sweep:
     objectives: tuple[str, ...] = OBJECTIVES[:1]
     map: tuple[MapAxis, MapAxis] | None = None
     zoom: tuple[tuple[float, float], tuple[float, float]] | None = None
+    zooms: int = 0
 
 
 @dataclass(frozen=True)

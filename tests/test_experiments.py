@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import nnspec
 from nnspec.compose import conf_dir
+from nnspec.sweep import plan
 
 FILES = sorted((conf_dir() / "experiment").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
+KERNELS = {  # so many to be made for so many shapes and formulas, each in half a second, that they are marked slow
+    *(
+        "activation_shapes",
+        "activation_by_init",
+        "batch_norm_lr",
+        "born_dead",
+        "depth_width_parity",
+        "he_against_xavier",
+    ),
+    *("perceptron_rule", "prototype_xor", "selu_fixed_point", "transfer", "vanishing_gradients", "what_moves_it"),
+}
+SIDE, QUOTE = 33, '"'  # pixels of the least map whose boundary has a dimension; what Hydra needs not around a key
 
 
 def test_the_experiments_are_there() -> None:
@@ -26,11 +40,26 @@ def test_header_says_question_and_command(path: Path) -> None:
     assert f"#   python run.py experiment={path.stem}" in lines
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_what_trains_in_the_slow_tests_only_composes(name: str) -> None:
+    found, settings = plan([f"experiment={name}"])
+    assert found.cells
+    assert settings.study is not None
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in KERNELS else name for name in NAMES]
+)
 def test_short_form_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    words = [f"experiment={name}", "replicates=2"]
-    result = nnspec.sweep([*words, "train.epochs=3"], workers=1)
-    assert len(result.table) == nnspec.plan(words).info["networks"]
+    words = [f"experiment={name}", "replicates=2", "train.epochs=3"]
+    axes = plan(words)[1].sweep.map
+    if axes is None:
+        result = nnspec.sweep(words, workers=1)
+        assert len(result.table) == nnspec.plan(words).info["networks"]
+    else:
+        short = [[key, low, high, scale, SIDE] for key, low, high, scale, _ in axes]
+        result = nnspec.map_study([*words, f"sweep.map={json.dumps(short).replace(QUOTE, '')}"], workers=1)
+        assert len(result.table) == 2 * len(result.cells)
     assert result.study is not None
     assert len(result.claims) == len(result.study.claims)  # whether they hold is another question, after three epochs

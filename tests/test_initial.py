@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+import nnspec
 from nnspec.architecture import architecture
 from nnspec.errors import WeightsError
 from nnspec.initial import activation_gain, initial_weights
 from nnspec.specs import Member, RunSpec
 
 SpecOf = Callable[..., RunSpec]
+SEEDS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "seeds.py"))
 
 
 def test_tensors_are_drawn_in_state_dict_order_from_one_generator(spec_of: SpecOf) -> None:
@@ -106,3 +109,19 @@ def test_a_file_that_changed_after_the_check_is_refused(
     path.unlink()
     with pytest.raises(WeightsError, match=r"init\.path must be a readable safetensors file, but .*No such file"):
         initial_weights(spec, [0])
+
+
+@pytest.mark.parametrize("lag", [1, 2, 100])
+def test_weights_of_consecutive_seeds_are_not_correlated(spec_of: SpecOf, lag: int) -> None:
+    """5 standard errors: the largest of 72 correlations of independent numbers is beyond once in 24,000 times."""
+    drawn = initial_weights(spec_of(init="normal"), np.arange(20_000))["0.weight"].reshape(20_000, -1)[:, :6]
+    assert SEEDS["largest"](drawn, lag) < 5
+    assert SEEDS["largest"](np.abs(drawn), lag) < 5
+    assert SEEDS["largest"](drawn + np.roll(drawn, lag, axis=0), lag) > 50  # those that are correlated
+
+
+def test_the_networks_of_the_second_table_are_those_of_the_experiment() -> None:
+    words = ["experiment=prototype_xor", SEEDS["MIRRORED"], "seed=100000", "replicates=200"]
+    solved = nnspec.train(nnspec.spec(words)).result.solved
+    assert 0 < (~solved).sum() < 200
+    np.testing.assert_array_equal(SEEDS["failures"](100_000 + np.arange(200)), ~solved)

@@ -4,8 +4,9 @@ rank."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,15 @@ def typing_only(tree: ast.AST) -> set[ast.AST]:
     return {inner for node in guarded for statement in node.body for inner in ast.walk(statement)}
 
 
-def imports(path: Path, top_level: bool = False) -> Iterator[str]:
+@cache
+def imports(path: Path, top_level: bool = False) -> Sequence[str]:
     """The modules that a file imports, anywhere or at its top level, absolute; ``from a import b`` is a.b if that is a
     module."""
-    tree = parsed(path)
+    return list(names_imported(parsed(path), top_level))
+
+
+def names_imported(tree: ast.Module, top_level: bool) -> Iterator[str]:
+    """Of a file's tree."""
     unseen = typing_only(tree)
     for node in tree.body if top_level else ast.walk(tree):
         if node in unseen:
@@ -91,7 +97,7 @@ def imports(path: Path, top_level: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: import absolutely"
+            assert node.level == 0, "import absolutely"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in MODULES else str(node.module)
@@ -105,7 +111,7 @@ def inner_unit(module: str) -> str | None:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def ids(path: Path) -> str:
+def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
@@ -113,52 +119,42 @@ def test_every_file_has_a_rank() -> None:
     assert {unit_of(path) for path in FILES} <= RANK.keys()
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_left_never_imports_right(path: Path) -> None:
-    own = unit_of(path)
-    for module in imports(path):
-        other = inner_unit(module)
-        if other is None or other == own:
-            continue
-        assert RANK[other] < RANK[own], f"{ids(path)} imports {module}, which stands beside or above it"
+def test_left_never_imports_right() -> None:
+    wrong = [
+        f"{short(path)} imports {module}, which stands beside or above it"
+        for path in FILES
+        for module in imports(path)
+        if (other := inner_unit(module)) not in (None, unit_of(path)) and RANK[other] >= RANK[unit_of(path)]
+    ]
+    assert wrong == []
 
 
 def test_no_cycle_among_modules() -> None:
     """Imports within functions count as well: they only put off what does not work."""
     edges = {name: sorted({m for m in imports(path) if m in MODULES} - {name}) for name, path in MODULES.items()}
-    cycles = [way for name in edges if (way := cycle_from(name, edges))]
-    assert not cycles, "\n".join(" -> ".join(way) for way in cycles)
+    TopologicalSorter(edges).prepare()  # its error names the modules of a cycle
 
 
-def cycle_from(start: str, edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """The shortest way of imports from a module back to itself; empty if there is none."""
-    ways, seen = [[start]], set[str]()
-    for way in ways:
-        for other in edges[way[-1]]:
-            if other == start:
-                return [*way, other]
-            if other not in seen:
-                seen.add(other)
-                ways.append([*way, other])
-    return []
+def importers(paths: Iterable[Path], *packages: str) -> list[str]:
+    """Those of the files that import one of the packages, anywhere."""
+    return [short(path) for path in paths if {module.split(".")[0] for module in imports(path)} & {*packages}]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) in TORCH_FREE], ids=ids)
-def test_torch_free(path: Path) -> None:
-    assert not [module for module in imports(path) if module.split(".")[0] in ("torch", "functorch")]
+def test_torch_free() -> None:
+    free = [path for path in FILES if unit_of(path) in TORCH_FREE]
+    assert importers(free, "torch", "functorch") == []
     # nor by way of a module of ours, when it is loaded
-    seen, front = set(), {name_of(path)}
+    seen, front = set[str](), {name_of(path) for path in free}
     while front:
         name = front.pop()
         seen.add(name)
         for module in imports(MODULES[name], top_level=True):
-            assert module.split(".")[0] != "torch", f"{ids(path)} reaches torch through {name}"
+            assert module.split(".")[0] != "torch", f"one of {', '.join(TORCH_FREE)} reaches torch through {name}"
             front |= {module} & MODULES.keys() - seen
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) not in HYDRA], ids=ids)
-def test_no_omegaconf_below_compose(path: Path) -> None:
-    assert not [module for module in imports(path) if module.split(".")[0] in ("omegaconf", "hydra")]
+def test_no_omegaconf_below_compose() -> None:
+    assert importers([path for path in FILES if unit_of(path) not in HYDRA], "omegaconf", "hydra") == []
 
 
 def strings(node: ast.expr) -> Iterator[str]:
@@ -182,22 +178,27 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.value.lineno, text) for text in strings(node.value))
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) != "catalog"], ids=ids)
-def test_only_the_catalog_knows_member_names(path: Path) -> None:
+def test_only_the_catalog_knows_member_names() -> None:
     members = {entry.name for registry in (OUTPUTS, INITS, OPTIMIZERS, LOSSES) for entry in registry}
-    found = {(line, text) for line, text in compared(path) if text in members}
-    assert not found, f"{ids(path)}: ask the entry instead of comparing its name: {sorted(found)}"
+    found = [
+        f"{short(path)}:{line}: ask the entry instead of comparing its name: {text}"
+        for path in FILES
+        if unit_of(path) != "catalog"
+        for line, text in compared(path)
+        if text in members
+    ]
+    assert found == []
 
 
 def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     imported = "import nnspec.cli\nfrom nnspec import check\ndef f(name):\n    from torch import nn\n"
     bad.write_text(imported + "    return name == 'relu' or name in ('gelu',)\n")
-    assert list(imports(bad)) == ["nnspec.cli", "nnspec.check", "torch"]
-    assert list(imports(bad, top_level=True)) == ["nnspec.cli", "nnspec.check"]
+    assert imports(bad) == ["nnspec.cli", "nnspec.check", "torch"]
+    assert imports(bad, top_level=True) == ["nnspec.cli", "nnspec.check"]
     assert [text for _, text in compared(bad)] == ["relu", "gelu"]
-    assert cycle_from("a", {"a": ["b", "c"], "b": [], "c": ["d"], "d": ["a"]}) == ["a", "c", "d", "a"]
-    assert cycle_from("b", {"a": ["b"], "b": []}) == []
+    with pytest.raises(CycleError, match=r"'a', 'd', 'c', 'a'"):
+        TopologicalSorter({"a": ["b", "c"], "b": [], "c": ["d"], "d": ["a"]}).prepare()
 
 
 TESTS = Path(__file__).parent
@@ -246,12 +247,12 @@ def foreign(node: ast.Attribute) -> bool:
     return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
 
 
-def trespasses(path: Path, private: frozenset[str]) -> Iterator[str]:
+def trespasses(path: Path, private: frozenset[str] | None = None) -> Iterator[str]:
     """The private names of nnspec that a test names, and the constants and private names that it sets."""
     tree = parsed(path)
     own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and not foreign(node)}
     own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    theirs = private - own
+    theirs = (private_names() if private is None else private) - own
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("nnspec"):
             yield from (alias.name for alias in node.names if is_private(alias.name))
@@ -260,12 +261,10 @@ def trespasses(path: Path, private: frozenset[str]) -> Iterator[str]:
         yield from (name for name in set_names(node) if name.isupper() or is_private(name) or name == "__defaults__")
 
 
-@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(TESTS)))
-def test_tests_use_parameters_and_public_names(path: Path) -> None:
-    file = path.relative_to(TESTS).as_posix()
-    found = set(trespasses(path, private_names()))
-    allowed = {name for where, name in EXCEPTIONS if where == file}
-    assert found == allowed, f"{file}: make it a parameter or public, not {sorted(found - allowed)}"
+def test_tests_use_parameters_and_public_names() -> None:
+    """What is found and no exception is to be a parameter or public."""
+    found = {(path.relative_to(TESTS).as_posix(), name) for path in TEST_FILES for name in trespasses(path)}
+    assert found == EXCEPTIONS.keys()
 
 
 def test_the_rule_for_tests_sees_what_it_forbids(tmp_path: Path) -> None:

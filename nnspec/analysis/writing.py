@@ -41,7 +41,7 @@ _LATEX = str.maketrans(
     }
 )
 # What GitHub's Markdown, and showdown's, which MLflow shows, read as markup anywhere in a line.
-_MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", **{character: f"\\{character}" for character in "\\`*~|[]"}})
+_MARKDOWN = {"&": "&amp;", "<": "&lt;", **{character: f"\\{character}" for character in "\\`*~|[]"}}
 # And in some places: underscores at the ends of a word, colons of emoji and addresses, @ before a name, www., dots.
 _MARKDOWN_HERE = re.compile(r"(?<![^\W_])_|_(?![^\W_])|:(?=\S)|@|(?<=www)\.|\.(?=\.)", re.IGNORECASE)
 _POWER = re.compile(r"(-?[\d.]+)e\+?(-?)0*(\d+)")
@@ -75,7 +75,10 @@ def latex_number(text: str) -> str:
 
 def markdown(text: str) -> str:
     """``text`` on one line, so that Markdown shows it as it is written, within a paragraph or a cell of a table."""
-    return _MARKDOWN_HERE.sub(lambda found: f"&#{ord(found[0])};", printable(text).translate(_MARKDOWN))
+    text = printable(text)
+    for character, written in _MARKDOWN.items():  # in this order; ``translate`` takes ten times as long
+        text = text.replace(character, written)
+    return _MARKDOWN_HERE.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, pad: str = "") -> str:

@@ -13,6 +13,7 @@ from nnspec.api.filed import report as report
 from nnspec.api.filed import table as table
 from nnspec.api.maps import load_map as load_map
 from nnspec.api.maps import map as map
+from nnspec.api.maps import map_study as map_study
 from nnspec.api.result import TrainResult as TrainResult
 from nnspec.api.training import plan as plan
 from nnspec.api.training import sweep as sweep

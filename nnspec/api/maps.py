@@ -13,7 +13,9 @@ from nnspec.maps.axes import axes_of
 from nnspec.maps.command import run_map
 from nnspec.maps.filing import read_map
 from nnspec.maps.result import Map
+from nnspec.maps.study import MapStudy, run_map_study
 from nnspec.specs import RunSpec
+from nnspec.sweep import plan as expand_all
 from nnspec.tracking import find_run, opened
 
 
@@ -43,6 +45,8 @@ def map(
     if stated.sweep.plan_only or stated.json or stated.quiet:
         rule = "must be false in nnspec.map, which returns what came out"
         raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
+    if stated.study is not None:
+        raise SpecError([Fault("study", "must be left out of nnspec.map", "a study", "use nnspec.map_study")])
     runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
     settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
     axes = axes_of(spec, settings.sweep)
@@ -53,6 +57,40 @@ def map(
     if outcome.lost or outcome.map is None:
         raise TrainingError("; ".join(dict.fromkeys(outcome.lost)))
     return outcome.map
+
+
+def map_study(
+    overrides: Sequence[str],
+    *,
+    tracking: bool | str = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> MapStudy:
+    """Train the maps of a study and judge its claims: ``nnspec.map_study(["experiment=fractal_boundary"])``. Each of
+    ``replicates`` seeds has maps of its own; the arguments are those of ``nnspec.map``.
+
+    Raises:
+        SpecError: with every fault of every cell, if its claims cannot be answered, or it does not fit into memory.
+        TrainingError: pixels could not be trained.
+    """
+    composer = Composer()
+    expanded, stated = expand_all(overrides, composer)
+    if stated.sweep.map is None or stated.study is None:
+        rule, remedy = "must have a study and sweep.map in nnspec.map_study", "use nnspec.sweep, or nnspec.map"
+        raise SpecError([Fault("overrides", rule, f"{list(overrides)}", remedy)])
+    if stated.sweep.plan_only or stated.json or stated.quiet:
+        rule = "must be false in nnspec.map_study, which returns what came out"
+        raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
+    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
+    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
+    specs = [cell.spec for cell in expanded.cells]
+    heed_sweep(composer, specs, settings, overrides)
+    found = run_map_study(specs, settings, f"nnspec.map_study({list(overrides)})", quiet=not progress)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    if found.lost:
+        raise TrainingError("; ".join(dict.fromkeys(found.lost)))
+    return found
 
 
 def load_map(run: str, *, uri: str | None = None) -> Map:

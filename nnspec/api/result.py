@@ -65,6 +65,11 @@ class TrainResult:
         return self.outcome.study
 
     @property
+    def exit_status(self) -> int:
+        """The exit status that the command line ends with."""
+        return self.outcome.exit_status
+
+    @property
     def claims(self) -> tuple[Judged, ...]:
         """The claims of the study with their verdicts; none where it states none."""
         return tuple(self.outcome.judged)

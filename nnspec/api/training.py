@@ -69,6 +69,8 @@ def sweep(
     expanded, stated = _expanded(composer, overrides, "sweep")
     if stated.sweep.plan_only:
         raise SpecError([Fault("sweep.plan_only", "must be false in nnspec.sweep", "true", "use nnspec.plan")])
+    if stated.sweep.map is not None and stated.study is not None:
+        raise SpecError([Fault("sweep.map", "must be left out of nnspec.sweep", "a map", "use nnspec.map_study")])
     if stated.json or stated.quiet:
         rule = "must be false in nnspec.sweep, which returns what came out"
         raise SpecError([Fault("json and quiet", rule, "true", "leave them out; progress=True says how it goes")])

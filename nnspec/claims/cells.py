@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from nnspec.results.table import spec_columns
 from nnspec.specs import MEMBERS, RunSpec, text
 
-DEPTH, WIDTH = "model.depth", "model.width"
+DEPTH, WIDTH, ZOOM = "model.depth", "model.width", "zoom"
 
 
-def stated(spec: RunSpec) -> dict[str, object]:
+@dataclass(frozen=True)
+class Window:
+    """A cell whose networks are maps, one a seed, zoomed in on so many times. ``axes`` are the keys of the
+    spec that the map has values of its own for."""
+
+    spec: RunSpec
+    zoom: int
+    axes: tuple[str, str]
+
+
+CellLike = RunSpec | Window
+
+
+def stated(cell: CellLike) -> dict[str, object]:
     """What a cell states, by key: every field, a member's name also by the member's key; ``model.depth`` and
-    ``model.width`` where it has hidden layers of one width."""
-    found = spec_columns(spec)
+    ``model.width`` where it has hidden layers of one width; of a map not its axes, and its ``zoom``."""
+    if isinstance(cell, Window):
+        return {key: value for key, value in stated(cell.spec).items() if key not in cell.axes} | {ZOOM: cell.zoom}
+    found = spec_columns(cell)
     found |= {member: found[f"{member}.name"] for member in MEMBERS if f"{member}.name" in found}
     hidden = found.get("model.hidden")
     if isinstance(hidden, str):
@@ -43,16 +59,16 @@ def _same(value: object, said: object) -> bool:
     return text(value) == text(said) or str(value) == str(said)
 
 
-def numbers(spec: RunSpec) -> dict[str, float]:
+def numbers(cell: CellLike) -> dict[str, float]:
     """The numbers of a cell by the last part of their key, as ``lr``, ``width`` or ``std``; ``inputs`` of its data.
 
     Where two keys end alike the one of the model, the initialisation or the optimizer stands, in this order.
     """
     found: dict[str, float] = {}
-    cell = stated(spec)
+    said = stated(cell)
     order = ("model.", "init.", "activation.", "optimizer.", "data.", "loss.", "train.", "")
     for start in order:
-        for key, value in cell.items():
+        for key, value in said.items():
             if key.startswith(start) and isinstance(value, (int, float)) and not isinstance(value, bool):
                 found.setdefault(key.rpartition(".")[2], float(value))
     return found

@@ -16,19 +16,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnspec.claims.cells import levels, matches, numbers, stated
+from nnspec.claims.cells import CellLike, Window, levels, matches, numbers, stated
 from nnspec.claims.estimates import Estimate, Values, difference, estimate, least_seeds
 from nnspec.claims.measures import fault, values
 from nnspec.errors import Fault, SpecError, nearest
 from nnspec.formula import FormulaError
-from nnspec.specs import RunSpec, text
+from nnspec.specs import text
 from nnspec.study import HOLDS, REFUTED, SOLVED, UNDECIDED, Along, Bounds, Claim, Computed, Study, Than, cells_text
 
 MOST_NEEDED = 10_000_000  # seeds; a claim that needs more is on the edge of what it claims
 POSITIVE, NEGATIVE = Bounds(low=0.0), Bounds(high=0.0)
 
 Rows = Mapping[int, Mapping[str, np.ndarray]]  # by cell, its outcome
-Specs = Sequence[RunSpec] | Mapping[int, RunSpec]  # by cell
+Specs = Sequence[CellLike] | Mapping[int, CellLike]  # by cell
+NETWORKS, MAPS = "networks", "maps"  # what has a seed and a number
 
 
 class ClaimError(SpecError):
@@ -37,12 +38,14 @@ class ClaimError(SpecError):
 
 @dataclass(frozen=True)
 class Judgement:
-    """One part of a claim: what was found, what is allowed, and whether it is. ``label`` tells parts apart."""
+    """One part of a claim: what was found, what is allowed, and whether it is. ``label`` tells parts apart, ``unit``
+    is what was measured, networks or maps."""
 
     label: str
     found: Estimate
     allowed: Bounds
     share: bool
+    unit: str = NETWORKS
 
     @property
     def verdict(self) -> str:
@@ -71,12 +74,12 @@ class Judgement:
         return wanted if wanted <= MOST_NEEDED else None
 
     def __str__(self) -> str:
-        value, low, high, networks, _ = self.found
-        if not networks:
-            return f"{self.label}: no network" if self.label else "no network"
+        value, low, high, count, _ = self.found
+        if not count:
+            return f"{self.label}: no {self.unit[:-1]}" if self.label else f"no {self.unit[:-1]}"
         shown = [f"{100 * each:.4g}%" if self.share else f"{each:.4g}" for each in (value, low, high)]
         label = f"{self.label}: " if self.label else ""
-        return f"{label}{shown[0]} [{shown[1]}, {shown[2]}] of {networks:,} networks"
+        return f"{label}{shown[0]} [{shown[1]}, {shown[2]}] of {count:,} {self.unit}"
 
 
 @dataclass(frozen=True)
@@ -118,21 +121,23 @@ class Judged:
         return min(self.parts, key=lambda part: order.index(part.verdict))
 
 
-def answerable(study: Study, specs: Sequence[RunSpec]) -> tuple[Study, list[Fault]]:
+def answerable(study: Study, specs: Sequence[CellLike]) -> tuple[Study, list[Fault]]:
     """The study with the claims that these cells can answer, and why they cannot answer the others: whoever changes the
     axes of a study on the command line has other cells.
 
     Raises:
         ClaimError: what no cell could answer, with every fault: a key, a verdict or a name in a formula that is not
-            there.
+            there, a measure of networks where there are maps.
     """
-    cells = [stated(spec) for spec in specs]
+    cells, maps = [stated(spec) for spec in specs], any(isinstance(spec, Window) for spec in specs)
     faults: list[Fault] = []
     kept, missing = [], []
     for number, claim in enumerate(study.claims):
         where = f"study.claims[{number}]"
-        unnamed = fault(claim.measure, f"{where}.measure")
+        unnamed = fault(claim.measure, f"{where}.measure", maps)
         faults += [unnamed] if unnamed else []
+        if maps and claim.among:
+            faults.append(Fault(f"{where}.among", "must be of networks", claim.among, "leave it out: these are maps"))
         for name, said in claim.sides.items():
             faults += _unknown_keys(f"{where}.{name}", cells, said)
         own = [place for place, cell in enumerate(cells) if matches(cell, claim.where)]
@@ -181,7 +186,7 @@ def _no_levels(where: str, claim: Claim, own: Sequence[Mapping[str, object]]) ->
     return [Fault(f"{where}.{name}", rule, f"{claim.relation.axis} with {got}", "the claim is not judged")]
 
 
-def _no_value(where: str, claim: Claim, own: Sequence[RunSpec]) -> list[Fault]:
+def _no_value(where: str, claim: Claim, own: Sequence[CellLike]) -> list[Fault]:
     if isinstance(claim.relation, Computed):
         try:
             for spec in own:
@@ -212,11 +217,13 @@ def judge(study: Study, specs: Specs, outcomes: Rows, looks: int = 1) -> tuple[l
         else:
             seeds = [outcomes[index]["seed"] for index, cell in cells.items() if matches(cell, claim.where)]
             drawn = len(np.unique(np.concatenate(seeds)))
+            if isinstance(specs[next(iter(cells))], Window):
+                parts = tuple(replace(part, unit=MAPS) for part in parts)
             judged.append(Judged(claim, parts, 1 - (1 - confidence) / len(parts), drawn))
     return judged, faults
 
 
-def undecided_cells(judged: Sequence[Judged], specs: Mapping[int, RunSpec]) -> set[int]:
+def undecided_cells(judged: Sequence[Judged], specs: Mapping[int, CellLike]) -> set[int]:
     """The cells that undecided claims speak of, of those with these specs."""
     cells = {index: stated(spec) for index, spec in specs.items()}
     sides = [said for each in judged if each.verdict == UNDECIDED for said in each.claim.sides.values()]
@@ -282,13 +289,13 @@ def _gathered(where: str, claim: Claim, outcomes: Rows, chosen: Sequence[int]) -
             [Fault(f"{where}.measure", rule, claim.measure, nearest(claim.measure, names) if names else "")]
         )
     taken = np.concatenate([taken for taken, _, _ in measured])
-    seeds, solved = (np.concatenate([rows[name] for *_, rows in measured]) for name in ("seed", SOLVED))
+    seeds = np.concatenate([rows["seed"] for *_, rows in measured])
     known = ~np.isnan(taken)
     _, place, times = np.unique(seeds[known], return_inverse=True, return_counts=True)
     # replicates=auto gives cells unlike numbers: none may weigh more for it
     known[known] = (times == times.max())[place]
     if claim.among == SOLVED:
-        known &= solved
+        known &= np.concatenate([rows[SOLVED] for *_, rows in measured])
     if claim.counts is None:
         return Values(taken[known], seeds[known], measured[0][1])
     within = (claim.counts.low <= taken[known]) & (taken[known] <= claim.counts.high)

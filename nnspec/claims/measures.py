@@ -16,11 +16,16 @@ from nnspec.study import SOLVED, Study
 VERDICT = "verdict."
 NORM, RATIO, REFERENCE = "weight_norm.", "weight_ratio.", "reference_error"
 _RATIO = re.compile(r"weight_ratio\.(.+)\.(\d+)/(\d+)")
+OF_MAPS = ("boundary_dimension", "converged_share", "solved_share")  # figures of a map: see ``maps.result``
 WORST = ("final_loss", "final_test_loss")  # infinite where a network broke; elsewhere no number is not measured
 
 
-def fault(measure: str, where: str) -> Fault | None:
-    """What is wrong with the name of a measure, as far as names tell."""
+def fault(measure: str, where: str, maps: bool = False) -> Fault | None:
+    """What is wrong with the name of a measure, as far as names tell; ``maps`` says that cells are of maps."""
+    if maps != (measure in OF_MAPS):
+        rule = "must be a figure of a map" if maps else "must be of networks: that is a figure of a map"
+        remedy = f"try {', '.join(OF_MAPS)}" if maps else "say sweep.map, or measure something else"
+        return Fault(where, rule, measure, remedy)
     if measure.startswith(VERDICT) and measure.removeprefix(VERDICT) not in VERDICTS:
         name = measure.removeprefix(VERDICT)
         return Fault(where, "must name a verdict", name, nearest(name, VERDICTS))

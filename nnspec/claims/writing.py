@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nnspec.analysis.sequential import MOST_CLAIMS as MOST
 from nnspec.analysis.writing import markdown, markdown_table
-from nnspec.claims.judging import Judged
+from nnspec.claims.judging import MAPS, Judged
 from nnspec.study import HOLDS, REFUTED, UNDECIDED, Study
 
 STUDY_TAG = "nnspec.study"  # of a run in MLflow: how many claims hold, are refuted, are undecided
@@ -55,9 +55,11 @@ def detail(each: Judged) -> str:
 def _more(each: Judged) -> str:
     """What decides an undecided claim."""
     if not each.telling.found.networks:
-        return "it takes networks of which it speaks: more replicates may have some"
+        return f"it takes {each.telling.unit} of which it speaks: more replicates may have some"
     if each.needed is None:
-        return "it lies on the edge, and no number of networks is known to decide it"
+        return f"it lies on the edge, and no number of {each.telling.unit} is known to decide it"
+    if each.telling.unit == MAPS:
+        return f"to decide it takes about replicates={each.needed}"
     most = f" train.most_replicates={2 * each.needed}" if 2 * each.needed > MOST else ""
     return f"to decide it takes about replicates={each.needed}, or replicates=auto{most}"
 
@@ -91,14 +93,23 @@ def content(study: Study, judged: Sequence[Judged]) -> dict[str, object]:
     }
 
 
-def page(name: str, study: Study, judged: Sequence[Judged], command: str, figure: str | None = None) -> str:
-    """The study as Markdown: the same text for the same outcome, so that a diff shows what has changed."""
+def page(
+    name: str,
+    study: Study,
+    judged: Sequence[Judged],
+    command: str,
+    figure: str | None = None,
+    maps: str | None = None,
+) -> str:
+    """The study as Markdown: the same text for the same outcome, so that a diff shows what has changed. ``figure`` and
+    ``maps`` name the pictures beside it."""
     head = ["---", f"study: {name}", f"verdict: {verdict_of(judged)}", "---", f"# {markdown(study.question)}", ""]
     head += [markdown(f"Source: {study.source.removesuffix('.')}."), ""]
     head += [markdown(study.setup), ""] if study.setup else []
     head += [f"**{tally(judged)}**; all intervals together hold with {100 * study.confidence:g}%.", ""]
     head += ["```bash", command, "```", ""]
     head += [f"![The claims with their intervals]({figure})", ""] if figure else []
+    head += [f"![Maps of the first seed]({maps})", ""] if maps else []
     rows = []
     for each in judged:
         says = each.claim.says

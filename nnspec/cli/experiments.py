@@ -19,6 +19,8 @@ from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     from nnspec.api.result import TrainResult
+    from nnspec.maps.study import MapStudy
+    from nnspec.settings import Settings
 
 RESULTS = "results"  # below experiments/
 ALL = "all"
@@ -92,10 +94,17 @@ def _planned(names: Iterable[str], results: Path) -> list[Planned]:
     for name in names:
         found, settings = plan([f"experiment={name}"], composer)
         specs = [cell.spec for cell in found.cells]
-        networks = sum(spec.replicates for spec in specs)
-        work = sum(spec.replicates * updates(spec) for spec in specs)
+        each = _pixels(settings)
+        networks = sum(spec.replicates for spec in specs) * each
+        work = sum(spec.replicates * updates(spec) for spec in specs) * each
         planned.append(Planned(name, settings.study, len(specs), networks, work, _last(results / f"{name}.md")))
     return planned
+
+
+def _pixels(settings: Settings) -> int:
+    """The networks of one seed of a cell: one, or those of its maps."""
+    axes = settings.sweep.map
+    return 1 if axes is None else axes[0][-1] * axes[1][-1] * (settings.sweep.zooms + 1)
 
 
 def _last(page: Path) -> str | None:
@@ -114,7 +123,6 @@ def _table(found: Sequence[Planned]) -> Iterator[str]:
 
 def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
     """Run studies one after the other; the page of each is written as soon as it is known."""
-    from nnspec.api.training import sweep
     from nnspec.claims.writing import content, lines, tally
 
     write_folder("--results", results, {})  # refused before anything trains
@@ -122,14 +130,14 @@ def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
     for name in names:
         started = time.perf_counter()
         try:
-            result = sweep([f"experiment={name}"], tracking=file)
+            result = _trained([f"experiment={name}"], file)
         except NnspecError as error:  # the others still run
             complain(f"{name}: {error}")
             status = max(status, error.exit_status)
             continue
         study, judged = result.study, result.claims
         spent = time.perf_counter() - started
-        status = max(status, result.outcome.exit_status)
+        status = max(status, result.exit_status)
         if study is None:
             if not as_json:
                 print(f"{name}: no claims to judge ({spent:.1f} s)", flush=True)
@@ -154,15 +162,30 @@ def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
     return status
 
 
-def _write(name: str, result: TrainResult, results: Path) -> None:
-    """The page of a study and its figure."""
+def _trained(overrides: Sequence[str], file: bool) -> TrainResult | MapStudy:
+    """What a study gave, of networks or of maps."""
+    from nnspec.api.maps import map_study
+    from nnspec.api.training import sweep
+    from nnspec.sweep import plan
+
+    of_maps = plan(overrides)[1].sweep.map is not None
+    return map_study(overrides, tracking=file) if of_maps else sweep(overrides, tracking=file)
+
+
+def _write(name: str, result: TrainResult | MapStudy, results: Path) -> None:
+    """The page of a study and its figure, of maps also their picture."""
     from nnspec.analysis.figures.claims import claims_figure
     from nnspec.analysis.figures.draw import WIDTH
     from nnspec.analysis.figures.files import Column, figure_file
     from nnspec.claims.writing import page
+    from nnspec.maps.study import MapStudy
 
     assert result.study is not None
     figure = f"{name}.svg"
     drawn = figure_file(lambda width: claims_figure(result.claims, width), "svg", Column(WIDTH, 1.0))
-    text = page(name, result.study, result.claims, f"python run.py experiment={name}", figure)
-    write_folder("--results", results, {figure: drawn, f"{name}.md": text.encode()})
+    pictures = {figure: drawn}
+    maps = f"{name}.png" if isinstance(result, MapStudy) else None
+    if isinstance(result, MapStudy):
+        pictures[f"{name}.png"] = result.picture()
+    text = page(name, result.study, result.claims, f"python run.py experiment={name}", figure, maps)
+    write_folder("--results", results, {**pictures, f"{name}.md": text.encode()})

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from nnspec.cli.signals import Signals
 from nnspec.errors import Fault, NnspecError, nearest
-from nnspec.processes import INTERRUPTED
+from nnspec.processes import INTERRUPTED, OBJECTS
 from nnspec.terminal import complain, lost_output, printable, terminal
 
 # name -> (module:function that takes the arguments and returns the exit status, one line of help).
@@ -50,8 +50,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "file": ("nnspec.cli.store.file:file", "file runs that a store did not take: nnspec file nnspec-unfiled"),
 }
 
-OBJECTS = 100_000  # new objects between two collections: torch alone makes more as it is imported, and none is garbage
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
@@ -59,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without ``arguments`` it is that of this process, whose signals are then ours until it ends.
     """
     own = arguments is None
+    words = list(sys.argv[1:] if arguments is None else arguments)
     if own:
-        gc.set_threshold(OBJECTS)
+        gc.set_threshold(0 if words[:1] == ["run"] else OBJECTS)  # of none, see ``collect_garbage``
     with Signals() if own else nullcontext(), terminal() as out:
-        status = guarded(lambda: command(list(sys.argv[1:] if arguments is None else arguments)))
+        status = guarded(lambda: command(words))
         lost = lost_output(out)
         if own:
             gc.freeze()  # the process ends: its modules need not be looked through once more

@@ -261,7 +261,11 @@ def _map(spec: RunSpec, settings: Settings, command: str, heeded: Callable[[], N
     axes = axes_of(spec, settings.sweep)
     heeded()
     from nnspec.maps.command import run_map
+    from nnspec.maps.study import run_map_study
 
-    outcome = run_map(spec, axes, settings, command, carry=_launcher())
-    if outcome.exit_status:
-        raise SystemExit(outcome.exit_status)
+    if settings.study is None:
+        status = run_map(spec, axes, settings, command, carry=_launcher()).exit_status
+    else:
+        status = run_map_study([spec], settings, command, carry=_launcher()).exit_status
+    if status:
+        raise SystemExit(status)

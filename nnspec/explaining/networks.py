@@ -15,7 +15,7 @@ from nnspec.diagnostics.sentences import number, since_text
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES
 from nnspec.explaining.verdict import part
 from nnspec.results.arrays import Results
-from nnspec.results.table import outcome_rows
+from nnspec.results.table import outcome_columns
 from nnspec.specs import RunSpec
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def explained_result(result: Results) -> list[Explanation]:
     """The explanations of a cell that has trained."""
     if bool(result.solved.all()):
         return []
-    return explained(result.verdict.astype(str), outcome_rows(result), result.spec)
+    return explained(result.verdict.astype(str), outcome_columns(result), result.spec)
 
 
 def explained_table(

@@ -139,7 +139,7 @@ class Parent:
     def draw(self, outcome: Outcome) -> None:
         """Begin to draw the report, while the last cells are filed."""
         if self.report is not None and not outcome.interrupted:
-            self.report.begin(outcome.table(), outcome.race)
+            self.report.begin(outcome)
 
     def filer(self, specs: Mapping[int, RunSpec], room: float, interval: Interval | None = None) -> Filer:
         """A filer of these cells below this run, in which ``room`` bytes may wait; ``interval`` gives the solve rate's

@@ -25,7 +25,7 @@ from nnspec.results.arrays import Interval, Results, concatenate
 from nnspec.results.events import Begun, Ended, Failed, Live, Stopped, TrainedCell, TrainingEvent
 from nnspec.results.race import RACE_TAG
 from nnspec.results.requirements import checks, required_tag
-from nnspec.results.table import outcome_rows
+from nnspec.results.table import outcome_columns
 from nnspec.settings import Require
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking import DatasetInfo, PackedCell, RunEnd, RunStart
@@ -155,7 +155,7 @@ class Recorder:
 
     def _required(self, cell: TrainedCell) -> dict[str, str]:
         """The tag that says what was required of the cell."""
-        return required_tag([*checks(self.require, cell.index, outcome_rows(cell.result), self.interval)])
+        return required_tag([*checks(self.require, cell.index, outcome_columns(cell.result), self.interval)])
 
     def end_of(self, event: Ended) -> RunEnd:
         """The end record of a cell, without the id of its run."""

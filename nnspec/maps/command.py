@@ -16,7 +16,7 @@ from nnspec.maps.axes import Axis
 from nnspec.maps.filing import MapRun
 from nnspec.maps.result import Map
 from nnspec.maps.training import MapTraining
-from nnspec.processes import INTERRUPTED
+from nnspec.processes import INTERRUPTED, collect_garbage
 from nnspec.report import console
 from nnspec.report.as_json import Place, placed
 from nnspec.report.voice import SILENT, Say, voice
@@ -58,6 +58,7 @@ def run_map(
         TrackingError: the store cannot be reached; nothing has trained then.
     """
     started = time.perf_counter()
+    collect_garbage()
     carry, runtime = chosen(settings.runtime, carry, settings.sweep.plan_only)
     training = MapTraining(spec, *axes, runtime, carry)
     speak, outcome = SILENT if quiet else voice(settings), MapOutcome()
@@ -90,10 +91,7 @@ def run_map(
 def _file(run: MapRun, outcome: MapOutcome, training: MapTraining) -> None:
     assert outcome.map is not None
     status = "KILLED" if outcome.interrupted else "FAILED" if outcome.lost else "FINISHED"
-    metrics = {f"{name}_share": share for name, share in outcome.map.shares.items()}
-    metrics |= {"pixels": float(outcome.map.trained.sum()), "seconds": training.seconds["all"]}
-    dimension = outcome.map.boundary_dimension
-    run.end(outcome.map, status, metrics | ({"boundary_dimension": dimension} if dimension == dimension else {}))
+    run.end(outcome.map, status, {"seconds": training.seconds["all"]})
     outcome.unfiled = run.unfiled
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -63,10 +64,23 @@ class MapRun:
         (run_id,) = store.start([start], experiment_id)
         return cls(store, experiment, experiment_id, start, run_id)
 
-    def end(self, found: Map, status: str, metrics: dict[str, float]) -> None:
-        """Complete the run. What the store does not take is kept in a folder."""
-        tags = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags["nnspec.command"])}
-        end = RunEnd(self.run_id, status, metrics=metrics, tags=tags, artifacts=map_files(found), end_time=now())
+    def end(
+        self,
+        found: Map,
+        status: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Complete the run, with ``metrics``, ``tags`` and ``files`` besides those of a map. What the store does not
+        take is kept in a folder."""
+        known = {name: value for name, value in found.figures.items() if not math.isnan(value)}
+        measured = {**known, "pixels": float(found.trained.sum()), **metrics}
+        said = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags["nnspec.command"]), **(tags or {})}
+        kept = Files(
+            map_files(found).makers | {name: partial(bytes, content) for name, content in (files or {}).items()}
+        )
+        end = RunEnd(self.run_id, status, metrics=measured, tags=said, artifacts=kept, end_time=now())
         try:
             self.store.finish([end])
         except (TrackingError, OSError) as error:

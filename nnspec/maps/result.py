@@ -103,13 +103,17 @@ class Map:
         share, low, high = (np.where(self.trained, some[found], np.nan) for some in (counts / networks, low, high))
         return share, low, high
 
+    @property
+    def converged(self) -> np.ndarray:
+        """[y, x] bool: where training converged; of replicates, of most."""
+        most: np.ndarray = self._plane("converged") > self.spec.replicates / 2
+        return most
+
     @cached_property
     def boundary_dimension(self) -> float:
         """The box-counting dimension of the boundary between pixels whose networks converged (of replicates: most of
         them) and others; NaN where there is none, or pixels have not trained."""
-        if not self.trained.all():
-            return math.nan
-        return boundary_dimension(self._plane("converged") > self.spec.replicates / 2)
+        return boundary_dimension(self.converged) if self.trained.all() else math.nan
 
     def figure(self, of: str = "convergence") -> Figure:
         """A picture of the map: of its 'convergence', 'final_loss', 'verdict', 'solved_at' or 'solve_rate'.
@@ -150,6 +154,12 @@ class Map:
         return {name: int(self.arrays[name].sum(dtype=np.int64)) / networks for name in SHARES}
 
     @property
+    def figures(self) -> dict[str, float]:
+        """What a claim of a study can measure of it, as its run has it among the metrics."""
+        shares = {f"{name}_share": share for name, share in self.shares.items()}
+        return {"boundary_dimension": self.boundary_dimension, **shares}
+
+    @property
     def verdicts(self) -> dict[str, int]:
         """Verdict -> pixels, the most common first."""
         counts = np.bincount(self.arrays["verdict"], minlength=UNTRAINED + 1)
@@ -164,8 +174,7 @@ class Map:
             "pixels_trained": int(self.trained.sum()),
             "replicates": self.spec.replicates,
             "spec": self.spec.to_mapping(),
-            **{f"{name}_share": share for name, share in self.shares.items()},
-            "boundary_dimension": self.boundary_dimension,
+            **self.figures,
             "verdicts": self.verdicts,
         }
 

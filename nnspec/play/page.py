@@ -17,6 +17,7 @@ from nnspec.errors import Fault, SpecError
 from nnspec.play.entries import entries
 from nnspec.release import version
 from nnspec.specs import CONSTANT, Member, RunSpec, Solved, Train, text
+from nnspec.training.layout import LARGEST
 
 PLACE = "{}"  # what stands in the built page where the data go, in an element of its own
 ELEMENT = '<script id="nnspec-data" type="application/json">'
@@ -45,7 +46,7 @@ def page(spec: RunSpec, words: Sequence[str]) -> str:
         raise SpecError(faults)
     networks = spec.replicates if _said("replicates", words) else DEFAULT_NETWORKS
     state = {"spec": _start(spec), "networks": networks, "seed": spec.seed}
-    limits = {"networks": NETWORKS, "weights": WEIGHTS, "work": WORK}
+    limits = {"networks": NETWORKS, "weights": WEIGHTS, "work": WORK, "lanes": LARGEST}
     data = {"version": version(), **known, "start": state, "defaults": _start(compose_spec()), "limits": limits}
     # no "<" in what lies within an element: it cannot end there
     written = json.dumps(plain(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,11 @@ class ProgressBar:
 def shown_on_bar(events: Iterable[TrainingEvent], networks: int, show: bool) -> Generator[TrainingEvent, None, None]:
     """The events of training apart from those that only say how it goes: a bar over so many networks shows these if
     ``show`` says so, and notices are told. Close it (``contextlib.closing``), so that the bar goes."""
+    following = iter(events)
+    first = list(islice(following, 1))  # by then workers train: what the bar imports they need not wait for
     bar = ProgressBar(networks) if show else None
     try:
-        for event in events:
+        for event in chain(first, following):
             if isinstance(event, Notice):
                 complain(event.text)
             elif not isinstance(event, Advance):

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 from nnspec.analysis.figures.layers import ActivationCurve
 from nnspec.errors import NnspecError
 from nnspec.processes import held_back, leave_signals_to_the_parent
+from nnspec.report.activations import activation_curves
 from nnspec.report.material import Material
+from nnspec.specs import RunSpec, combinations
 
 if TYPE_CHECKING:
     from nnspec.report.pages.page import Section
@@ -41,13 +44,14 @@ def draw(material: Material, pictures: Files | None = None) -> Files:
 
 
 def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
-    """The pictures of the sections by name, every other one drawn by a second process: a sweep waits for nothing else.
+    """The pictures of the sections by name, every other one, among them the first, drawn by a second process, which has
+    no page to make as well: a sweep waits for nothing else.
     Whatever keeps that process from drawing does not matter: its pictures are drawn here then."""
     from nnspec.report.pages.page import pictures_of
 
     def others() -> None:
         with suppress(Exception):  # drawn again by the first process, which says what is wrong
-            there.send(pictures_of(wanted[1::2]))
+            there.send(pictures_of(wanted[::2]))
 
     wanted = [section for section in sections if section.plot is not None and section.name not in drawn]
     if sys.platform != "linux" or len(wanted) < 2:
@@ -57,11 +61,11 @@ def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
     second = context.Process(target=others, name="nnspec-report-2")
     second.start()
     there.close()
-    pictures = drawn | pictures_of(wanted[::2])
+    pictures = drawn | pictures_of(wanted[1::2])
     try:
         pictures |= here.recv()
     except EOFError:
-        pictures |= pictures_of(wanted[1::2])
+        pictures |= pictures_of(wanted[::2])
     second.join()
     return pictures
 
@@ -88,16 +92,25 @@ class ReportError(NnspecError):
 
 @dataclass(frozen=True)
 class Ahead:
-    """What does not wait for results: its picture is drawn while networks train."""
+    """What does not wait for all that the page says: ``draw`` adds its pictures to those that are there, by the names
+    of their sections."""
 
-    activations: Sequence[ActivationCurve]
+    draw: Callable[[Files], Files]
 
-    def pictures(self) -> Files:
-        """The picture by the name of its section."""
-        from nnspec.report.pages.networks import activations_section
-        from nnspec.report.pages.page import pictures_of
 
-        return pictures_of([activations_section(self.activations)])
+def activations_ahead(activations: Sequence[ActivationCurve], drawn: Files) -> Files:
+    """The picture of the activations, which waits for no network."""
+    from nnspec.report.pages.networks import activations_section
+    from nnspec.report.pages.page import pictures_of
+
+    return drawn | pictures_of([activations_section(activations)])
+
+
+def pictures_ahead(material: Material, drawn: Files) -> Files:
+    """The pictures of a sweep, which wait for no text and no single networks."""
+    from nnspec.report.pages.sweep import sweep_report
+
+    return _in_two(sweep_report(material).sections, drawn)
 
 
 class Drawer:
@@ -116,9 +129,9 @@ class Drawer:
         there.close()
         self.asked = False
 
-    def draw_ahead(self, activations: Sequence[ActivationCurve]) -> None:
-        """Begin with the picture of the activations, before the rest is known."""
-        self._send(Ahead(activations))
+    def draw_ahead(self, pictures: Callable[[Files], Files]) -> None:
+        """Begin with some pictures, before the rest is known: see ``Ahead``."""
+        self._send(Ahead(pictures))
 
     def draw(self, material: Any) -> None:
         """Begin to draw."""
@@ -160,18 +173,27 @@ class Drawer:
         return f"its process died (status {self.process.exitcode})"
 
 
+def drawer_of(specs: Sequence[RunSpec]) -> Drawer:
+    """A ``Drawer`` of reports that draws the activations of the specs already."""
+    curves = activation_curves(combinations(specs))
+    drawer = Drawer(draw, prepare)
+    if curves:
+        drawer.draw_ahead(partial(activations_ahead, curves))
+    return drawer
+
+
 @contextmanager
-def started(wanted: bool = True) -> Iterator[Drawer | None]:
-    """A ``Drawer`` of reports, stopped at the end; None where none is wanted, or none could be started: ask again when
-    it is needed."""
+def started(wanted: bool = True, specs: Sequence[RunSpec] = ()) -> Iterator[Drawer | None]:
+    """The drawer of a report, see ``drawer_of``, stopped at the end; None where none is wanted, or none could be
+    started: ask again when it is needed."""
     drawer = None
     if wanted:
         # every process of a sweep needs them, and those that are forked from now on need not load them again
         import pandas  # noqa: F401
         import pyarrow.parquet  # noqa: F401
 
-        with suppress(OSError):
-            drawer = Drawer(draw, prepare)
+        with suppress(Exception):
+            drawer = drawer_of(specs)
     try:
         yield drawer
     finally:
@@ -188,9 +210,14 @@ def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare:
     try:
         prepare()
         pictures: Files = {}
+        seconds = 0.0
         while isinstance(material := there.recv(), Ahead):
-            pictures |= material.pictures()
-        there.send(_drawn(draw, material, pictures))
+            started = time.perf_counter()
+            with suppress(Exception):  # drawn again with the rest, which says what is wrong
+                pictures = material.draw(pictures)
+            seconds += time.perf_counter() - started
+        files, more, reason = _drawn(draw, material, pictures)
+        there.send((files, seconds + more, reason))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 

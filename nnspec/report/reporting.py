@@ -4,17 +4,20 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.measures import SOLVED
 from nnspec.diagnostics import estimate_notes
 from nnspec.duration import tolerance
-from nnspec.explaining import explained_table
+from nnspec.report.activations import activation_curves
 from nnspec.report.collected.collecting import BANDS, Collector
-from nnspec.report.drawing import Drawer, draw, prepare
+from nnspec.report.drawing import Drawer, drawer_of, pictures_ahead
 from nnspec.report.material import Material
-from nnspec.report.showing import activation_curves, modules_of, surfaces, unit_lines
+from nnspec.report.showing import modules_of, surfaces, unit_lines
+from nnspec.report.sweep_result import sweep_why
+from nnspec.results.outcome import Outcome
 from nnspec.results.race import Race
 from nnspec.results.table import choices
 from nnspec.specs import RunSpec, combinations
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 FOLDER = "report"
 MOST_LINES = 3  # networks whose hidden units are drawn: one row of the dearest figure
-MOST_ACTIVATIONS = 8
 
 
 def spec_text(params: Mapping[str, str]) -> str:
@@ -60,18 +62,15 @@ class SweepReport:
 
     def _start(self) -> None:
         if self.drawer is None:
-            self.drawer = Drawer(draw, prepare)
-        curves = activation_curves(combinations(self.specs), MOST_ACTIVATIONS)
-        if curves:
-            self.drawer.draw_ahead(curves)
+            self.drawer = drawer_of(self.specs)
 
     def add(self, cell: Any) -> None:
         """Take in a trained cell."""
         self._guarded(lambda: self.collector.add(cell))
 
-    def begin(self, table: pd.DataFrame, race: Race | None = None) -> None:
-        """Begin to draw the report of the cells of ``table``, and of their race."""
-        self._guarded(lambda: self._begin(table, race))
+    def begin(self, outcome: Outcome) -> None:
+        """Begin to draw the report."""
+        self._guarded(lambda: self._begin(outcome))
 
     def files(self) -> dict[str, bytes]:
         """The report by artifact path; empty if it failed or was never begun."""
@@ -86,12 +85,13 @@ class SweepReport:
             self.drawer.stop()
             self.drawer = None
 
-    def _begin(self, table: pd.DataFrame, race: Race | None) -> None:
-        if self.drawer is not None and len(table):
-            found = explained_table(table, self.collector.axes, lambda row: self.specs[int(table["cell"].loc[row])])
+    def _begin(self, outcome: Outcome) -> None:
+        if self.drawer is not None and outcome.outcomes:
             said = {"command": self.command, "spec": self.spec, "title": self.title}
-            why = [str(one) for one in found]
-            self.drawer.draw(material_of(self.collector, table, by=self.by, why=why, race=race, **said))
+            material = pictured(self.collector, outcome.table(), by=self.by, race=outcome.race, **said)
+            self.drawer.draw_ahead(partial(pictures_ahead, material))
+            why = [str(one) for one in sweep_why(outcome)]
+            self.drawer.draw(replace(material, why=why, samples=self.collector.sampler.samples()))
 
     def _files(self) -> dict[str, bytes]:
         assert self.drawer is not None
@@ -111,7 +111,12 @@ class SweepReport:
             self.stop()
 
 
-def material_of(
+def material_of(collector: Collector, table: pd.DataFrame, *, why: Sequence[str] = (), **said: Any) -> Material:
+    """What to draw of the cells that were collected and the table of all; ``said`` is what ``pictured`` takes."""
+    return replace(pictured(collector, table, **said), why=why, samples=collector.sampler.samples())
+
+
+def pictured(
     collector: Collector,
     table: pd.DataFrame,
     *,
@@ -120,10 +125,9 @@ def material_of(
     title: str = "Sweep",
     by: Sequence[str] | None = None,
     measure: str = SOLVED,
-    why: Sequence[str] = (),
     race: Race | None = None,
 ) -> Material:
-    """What to draw of the cells that were collected and the table of all."""
+    """All of it but why networks did not learn and the samples of single ones, which no picture shows."""
     from nnspec.analysis.levels import MEASURED
 
     specs = combinations(collector.specs)
@@ -137,7 +141,7 @@ def material_of(
         surfaces=[drawn for one in shown for drawn in surfaces(one.spec, one.moments[-1:], [one.label])],
         lines=[line for one in shown[:MOST_LINES] if (line := unit_lines(one)) is not None],
         confusions=collector.confusions(),
-        activations=activation_curves(specs, MOST_ACTIVATIONS),
+        activations=activation_curves(specs),
         tolerance=tolerance(specs[0]),
         by=by,
         race=race,
@@ -146,7 +150,5 @@ def material_of(
         title=title,
         measure=measure,
         notes=estimate_notes(specs),
-        why=why,
         modules=modules_of(specs),
-        samples=collector.sampler.samples(),
     )

@@ -19,14 +19,14 @@ from nnspec.diagnostics.gradients import backward, passes, stacked, undisturbed
 from nnspec.errors import TrackingError, unknown
 from nnspec.explaining import explained_result, sweep_explanations
 from nnspec.readback import is_sweep, networks, read_axes, read_cell, read_race
+from nnspec.report.activations import activation_curves
 from nnspec.report.collected.collecting import Collector
 from nnspec.report.collected.samples import NOWHERE
 from nnspec.report.pages.page import Report
 from nnspec.report.places import evenly
-from nnspec.report.reporting import MOST_ACTIVATIONS, material_of, spec_text
+from nnspec.report.reporting import material_of, spec_text
 from nnspec.report.showing import (
     Shown,
-    activation_curves,
     alone,
     first_lines,
     fit,
@@ -138,7 +138,7 @@ def _single(store: Store, run_id: str) -> Report:
         lines_over_time(cell),
         gradient_norms(cell.result),
         histograms(cell.result),
-        activation_curves([cell.spec], MOST_ACTIVATIONS),
+        activation_curves([cell.spec]),
         gradient_steps=list(moments(cell.result)),
         rows=row_outcomes(cell.spec, _first(cell.result.final)),
         fit=fit(cell.spec, _first(cell.result.final)),

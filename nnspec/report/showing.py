@@ -11,24 +11,19 @@ import torch
 
 from nnspec.analysis.figures.rows import NO_ANSWER, RowOutcomes, classes_said
 from nnspec.architecture import architecture, learns_numbers
-from nnspec.catalog import ACTIVATIONS
-from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics.gradients import outputs, stacked, undisturbed
 from nnspec.problem import Problem, own_rows
-from nnspec.specs import Member, RunSpec
+from nnspec.specs import RunSpec
 from nnspec.torch_maths import XP as TORCH
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures.fit import Fit
-    from nnspec.analysis.figures.layers import ActivationCurve
     from nnspec.analysis.figures.plane import UnitLines
 
 Weights = Mapping[str, np.ndarray]
-XP = NumpyMaths()
 GRID = 41  # values of each input: data rows lie on it, for the margin is half of their span
 MOST_ROWS = 10_000  # of a data set that a report passes through its networks
 PLACES = 201  # of the only input at which outputs are drawn
-REACH = 4.0  # of the activations' figure
 
 
 @dataclass(frozen=True)
@@ -195,25 +190,3 @@ def first_lines(shown: Shown) -> UnitLines:
     weights = [moment[f"{first}.weight"] for moment in shown.moments]
     biases = [moment[f"{first}.bias"] for moment in shown.moments]
     return lines_info(weights, biases, *plane_data(shown.spec), label=shown.label)
-
-
-def activation_curves(specs: Iterable[RunSpec], most: int) -> list[ActivationCurve]:
-    """The formulas and derivatives of the hidden activations that ``specs`` use, each once, the first ``most``."""
-    from nnspec.analysis.figures.layers import activation_info
-
-    members = list(dict.fromkeys(spec.activation for spec in specs if architecture(spec).hidden))
-    names = [member.name for member in members]
-    x = np.linspace(-REACH, REACH, 161)
-    curves = []
-    for member in members[:most]:
-        activation = ACTIVATIONS[member.name].bind(dict(member.params))
-        with np.errstate(over="ignore", invalid="ignore"):  # with parameters near the largest float
-            value = activation.value(XP, x)
-            slope = np.broadcast_to(activation.slope(XP, x, value), x.shape)
-        curves.append(activation_info(x, value, slope, _title(member, names.count(member.name) > 1)))
-    return curves
-
-
-def _title(member: Member, several: bool) -> str:
-    said = ", ".join(f"{key}={value}" for key, value in member.params) if several else ""
-    return f"{member.name} ({said})" if said else member.name

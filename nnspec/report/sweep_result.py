@@ -78,7 +78,11 @@ def sweep_why(outcome: Outcome) -> list[Explanation]:
     if not outcome.outcomes:
         return []
     table = outcome.table()
-    return explained_table(table, table_axes(outcome), lambda row: outcome.specs[int(table["cell"].loc[row])])
+
+    def made() -> list[Explanation]:
+        return explained_table(table, table_axes(outcome), lambda row: outcome.specs[int(table["cell"].loc[row])])
+
+    return outcome.once("why", made)
 
 
 def table_axes(outcome: Outcome) -> list[str]:

@@ -6,14 +6,14 @@ results does so field by field, from the declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from nnspec.intervals import wilson_interval
+from nnspec.intervals import wilson_limits
 from nnspec.specs import RunSpec
 
 NEVER = -1  # an update count that never came
@@ -135,7 +135,7 @@ class Results:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(array.nbytes for each in fields(self) if _axes(each) for array in _arrays(getattr(self, each.name)))
+        return sum(_bytes(getattr(self, name)) for name in _measured())
 
     def select(self, **which: slice | np.ndarray) -> Results:
         """The part that slices or indices choose, each along the axis that it is named after:
@@ -228,20 +228,24 @@ def _along(axis: str) -> list[tuple[str, int]]:
     return [(each.name, _axes(each).index(axis)) for each in fields(Results) if axis in _axes(each)]
 
 
-def _arrays(value: Any) -> Iterator[np.ndarray]:
-    """The arrays of a field: one, none, or those of a mapping."""
+@cache
+def _measured() -> list[str]:
+    """The fields that hold arrays."""
+    return [each.name for each in fields(Results) if _axes(each)]
+
+
+def _bytes(value: Any) -> int:
+    """The bytes of a field's arrays: of one, none, or those of a mapping."""
     if isinstance(value, dict):
-        for inner in value.values():
-            yield from _arrays(inner)
-    elif value is not None:
-        yield value
+        return sum(map(_bytes, value.values()))
+    return 0 if value is None else int(value.nbytes)
 
 
 def _cut(value: Any, where: tuple[slice | np.ndarray, ...]) -> Any:
     """The part of a field's arrays."""
-    if isinstance(value, dict):
-        return {key: _cut(inner, where) for key, inner in value.items()}
-    return None if value is None else value[where]
+    if isinstance(value, np.ndarray):
+        return value[where]
+    return None if value is None else {key: _cut(inner, where) for key, inner in value.items()}
 
 
 def _changed(parts: Sequence[Results], axis: str, change: Change) -> Results:
@@ -310,7 +314,7 @@ def solved_text(
     """How many networks are solved, with the interval, and after how many updates, called ``unit``."""
     if len(solved) == 1:
         return f"yes, from {unit} {solved_at[0]:g}" if solved[0] else "no"
-    low, high = limits or wilson_interval(int(solved.sum()), len(solved))
+    low, high = limits or wilson_limits(int(solved.sum()), len(solved))
     text = f"{int(solved.sum())} of {len(solved)} = {solved.mean():.1%} [{float(low):.1%}, {float(high):.1%}] ({how})"
     return f"{text}, from {unit} {np.median(solved_at[solved]):g} (median)" if solved.any() else text
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from nnspec.claims.judging import Judged
     from nnspec.study import Study
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Outcome:
     study: Study | None = None  # what the command was asked, and of its claims
     judged: Sequence[Judged] = ()  # those that its cells can answer, with their verdicts
     unjudged: Sequence[Fault] = ()  # why claims that they should answer have none
-    _made: tuple[int, pd.DataFrame] | None = None  # the table of so many outcomes: several ask for it
+    _made: dict[str, tuple[int, Any]] = field(default_factory=dict)  # by name, of so many outcomes
 
     @property
     def unmet(self) -> list[Check]:
@@ -72,6 +74,11 @@ class Outcome:
 
     def table(self) -> pd.DataFrame:
         """One row a network, not to be changed; see ``results.table.sweep_table``."""
-        if self._made is None or self._made[0] != len(self.outcomes):
-            self._made = len(self.outcomes), sweep_table(self.specs, self.outcomes)
-        return self._made[1]
+        return self.once("table", lambda: sweep_table(self.specs, self.outcomes))
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` makes of the outcomes so far, which several ask for by this name: it is made once."""
+        if name not in self._made or self._made[name][0] != len(self.outcomes):
+            self._made[name] = len(self.outcomes), make()
+        made: T = self._made[name][1]
+        return made

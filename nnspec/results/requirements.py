@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnspec.intervals import wilson_interval
+from nnspec.intervals import wilson_limits
 from nnspec.results.arrays import Interval, Limits, quantiles
 from nnspec.settings import Require
 
@@ -70,8 +70,7 @@ def apart(value: float, other: float) -> str:
 
 def solve_limits(solved: np.ndarray, interval: Interval | None = None) -> Limits:
     """The limits of the solve rate of networks that are ``solved`` [m] or not: Wilson's unless others are given."""
-    low, high = (interval or wilson_interval)(int(solved.sum()), len(solved))
-    return float(low), float(high)
+    return (interval or wilson_limits)(int(solved.sum()), len(solved))
 
 
 def required_tag(found: Sequence[Check]) -> dict[str, str]:

@@ -93,10 +93,14 @@ def _unsaid(key: str, member: Mapping[str, object]) -> dict[str, object]:
 
 
 def outcome_rows(result: Results) -> dict[str, np.ndarray]:
+    """``outcome_columns`` to be kept: copies, for a column of the history would keep all of it in memory."""
+    return {name: np.array(values) for name, values in outcome_columns(result).items()}
+
+
+def outcome_columns(result: Results) -> dict[str, np.ndarray]:
     """The outcome of each replicate of a cell, by column: the ``OUTCOME``, then the numbers of the diagnosis.
 
-    These are the columns of the cell's results.parquet, and its epochs. Copies, for a column of the history would keep
-    all of it in memory.
+    These are the columns of the cell's results.parquet, and its epochs.
     """
     columns = {
         "seed": result.seeds,
@@ -106,7 +110,7 @@ def outcome_rows(result: Results) -> dict[str, np.ndarray]:
         "verdict": result.verdict,
         "epochs": np.full(len(result.seeds), result.spec.train.epochs),
     }
-    return {name: np.array(values) for name, values in (columns | result.numbers).items()}
+    return columns | result.numbers
 
 
 def rank(rows: Mapping[str, np.ndarray]) -> tuple[float, float]:

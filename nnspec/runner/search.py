@@ -10,6 +10,7 @@ from nnspec.analysis.tables import write_csv
 from nnspec.execute.engine import Carry
 from nnspec.execute.engines import chosen
 from nnspec.journal.searching import SearchParent, best_command, earlier_search
+from nnspec.processes import collect_garbage
 from nnspec.report import as_json, console
 from nnspec.report.searched import search_info, search_table, search_text
 from nnspec.report.sweep_result import refuse_unwritable
@@ -43,6 +44,7 @@ def search(
     import pyarrow.parquet  # noqa: F401
 
     started = time.perf_counter()
+    collect_garbage()
     require_optuna()
     refuse_unfit(space, settings)
     speak, files = voice(settings), settings.tracking.enabled

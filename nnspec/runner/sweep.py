@@ -14,6 +14,7 @@ from nnspec.execute.engines import chosen
 from nnspec.execute.trainers import trainer
 from nnspec.journal.earlier import in_filed_order
 from nnspec.journal.parent import Parent
+from nnspec.processes import collect_garbage
 from nnspec.report import as_json, console
 from nnspec.report.drawing import Drawer
 from nnspec.report.filing import filing_text, replicates_hint
@@ -51,6 +52,7 @@ def run(
         TrackingError: the store cannot be reached; nothing has trained then.
     """
     started = time.perf_counter()
+    collect_garbage()
     if settings.resume and settings.tracking.enabled and not settings.sweep.plan_only:
         cells = in_filed_order(cells, settings, settings.resume)
     outcome = Outcome([cell.spec for cell in cells], axes, seconds={"expand and check": expand_seconds})

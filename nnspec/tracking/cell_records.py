@@ -11,7 +11,7 @@ import numpy as np
 
 from nnspec.duration import tolerance, updates
 from nnspec.effects import seed_matters
-from nnspec.intervals import wilson_interval
+from nnspec.intervals import wilson_limits
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, Series
@@ -50,6 +50,8 @@ def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarra
     Nothing is left out: a NaN is a network that broke, so it ranks as the worst of all, above every number
     (``worst='high'``, as for a loss) or below (``'low'``, as for an accuracy). A quantile that falls on one is NaN.
     """
+    if len(values) == 1:
+        return np.array(values[0], np.float64)
     sign = 1.0 if worst == "high" else -1.0
     ranked = np.sort(sign * np.asarray(values, np.float64), axis=0)  # NumPy sorts NaN behind inf
     place = (share if worst == "high" else 1 - share) * (len(ranked) - 1)
@@ -139,12 +141,12 @@ def final_metrics(result: Results) -> dict[str, float]:
     These are medians over the replicates that were solved or stopped, in updates made; absent if none was.
     """
     solved = np.asarray(result.solved, bool)
-    low, high = wilson_interval(int(solved.sum()), solved.size)
+    low, high = wilson_limits(int(solved.sum()), solved.size)
     metrics = {
         **{name: float(quantile(values, 0.5, worst(name))) for name, values in result.finals.items()},
         "solve_rate": float(solved.mean()),
-        "solve_rate_low": float(low),
-        "solve_rate_high": float(high),
+        "solve_rate_low": low,
+        "solve_rate_high": high,
     }
     of_test = [name for name in result.finals if "test" in name] if solved.size > 1 else []
     for name, (key, share) in itertools.product(of_test, (("q10", 0.1), ("q90", 0.9))):

@@ -37,7 +37,7 @@ def parquet_file(columns: Mapping[str, np.ndarray]) -> bytes:
 
 def _content(values: np.ndarray) -> Any:
     """What makes a file another kind of file: texts, and numbers with nulls among them."""
-    if isinstance(values, np.ma.MaskedArray):
+    if np.ma.is_masked(values):
         return values.data.tobytes(), np.ma.getmaskarray(values).tobytes()
     return tuple(values.tolist()) if values.dtype.kind in "UO" else None
 

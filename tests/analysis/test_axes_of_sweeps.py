@@ -12,7 +12,6 @@ import nnspec
 from nnspec.analysis import axes_of, compare
 from nnspec.results.table import axis_column, sweep_table
 from nnspec.sweep import SweepPlan, plan
-from nnspec.tracking import open_store
 
 SEEDS = 12
 RELU_FAMILY = "activation=relu,leaky_relu,elu,tanh"
@@ -174,11 +173,9 @@ def test_many_axes_of_many_levels_can_be_grouped() -> None:
 
 def test_a_table_read_back_agrees(tmp_path: Path) -> None:
     overrides = ["activation=relu,leaky_relu", "init=kaiming_uniform,zeros", "train.epochs=60", "replicates=6"]
-    swept, _ = plan(overrides)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    result = nnspec.train([cell.spec for cell in swept.cells], tracking=uri)
-    store = open_store(nnspec.settings.Tracking(uri=uri))
-    filed = nnspec.table(store.get(result.run_ids[0]).tags["mlflow.parentRunId"], uri=uri)
+    result = nnspec.sweep([*overrides, "sweep.report=false"], tracking=uri, workers=1)
+    filed = nnspec.table(result.run_id, uri=uri)
     for by in ("activation", "init"):
         here, back = compare(result.table, by), compare(filed, by)
         assert back["paired"].all()

@@ -10,7 +10,14 @@ import pytest
 
 import nnspec
 
-WORDS = ["activation=relu,tanh", "init=kaiming_uniform,zeros", "replicates=12", "train.epochs=60", "seed=4"]
+WORDS = [
+    "activation=relu,tanh",
+    "init=kaiming_uniform,zeros",
+    "replicates=12",
+    "train.epochs=60",
+    "seed=4",
+    "sweep.report=false",
+]
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def test_a_replicate_that_is_not_there_is_refused(spec_of: SpecOf, replicates: i
 
 
 def test_what_cannot_be_loaded_is_refused(spec_of: SpecOf) -> None:
-    result = nnspec.train([spec_of(seed=seed, train={"epochs": 2}) for seed in (0, 1)], tracking=URI, workers=1)
+    result = nnspec.train(spec_of(train={"epochs": 2}), tracking=URI, workers=1)
     with pytest.raises(NnspecError, match="weights must be 'final' or 'initial', but got 'best'"):
         nnspec.load(result.run_ids[0], uri=URI, weights="best")
     with pytest.raises(TrackingError, match="must exist"):

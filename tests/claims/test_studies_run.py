@@ -87,6 +87,16 @@ def test_the_command_says_each_verdict_and_its_status(folder: Path, capfd: pytes
     assert "replicates=" in said
 
 
+@pytest.fixture
+def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
+    files = (folder / "experiments").glob
+    monkeypatch.setattr(
+        "nnspec.cli.experiments.experiment_files", lambda: {file.stem: file for file in files("*.yaml")}
+    )
+
+
+@pytest.mark.usefixtures("own_only")
 def test_pages_are_the_same_bytes_each_time(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(folder, "mine", *[pair[0] for pair in RELATIONS.values()])
     results = folder / "experiments" / "results"
@@ -106,6 +116,7 @@ def test_pages_are_the_same_bytes_each_time(folder: Path, capfd: pytest.CaptureF
     assert (listed["mine"]["networks"], listed["mine"]["cells"], listed["mine"]["claims"]) == (120, 2, len(RELATIONS))
 
 
+@pytest.mark.usefixtures("own_only")
 def test_a_refuted_study_is_told_and_what_is_behind_it_still_runs(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,7 +216,7 @@ def test_the_run_in_mlflow_has_the_claims(folder: Path) -> None:
     import mlflow
 
     write(folder, "mine", RELATIONS["below"][0])
-    result = nnspec.sweep(["experiment=mine"], tracking=True)
+    result = nnspec.sweep(["experiment=mine", "sweep.report=false"], tracking=True)
     client = mlflow.MlflowClient("sqlite:///mlflow.db")
     assert result.run_id is not None
     run = client.get_run(result.run_id)

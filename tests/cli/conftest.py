@@ -50,16 +50,22 @@ def file_runs(folder: Path, mapping_of: Callable[..., dict[str, Any]]) -> Filed:
     return Filed(uri, first, second, single.run_ids[0])
 
 
+@pytest.fixture(scope="session")
+def filed_in(mapping_of: Callable[..., dict[str, Any]]) -> Callable[[Path], Filed]:
+    """``filed_in(folder)`` makes such a store there."""
+    return lambda folder: file_runs(folder, mapping_of)
+
+
 @pytest.fixture(scope="package")
-def filed(tmp_path_factory: pytest.TempPathFactory, mapping_of: Callable[..., dict[str, Any]]) -> Filed:
+def filed(tmp_path_factory: pytest.TempPathFactory, filed_in: Callable[[Path], Filed]) -> Filed:
     """Shared by all tests that only read."""
-    return file_runs(tmp_path_factory.mktemp("store"), mapping_of)
+    return filed_in(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
-def own(tmp_path: Path, mapping_of: Callable[..., dict[str, Any]]) -> Filed:
+def own(tmp_path: Path, filed_in: Callable[[Path], Filed]) -> Filed:
     """A store that a test may change."""
-    return file_runs(tmp_path, mapping_of)
+    return filed_in(tmp_path)
 
 
 @pytest.fixture

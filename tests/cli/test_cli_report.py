@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nnspec.analysis.levels import AnalysisError
+from nnspec.cli import main
 from nnspec.cli.filed import opened
 from nnspec.problem import Problem
 from nnspec.readback import read_cell
@@ -22,41 +27,60 @@ SWEEP_PICTURES = {"heatmap", "loss", "surfaces", "lines", "activations"} | {
 }
 
 
-def test_the_report_of_a_sweep(own, nnspec, tmp_path):
-    with opened(own.uri) as store:
-        before = store.get(own.sweep.parent)
-    status, out, _ = nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))
-    assert status == 0
-    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == SWEEP_PICTURES
-    page = (tmp_path / "out" / "report.html").read_text()
+class Reported(NamedTuple):
+    """A store in which ``nnspec report`` has written the page of its first sweep: the sweep's run before that, what
+    the command said, and the folder with the page."""
+
+    filed: Any
+    before: Any
+    said: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def reported(filed_in, tmp_path_factory):
+    made = filed_in(tmp_path_factory.mktemp("reported"))
+    folder = tmp_path_factory.mktemp("page")
+    with opened(made.uri) as store:
+        before = store.get(made.sweep.parent)
+    with redirect_stdout(io.StringIO()) as said:
+        assert main(["report", made.sweep.parent, "--uri", made.uri, "--out", str(folder)]) == 0
+    return Reported(made, before, said.getvalue(), folder)
+
+
+def test_the_report_of_a_sweep(reported):
+    assert {path.stem for path in reported.folder.glob("*.png")} == SWEEP_PICTURES
+    page = (reported.folder / "report.html").read_text()
     assert "24 networks in 4 cells over activation (2), init (2)" in page
     assert "python run.py -m epochs=60" in page
-    with opened(own.uri) as store:
-        assert store.artifact(own.sweep.parent, "report/report.html").decode() == page
-        assert store.artifact(own.sweep.parent, "report/heatmap.png").startswith(b"\x89PNG")
-        assert store.get(own.sweep.parent) == before  # status and times are those of the sweep
-    assert "9 pictures and cells.csv" in out
+    run_id = reported.filed.sweep.parent
+    with opened(reported.filed.uri) as store:
+        assert store.artifact(run_id, "report/report.html").decode() == page
+        assert store.artifact(run_id, "report/heatmap.png").startswith(b"\x89PNG")
+        assert store.get(run_id) == reported.before  # status and times are those of the sweep
+    assert "9 pictures and cells.csv" in reported.said
 
 
-def test_the_report_of_a_single_run(own, nnspec, tmp_path, monkeypatch):
+def test_the_report_of_a_single_run(reported, nnspec, tmp_path, monkeypatch):
     opened_pages = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened_pages.append(url) or True)
-    assert nnspec("report", "last", "--uri", own.uri, "--out", str(tmp_path / "out"), "--open")[0] == 0
+    words = ("report", "last", "--uri", reported.filed.uri, "--out", str(tmp_path / "out"), "--open")
+    assert nnspec(*words)[0] == 0
     expected = {"verdicts", "survival", "loss", "norms", "surfaces", "lines", "histograms", "activations"}
     expected |= {"confusion_training"}
     assert {path.stem for path in (tmp_path / "out").glob("*.png")} == expected
     assert opened_pages == [(tmp_path / "out" / "report.html").as_uri()]
 
 
-def test_open_without_a_browser_says_where_the_page_is(own, nnspec, tmp_path, monkeypatch):
+def test_open_without_a_browser_says_where_the_page_is(reported, nnspec, tmp_path, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda url: False)
-    status, _, err = nnspec("report", "last", "--uri", own.uri, "--out", str(tmp_path / "out"), "--open")
+    status, _, err = nnspec("report", "last", "--uri", reported.filed.uri, "--out", str(tmp_path / "out"), "--open")
     assert status == 2
     assert f"--open needs a browser, but none was found; open {tmp_path}/out/report.html yourself" in err
 
 
-def test_a_folder_that_cannot_be_made(own, nnspec):
-    status, _, err = nnspec("report", "last", "--uri", own.uri, "--out", "/proc/nosuch")
+def test_a_folder_that_cannot_be_made(filed, nnspec):
+    status, _, err = nnspec("report", "last", "--uri", filed.uri, "--out", "/proc/nosuch")
     assert status == 2
     assert "--out must be a folder that can be written, but got '/proc/nosuch'" in err
 
@@ -141,11 +165,11 @@ def test_histograms_have_a_start_and_an_end(single, outputs):
 
 
 @pytest.mark.parametrize("which", ["sweep", "single"])
-def test_figures_for_a_paper(own, nnspec, tmp_path, which):
-    run_id = own.sweep.parent if which == "sweep" else own.single
+def test_figures_for_a_paper(filed, nnspec, tmp_path, which):
+    run_id = filed.sweep.parent if which == "sweep" else filed.single
     out = tmp_path / "figures"
     words = ("--figures", "svg", "--width", "single", "--out", str(out))
-    status, said, _ = nnspec("report", run_id, "--uri", own.uri, *words)
+    status, said, _ = nnspec("report", run_id, "--uri", filed.uri, *words)
     assert status == 0
     assert [str(path) for path in sorted(out.iterdir())] == sorted(said.splitlines())
     names = {path.stem for path in out.glob("*.svg")}
@@ -171,13 +195,12 @@ def test_flags_of_figures_that_would_change_nothing(filed, nnspec, tmp_path, wor
     assert not (tmp_path / "out").exists()
 
 
-def test_the_report_has_all_cells(own, nnspec, tmp_path):
-    assert nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))[0] == 0
-    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+def test_the_report_has_all_cells(reported):
+    cells = pd.read_csv(reported.folder / "cells.csv")
     assert cells[["activation.name", "init.name"]].drop_duplicates().shape == (4, 2)
-    rates = own.sweep.table().groupby(["activation.name", "init.name"])["solved"].mean()
+    rates = reported.filed.sweep.table().groupby(["activation.name", "init.name"])["solved"].mean()
     assert cells.set_index(["activation.name", "init.name"])["rate"].to_dict() == rates.to_dict()
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (reported.folder / "report.html").read_text()
     assert page.partition(">All cells</h2>")[2].partition("</section>")[0].count("<tr>") == 5
     assert "Pooled over init (2 values)." in page
 
@@ -188,23 +211,23 @@ def test_figures_from_python_have_known_formats_and_columns(filed, format, colum
         figures(store, filed.single, format, column)
 
 
-def test_figures_do_not_replace_the_pictures_of_the_page(own, nnspec, folder):
-    nnspec("report", own.single, "--uri", own.uri)
+def test_figures_do_not_replace_the_pictures_of_the_page(reported, nnspec, folder):
+    words = ("report", reported.filed.single, "--uri", reported.filed.uri)
+    nnspec(*words)
     (page,) = folder.glob("nnspec-report/*/loss.png")
     before = page.read_bytes()
-    said = nnspec("report", own.single, "--uri", own.uri, "--figures", "png")[1]
+    said = nnspec(*words, "--figures", "png")[1]
     assert str(page.parent.relative_to(folder) / "figures" / "loss.png") in said.splitlines()
     assert page.read_bytes() == before
 
 
-def test_the_page_of_a_filed_sweep_shows_each_cells_own_networks(own, nnspec, tmp_path):
-    assert nnspec("report", own.sweep.parent, "--uri", own.uri, "--out", str(tmp_path / "out"))[0] == 0
-    page = (tmp_path / "out" / "report.html").read_text()
+def test_the_page_of_a_filed_sweep_shows_each_cells_own_networks(reported):
+    page = (reported.folder / "report.html").read_text()
     data = json.loads(re.search(r'<script type="application/json" class="cells">(.*?)</script>', page)[1])
     samples = {
         name: np.frombuffer(base64.b64decode(data["samples"][name]["data"]), np.uint8) for name in ("row", "verdict")
     }
-    table = own.sweep.table()
+    table = reported.filed.sweep.table()
     for number in range(4):
         said = [data["samples"]["verdicts"][code] for code in samples["verdict"][samples["row"] == number]]
         assert said == table[table["cell"] == number]["verdict"].tolist()

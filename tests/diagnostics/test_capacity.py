@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnspec.catalog import DATA, LOSSES
-from nnspec.diagnostics.capacity import bounds, margin, model_margin
+from nnspec.diagnostics.capacity import Bounds, bounds, margin, model_margin
 from nnspec.problem import Problem
 
 XOR = DATA["xor"].make({"encoding": "binary"})
@@ -42,6 +42,27 @@ def test_a_perceptron_gets_any_three_rows_of_xor_and_never_four(spec_of):
         some = type(needed)(needed.directions, needed.least[kept], needed.width[kept])
         assert margin(XOR.inputs[kept], some) == pytest.approx(1.0)  # as much room as is asked for
     assert margin(XOR.inputs, needed) < 0
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_rows_with_the_same_features_need_no_linear_program(outputs):
+    rng = np.random.default_rng(0)
+    eye = np.eye(outputs)
+    for _ in range(20):
+        low = rng.normal(size=(6, outputs))
+        high = low + rng.exponential(size=low.shape)
+        low[rng.random(low.shape) < 0.3], high[rng.random(low.shape) < 0.3] = -np.inf, np.inf
+        least, width = np.hstack([low, -high]), np.tile(np.minimum((high - low) / 2, 1), 2)
+        needed = Bounds(np.vstack([eye, -eye]), least, width)
+        features = np.repeat(rng.normal(size=(1, 2)), 6, axis=0)
+        # the same bounds by the program, which has another row that nothing is asked of
+        free = Bounds(
+            needed.directions,
+            np.vstack([least, np.full(2 * outputs, -np.inf)]),
+            np.vstack([width, np.ones(2 * outputs)]),
+        )
+        by_program = margin(np.vstack([features, features[:1] + 1]), free)
+        assert margin(features, needed) == pytest.approx(by_program, abs=1e-7)  # as exact as the program
 
 
 def test_bounds_of_outputs_are_where_the_output_is_at_the_tolerance(spec_of):

@@ -178,7 +178,7 @@ def test_a_file_that_does_not_run_is_named_with_its_line(folder: Path) -> None:
 
 def test_a_sweep_of_another_file_of_parts_is_not_resumed(declare: Declare) -> None:
     declare(SWOOSH)
-    words = ["activation=swoosh,tanh", "train.epochs=3"]
+    words = ["activation=swoosh,tanh", "train.epochs=3", "sweep.report=false"]
     swept = nnspec.sweep(words, tracking=True)
     assert nnspec.sweep([*words, f"resume={swept.run_id}"], tracking=True).run_id == swept.run_id
     kept = ORIGINS[Activation, "swoosh"]

@@ -137,7 +137,7 @@ def test_a_race_that_is_broken_off_names_nobody(folder: Path, mapping_of: Callab
             raise KeyboardInterrupt
         yield from train_chunks(specs, chunks, workers, extra)
 
-    outcome = raced(Tracking(), mapping_of, carry)
+    outcome = raced(Tracking(), mapping_of, carry, report=False)
     assert outcome.exit_status == 130
     assert rounds == [3, 2]
     race, store = outcome.race, open_store(Tracking())

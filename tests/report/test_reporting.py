@@ -9,18 +9,28 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from nnspec import runner
+from nnspec.report.activations import activation_curves
 from nnspec.report.collected import collecting
 from nnspec.report.collected.collecting import Collector, plan
-from nnspec.report.drawing import Drawer, Material, ReportError, draw, started
+from nnspec.report.drawing import (
+    Drawer,
+    Material,
+    ReportError,
+    activations_ahead,
+    draw,
+    pictures_ahead,
+    started,
+)
 from nnspec.report.notebook import result_html
 from nnspec.report.pages.run import typical
-from nnspec.report.reporting import material_of
-from nnspec.report.showing import Shown, activation_curves, surfaces, unit_lines
+from nnspec.report.reporting import material_of, pictured
+from nnspec.report.showing import Shown, surfaces, unit_lines
 from nnspec.report.stepping import MOST_CELLS, MOST_STEPS, snapshot_images
 from nnspec.results.table import outcome_rows, sweep_table
 from nnspec.settings import Settings, Sweep, Tracking
@@ -188,7 +198,7 @@ def test_a_sweep_without_report_draws_none(specs, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "where", ["nnspec.report.reporting.material_of", "nnspec.report.reporting.draw", "nnspec.report.reporting.prepare"]
+    "where", ["nnspec.report.reporting.pictured", "nnspec.report.drawing.draw", "nnspec.report.drawing.prepare"]
 )
 def test_a_failed_report_is_told_in_a_line_and_costs_nothing(specs, tmp_path, monkeypatch, capsys, where):
     def broken(*_, **__):
@@ -235,7 +245,7 @@ def test_a_drawer_ends_with_its_parent():
 def test_a_drawer_started_beforehand_is_used_and_ends_whatever_happens(specs, tmp_path, monkeypatch):
     settings = Settings(tracking=Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"))
     with started() as drawer:
-        monkeypatch.setattr("nnspec.report.reporting.Drawer", None)  # a second one would be an error, said and counted
+        monkeypatch.setattr("nnspec.report.reporting.drawer_of", None)  # a second one would be an error, which is said
         outcome = runner.run([Cell(spec) for spec in specs], settings, ("activation",), True, quiet=True, drawer=drawer)
     assert artifacts(open_store(settings.tracking), outcome.parent)
     assert not drawer.process.is_alive()
@@ -333,9 +343,27 @@ def test_activations_are_drawn_before_the_rest_is_known(specs, cells):
     material = material_of(collected(specs, cells), table)
     ahead = activation_curves(specs[:1], 9)
     with started() as drawer:
-        drawer.draw_ahead(ahead)
+        drawer.draw_ahead(partial(activations_ahead, ahead))
         drawer.draw(material)
         files, _ = drawer.result()
     assert files["activations.png"] == pictures_of([activations_section(ahead)])["activations"]
-    assert files["activations.png"] != draw(material)["activations.png"]
-    assert files["heatmap.png"] == draw(material)["heatmap.png"]
+    whole = draw(material)
+    assert files["activations.png"] != whole["activations.png"]
+    assert files["heatmap.png"] == whole["heatmap.png"]
+
+
+def test_pictures_are_drawn_before_the_words_are_known(specs, cells):
+    """Those that were sent ahead are taken, here those of one activation; what could not be drawn ahead is drawn with
+    the rest."""
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
+    collector = collected(specs, cells)
+    material, few = material_of(collector, table), pictured(collector, table[table["activation.name"] == "relu"])
+    with started() as drawer:
+        drawer.draw_ahead(partial(pictures_ahead, few))
+        drawer.draw_ahead(partial(pictures_ahead, None))  # which fails
+        drawer.draw(material)
+        files, _ = drawer.result()
+    ahead, alone = draw(few), draw(material)
+    assert files["verdicts_init.png"] == ahead["verdicts_init.png"] != alone["verdicts_init.png"]
+    assert "heatmap.png" not in ahead
+    assert files["heatmap.png"] == alone["heatmap.png"]

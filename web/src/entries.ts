@@ -128,5 +128,5 @@ export interface Entries {
   log_every: number;
   start: { spec: Said; networks: number; seed: number };
   defaults: Said;
-  limits: { networks: number; weights: number; work: number };
+  limits: { networks: number; weights: number; work: number; lanes: number };
 }

@@ -13,6 +13,9 @@ const VECTOR = 16;
 const [LOSS, RIGHT_AT, NONFINITE_AT, ALIVE, RIGHT, HEAD] = [0, 16, 32, 48, 64, 80];
 export const NEVER = 0x7fffffff;
 const AHEAD = 64; // updates whose coefficients are at hand at a time
+const NARROW = 4; // columns of a product of matrices below which torch's library multiplies and adds in two roundings
+const LEVELS = 3; // of sums: more than the rows of networks in lanes can fill
+const TOGETHER = 16; // terms that torch adds up at a time, see `total` of nnspec/training/codegen/graph.py
 
 type Leaf = (name: string) => Push | number;
 
@@ -72,7 +75,7 @@ interface Places {
   coefficients: number;
   blocks: number;
   block: number; // bytes of four networks
-  gradients: number; // within a block
+  gradients: number[]; // within a block: sums of terms, of sixteens, of sixteens of these
   state: number[];
 }
 
@@ -106,8 +109,11 @@ export class Kernel {
     const coefficients = align(row * spec.inputs.length);
     const blocks = align(coefficients + 4 * AHEAD * Math.max(1, this.moving.length));
     const size = parameters * VECTOR;
-    const state = this.starts.map((_, slot) => HEAD + (2 + slot) * size);
-    this.at = { row, coefficients, blocks, block: HEAD + (2 + state.length) * size, gradients: HEAD + size, state };
+    const terms = spec.layers.map(({ learned, fanOut }) => (learned < 0 ? 1 : fanOut));
+    const levels = isLong(spec, Math.max(...terms)) ? LEVELS : 1;
+    const gradients = Array.from({ length: levels }, (_, level) => HEAD + (1 + level) * size);
+    const state = this.starts.map((_, slot) => HEAD + (1 + levels + slot) * size);
+    this.at = { row, coefficients, blocks, block: HEAD + (1 + levels + state.length) * size, gradients, state };
     this.groups = Math.ceil(networks / 4);
     const pages = Math.ceil((blocks + this.groups * this.at.block) / 65536);
     this.memory = new WebAssembly.Memory({ initial: pages });
@@ -222,6 +228,23 @@ export class Kernel {
   }
 }
 
+/** Whether sums of so many terms a row are made in torch's order, which is another than one after the other. */
+function isLong(spec: Spec, each: number): boolean {
+  return spec.lanes && each * spec.inputs.length > TOGETHER;
+}
+
+/** Terms added up in torch's order. */
+function total(code: Code, terms: Push[]): Push {
+  const add = (all: Push[]): Push => all.reduce((sum, term) => code.op("add", sum, term));
+  const sums: Push[] = [];
+  for (let level = terms; level.length;) {
+    const full = level.length - (level.length % TOGETHER);
+    if (full < level.length) sums.push(add(level.slice(full)));
+    level = Array.from({ length: full / TOGETHER }, (_, n) => add(level.slice(n * TOGETHER, (n + 1) * TOGETHER)));
+  }
+  return add(sums);
+}
+
 function align(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
@@ -237,7 +260,7 @@ class Writer {
   ) {}
 
   binary(): Uint8Array<ArrayBuffer> {
-    addMaths(this.module);
+    addMaths(this.module, this.spec.lanes);
     this.module.function(
       "look",
       [I32, I32],
@@ -300,7 +323,7 @@ class Writer {
       () => {
         const here = code.get(pointer);
         const weight = code.keep(code.load(here, HEAD));
-        const gradient = code.keep(code.load(here, this.at.gradients));
+        const gradient = code.keep(code.load(here, this.at.gradients[0]));
         const state = this.at.state.map((offset) => code.keep(code.load(here, offset)));
         const [moved, ...slots] = written(code, this.module, optimizer.forms.update, (name) => {
           const [kind, key] = name.split(".");
@@ -321,9 +344,18 @@ class Writer {
   }
 }
 
+/** A sum over the rows of `each` terms a row: one number, or those of terms, of sixteens and of sixteens of these. */
+interface Sum {
+  each: number;
+  levels: number;
+  get(level: number): Push;
+  set(level: number, value: Push): void;
+}
+
 /** The rows of the data, one after another: forward, and backward to the gradients. */
 class Pass {
   private readonly pointer: number;
+  private readonly row: number; // how many rows have been passed
 
   constructor(
     private readonly code: Code,
@@ -333,33 +365,94 @@ class Pass {
     private readonly block: Push,
   ) {
     this.pointer = code.local(I32);
+    this.row = code.local(I32);
   }
 
   write(backward: boolean): { loss: Push; worst: Push } {
     const { code, spec, at } = this;
-    const losses = code.local(V128);
+    const losses = this.lossSum();
+    const gradients = backward ? Array.from({ length: spec.parameters }, (_, p) => this.gradient(p)) : [];
     const worst = code.local(V128);
-    code.set(losses, code.constant(0));
     code.set(worst, code.constant(0));
-    if (backward) this.clear();
+    this.clear([losses, ...gradients]);
     code.set(this.pointer, code.i32(0));
+    code.set(this.row, code.i32(0));
     code.loop(
       () => {
         const { elements, distance, gradient, layers } = this.forward();
-        for (const element of elements) code.set(losses, code.op("add", code.get(losses), element));
+        elements.forEach((element, n) => {
+          losses.set(0, code.op("add", losses.get(0), element));
+          this.carry([losses], n + 1);
+        });
         for (const each of distance) code.set(worst, code.op("max", code.get(worst), each));
         if (backward) this.backward(gradient(), layers);
+        this.carry(
+          gradients.filter((sum) => sum.each === 1),
+          1,
+        );
         code.set(this.pointer, code.addI(code.get(this.pointer), code.i32(at.row)));
+        code.set(this.row, code.addI(code.get(this.row), code.i32(1)));
       },
       code.isBelow(code.get(this.pointer), code.i32(at.row * spec.inputs.length)),
     );
-    return { loss: code.keep(code.op("mul", code.get(losses), code.constant(spec.scale))), worst: code.get(worst) };
+    this.finish([losses, ...gradients]);
+    const loss = code.keep(code.op("mul", losses.get(0), code.constant(spec.scale)));
+    return { loss, worst: code.get(worst) };
   }
 
-  private clear(): void {
+  private lossSum(): Sum {
+    const { code, spec } = this;
+    const levels = isLong(spec, spec.outputs) ? LEVELS : 1;
+    const locals = Array.from({ length: levels }, () => code.local(V128));
+    return {
+      each: spec.outputs,
+      levels,
+      get: (level) => code.get(locals[level]),
+      set: (level, value) => code.set(locals[level], value),
+    };
+  }
+
+  /** The gradient of a weight. Those of the first layer are one product of matrices, whose terms are added up one after
+   * another. */
+  private gradient(place: number): Sum {
+    const { code, spec } = this;
+    const behind = spec.layers.find((layer) => layer.learned === place);
+    const each = behind ? behind.fanOut : 1;
+    const first = place < spec.layers[0].bias + spec.layers[0].fanOut;
+    const offset = (level: number): number => this.at.gradients[level] + place * VECTOR;
+    return {
+      each,
+      levels: isLong(spec, each) && !first ? LEVELS : 1,
+      get: (level) => code.load(this.block, offset(level)),
+      set: (level, value) => code.store(this.block, offset(level), value),
+    };
+  }
+
+  private clear(sums: Sum[]): void {
+    for (const sum of sums) for (let level = 0; level < sum.levels; level++) sum.set(level, this.code.constant(0));
+  }
+
+  /** Once as many terms of this row are in sums as `terms` says, of as many a row: where these make whole sixteens, they
+   * go to the next level. */
+  private carry(sums: Sum[], terms: number): void {
+    const long = sums.filter((sum) => sum.levels > 1);
+    if (!long.length) return;
     const { code } = this;
-    for (let p = 0; p < this.spec.parameters; p++)
-      code.store(this.block, this.at.gradients + p * VECTOR, code.constant(0));
+    const made = code.keep(code.addI(code.mulI(code.get(this.row), code.i32(long[0].each)), code.i32(terms)), I32);
+    const from = (level: number): void =>
+      code.when(code.isZero(code.andI(made, code.i32(TOGETHER ** (level + 1) - 1))), () => {
+        for (const sum of long) sum.set(level + 1, code.op("add", sum.get(level + 1), sum.get(level)));
+        for (const sum of long) sum.set(level, code.constant(0));
+        if (level + 2 < LEVELS) from(level + 1);
+      });
+    from(0);
+  }
+
+  /** Make one number of each sum. */
+  private finish(sums: Sum[]): void {
+    const add = (sum: Sum, level: number): Push =>
+      level ? this.code.op("add", add(sum, level - 1), sum.get(level)) : sum.get(0);
+    for (const sum of sums) if (sum.levels > 1) sum.set(0, add(sum, sum.levels - 1));
   }
 
   private weight(place: number): Push {
@@ -367,8 +460,8 @@ class Pass {
   }
 
   private add(place: number, make: (before: Push) => Push): void {
-    const offset = this.at.gradients + place * VECTOR;
-    this.code.store(this.block, offset, make(this.code.load(this.block, offset)));
+    const sum = this.gradient(place);
+    sum.set(0, make(sum.get(0)));
   }
 
   private activationLeaf(layer: Dense, z: Push, h: Push | null): Leaf {
@@ -419,12 +512,13 @@ class Pass {
   }
 
   private preActivation(layer: Dense, number: number, o: number, x: Push[]): Push {
-    const { code } = this;
+    const { code, spec } = this;
     const matrix = (i: number): Push => this.weight(layer.weight + o * layer.fanIn + i);
     const bias = this.weight(layer.bias + o);
-    if (number === 0) {
+    if (number === 0 || !spec.lanes) {
+      const side = spec.lanes ? spec.inputs.length : layer.fanOut;
       let sum = code.op("mul", x[0], matrix(0));
-      for (let i = 1; i < layer.fanIn; i++) sum = code.madd(x[i], matrix(i), sum);
+      for (let i = 1; i < layer.fanIn; i++) sum = this.inProduct(side, x[i], matrix(i), sum);
       return code.op("add", sum, bias);
     }
     if (layer.fanIn <= layer.fanOut) {
@@ -432,9 +526,14 @@ class Pass {
       for (let i = 0; i < layer.fanIn; i++) sum = code.madd(x[i], matrix(i), sum);
       return sum;
     }
-    let sum = code.op("mul", x[0], matrix(0));
-    for (let i = 1; i < layer.fanIn; i++) sum = code.op("add", sum, code.op("mul", x[i], matrix(i)));
-    return code.op("add", sum, bias);
+    const products = x.map((own, i) => code.op("mul", own, matrix(i)));
+    return code.op("add", total(code, products), bias);
+  }
+
+  /** A term of a product of matrices as torch's library adds it up, by how many columns its result has. */
+  private inProduct(side: number, one: Push, other: Push, before: Push): Push {
+    const { code } = this;
+    return side < NARROW ? code.op("add", before, code.op("mul", one, other)) : code.madd(one, other, before);
   }
 
   private outputs(z: Push[]): Push[] {
@@ -475,7 +574,9 @@ class Pass {
         this.add(layer.bias + o, (before) => code.op("add", before, own));
         for (let i = 0; i < layer.fanIn; i++) {
           this.add(layer.weight + o * layer.fanIn + i, (before) =>
-            number === 0 ? code.madd(x[i], own, before) : code.op("add", before, code.op("mul", x[i], own)),
+            number === 0
+              ? this.inProduct(layer.fanIn + 1, x[i], own, before)
+              : code.op("add", before, code.op("mul", x[i], own)),
           );
         }
       });
@@ -487,6 +588,7 @@ class Pass {
         if (below.learned >= 0 && spec.activation.forms.learned) {
           const slope = written(code, module, spec.activation.forms.learned, this.activationLeaf(below, z[i], h))[0];
           this.add(below.learned, (before) => code.op("add", before, code.op("mul", dh, slope)));
+          this.carry([this.gradient(below.learned)], i + 1);
         }
         const slope = written(code, module, spec.activation.forms.slope, this.activationLeaf(below, z[i], h))[0];
         return code.keep(code.op("mul", dh, slope));
@@ -495,15 +597,16 @@ class Pass {
   }
 
   private fromAbove(layer: Dense, dz: Push[], i: number): Push {
-    const { code } = this;
+    const { code, spec } = this;
     const matrix = (o: number): Push => this.weight(layer.weight + o * layer.fanIn + i);
+    if (spec.lanes && layer.fanIn <= layer.fanOut)
+      return total(
+        code,
+        dz.map((own, o) => code.op("mul", own, matrix(o))),
+      );
     let sum = code.op("mul", dz[0], matrix(0));
-    for (let o = 1; o < layer.fanOut; o++) {
-      sum =
-        layer.fanIn <= layer.fanOut
-          ? code.op("add", sum, code.op("mul", dz[o], matrix(o)))
-          : code.madd(dz[o], matrix(o), sum);
-    }
+    const side = spec.lanes ? NARROW : layer.fanIn;
+    for (let o = 1; o < layer.fanOut; o++) sum = this.inProduct(side, dz[o], matrix(o), sum);
     return sum;
   }
 }

@@ -47,6 +47,7 @@ export interface Spec {
   hidden: number[];
   layers: Dense[];
   parameters: number;
+  lanes: boolean; // whether nnspec trains the networks side by side, and not one after another
   tensors: { name: string; shape: number[]; start: number }[];
   inputs: number[][];
   labels: number[];
@@ -230,6 +231,7 @@ export function resolve(entries: Entries, said: Said): Spec {
     hidden,
     layers,
     parameters: start,
+    lanes: start * data.inputs.length <= entries.limits.lanes,
     tensors,
     inputs: data.inputs,
     labels: data.labels,

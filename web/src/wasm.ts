@@ -37,6 +37,7 @@ const VECTOR = {
   div: 0xe7,
   max: 0xe9,
   toI32: 0xf8,
+  fromI32: 0xfa,
   demote: 0x5e, // two doubles to the lower half, and zeros
   promote: 0x5f, // the lower half to two doubles
   nearest64: 0x94,
@@ -127,6 +128,14 @@ export class Code {
 
   subI(a: Push, b: Push): Push {
     return this.of(0x6b, a, b);
+  }
+
+  mulI(a: Push, b: Push): Push {
+    return this.of(0x6c, a, b);
+  }
+
+  andI(a: Push, b: Push): Push {
+    return this.of(0x71, a, b);
   }
 
   isZero(a: Push): Push {

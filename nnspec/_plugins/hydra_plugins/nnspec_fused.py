@@ -64,10 +64,15 @@ class FusedSweeper(Sweeper):
         start = time.perf_counter()
         settings, composer = self._read()
         plan = expand([*axes, *arguments], settings, composer, unwatched if settings.quiet else watched)
-        heed(self._config.hydra, composer, [cell.spec for cell in plan.cells], settings, arguments)
+        specs = [cell.spec for cell in plan.cells]
+        heed(self._config.hydra, composer, specs, settings, arguments)
         spent = time.perf_counter() - start
+        if settings.sweep.map is not None:
+            from nnspec.maps.study import run_map_study
+
+            return run_map_study([c.spec for c in plan.cells], settings, command_line(), carry=self._carry())
         drawn = settings.tracking.enabled and settings.sweep.report and not settings.sweep.plan_only
-        with started(drawn) as drawer:  # before torch is imported, which takes a second of one core
+        with started(drawn, specs) as drawer:  # before torch is imported, which takes a second of one core
             from nnspec import runner
 
             return runner.run(

@@ -27,6 +27,7 @@ DECADES = 2  # that a logarithmic axis must span to be marked by powers of ten
 MARKS = 5  # of another axis
 NOTHING = "#BDBDBD"  # of a pixel of which there is nothing to show
 WIDTH, HEIGHT = 8.6, 7.2  # inches
+PANEL, CAPTION = 1.9, 0.3  # inches of one map of several, and of what is said below them
 DPI = 150
 
 
@@ -111,6 +112,26 @@ def plot_convergence(info: MapPicture, title: str = "Converged or diverged") -> 
     return figure
 
 
+def plot_windows(rows: Sequence[tuple[str, Sequence[tuple[str, MapPicture]]]]) -> Figure:
+    """Named rows of small maps of ``convergence_info``, each with a title, and no marks on their axes, which all
+    share."""
+    columns = max(len(panels) for _, panels in rows)
+    figure = new_figure(PANEL * columns, PANEL * len(rows) + CAPTION)
+    first = rows[0][1][0][1]
+    figure.supxlabel(plain(f"{first.x.key} to the right, {first.y.key} upwards"), fontsize=8, color=INK)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for (name, panels), places in zip(rows, grid, strict=True):
+        places[0].set_ylabel(plain(name), fontsize=8, color=INK)
+        for axes, (title, info) in zip(places, panels, strict=False):
+            shades = np.ma.masked_invalid(info.shades)
+            axes.imshow(shades, origin="lower", cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+            axes.set_title(title, fontsize=8, color=INK)
+    for axes in grid.ravel():
+        axes.set_xticks([])
+        axes.set_yticks([])
+    return figure
+
+
 def plot_numbers(info: MapPicture, title: str, label: str, log: bool = False) -> Figure:
     """Numbers in cividis shades; ``log`` says that they are powers of ten."""
     figure, axes, image = _image(info, title, "cividis", nothing="#FFFFFF")  # whose middle is grey
@@ -186,16 +207,19 @@ def ticks(axis: MapAxis) -> tuple[list[float], list[str]]:
     return places, [f"{value:.{digits}g}" for value in values]
 
 
+def boundary(inside: ArrayLike) -> np.ndarray:
+    """[y - 1, x - 1] bool: where a pixel of a set ``inside`` [y, x] and the one to its left or below are not alike."""
+    mask = np.asarray(inside, bool)
+    return (mask[1:, 1:] != mask[:-1, 1:]) | (mask[1:, 1:] != mask[1:, :-1])
+
+
 def boundary_dimension(inside: ArrayLike) -> float:
     """The box-counting dimension of the boundary of a set of pixels ``inside`` [y, x]: the slope of the logarithm of
     the number of boxes that hold a part of the boundary over that of the boxes per side, by least squares over boxes
     of 1, 2, 4, ... pixels, of which the map must have 8 a side at least. NaN where there is no boundary, or the map has
     fewer than 32 pixels a side."""
-    mask = np.asarray(inside, bool)
-    side = 2 ** int(math.log2(max(1, min(mask.shape) - 1)))
-    edge = np.zeros((mask.shape[0] - 1, mask.shape[1] - 1), bool)
-    edge |= mask[1:, 1:] != mask[:-1, 1:]
-    edge |= mask[1:, 1:] != mask[1:, :-1]
+    edge = boundary(inside)
+    side = 2 ** int(math.log2(max(1, min(edge.shape))))
     if side < 32 or not edge.any():
         return math.nan
     boxes, sizes = [], [size for size in (2**k for k in range(20)) if side // size >= 8]

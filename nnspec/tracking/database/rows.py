@@ -212,8 +212,9 @@ def _last_steps(connection: Connection, run_ids: Sequence[str]) -> dict[tuple[st
 def merge_tags(connection: Connection, tags: Mapping[str, Mapping[str, str]]) -> None:
     table = tables().tags
     there: set[tuple[str, str]] = set()
+    keys = sorted({key for pairs in tags.values() for key in pairs})
     for batch in batches(list(tags), IDS_A_QUERY):
-        query = select(table.c.run_uuid, table.c.key).where(table.c.run_uuid.in_(batch))
+        query = select(table.c.run_uuid, table.c.key).where(table.c.run_uuid.in_(batch), table.c.key.in_(keys))
         there.update((run_id, key) for run_id, key in connection.execute(query))
     rows = [(key, value, run_id) for run_id, pairs in tags.items() for key, value in pairs.items()]
     _insert(connection, table, _columns([row for row in rows if (row[2], row[0]) not in there]))
