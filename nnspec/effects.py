@@ -363,10 +363,7 @@ SETTINGS = (
     Idle("replicates", *_RACING, "leave it out: a race adds networks by itself, up to sweep.budget"),
     Idle("sweep.table", *_RACING, "leave it out: the table of a race has a row a cell"),
     Idle("shard", *_RACING, "leave it out: a race compares all cells", refused=True),
-    *(
-        Idle(key, *_RACING, "race again: each look depends on what trained before", refused=True)
-        for key in ("resume", "reuse")
-    ),
+    Idle("reuse", *_RACING, "race again: each look depends on what trained before", refused=True),
     *(Idle(f"require.{param.name}", *_FOREIGN, _OWN, refused=True) for param in REQUIRE),
     Idle("json", *_FOREIGN, _OWN, refused=True),
     Idle(

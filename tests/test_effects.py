@@ -142,7 +142,6 @@ SETTINGS = [
     (SWEEPS, ["sweep.race=true", "replicates=9"], "replicates", TOLD),
     (SWEEPS, ["sweep.race=true", "sweep.table=[init]"], "sweep.table", TOLD),
     (SWEEPS, ["sweep.race=true", "shard=0/2"], "shard", REFUSED),
-    (SWEEPS, ["sweep.race=true", "resume=last"], "resume", REFUSED),
     (SWEEPS, ["sweep.race=true", "reuse=true"], "reuse", REFUSED),
 ]
 

@@ -25,6 +25,7 @@ class AdaptiveTraining(Rounds):
         SpecError: it does not fit into ``train.memory``, or initial weights are stored.
     """
 
+    part = "the first round of replicates=auto"
     study: Study | None = None  # its claims say when networks are enough, else ``runtime.precision``
 
     def __post_init__(self) -> None:
@@ -33,7 +34,7 @@ class AdaptiveTraining(Rounds):
         self.looks = self.stopping.looks
         self.looked = len(self.looks.sizes)
         self.together = self._together([replace(spec, replicates=self.looks.sizes[-1]) for spec in self.specs])
-        self.begin(self.looks.sizes[0], self.together)
+        self.begin(self.looks.sizes[0], range(min(self.together, len(self.specs))))
 
     def _together(self, largest: list[RunSpec]) -> int:
         """How many of these cells fit at a time: all, a half, a quarter ..., at least one.

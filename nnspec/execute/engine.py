@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -25,8 +26,9 @@ from nnspec.execute.pool import (
 )
 from nnspec.execute.worker import after_training
 from nnspec.problem import Problem
-from nnspec.results.arrays import Results
+from nnspec.results.arrays import Interval, Results
 from nnspec.results.events import Advance, Begun, Failed, Live, Notice, Stopped, TrainedCell, TrainingEvent
+from nnspec.results.race import Race
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
 from nnspec.training.layout import UNCARRIED, is_separate
@@ -36,10 +38,32 @@ Carry = Callable[[Sequence[RunSpec], Sequence[Chunk], int, Extra], Events]
 LIVE = 3.0  # seconds between two filings of the history of cells that still train
 
 
+class Trainer(ABC):
+    """What trains the cells of a command; iterating it trains them."""
+
+    by_cell: dict[int, RunSpec]  # by number, as they are when they come out
+    plan: Plan  # of what trains first
+    part = ""  # what of the training that is, in words; empty: all
+    workers: int
+    shared: Budget
+    most_networks: int  # about so many train in all
+    seconds: dict[str, float]  # the workers' time by part
+    updaters: Counter[str]  # networks by why they trained eagerly ('': compiled code trained them)
+    looked: int = 1  # how often what comes out may have been looked at on the way
+    interval: Interval | None = None  # of a solve rate, where Wilson's would not allow for the looks
+    race: Race | None = None  # what a race of the cells has found out so far
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[TrainingEvent]: ...
+
+    @abstractmethod
+    def stopped(self) -> list[Stopped]:
+        """What is known of the cells that were not whole when training was broken off."""
+
+
 @dataclass
-class Training:
-    """One pass over cells; iterating it trains them. ``seconds`` sums the workers' time by part; ``updaters`` counts
-    the networks by why they trained eagerly ('': compiled code trained them).
+class Training(Trainer):
+    """One pass over cells.
 
     Raises:
         SpecError: it does not fit into ``train.memory``, or asks for a graphics card where there is none.
@@ -54,15 +78,15 @@ class Training:
     packed: bool = False  # cells are filed together and have no artifacts of their own
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
     updaters: Counter[str] = field(default_factory=Counter)
-    looked: int = 1  # how often what comes out was looked at on the way
 
     def __post_init__(self) -> None:
         self.card = card(self.specs, self.carry is None)
         use = Use(self.files, self.keep)
         workers = processes(self.runtime.workers, self.card is not None and self.carry is None)
-        self.shared: Budget = shared_out(self.specs, workers, self.runtime.memory, use)
+        self.shared = shared_out(self.specs, workers, self.runtime.memory, use)
         self.workers = self.shared.room.workers
-        self.plan: Plan = plan(self.specs, replace(self.shared.room, card=self.card))
+        self.plan = plan(self.specs, replace(self.shared.room, card=self.card))
+        self.most_networks = self.plan.networks
         self.by_cell = numbered(self.specs, self.cells)
         self._number = list(self.by_cell)
         self._gatherer = Gatherer(self.specs)
@@ -80,7 +104,6 @@ class Training:
             yield from self._follow(events, chunks)
 
     def stopped(self) -> list[Stopped]:
-        """What is known of the cells that were not whole when training was broken off."""
         known: dict[int, list[Results]] = {}
         for index, history in self._gatherer.waiting():
             known.setdefault(index, []).append(history)

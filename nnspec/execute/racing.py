@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nnspec.analysis.racing import FIRST, GROWTH, Look, Rule, anytime_interval, 
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Budget, Kind, Use, allowance, budget, kinds
 from nnspec.execute.rounds import Rounds, refuse_stored
-from nnspec.results.events import Advance, Failed, Notice, TrainedCell, TrainingEvent
+from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.results.race import Race
 from nnspec.specs import RunSpec
 from nnspec.training.memory import result_bytes
@@ -24,10 +24,14 @@ class RaceTraining(Rounds):
     others when the best is known to within ``within``, or no more than ``most`` networks are left for a round.
     ``race`` is what is known so far.
 
+    A race that was broken off is gone through again from its first look: what came out of it, ``done``, is taken as it
+    is, and all others train anew. Networks are what their seeds make of them, so it goes as it would have gone.
+
     Raises:
         SpecError: the cells cannot race, or the first look at all of them does not fit into ``train.memory``.
     """
 
+    done: Mapping[int, Mapping[str, np.ndarray]] = field(default_factory=dict)  # rows of ``outcome_rows`` by cell
     most: int = 200_000
     within: float = 0.02
 
@@ -35,15 +39,21 @@ class RaceTraining(Rounds):
         refuse_stored(self.specs, "sweep.race", "must be false", "true", "choose an init that draws weights")
         _refuse_unfit(self.specs, self.most)
         self.rule = Rule(len(self.specs), self.within)
-        self.begin(FIRST, len(self.specs))
+        self.done = dict(self.done)  # whose it is may go on filling it
+        self.begin(FIRST, [cell for cell in range(len(self.specs)) if cell not in self.done] or range(len(self.specs)))
         self.most_networks = min(self.most, self._held())
         self.looked = 2 + math.ceil(math.log(self.most_networks / FIRST, GROWTH))  # at most; the last one may be short
-        self.race = Race(self.within, self.rule.confidence, self.most_networks)
+        self.race: Race = Race(self.within, self.rule.confidence, self.most_networks)
+        self.part = f"the first look of the race, which trains at most {self.most_networks:,} networks"
 
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell, whenever it came out."""
         low, high = anytime_interval(solved, networks, self.rule.confidence)
         return float(low), float(high)
+
+    def stopped(self) -> list[Stopped]:
+        self.race = replace(self.race, best=None, known=False)
+        return super().stopped()
 
     def __iter__(self) -> Iterator[TrainingEvent]:
         if self.most_networks < self.most:
@@ -54,42 +64,51 @@ class RaceTraining(Rounds):
         racing, size = list(self.by_cell), FIRST
         while racing:
             yield from (event for event in self._train(racing, size) if not isinstance(event, TrainedCell))
-            racing = sorted(self.so_far)  # a cell that failed is none of them
+            racing = [cell for cell in racing if cell in self.so_far or cell in self.done]  # without those that failed
             if not racing:
                 return
-            look = self.rule.look(np.stack([self.so_far[cell].solved for cell in racing]))
+            look = self.rule.look(np.stack([self._solved(cell)[:size] for cell in racing]))
             self._judge(racing, look, size)
             left = self.most_networks - self.race.networks
             larger = next_size(size, len(racing) - int(look.beaten.sum()), left)
             goes_on = larger > size and not look.known
             for cell, beaten in zip(racing, look.beaten.tolist(), strict=True):
-                if beaten or not goes_on:
+                if cell in self.so_far and (beaten or not goes_on):
                     yield self._come_out(cell)
-            racing, size = sorted(self.so_far), larger
+            racing, size = [cell for cell in racing if goes_on and self._races_on(cell, larger)], larger
 
     def _train(self, racing: Sequence[int], size: int) -> Iterator[TrainingEvent]:
-        """Train these cells on to ``size`` networks each."""
-        before = {cell: len(self.so_far[cell].seeds) if cell in self.so_far else 0 for cell in racing}
-        for event in self.round(dict.fromkeys(racing, size)):
+        """Train these cells on to ``size`` networks each, apart from those that are done."""
+        missing = [cell for cell in racing if cell not in self.done]
+        for event in self.round(dict.fromkeys(missing, size)) if missing else ():
             if isinstance(event, Failed):
                 self.so_far.pop(event.index, None)
             if isinstance(event, Advance):
                 event = replace(event, networks=self.race.networks + event.networks)
             yield event
-        networks = self.race.networks + sum(size - have for have in before.values())
+        before = self.race.looks[-1] if self.race.looks else 0
+        networks = self.race.networks + len(racing) * (size - before)
         self.race = replace(self.race, networks=networks, looks=(*self.race.looks, size))
 
     def _judge(self, racing: Sequence[int], look: Look, size: int) -> None:
         """Write down what a look says. Of cells that solve equally often the best is the one that solves soonest."""
         out = {cell: size for cell, beaten in zip(racing, look.beaten.tolist(), strict=True) if beaten}
         first = [racing[place] for place in look.first]
-        best = min(first, key=lambda cell: (self._updates_to_solve(cell), cell))
+        best = min(first, key=lambda cell: (self._updates_to_solve(cell, size), cell))
         self.race = replace(self.race, out={**self.race.out, **out}, best=best, known=look.known)
 
-    def _updates_to_solve(self, cell: int) -> float:
-        """The median over its networks."""
-        result = self.so_far[cell]
-        return float(np.median(np.where(result.solved, result.solved_at, math.inf)))
+    def _races_on(self, cell: int, size: int) -> bool:
+        """Whether the cell is in the race until it has so many networks."""
+        return cell in self.so_far or (cell in self.done and len(self._solved(cell)) >= size)
+
+    def _solved(self, cell: int) -> np.ndarray:
+        """Which of its networks solve."""
+        return self.done[cell]["solved"].astype(bool) if cell in self.done else self.so_far[cell].solved
+
+    def _updates_to_solve(self, cell: int, size: int) -> float:
+        """The median over its first networks, so many."""
+        solved_at = self.done[cell]["solved_at"] if cell in self.done else self.so_far[cell].solved_at
+        return float(np.median(np.where(self._solved(cell), solved_at, math.inf)[:size]))
 
     def _come_out(self, cell: int) -> TrainedCell:
         return TrainedCell(cell, self.so_far.pop(cell), ended=self.race.ended(cell))
@@ -98,7 +117,7 @@ class RaceTraining(Rounds):
         """How many networks' results fit into the memory, up to ``most``, whichever cells they are of."""
         found, memory, use = kinds(self.specs), allowance(self.runtime.memory), Use(self.files, keep=True)
         largest = max(found, key=lambda kind: result_bytes(kind.spec))
-        first = self.plan.networks
+        first = FIRST * len(self.specs)
 
         def fits(networks: int) -> bool:
             more = networks - first

@@ -4,14 +4,14 @@ of a cell are those of ``replicates=n``.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nnspec.catalog import INITS
 from nnspec.errors import Fault, SpecError
-from nnspec.execute.engine import Carry, Training, numbered
+from nnspec.execute.engine import Carry, Trainer, Training, numbered
 from nnspec.results.arrays import Results, concatenate
 from nnspec.results.events import Advance, Failed, Notice, Stopped, TrainedCell, TrainingEvent
 from nnspec.settings import Runtime
@@ -19,9 +19,9 @@ from nnspec.specs import RunSpec
 
 
 @dataclass
-class Rounds(ABC):
-    """Trains cells in rounds; the interface is that of ``Training``. A cell comes out once, whole; its spec in
-    ``by_cell`` then has the replicates that it took. Who inherits calls ``begin``, and trains by ``round``."""
+class Rounds(Trainer):
+    """Trains cells in rounds. A cell comes out once, whole; its spec in ``by_cell`` then has the replicates that it
+    took. Who inherits calls ``begin``, and trains by ``round``."""
 
     specs: Sequence[RunSpec]
     runtime: Runtime
@@ -32,30 +32,26 @@ class Rounds(ABC):
     packed: bool = False
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "diagnose": 0.0})
     updaters: Counter[str] = field(default_factory=Counter)
-    looked: int = 1  # how often what comes out may have been looked at on the way
 
-    def begin(self, first: int, together: int) -> None:
-        """Plan the first round: ``first`` networks of each of so many cells.
+    def begin(self, first: int, together: Sequence[int]) -> None:
+        """Plan the first round: ``first`` networks of each of these cells, which are named by their places.
 
         Raises:
             SpecError: it does not fit into ``train.memory``.
         """
         self.specs = [replace(spec, replicates=first) for spec in self.specs]
         self.by_cell = numbered(self.specs, self.cells)
-        self.training = Training(self.specs[:together], self.runtime, self.files, self.carry)  # what trains at present
+        specs = [self.specs[place] for place in together]
+        self.training = Training(specs, self.runtime, self.files, self.carry)  # what trains at present
         self.plan, self.workers, self.shared = self.training.plan, self.training.workers, self.training.shared
         self.so_far: dict[int, Results] = {}  # the networks of the rounds that a cell has behind it
-        self.most_networks = self.plan.networks  # what a progress bar goes to
+        self.most_networks = self.plan.networks
 
     @abstractmethod
     def interval(self, solved: int, networks: int) -> tuple[float, float]:
         """Limits of the solve rate of a cell that has come out, which allow for the looks on the way."""
 
-    @abstractmethod
-    def __iter__(self) -> Iterator[TrainingEvent]: ...
-
     def stopped(self) -> list[Stopped]:
-        """What is known of the cells that were not done when training was broken off."""
         known = {cell: [so_far.history()] for cell, so_far in self.so_far.items()}
         for part in self.training.stopped():
             known.setdefault(part.index, []).extend(part.histories)

@@ -40,7 +40,7 @@ def graph(trained: Trained, dtype: str) -> torch.export.ExportedProgram:
     example = torch.zeros(ROWS, architecture(trained.spec).inputs, dtype=kind)
     net = evaluating(trained).to(kind)
     try:
-        with _quiet():
+        with quiet("torch"):
             return torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
     except Exception as error:  # a user's module may do and raise anything
         rule, remedy = "must be a module that torch.export can trace", "try --format safetensors"
@@ -52,7 +52,7 @@ def pt2(trained: Trained) -> bytes:
     """The file that ``torch.export.load(FILE).module()`` makes the network of. There is no pickle in it."""
     file, program = io.BytesIO(), graph(trained, trained.spec.dtype)
     program.example_inputs = None  # which torch would pickle
-    with _quiet():
+    with quiet("torch"):
         torch.export.save(program, file)
     return file.getvalue()
 
@@ -68,7 +68,7 @@ def onnx(trained: Trained) -> bytes:
     if missing:
         rule, remedy = "needs the extra nnspec[onnx]", "install it with: pip install 'nnspec[onnx]'"
         raise ExportError(Fault("--format onnx", rule, f"an environment without {' and '.join(missing)}", remedy))
-    with _quiet():
+    with quiet("torch"):
         program = torch.onnx.export(
             graph(trained, ONNX_DTYPE), dynamo=True, input_names=[INPUTS], output_names=[OUTPUTS], verbose=False
         )
@@ -77,9 +77,9 @@ def onnx(trained: Trained) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch says on the way, which is not for whoever exports."""
-    logger = logging.getLogger("torch")
+def quiet(library: str) -> Iterator[None]:
+    """Without what a library says on the way, which is not for whoever exports."""
+    logger = logging.getLogger(library)
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,9 +39,11 @@ def log_best(store: Store, run_id: str, rows: Mapping[str, np.ndarray]) -> str:
     """
     from mlflow.exceptions import MlflowException
 
+    from nnspec.exporting.graphs import quiet
+
     trained = read_trained(store, run_id, best_network(np.asarray(rows["solved"]), np.asarray(rows["final_loss"])))
     try:
-        with _quiet():
+        with quiet("mlflow"):
             return _logged(store, trained)
     except (MlflowException, OSError, RuntimeError, ValueError, TypeError) as error:  # whatever MLflow's parts raise
         rule, remedy = "must be logged", "write it to a file: nnspec export RUN --format pt2"
@@ -101,17 +99,3 @@ def save_model(trained: Trained, folder: Path, logged: Any = None) -> None:
         serialization_format="pt2",
     )
     (folder / GRAPH).write_bytes(pt2(trained))  # MLflow's own has the example as a pickle in it
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch and MLflow say on the way."""
-    logger = logging.getLogger("mlflow")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

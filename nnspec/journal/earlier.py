@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nnspec.catalog.origins import SOURCE
 from nnspec.errors import Fault, TrackingError
 from nnspec.journal.filer import places
-from nnspec.settings import Tracking
+from nnspec.settings import Settings, Sweep
 from nnspec.specs import MEMBERS, RunSpec
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
@@ -22,6 +22,7 @@ from nnspec.tracking.store import FoundRun, RunFacts
 from nnspec.tracking.unspool import unfiled_of
 
 LAST = "last"
+SIZE = "replicates"  # the param that says how many networks a cell has
 SOURCES = tuple(f"{group}.{SOURCE.name}" for group in MEMBERS)  # params that say where a user's parts come from
 
 
@@ -36,40 +37,60 @@ class Earlier:
     part: bool = False
 
 
-def sweep_digest(specs: Iterable[RunSpec]) -> str:
-    """Sixteen hexadecimal digits that name a set of cells, whatever their order."""
-    return hashlib.sha256("".join(sorted(spec.fingerprint for spec in specs)).encode()).hexdigest()[:16]
+def sweep_digest(specs: Iterable[RunSpec], sweep: Sweep) -> str:
+    """Sixteen hexadecimal digits that name a set of cells, whatever their order, and the race that they are in."""
+    race = f"race {sweep.budget} {sweep.within}" if sweep.race else ""
+    return hashlib.sha256("".join([*sorted(spec.fingerprint for spec in specs), race]).encode()).hexdigest()[:16]
 
 
-def in_filed_order(cells: Sequence[Cell], tracking: Tracking, resume: str) -> list[Cell]:
+def _fingerprints(specs: Sequence[RunSpec], filed: Iterable[FoundRun], race: bool) -> list[list[str]]:
+    """Of each spec the fingerprints that its run may have: a race gives cells as many networks as other cells there."""
+    sizes = {run.params.get(SIZE, "") for run in filed} if race else set()
+    counts = sorted(int(size) for size in sizes if size.isdecimal())
+    return [[replace(spec, replicates=n).fingerprint for n in counts] if race else [spec.fingerprint] for spec in specs]
+
+
+def in_filed_order(cells: Sequence[Cell], settings: Settings, resume: str) -> list[Cell]:
     """The cells of a sweep that is resumed, each that is filed at the place of its number: cells keep their numbers,
     in whatever order they are stated now. The others take the places that are left.
 
     Raises:
         TrackingError: the store cannot be reached, or ``resume`` is no run of it, or that of a search.
     """
-    store = open_store(tracking)
+    store = open_store(settings.tracking)
     try:
         specs = [cell.spec for cell in cells]
-        experiment = store.experiment(tracking.experiment or experiment_name(specs))
-        sweep = _sweep_of(store, experiment, specs, resume)
+        experiment = store.experiment(settings.tracking.experiment or experiment_name(specs))
+        sweep = _sweep_of(store, experiment, specs, settings.sweep, resume)
         if sweep is not None and SEARCH_TAG in store.get(sweep).tags:
             remedy = "search on with hydra/sweeper=nnspec_search, or leave resume out"
             raise TrackingError(Fault("resume", "must be 'last' or the id of a sweep", f"the search {sweep}", remedy))
-        filed = store.find_children(sweep) if sweep is not None else []
+        filed = store.find_children(sweep, [SIZE]) if sweep is not None else []
     finally:
         store.close()
     numbers = {run.fingerprint: run.cell for run in filed if run.cell is not None}
-    if numbers.keys() - {spec.fingerprint for spec in specs}:
+    own = _fingerprints(specs, filed, settings.sweep.race)
+    if numbers.keys() - {one for each in own for one in each}:
         return list(cells)  # a part of the sweep
     left = iter(sorted(set(range(len(cells))) - set(numbers.values())))
-    places = [numbers[spec.fingerprint] if spec.fingerprint in numbers else next(left) for spec in specs]
+    named = [[numbers[one] for one in each if one in numbers] for each in own]
+    places = [found[0] if found else next(left) for found in named]
     return [cells[i] for i in sorted(range(len(cells)), key=places.__getitem__)]
 
 
-def _sweep_of(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> str | None:
-    """The id of the sweep to resume; None if 'last' is meant and there is none of these cells."""
-    return store.latest_sweep(experiment_id, {SWEEP_TAG: sweep_digest(specs)}) if resume == LAST else resume
+def _sweep_of(store: Store, experiment_id: str, specs: Sequence[RunSpec], sweep: Sweep, resume: str) -> str | None:
+    """The id of the sweep to resume; None if 'last' is meant and there is none of these cells.
+
+    Raises:
+        TrackingError: this is a race, and that another one or none.
+    """
+    digest = sweep_digest(specs, sweep)
+    if resume == LAST:
+        return store.latest_sweep(experiment_id, {SWEEP_TAG: digest})
+    if sweep.race and store.get(resume).tags.get(SWEEP_TAG) != digest:
+        rule = "must be a race of the same cells, with the same sweep.budget and sweep.within"
+        raise TrackingError(Fault("resume", rule, resume, "say the same again, or leave resume out"))
+    return resume
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:
@@ -78,7 +99,7 @@ def experiment_name(specs: Sequence[RunSpec]) -> str:
     return "nnspec-" + "-".join(dict.fromkeys(spec.data.name for spec in specs))
 
 
-def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str) -> Earlier:
+def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: str, sweep: Sweep) -> Earlier:
     """The sweep to resume ('last': the youngest of the same cells) and its finished cells.
 
     What of it was spooled is filed first. Runs that a dead process left RUNNING are closed as KILLED, and these cells'
@@ -87,19 +108,18 @@ def resumed(store: Store, experiment_id: str, specs: Sequence[RunSpec], resume: 
     Raises:
         TrackingError: ``resume`` is no sweep, or its process still trains it; nothing is touched then.
     """
-    parent = _sweep_of(store, experiment_id, specs, resume)
+    parent = _sweep_of(store, experiment_id, specs, sweep, resume)
     if parent is None:
         return Earlier(message="no sweep of these cells to resume yet: starting it")
     _refuse_unfit(store.get(parent))
     children = store.find_children(parent, SOURCES)
     _refuse_sources(children, specs)
     file_kept(store, parent)
-    cells, runs = store.find_children(parent), store.runs_below(parent)
+    cells, runs = store.find_children(parent, [SIZE]), store.runs_below(parent, [SIZE])
     by_fingerprint = {cell.fingerprint: cell.run_id for cell in cells if cell.status == "FINISHED"}
-    finished = {
-        i: by_fingerprint[spec.fingerprint] for i, spec in enumerate(specs) if spec.fingerprint in by_fingerprint
-    }
-    ours = {spec.fingerprint for spec in specs}
+    own = _fingerprints(specs, [*cells, *runs], sweep.race)
+    finished = {i: by_fingerprint[one] for i, each in enumerate(own) for one in each if one in by_fingerprint}
+    ours = {one for each in own for one in each}
     store.set_status([run.run_id for run in runs if run.status == "RUNNING"], "KILLED")
     left = [run.run_id for run in runs if run.status != "FINISHED" and run.fingerprint in ours]
     store.delete(left)  # a cell must not be there twice

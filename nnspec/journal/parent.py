@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class Parent:
     runs: str = ALL  # which cells get a run of their own
     by: Sequence[str] | None = None  # axes of its tables, where some are asked for
     tags: Mapping[int, Mapping[str, str]] = field(default_factory=dict)  # of cells by number, besides those of a spec
+    filed: Filer | None = None  # by whom
 
     @classmethod
     def open(
@@ -89,7 +90,7 @@ class Parent:
         )
         if self.start is None:
             return self
-        self.begin(self.start, settings.resume, settings.reuse)
+        self.begin(self.start, settings.resume, settings.sweep, settings.reuse)
         if settings.sweep.table:
             self.by = axis_columns(settings.sweep.table, {spec.model.name for spec in specs})
         if settings.sweep.report and len(self.earlier.finished) < len(cells):
@@ -98,12 +99,12 @@ class Parent:
             self.report = SweepReport(specs, axes, self.by, *said, drawer)
         return self
 
-    def begin(self, start: RunStart, resume: str | None, reuse: bool = False) -> None:
+    def begin(self, start: RunStart, resume: str | None, sweep: Sweep, reuse: bool = False) -> None:
         """Find the cells that are finished already, and file the sweep's own run as RUNNING: that of ``resume``, or a
         new one."""
         specs = [cell.spec for cell in self.cells]
         if resume:
-            self.earlier = resumed(self.store, self.experiment_id, specs, resume)
+            self.earlier = resumed(self.store, self.experiment_id, specs, resume, sweep)
         elif reuse:
             self.earlier = reused(self.store, self.experiment_id, specs)
         for index, run_id in self.earlier.finished.items():  # before anything is begun: one of them may be unreadable
@@ -123,6 +124,7 @@ class Parent:
             say(self.earlier.message)
         for index, run_id in self.earlier.finished.items():
             outcome.outcomes[index] = self.taken[index] | self._figures(run_id, outcome.study)
+            outcome.specs[index] = replace(outcome.specs[index], replicates=len(self.taken[index]["seed"]))
             outcome.run_ids[index] = run_id
 
     def _figures(self, run_id: str, study: Study | None) -> dict[str, np.ndarray]:
@@ -146,13 +148,14 @@ class Parent:
         points = None if self.run_id is None else points_of(len(self.cells))
         pack, numbered = self.runs != ALL and not self.earlier.part, not self.earlier.part
         recorder = Recorder(specs, self.run_id, interval, self.require, pack, points, numbered, tags=self.tags)
-        return Filer(self.store, self.experiment, self.experiment_id, recorder, room)
+        self.filed = Filer(self.store, self.experiment, self.experiment_id, recorder, room)
+        return self.filed
 
     def close(self, outcome: Outcome) -> None:
         """Complete the sweep's run: totals, the per-network table, status; close what an interruption left RUNNING."""
         outcome.parent = self.run_id
         if outcome.interrupted:
-            self._kill(outcome.unended)
+            self._kill(self._unended())
         report = self._report(outcome)
         if self.run_id is None or self.start is None:
             return
@@ -227,12 +230,16 @@ class Parent:
             outcome.seconds["report"] = self.report.seconds
         return files
 
-    def abandon(self, outcome: Outcome) -> None:
+    def abandon(self) -> None:
         """Close what is open when the command ends by an error, as far as the store lets us: nothing of it runs any
         more."""
         if self.report is not None:
             self.report.stop()
-        self._kill([*outcome.unended, *([self.run_id] if self.run_id is not None else [])])
+        self._kill([*self._unended(), *([self.run_id] if self.run_id is not None else [])])
+
+    def _unended(self) -> list[str]:
+        """The runs of cells that have begun in the store and whose end is neither filed nor kept."""
+        return self.filed.unended() if self.filed is not None else []
 
     def _kill(self, run_ids: Sequence[str]) -> None:
         try:
@@ -251,18 +258,17 @@ class Parent:
         return Place(run_id, name, self.experiment, command, run_page(location, self.experiment_id, run_id))
 
     def show(self, outcome: Outcome, say: Say) -> None:
-        """The name of the run, the commands that say more, and in a last line the address of its page, after the
-        command that opens it; a server has it without one."""
+        """The name of the run, the commands that say more, and where to look at it."""
         place = self.place(outcome)
-        if place is not None:
-            say(f"run         {place.name} in experiment {place.experiment}")
-            if outcome.model is not None:
-                say(f"model       {outcome.model}")
-            if self.run_id is None and not outcome.failed:  # a sweep has its report already
-                say(f"report      nnspec report last{uri_flag(self.store.location)}")
-                if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
-                    say(f"what helps  nnspec remedy last{uri_flag(self.store.location)}")
-            say(place.url if place.command is None else f"look at it  {place.command}\n            {place.url}")
+        if place is None:
+            return
+        more = [f"model       {outcome.model}"] if outcome.model is not None else []
+        if self.run_id is None and not outcome.failed:  # a sweep has its report already
+            more.append(f"report      nnspec report last{uri_flag(self.store.location)}")
+            if 0 in outcome.outcomes and not outcome.outcomes[0]["solved"].all():
+                more.append(f"what helps  nnspec remedy last{uri_flag(self.store.location)}")
+        for line in place.lines(*more):
+            say(line)
 
 
 def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep: Sweep) -> RunStart:
@@ -271,7 +277,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
     for cell in cells:
         for axis, value in cell.choices:
             values.setdefault(axis, {})[value] = None
-    digest = sweep_digest(cell.spec for cell in cells)
+    digest = sweep_digest([cell.spec for cell in cells], sweep)
     name = "sweep-" + "-x-".join(
         f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES]
     )

@@ -131,7 +131,7 @@ class SearchParent(Parent):
             command=command,
             draw_report=settings.sweep.report,
         )
-        self.begin(start, resume)
+        self.begin(start, resume, settings.sweep)
         return self
 
     def keep(self, journal: bytes) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from nnspec.documents import document
 from nnspec.execute.cost import plan_seconds
 from nnspec.execute.engine import Carry
 from nnspec.execute.engines import chosen
-from nnspec.execute.interrupts import Interrupts
 from nnspec.execute.pool import cores
 from nnspec.maps.axes import Axis
 from nnspec.maps.filing import MapRun
@@ -18,8 +18,10 @@ from nnspec.maps.result import Map
 from nnspec.maps.training import MapTraining
 from nnspec.processes import INTERRUPTED, collect_garbage
 from nnspec.report import console
-from nnspec.report.as_json import placed
-from nnspec.report.voice import SILENT, Voice, voice
+from nnspec.report.as_json import Place, placed
+from nnspec.report.voice import SILENT, Say, voice
+from nnspec.runner.command import begun, show
+from nnspec.runner.plans import Planned, show_plan
 from nnspec.settings import Settings
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk, Plan, Share, Stack
@@ -61,29 +63,28 @@ def run_map(
     training = MapTraining(spec, *axes, runtime, carry)
     speak, outcome = SILENT if quiet else voice(settings), MapOutcome()
     if settings.sweep.plan_only:
-        _show_plan(training, settings, speak)
+        show_plan(_planned(training), settings, speak)
         return outcome
     speak.note(_plan_line(training))
-    with Interrupts() as interrupts:
-        run = MapRun.begin(spec, axes, settings.tracking, command) if settings.tracking.enabled else None
+    with begun(partial(MapRun.begin, spec, axes, settings.tracking, command), settings.tracking.enabled) as (
+        run,
+        stops,
+    ):
         try:
-            try:
-                shown = console.shown_on_bar(interrupts.each(training), training.networks, speak.bar)
-                with closing(shown) as events:
-                    for _ in events:
-                        pass
-            except KeyboardInterrupt:
-                outcome.interrupted = True
-            outcome.lost = training.lost
-            outcome.map = Map(spec, *axes, training.arrays, run.run_id if run is not None else "")
-            training.seconds["all"] = time.perf_counter() - started
-            if run is not None:
-                _file(run, outcome, training)
-        except BaseException:
-            if run is not None:
-                run.abandon()
-            raise
-    _show(outcome, settings, training, run, speak)
+            with closing(console.shown_on_bar(stops.each(training), training.networks, speak.bar)) as events:
+                for _ in events:
+                    pass
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+        outcome.lost = training.lost
+        outcome.map = Map(spec, *axes, training.arrays, run.run_id if run is not None else "")
+        training.seconds["all"] = time.perf_counter() - started
+        if run is not None:
+            _file(run, outcome, training)
+    place = run.place if run is not None else None
+    info = partial(_info, outcome, place, training.seconds if settings.timings else None)
+    show(settings, speak, training, info, partial(_tell, outcome.map, place))
+    _tell_failures(outcome, run is not None, speak.error)
     return outcome
 
 
@@ -101,46 +102,39 @@ def _plan_line(training: MapTraining) -> str:
     return f"{what}, {console.summary(training.spec)}: {counts} on {processes}"
 
 
-def _show_plan(training: MapTraining, settings: Settings, speak: Voice) -> None:
+def _planned(training: MapTraining) -> Planned:
     from nnspec.training.loop import probe
 
     first = [training.pixels[pixel] for pixel in training.pieces.pixels(0)]
     shares = tuple(Share(place, 0, training.spec.replicates) for place in range(len(first)))
     chunk = Chunk(shares, training.pieces.compiled)
     plan = Plan(tuple(first), (Stack(tuple(range(len(first))), (chunk,)),))
-    one = plan_seconds(plan, 1, probe)
-    workers = min(training.workers, cores(), len(training.pieces))
-    seconds = None if one is None else one * training.networks / chunk.networks / workers
-    if settings.json:
-        info = {"kind": "map", "networks": training.networks, "pieces": len(training.pieces)}
-        info |= {"processes": min(training.workers, len(training.pieces))}
-        print(document({**info, "memory_mib": training.memory / 2**20, "seconds": seconds}))
+    one, processes = plan_seconds(plan, 1, probe), min(training.workers, len(training.pieces))
+    seconds = None if one is None else one * training.networks / chunk.networks / min(processes, cores())
+    info = {"kind": "map", "networks": training.networks, "pieces": len(training.pieces), "processes": processes}
     lines = [_plan_line(training), f"about {max(1, round(training.memory / 2**20)):,} MiB of memory"]
-    lines.append("time unknown: too large to be tried out" if seconds is None else _about(seconds))
-    speak.asked("\n".join(lines))
+    about = "time unknown: too large to be tried out"
+    lines.append(about if seconds is None else f"about {console.duration(seconds)} of training")
+    return Planned("\n".join(lines), {**info, "memory_mib": training.memory / 2**20, "seconds": seconds})
 
 
-def _about(seconds: float) -> str:
-    return f"about {console.duration(seconds)} of training"
-
-
-def _show(outcome: MapOutcome, settings: Settings, training: MapTraining, run: MapRun | None, speak: Voice) -> None:
+def _info(outcome: MapOutcome, place: Place | None, seconds: dict[str, float] | None) -> dict[str, Any]:
     assert outcome.map is not None
-    place = run.place if run is not None else None
-    if settings.json and speak is not SILENT:
-        info = {"kind": "map", "exit_status": outcome.exit_status, "interrupted": outcome.interrupted}
-        info |= {"all_filed": run is not None and not outcome.unfiled, **placed(place), **outcome.map.info()}
-        info |= {"failures": outcome.lost} | ({"seconds": training.seconds} if settings.timings else {})
-        print(document(info))
-    speak.result(repr(outcome.map))
-    if place is not None:
-        speak.result(f"run         {place.name} in experiment {place.experiment}")
-        speak.result("pictures    below map/ in its artifacts")
-        speak.result(place.url if place.command is None else f"look at it  {place.command}\n            {place.url}")
-    if settings.timings:
-        speak.asked(console.timings_text(training.seconds, training.updaters))
+    info = {"kind": "map", "exit_status": outcome.exit_status, "interrupted": outcome.interrupted}
+    info |= {"all_filed": place is not None and not outcome.unfiled, **placed(place), **outcome.map.info()}
+    return info | {"failures": outcome.lost} | ({"seconds": seconds} if seconds is not None else {})
+
+
+def _tell(found: Map, place: Place | None, say: Say) -> None:
+    say(repr(found))
+    for line in [] if place is None else place.lines("pictures    below map/ in its artifacts"):
+        say(line)
+
+
+def _tell_failures(outcome: MapOutcome, filed: bool, say: Say) -> None:
+    assert outcome.map is not None
     for reason in dict.fromkeys(outcome.lost):
-        speak.error(f"{console.count(outcome.lost.count(reason), 'piece')} of the map did not train: {reason}")
+        say(f"{console.count(outcome.lost.count(reason), 'piece')} of the map did not train: {reason}")
     if outcome.interrupted:
-        kept = "; what is known is filed" if run is not None else ""
-        speak.error(f"interrupted: {int(outcome.map.trained.sum()):,} of {len(training.pixels):,} pixels done{kept}")
+        trained, kept = outcome.map.trained, "; what is known is filed" if filed else ""
+        say(f"interrupted: {int(trained.sum()):,} of {trained.size:,} pixels done{kept}")

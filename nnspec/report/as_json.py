@@ -31,6 +31,12 @@ class Place:
     command: str | None
     url: str
 
+    def lines(self, *more: str) -> list[str]:
+        """The name of the run, then ``more``, and in a last line the address of its page, after the command that opens
+        it; a server has it without one."""
+        look = self.url if self.command is None else f"look at it  {self.command}\n            {self.url}"
+        return [f"run         {self.name} in experiment {self.experiment}", *more, look]
+
 
 def run_info(
     outcome: Outcome, cells: Sequence[Cell], sweep: bool, place: Place | None, timings: bool

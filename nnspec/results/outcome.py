@@ -38,8 +38,6 @@ class Outcome:
     failed: dict[int, str] = field(default_factory=dict)
     cells: dict[int, TrainedCell] = field(default_factory=dict)
     run_ids: dict[int, str] = field(default_factory=dict)
-    # runs that have begun in the store and whose end is neither filed nor spooled
-    unended: list[str] = field(default_factory=list)
     parent: str | None = None
     model: str | None = None  # the address of the model that was logged
     interrupted: bool = False

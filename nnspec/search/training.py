@@ -11,7 +11,7 @@ import numpy as np
 
 from nnspec.errors import Fault, SpecError
 from nnspec.execute.budget import Use, shared_out
-from nnspec.execute.engine import Carry, Training
+from nnspec.execute.engine import Carry, Trainer, Training
 from nnspec.execute.rounds import joined
 from nnspec.results.arrays import Results
 from nnspec.results.events import Advance, Failed, Notice, Proposed, Stopped, TrainedCell, TrainingEvent
@@ -82,13 +82,14 @@ def study_of(space: Space, settings: Settings, journal: bytes | None = None) -> 
 
 
 @dataclass
-class SearchTraining:
-    """Trains the trials of a search, a batch at a time; the interface is that of ``Training``. Call ``begin`` first.
+class SearchTraining(Trainer):
+    """Trains the trials of a search, a batch at a time. Call ``begin`` first.
 
     ``cells`` are those of all trials so far, by number; with a pruner, some have fewer replicates in ``by_cell`` in the
     end. ``keep`` is given the study's journal whenever it must be filed: before anything that it says is.
     """
 
+    part = "the first batch of the search"
     study: Study
     settings: Settings
     carry: Carry | None = None
@@ -100,7 +101,7 @@ class SearchTraining:
     def __post_init__(self) -> None:
         self.cells: list[Cell] = []
         self.tags: dict[int, dict[str, str]] = {}
-        self.by_cell: dict[int, RunSpec] = {}
+        self.by_cell = {}
         self.pruned: set[int] = set()
         self._trials: dict[int, Asked] = {}
         self._known: set[RunSpec] = set()
@@ -115,12 +116,6 @@ class SearchTraining:
         """Trials of the search in all."""
         assert self.settings.sweep.trials is not None
         return self.settings.sweep.trials
-
-    @property
-    def most_networks(self) -> int:
-        """About how many networks are still to train, when it begins."""
-        first = sum(spec.replicates for spec in self._training.specs)
-        return round(first / max(1, len(self._batch)) * (self.total - len(self.cells) + len(self._batch)))
 
     def found(self, outcomes: Mapping[int, Mapping[str, np.ndarray]]) -> Found:
         """What the search has found, by what became of its cells."""
@@ -141,10 +136,11 @@ class SearchTraining:
         self._training = self._training_of(self._batch, [self.cells[number].spec for number in self._batch])
         self.plan, self.workers, self.shared = self._training.plan, self._training.workers, self._training.shared
         self._proposed = len(self.cells) - (0 if missing else len(self._batch))
+        a_trial = sum(spec.replicates for spec in self._training.specs) / len(self._batch)
+        self.most_networks = round(a_trial * (self.total - len(self.cells) + len(self._batch)))
         return True
 
     def stopped(self) -> list[Stopped]:
-        """What is known of the cells that were not whole when training was broken off."""
         return self._training.stopped()
 
     def __iter__(self) -> Iterator[TrainingEvent]:

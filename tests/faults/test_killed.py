@@ -4,6 +4,7 @@ spooled."""
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import signal
 import sqlite3
@@ -145,6 +146,44 @@ def packed(folder: Path) -> dict[str, str]:
             ).hexdigest()
             for cell in cells
         }
+
+
+RACE = ["activation=relu,tanh,gelu", "init=zeros,kaiming_uniform", "sweep.race=true", "sweep.within=0.05"]
+RACE += ["train.epochs=200", "train.log_every=200", "sweep.report=false"]
+
+
+@pytest.mark.parametrize(("carried", "commits"), [("train.workers=1", range(2, 60, 3)), ("hydra/launcher=joblib", [6])])
+def test_races_killed_and_resumed_are_as_if_nothing_had_happened(
+    tmp_path: Path, carried: str, commits: Sequence[int]
+) -> None:
+    """Killed at transactions early and late, until one is too many."""
+
+    def race(folder: Path, *words: str, killed_at: int | None = None) -> int:
+        under = sweeps.Circumstances(killed_at=killed_at)
+        return sweeps.ended(sweeps.command(folder, "run", "-m", *RACE, HERE, carried, *words, under=under))
+
+    def raced(folder: Path) -> tuple[bytes, ...]:
+        found = sweeps.filed(f"sqlite:///{folder}/mlflow.db")
+        sweeps.check_complete(found, cells=6)
+        digests = json.dumps(sorted(found.digests.items())).encode()
+        with opened(f"sqlite:///{folder}/mlflow.db") as store:
+            (sweep,) = store.search(RunQuery(without_tags=(PARENT_TAG,)))
+            return digests, store.artifact(sweep.run_id, "race.json"), store.artifact(sweep.run_id, "results.parquet")
+
+    assert race(tmp_path / "undisturbed") == 0, sweeps.output(tmp_path / "undisturbed")
+    undisturbed = raced(tmp_path / "undisturbed")
+    kills = Counter[str]()
+    for number in commits:
+        folder = tmp_path / str(number)
+        status = race(folder, killed_at=number)
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL, sweeps.output(folder)
+        kills[progress(folder / "mlflow.db")] += 1
+        assert race(folder, "resume=last") == 0, sweeps.output(folder)
+        assert raced(folder) == undisturbed
+    print(f"{carried}, killed until transaction {number}: {dict(kills)}")
+    assert kills["some cells done"]
 
 
 def packs(database: Path) -> str:

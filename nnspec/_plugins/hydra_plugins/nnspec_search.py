@@ -23,6 +23,6 @@ class SearchSweeper(FusedSweeper):  # type: ignore[misc]  # no package of its ow
         space = Space([*axes, *arguments], settings, composer)
         heed(self._config.hydra, composer, space.specs, settings, arguments, search=True)
         spent = time.perf_counter() - start
-        from nnspec import runner
+        from nnspec.runner.search import search
 
-        return runner.search(space, settings, command_line(), spent, self._carry())
+        return search(space, settings, command_line(), spent, self._carry())
