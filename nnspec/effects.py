@@ -210,6 +210,11 @@ def _study_of_maps(command: Command) -> bool:
     return command.settings.study is not None and command.settings.sweep.map is not None
 
 
+def _no_maps(kind: str) -> Callable[[Command], bool]:
+    """Whether it is of this kind, and no sweep that is a study of maps."""
+    return lambda c: c.kind == kind and not (kind == SWEEPS and not c.search and _study_of_maps(c))
+
+
 def _auto_claims(command: Command) -> bool:
     return command.settings.auto and command.settings.study is not None
 
@@ -406,7 +411,7 @@ SETTINGS = (
         Idle(
             f"sweep.{name}",
             f"on {kind}: a map is one run",
-            lambda c, kind=kind: c.kind == kind and not (kind == SWEEPS and not c.search and _study_of_maps(c)),
+            _no_maps(kind),
             "leave -m or the experiment out",
             refused=True,
         )

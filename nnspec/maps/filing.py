@@ -77,9 +77,8 @@ class MapRun:
         known = {name: value for name, value in found.figures.items() if not math.isnan(value)}
         measured = {**known, "pixels": float(found.trained.sum()), **metrics}
         said = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags["nnspec.command"]), **(tags or {})}
-        kept = Files(
-            map_files(found).makers | {name: partial(bytes, content) for name, content in (files or {}).items()}
-        )
+        more = {name: partial(bytes, content) for name, content in (files or {}).items()}
+        kept = Files({**map_files(found).makers, **more})
         end = RunEnd(self.run_id, status, metrics=measured, tags=said, artifacts=kept, end_time=now())
         try:
             self.store.finish([end])

@@ -45,7 +45,7 @@ def refuse_too_deep(spec: RunSpec, axes: tuple[Axis, Axis], zooms: int) -> None:
     Raises:
         SpecError: saying how many it does.
     """
-    most = min(_most(axis, np.finfo(spec.dtype).eps) for axis in axes)
+    most = min(_most(axis, float(np.finfo(spec.dtype).eps)) for axis in axes)
     if zooms > most:
         size = " by ".join(str(axis.count) for axis in axes)
         rule = f"must be at most {most} with {size} pixels in {spec.dtype}, to which those beyond are not apart"
