@@ -61,8 +61,9 @@ def either(condition: Any, yes: str, no: str = "") -> str:
 
 
 def number(numbers: Numbers, name: str) -> Any:
-    """A number by name, NaN where it was not measured."""
-    return numbers.get(name, math.nan)
+    """A number by name, in double precision; NaN where it was not measured."""
+    value = numbers.get(name, math.nan)
+    return value if hasattr(value, "either") else float(value)
 
 
 def known(value: Any) -> Any:

@@ -145,7 +145,7 @@ def test_a_network_tells_what_nnspec_tells(filed: Filed, store: Store, shown: Sh
     result = read_cell(store, run_id).result
     shown.open(filed_page(store, run_id))
     shown.until(shown.counts)
-    network = int(np.flatnonzero(~result.solved)[0])
+    network = int(np.flatnonzero(result.verdict == ("dead_units", "diverged")[cell])[0])
     shown.driver.find_elements("css selector", ".tile")[network].click()
     shown.until(lambda: shown.text("network").startswith(f"Network of seed {5 + network}\n"))
     numbers = {name: values[network] for name, values in outcome_rows(result).items()}

@@ -353,7 +353,8 @@ def test_a_unit_that_is_put_out_by_hand_is_off_from_there(shown: Page) -> None:
     ids=["relu", "falling", "copies", "identity", "diverged", "two-layers"],
 )
 def test_sentences_are_nnspecs(driver: Any, words: list[str], said: dict[str, Any], kinds: set[str]) -> None:
-    """To the last letter, of networks with the same verdict but for those whose numbers round to another digit."""
+    """To the last letter, but for networks whose numbers round to another digit: a curvature of a broken one is noise,
+    so of recipes with ``kinds`` those are compared."""
     result = nnspec.train(nnspec.spec([*words, "replicates=100", "train.epochs=300"])).result
     found = train(driver, {"spec": {**said, "epochs": 300}, "networks": 100})
     columns = outcome_rows(result)
@@ -362,7 +363,8 @@ def test_sentences_are_nnspecs(driver: Any, words: list[str], said: dict[str, An
         for n, verdict in enumerate(result.verdict)
     ]
     assert set(result.verdict) >= kinds
-    assert (np.array(found["why"]) == wanted).mean() >= 0.95
+    chosen = np.isin(result.verdict, sorted(kinds or set(result.verdict)))
+    assert (np.array(found["why"]) == wanted)[chosen].mean() >= 0.95
 
 
 def test_numbers_are_written_as_python_writes_them(
