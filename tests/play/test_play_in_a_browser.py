@@ -91,7 +91,11 @@ def test_every_optimizer_trains_as_nnspec_trains_it(driver: Any, name: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "schedule",
-    [{"name": "step", "step_size": 15}, {"name": "exponential", "gamma": 0.98}, {"name": "linear", "updates": 20, "floor": 0.1}],
+    [
+        {"name": "step", "step_size": 15},
+        {"name": "exponential", "gamma": 0.98},
+        {"name": "linear", "updates": 20, "floor": 0.1},
+    ],
     ids=lambda schedule: schedule["name"],
 )
 def test_every_schedule_moves_the_rate_as_nnspec_moves_it(driver: Any, schedule: dict[str, Any]) -> None:
