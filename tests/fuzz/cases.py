@@ -30,7 +30,7 @@ from sandbox import Said, Sandbox
 TIMES = int(os.environ.get("NNSPEC_TIMES", "1"))
 CASES = {
     kind: number * TIMES
-    for kind, number in {"command_line": 200, "process": 4, "spec_file": 30, "store": 30, "spool": 10}.items()
+    for kind, number in {"command_line": 100, "process": 4, "spec_file": 20, "store": 20, "spool": 10}.items()
 }
 
 

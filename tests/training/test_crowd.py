@@ -122,7 +122,7 @@ def test_a_network_is_the_same_alone_and_in_any_crowd(
 def test_a_network_is_the_same_alone_and_in_any_crowd_of_every_kind(
     case: Case, spec_of: SpecOf, crowd: Crowd, differing: Differing
 ) -> None:
-    specs = crowd_of(spec_of, case, epochs=60)
+    specs = crowd_of(spec_of, case, epochs=20)  # a bit that differs does so from the first updates
     rng = random.Random(name_of(case))
     check(specs, rng.sample(range(len(specs)), min(10, len(specs))), rng, crowd, differing)
 
