@@ -14,15 +14,18 @@ from nnspec.sweep import plan
 FILES = sorted((conf_dir() / "experiment").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
 KERNELS = {  # so many to be made for so many shapes and formulas, each in half a second, that they are marked slow
-    *(
-        "activation_shapes",
-        "activation_by_init",
-        "batch_norm_lr",
-        "born_dead",
-        "depth_width_parity",
-        "he_against_xavier",
-    ),
-    *("perceptron_rule", "prototype_xor", "selu_fixed_point", "transfer", "vanishing_gradients", "what_moves_it"),
+    "activation_shapes",
+    "activation_by_init",
+    "batch_norm_lr",
+    "born_dead",
+    "depth_width_parity",
+    "he_against_xavier",
+    "perceptron_rule",
+    "prototype_xor",
+    "selu_fixed_point",
+    "transfer",
+    "vanishing_gradients",
+    "what_moves_it",
 }
 SIDE, QUOTE = 33, '"'  # pixels of the least map whose boundary has a dimension; what Hydra needs not around a key
 

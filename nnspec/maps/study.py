@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,6 @@ from nnspec.documents import document
 from nnspec.errors import Fault
 from nnspec.execute.engine import Carry
 from nnspec.execute.engines import chosen
-from nnspec.execute.interrupts import Interrupts
 from nnspec.maps.axes import Axis, axes_of
 from nnspec.maps.filing import MapRun
 from nnspec.maps.result import Map
@@ -32,6 +32,8 @@ from nnspec.report import console
 from nnspec.report.as_json import placed
 from nnspec.report.voice import SILENT, Voice, voice
 from nnspec.results.events import Advance, Notice
+from nnspec.runner.command import begun
+from nnspec.runner.plans import Planned, show_plan
 from nnspec.settings import Settings
 from nnspec.specs import RunSpec, text
 from nnspec.study import Study
@@ -210,31 +212,23 @@ def run_map_study(
     training = MapsTraining(specs, settings, carry, found)
     line = f"{console.count(training.maps, 'map')} of {x} by {y}: {console.count(training.networks, 'network')}"
     if settings.sweep.plan_only:
-        if settings.json:
-            print(document({"kind": "maps", "maps": training.maps, "networks": training.networks}))
-        speak.asked(line)
+        info = {"kind": "maps", "maps": training.maps, "networks": training.networks}
+        show_plan(Planned(line, info), settings, speak)
         return found
     speak.note(line)
-    with Interrupts() as interrupts:
-        tracking = settings.tracking
-        first = replace(specs[0], replicates=1)
-        run = MapRun.begin(first, training.axes[0], tracking, command) if tracking.enabled else None
+    first = partial(MapRun.begin, replace(specs[0], replicates=1), training.axes[0], settings.tracking, command)
+    with begun(first, settings.tracking.enabled) as (run, interrupts):
         try:
-            try:
-                with closing(console.shown_on_bar(interrupts.each(training), training.networks, speak.bar)) as events:
-                    for _ in events:
-                        pass
-            except KeyboardInterrupt:
-                found.interrupted = True
-            else:
-                judged, unjudged = judge(study, cells, found.rows)
-                found.claims, found.unjudged = tuple(judged), tuple(unjudged)
-            if run is not None:
-                _file(run, found, command, time.perf_counter() - started)
-        except BaseException:
-            if run is not None:
-                run.abandon()
-            raise
+            with closing(console.shown_on_bar(interrupts.each(training), training.networks, speak.bar)) as events:
+                for _ in events:
+                    pass
+        except KeyboardInterrupt:
+            found.interrupted = True
+        else:
+            judged, unjudged = judge(study, cells, found.rows)
+            found.claims, found.unjudged = tuple(judged), tuple(unjudged)
+        if run is not None:
+            _file(run, found, command, time.perf_counter() - started)
     _show(found, settings, run, speak)
     return found
 
