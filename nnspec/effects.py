@@ -1,8 +1,9 @@
 """Keys without an effect: what a user says and nothing listens to is refused or told, never dropped.
 
-One table for the fields of a spec and one for the settings, each row a key and when it takes effect. A field is judged
-by its value: where it has no effect, another value than the default would be another spec with the same networks. A
-setting is judged where it was said: by the command line, or by a file, where it is then not at its default.
+One table for the fields of a spec and two for the settings, what is refused and what is told, each row keys and when
+they have no effect. A field is judged by its value: where it has no effect, another value than the default would be
+another spec with the same networks. A setting is judged where it was said: by the command line, or by a file, where it
+is then not at its default.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from nnspec.settings import COMMAND, NO_RUNS, RAY, REQUIRE, RUNTIME, SWEEP, TRAC
 from nnspec.specs import CUDA, SCALARS, TRAIN, RunSpec, Train, text
 
 BASIC = "basic"  # Hydra's launcher that carries nothing elsewhere
-RACE = ("race", "within", "budget")  # settings of a sweep, the first of which makes it a race
 RUN, JOB, SWEEPS, MAP = "a single run", "a job of another sweeper", "a sweep", "a map"
 
 
@@ -47,13 +47,18 @@ class Command:
 
 @dataclass(frozen=True)
 class Idle:
-    """A key that has no effect where ``idle(command)``; ``why`` follows 'has no effect'."""
+    """Keys, ``named`` with blanks between them, that have no effect where ``idle(command)``; ``why`` follows 'has no
+    effect'."""
 
-    key: str
+    named: str
     why: str
     idle: Callable[[Command], bool]
     remedy: str
-    refused: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys one by one."""
+        return self.named.split()
 
 
 @dataclass(frozen=True)
@@ -229,18 +234,22 @@ _RACING = ("with sweep.race=true", lambda c: c.settings.sweep.race)
 _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
 _UNSEARCHED = ("without a search", lambda c: not c.search)
 _SEARCHED = ("on a search, whose cells are not known before", lambda c: c.search)
-_ADD_M, _LEAVE = "add -m, or leave it out", "leave it out"
+_ADD_M, _LEAVE, _LEAVE_ONE = "add -m, or leave it out", "leave it out", "leave one of them out"
+_DRAW = "choose an init that draws weights"
+_ADD_TEST = "add data.test_fraction=0.3, or leave it out"
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
 
-SETTINGS = (
-    *(
-        Idle(
-            f"train.{name}",
-            "without replicates=auto",
-            lambda c: not c.settings.auto,
-            "add replicates=auto, or leave it out",
-        )
-        for name in ("precision", "most_replicates")
+# keys that go together
+_CHOSEN = "sweep.zip sweep.exclude sweep.include sweep.where"
+_RACE = "sweep.race sweep.within sweep.budget"
+_REQUIRED = " ".join(f"require.{param.name}" for param in REQUIRE)
+
+TOLD = (
+    Idle(
+        "train.precision train.most_replicates",
+        "without replicates=auto",
+        lambda c: not c.settings.auto,
+        "add replicates=auto, or leave it out",
     ),
     Idle(
         "train.precision",
@@ -248,35 +257,7 @@ SETTINGS = (
         _auto_claims,
         "leave it out, or add study=null",
     ),
-    Idle(
-        "shard",
-        "on a study with replicates=auto, whose claims need all cells",
-        _auto_claims,
-        "say how many replicates, or add study=null",
-        refused=True,
-    ),
-    Idle(
-        "train.address",
-        "without train.engine=ray",
-        lambda c: c.settings.runtime.engine != RAY,
-        "add train.engine=ray, or leave it out",
-        refused=True,
-    ),
-    Idle(
-        "train.engine",
-        "beside hydra/launcher, whose jobs train",
-        _launched,
-        "leave one of them out",
-        refused=True,
-    ),
-    Idle(
-        "train.engine",
-        f"with device={CUDA}, whose networks train on this machine's card",
-        lambda c: c.settings.runtime.engine == RAY and any(spec.device == CUDA for spec in c.specs),
-        "leave one of them out",
-        refused=True,
-    ),
-    Idle("train.engine", "on a plan, which is made for this machine's cores", _PLAN[1], "leave it out"),
+    Idle("train.engine", "on a plan, which is made for this machine's cores", _PLAN[1], _LEAVE),
     Idle(
         "train.log_every",
         "beyond train.epochs: the first and the last row are always there",
@@ -284,138 +265,118 @@ SETTINGS = (
         "lower it",
     ),
     Idle("train.snapshot_every", "beyond train.epochs", _never("snapshot_every"), "lower it"),
-    Idle("seed", "where nothing is drawn", _no_seed_matters, "choose an init that draws weights"),
+    Idle("seed", "where nothing is drawn", _no_seed_matters, _DRAW),
+    Idle("replicates", "where no weight is drawn: all networks are equal", _all_alike, _DRAW),
     Idle(
-        "replicates",
-        "where no weight is drawn: all networks are equal",
-        _all_alike,
-        "choose an init that draws weights",
+        "tracking.uri tracking.experiment tracking.writer tracking.cells tracking.model",
+        *_OFF,
+        _LEAVE_ONE,
     ),
-    *(
-        Idle(f"tracking.{name}", *_OFF, "leave one of them out")
-        for name in ("uri", "experiment", "writer", "cells", "model")
+    Idle("tracking.model", *_PLAN, _LEAVE),
+    Idle("sweep.report", *_OFF, _LEAVE),
+    Idle("sweep.report", *_SINGLE, "leave it out; make one with: nnspec report last"),
+    Idle("sweep.table sweep.csv sweep.report", *_FOREIGN, _OWN),
+    Idle(
+        "sweep.within sweep.budget",
+        "without sweep.race=true",
+        lambda c: not c.settings.sweep.race,
+        "add sweep.race=true, or leave it out",
     ),
-    Idle("tracking.cells", *_SINGLE, _ADD_M, refused=True),
-    Idle("tracking.cells", *_FOREIGN, _OWN, refused=True),
+    Idle("replicates", *_RACING, "leave it out: a race adds networks by itself, up to sweep.budget"),
+    Idle("sweep.table", *_RACING, "leave it out: the table of a race has a row a cell"),
+    Idle(f"resume reuse timings quiet remedy {_REQUIRED}", *_PLAN, _LEAVE),
+    Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
+    Idle("hydra/launcher hydra/sweeper hydra.sweep.dir hydra.sweep.subdir", *_SINGLE, _ADD_M),
+    Idle("sweep.report hydra.sweeper.params hydra/sweeper", *_MAP, _LEAVE),
+    Idle("hydra.run.dir", "on a sweep", _is(SWEEPS), "say hydra.sweep.dir"),
+)
+
+REFUSED = (
+    Idle(
+        "shard",
+        "on a study with replicates=auto, whose claims need all cells",
+        _auto_claims,
+        "say how many replicates, or add study=null",
+    ),
+    Idle(
+        "train.address",
+        "without train.engine=ray",
+        lambda c: c.settings.runtime.engine != RAY,
+        "add train.engine=ray, or leave it out",
+    ),
+    Idle("train.engine", "beside hydra/launcher, whose jobs train", _launched, _LEAVE_ONE),
+    Idle(
+        "train.engine",
+        f"with device={CUDA}, whose networks train on this machine's card",
+        lambda c: c.settings.runtime.engine == RAY and any(spec.device == CUDA for spec in c.specs),
+        _LEAVE_ONE,
+    ),
+    Idle("tracking.cells", *_SINGLE, _ADD_M),
+    Idle("tracking.cells", *_FOREIGN, _OWN),
     Idle(
         "tracking.model",
         "with tracking.cells=none, where no cell has a run",
         lambda c: c.kind == SWEEPS and c.settings.tracking.cells == NO_RUNS,
         "say tracking.cells=chosen",
-        refused=True,
     ),
-    Idle("tracking.model", *_FOREIGN, "take hydra/sweeper=nnspec: each job would log one", refused=True),
-    Idle("tracking.model", *_PLAN, "leave it out"),
-    *(Idle(key, *_OFF, "leave one of them out", refused=True) for key in ("resume", "reuse")),
-    Idle("sweep.report", *_OFF, "leave it out"),
-    *(
-        Idle(f"sweep.{name}", *_SINGLE, _ADD_M, refused=True)
-        for name in ("zip", "exclude", "include", "where", "table", "csv", *RACE)
-    ),
-    Idle("sweep.report", *_SINGLE, "leave it out; make one with: nnspec report last"),
-    *(Idle(key, *_SINGLE, _ADD_M, refused=True) for key in ("shard", "resume", "reuse")),
-    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN, refused=True) for name in ("zip", "exclude", "include", "where", *RACE)),
-    *(Idle(key, *_FOREIGN, _OWN, refused=True) for key in ("shard", "resume", "reuse")),
-    *(Idle(f"sweep.{name}", *_FOREIGN, _OWN) for name in ("table", "csv", "report")),
+    Idle("tracking.model", *_FOREIGN, "take hydra/sweeper=nnspec: each job would log one"),
+    Idle("resume reuse", *_OFF, _LEAVE_ONE),
+    Idle(f"{_CHOSEN} sweep.table sweep.csv {_RACE} shard resume reuse", *_SINGLE, _ADD_M),
+    Idle(f"{_CHOSEN} {_RACE} shard resume reuse", *_FOREIGN, _OWN),
     Idle(
         "reuse",
         "beside resume, which takes the cells of its sweep",
         lambda c: c.settings.resume is not None,
         "leave one out",
-        True,
     ),
-    *(
-        Idle(
-            key,
-            "with replicates=auto, whose cells depend on what trained before",
-            lambda c: c.settings.auto,
-            "say how many replicates, or train all of it again",
-            refused=True,
-        )
-        for key in ("resume", "reuse")
+    Idle(
+        "resume reuse",
+        "with replicates=auto, whose cells depend on what trained before",
+        lambda c: c.settings.auto,
+        "say how many replicates, or train all of it again",
     ),
-    *(
-        Idle(f"sweep.{name}", *_UNSEARCHED, "add -m hydra/sweeper=nnspec_search, or leave it out", refused=True)
-        for name in ("trials", "batch", "sampler", "pruner", "objectives")
+    Idle(
+        "sweep.trials sweep.batch sweep.sampler sweep.pruner sweep.objectives",
+        *_UNSEARCHED,
+        "add -m hydra/sweeper=nnspec_search, or leave it out",
     ),
-    *(
-        Idle(key, *_SEARCHED, "leave it out, or take hydra/sweeper=nnspec", refused=True)
-        for key in ("sweep.zip", "sweep.exclude", "sweep.include", "sweep.table", "sweep.race", "shard", "reuse")
+    Idle(
+        "sweep.zip sweep.exclude sweep.include sweep.table sweep.race shard reuse",
+        *_SEARCHED,
+        "leave it out, or take hydra/sweeper=nnspec",
     ),
     Idle(
         "replicates",
         "on a search, which compares cells by equally many",
         lambda c: c.search and c.settings.auto,
         "say how many, as in replicates=200",
-        refused=True,
-    ),
-    *(
-        Idle(
-            f"sweep.{name}",
-            "without sweep.race=true",
-            lambda c: not c.settings.sweep.race,
-            "add sweep.race=true, or leave it out",
-        )
-        for name in RACE[1:]
     ),
     Idle(
         "replicates",
         "with sweep.race=true, which adds networks by itself",
         lambda c: c.settings.sweep.race and c.settings.auto,
-        "leave one of them out",
-        refused=True,
+        _LEAVE_ONE,
     ),
-    Idle("replicates", *_RACING, "leave it out: a race adds networks by itself, up to sweep.budget"),
-    Idle("sweep.table", *_RACING, "leave it out: the table of a race has a row a cell"),
-    Idle("shard", *_RACING, "leave it out: a race compares all cells", refused=True),
-    Idle("reuse", *_RACING, "race again: each look depends on what trained before", refused=True),
-    *(Idle(f"require.{param.name}", *_FOREIGN, _OWN, refused=True) for param in REQUIRE),
-    Idle("json", *_FOREIGN, _OWN, refused=True),
+    Idle("shard", *_RACING, "leave it out: a race compares all cells"),
+    Idle("reuse", *_RACING, "race again: each look depends on what trained before"),
+    Idle(f"{_REQUIRED} json", *_FOREIGN, _OWN),
     Idle(
         "sweep.objectives",
         "on a cell without a test part",
         lambda c: "test_accuracy" in c.settings.sweep.objectives and _untested(c),
-        "add data.test_fraction=0.3, or leave it out",
-        refused=True,
+        _ADD_TEST,
     ),
-    Idle(
-        "require.test_accuracy",
-        "on a cell without a test part",
-        _untested,
-        "add data.test_fraction=0.3, or leave it out",
-        refused=True,
-    ),
-    *(Idle(key, *_PLAN, "leave it out") for key in ("resume", "reuse", "timings", "quiet", "remedy")),
-    *(Idle(f"require.{param.name}", *_PLAN, "leave it out") for param in REQUIRE),
-    *(Idle("remedy", f"on {kind}", _is(kind), _CELL, refused=True) for kind in (SWEEPS, JOB)),
-    Idle(
-        "remedy",
-        "with weights of a file: changes are measured over seeds",
-        _stored,
-        "choose another init",
-        refused=True,
-    ),
+    Idle("require.test_accuracy", "on a cell without a test part", _untested, _ADD_TEST),
+    *(Idle("remedy", f"on {kind}", _is(kind), _CELL) for kind in (SWEEPS, JOB)),
+    Idle("remedy", "with weights of a file: changes are measured over seeds", _stored, "choose another init"),
     Idle(
         "remedy",
         "with --json, which prints one document",
         lambda c: c.settings.json,
         "leave one out; nnspec remedy last --json prints the other document",
-        refused=True,
     ),
-    Idle("hydra.sweeper.params", *_SINGLE, "add -m"),
-    Idle("hydra/launcher", *_SINGLE, _ADD_M),
-    Idle("hydra/sweeper", *_SINGLE, _ADD_M),
-    Idle("hydra.sweep.dir", *_SINGLE, _ADD_M),
-    Idle("hydra.sweep.subdir", *_SINGLE, _ADD_M),
     *(
-        Idle(
-            f"sweep.{name}",
-            f"on {kind}: a map is one run",
-            _no_maps(kind),
-            "leave -m or the experiment out",
-            refused=True,
-        )
-        for name in ("map", "zoom")
+        Idle("sweep.map sweep.zoom", f"on {kind}: a map is one run", _no_maps(kind), "leave -m or the experiment out")
         for kind in (SWEEPS, JOB)
     ),
     Idle(
@@ -423,48 +384,41 @@ SETTINGS = (
         "without a study of maps",
         lambda c: not _study_of_maps(c),
         "look at a part by --zoom, or leave it out",
-        refused=True,
     ),
-    Idle("sweep.zoom", "without sweep.map", lambda c: c.settings.sweep.map is None, "say sweep.map too", refused=True),
-    *(
-        Idle(key, *_MAP, _LEAVE, refused=True)
-        for key in (
-            *(f"sweep.{name}" for name in ("zip", "exclude", "include", "where")),
-            *(f"require.{param.name}" for param in REQUIRE),
-        )
-    ),
-    *(
-        Idle(key, *_MAPS, _LEAVE, refused=True)
-        for key in (
-            *(f"sweep.{name}" for name in ("table", "csv", *RACE)),
-            *("tracking.cells", "tracking.model", "shard", "resume", "reuse", "remedy"),
-            *("train.snapshot_every", "train.precision"),
-        )
+    Idle("sweep.zoom", "without sweep.map", lambda c: c.settings.sweep.map is None, "say sweep.map too"),
+    Idle(f"{_CHOSEN} {_REQUIRED}", *_MAP, _LEAVE),
+    Idle(
+        f"sweep.table sweep.csv {_RACE} tracking.cells tracking.model shard resume reuse remedy "
+        "train.snapshot_every train.precision",
+        *_MAPS,
+        _LEAVE,
     ),
     Idle(
         "replicates",
         f"as auto on {MAP}",
         lambda c: c.settings.sweep.map is not None and c.settings.auto,
         "say how many networks a pixel has, or maps a study",
-        refused=True,
     ),
-    *(Idle(key, *_MAP, _LEAVE) for key in (*("sweep.report", "hydra.sweeper.params", "hydra/sweeper"),)),
-    Idle("hydra.run.dir", "on a sweep", lambda c: c.kind == SWEEPS, "say hydra.sweep.dir"),
 )
 
 
 def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
     """What must be refused of what a command says, and what its user must be told: keys that have no effect on it."""
     said = {**_of_files(command), **command.said}
-    refused: dict[str, Fault] = {}
-    told: dict[str, Fault] = {}
-    for key in _mapped(command) & said.keys():
-        refused[key] = Fault(f"{key}={said[key]}", "has no effect on a map over it", remedy=_LEAVE)
-    for row in SETTINGS:
-        if row.key in said and row.idle(command):
-            fault = Fault(f"{row.key}={said[row.key]}", f"has no effect {row.why}", remedy=row.remedy)
-            (refused if row.refused else told).setdefault(row.key, fault)
+    mapped = (Idle(key, "on a map over it", lambda _: True, _LEAVE) for key in _mapped(command))
+    refused = _idle((*mapped, *REFUSED), command, said)
+    told = _idle(TOLD, command, said)
     return list(refused.values()), [fault for key, fault in told.items() if key not in refused]
+
+
+def _idle(rows: Iterable[Idle], command: Command, said: Mapping[str, str]) -> dict[str, Fault]:
+    """The first fault of each key of what is ``said`` that has no effect on the command."""
+    found: dict[str, Fault] = {}
+    for row in rows:
+        for key in row.keys:
+            if key in said and row.idle(command):
+                found.setdefault(key, Fault(f"{key}={said[key]}", f"has no effect {row.why}", remedy=row.remedy))
+    return found
 
 
 def _mapped(command: Command) -> set[str]:
