@@ -26,8 +26,7 @@ class Opaque(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Outputs [n, k] of inputs [n, i]."""
-        outputs: torch.Tensor = self.output(self.net(x))
-        return outputs
+        return self.output(self.net(x))
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """See ``torch.nn.Module``."""

@@ -126,8 +126,7 @@ def design_effects(codes: np.ndarray, seeds: np.ndarray, outcome: np.ndarray, gr
     known = np.isfinite(effect) & (most > 1)
     correlation = float(np.clip((effect[known] - 1) / (most[known] - 1), 0, 1).mean()) if known.any() else 1.0
     borrowed = np.where(count > 1, 1 + correlation * (most - 1), most)
-    clipped: np.ndarray = np.clip(np.where(np.isfinite(effect), effect, borrowed), 1.0, most)
-    return clipped
+    return np.clip(np.where(np.isfinite(effect), effect, borrowed), 1.0, most)
 
 
 def level_columns(groups: Groups) -> dict[str, list[object]]:

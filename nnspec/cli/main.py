@@ -137,8 +137,7 @@ def usage() -> str:
 def load(command: str) -> Callable[[Sequence[str]], int]:
     """The function of a subcommand."""
     module, _, function = COMMANDS[command][0].partition(":")
-    found: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
-    return found
+    return getattr(import_module(module), function)
 
 
 def full_errors() -> bool:

@@ -237,8 +237,7 @@ def job(config: Any) -> float | None:
         status = after_run(outcome, settings) or status
     if status:
         raise SystemExit(status)
-    loss: float | None = getattr(outcome, "objective", None)
-    return loss
+    return getattr(outcome, "objective", None)
 
 
 def _launcher() -> Carry | None:

@@ -120,8 +120,7 @@ class Repository(ConfigRepository):
         if provider.startswith("hydra.searchpath"):  # pkg:// and structured:// import the package that they name
             remedy = "give a path, or file:// and a path"
             raise SpecError([Fault("hydra.searchpath", "must name folders only", f"'{path}'", remedy)])
-        found: ConfigSource = SourcesRegistry.instance().resolve(self._get_scheme(path))(provider, path)
-        return found
+        return SourcesRegistry.instance().resolve(self._get_scheme(path))(provider, path)
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """The content of a config, or None where there is no such config.

@@ -56,8 +56,7 @@ def with_facts(numbers: Numbers, spec: RunSpec) -> Numbers:
 
 def either(condition: Any, yes: str, no: str = "") -> str:
     """One of two texts, by a condition on numbers: unlike an ``if`` it may be asked of numbers not known yet."""
-    found: str = condition.either(yes, no) if hasattr(condition, "either") else yes if condition else no
-    return found
+    return condition.either(yes, no) if hasattr(condition, "either") else yes if condition else no
 
 
 def number(numbers: Numbers, name: str) -> Any:

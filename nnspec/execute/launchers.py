@@ -24,7 +24,6 @@ def chosen_launcher(context: Any, config: Any) -> Shards | None:
         launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
         with each_by_itself(launcher):
             words = [[f"shard={index}/{count}"] for index in range(count)]
-            done: Sequence[Any] = launcher.launch(words, initial_job_idx=first)
-            return done
+            return launcher.launch(words, initial_job_idx=first)
 
     return Shards(launch, Path(config.hydra.sweep.dir))

@@ -106,8 +106,7 @@ class Map:
     @property
     def converged(self) -> np.ndarray:
         """[y, x] bool: where training converged; of replicates, of most."""
-        most: np.ndarray = self._plane("converged") > self.spec.replicates / 2
-        return most
+        return self._plane("converged") > self.spec.replicates / 2
 
     @cached_property
     def boundary_dimension(self) -> float:

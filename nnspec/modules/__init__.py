@@ -39,8 +39,7 @@ def make(model: Member, activation: Member, inputs: int, outputs: int) -> torch.
     entry, params = MODELS[model.name], dict(model.params)
     if entry.module is not None:
         own = {param.name: params[param.name] for param in entry.params if param.name != "output"}
-        module: torch.nn.Module = entry.module(inputs, outputs, **own)
-        return module
+        return entry.module(inputs, outputs, **own)
     from nnspec.modules import layered
 
     if entry.layers is not None:

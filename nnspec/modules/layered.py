@@ -36,8 +36,7 @@ class Residual(torch.nn.Module):
             if self.add and h.shape == x.shape:
                 h = h + x
             x = torch.cat([h, inputs], 1) if self.again else h
-        outputs: torch.Tensor = self.output(x)
-        return outputs
+        return self.output(x)
 
 
 def perceptrons(

@@ -31,8 +31,7 @@ class Formula(torch.nn.Module):
         self.activation = OUTPUTS[member.name].bind(dict(member.params))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        value: torch.Tensor = self.activation.value(XP, z)
-        return value
+        return self.activation.value(XP, z)
 
     def extra_repr(self) -> str:
         """The name and the parameters."""

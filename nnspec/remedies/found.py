@@ -65,8 +65,7 @@ class Remedies:
         return "\n".join(lines(self))
 
     def _repr_html_(self) -> str:
-        html: str = self.frame().to_html(index=False)
-        return html
+        return self.frame().to_html(index=False)
 
 
 def lines(remedies: Remedies) -> list[str]:

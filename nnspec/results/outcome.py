@@ -80,5 +80,4 @@ class Outcome:
         """What ``make`` makes of the outcomes so far, which several ask for by this name: it is made once."""
         if name not in self._made or self._made[name][0] != len(self.outcomes):
             self._made[name] = len(self.outcomes), make()
-        made: T = self._made[name][1]
-        return made
+        return self._made[name][1]

@@ -105,8 +105,7 @@ class OnRay:
             )
         if isinstance(answer, str):
             raise TrainingError(str(other_code("a worker on Ray", answer, code())))
-        event: Event = pickle.loads(answer)
-        return event
+        return pickle.loads(answer)
 
 
 def answer_of() -> Callable[[str, bytes], bytes | str]:

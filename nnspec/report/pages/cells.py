@@ -110,8 +110,7 @@ def _median_losses(table: pd.DataFrame, groups: Groups) -> np.ndarray:
     import pandas as pd
 
     loss = table["final_loss"].to_numpy(dtype=float)
-    found: np.ndarray = pd.Series(np.where(np.isfinite(loss), loss, np.inf)).groupby(groups.codes).median().to_numpy()
-    return found
+    return pd.Series(np.where(np.isfinite(loss), loss, np.inf)).groupby(groups.codes).median().to_numpy()
 
 
 def _heading(name: str) -> str:
