@@ -65,21 +65,26 @@ def train(
 
 
 def train_by_rows(spec: RunSpec, start: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, Tensors]:
-    """The perceptron's rule (Rosenblatt 1958): wrong rows [pass] of each pass over the data, and the last weights.
+    """The perceptron's rule: wrong rows [pass] of each pass over the data, and the last weights."""
+    weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, None)).items()}
+    problem, lr = Problem.of(spec), spec.optimizer.number("lr")
+    errors = [pass_by_rows(problem, weights, lr) for _ in range(spec.train.epochs)]
+    return np.array(errors), weights
+
+
+def pass_by_rows(problem: Problem, weights: Tensors, lr: float) -> int:
+    """A pass over the data by the perceptron's rule (Rosenblatt 1958), which moves the weights: wrong rows.
 
     A row is judged by the weights as the rows before it left them: p = 1 where w x + b > 0, then w += lr (y - p) x.
     """
-    weights = {name: np.array(w, dtype=np.float64) for name, w in (start or drawn(spec, None)).items()}
     w, b = weights["0.weight"], weights["0.bias"]  # [k, i] and [k]
-    problem, lr = Problem.of(spec), spec.optimizer.number("lr")
-    errors = np.zeros(spec.train.epochs, dtype=np.int64)
-    for number in range(spec.train.epochs):
-        for x, y in zip(problem.inputs, problem.targets, strict=True):
-            off = y - (w @ x + b > 0)  # [k]
-            errors[number] += bool(off.any())
-            w += lr * np.outer(off, x)
-            b += lr * off
-    return errors, weights
+    wrong = 0
+    for x, y in zip(problem.inputs, problem.targets, strict=True):
+        off = y - (w @ x + b > 0)  # [k]
+        wrong += bool(off.any())
+        w += lr * np.outer(off, x)
+        b += lr * off
+    return wrong
 
 
 class Optimizer:

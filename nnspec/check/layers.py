@@ -26,7 +26,7 @@ def layer_faults(spec: RunSpec, outputs: int) -> Iterator[Fault]:
         rule = "goes with an optimizer that has lr"
         yield Fault(f"optimizer.{LR_PER_LAYER}", rule, spec.optimizer.name, "leave it out")
     yield from _frozen_faults(spec.model, layers)
-    yield from _bypass_faults(spec, hidden)
+    yield from _bypass_faults(spec)
     yield from _list_faults(spec.model, outputs)
 
 
@@ -94,7 +94,7 @@ def _frozen_faults(model: Member, layers: int | None) -> Iterator[Fault]:
         yield Fault("model.frozen", "must leave a layer that trains", text(names), "leave one out")
 
 
-def _bypass_faults(spec: RunSpec, hidden: int) -> Iterator[Fault]:
+def _bypass_faults(spec: RunSpec) -> Iterator[Fault]:
     """Options of hidden layers without an effect."""
     model, widths = spec.model, MODELS[spec.model.name].hidden(dict(spec.model.params))
     fed = (size(spec.data).inputs, *widths)

@@ -94,8 +94,7 @@ class Judged:
     @property
     def verdict(self) -> str:
         """``holds``, ``refuted`` or ``undecided``."""
-        found = {part.verdict for part in self.parts}
-        return REFUTED if REFUTED in found else UNDECIDED if UNDECIDED in found else HOLDS
+        return self.telling.verdict
 
     @property
     def as_expected(self) -> bool:
@@ -209,9 +208,12 @@ def judge(study: Study, specs: Specs, outcomes: Rows, looks: int = 1) -> tuple[l
     judged: list[Judged] = []
     faults: list[Fault] = []
     for number, claim in enumerate(study.claims):
+        where = f"study.claims[{number}]"
         try:
-            parts = tuple(_parts(f"study.claims[{number}]", claim, specs, cells, outcomes, confidence))
-            _refuse_none(f"study.claims[{number}]", parts)
+            parts = tuple(_parts(where, claim, specs, cells, outcomes, confidence))
+            if not parts:  # along an axis, or of a formula: too few of its cells have trained for a single one
+                rule = "must have outcomes of its cells"
+                raise ClaimError([Fault(where, rule, "too few of them", "see why they failed")])
         except ClaimError as error:
             faults += error.faults
         else:
@@ -247,8 +249,9 @@ def _parts(
     if isinstance(relation, Than):
         than = [index for index, cell in cells.items() if matches(cell, relation.where)]
         one, other = gathered(own), gathered(than)
-        if claim.among is None:
-            _refuse_unpaired(where, one, other)
+        if claim.among is None and not np.intersect1d(one.seeds, other.seeds).size:
+            rule = "must compare cells that share seeds"
+            raise ClaimError([Fault(where, rule, "none that both have", "sweep both alike")])
         return [Judgement("difference", difference(one, other, confidence), relation.allowed, one.share)]
     if isinstance(relation, Along):
         found = levels([cells[index] for index in own], relation.axis)
@@ -300,16 +303,3 @@ def _gathered(where: str, claim: Claim, outcomes: Rows, chosen: Sequence[int]) -
         return Values(taken[known], seeds[known], measured[0][1])
     within = (claim.counts.low <= taken[known]) & (taken[known] <= claim.counts.high)
     return Values(within.astype(float), seeds[known], True)
-
-
-def _refuse_unpaired(where: str, one: Values, other: Values) -> None:
-    if not np.intersect1d(one.seeds, other.seeds).size:
-        raise ClaimError(
-            [Fault(where, "must compare cells that share seeds", "none that both have", "sweep both alike")]
-        )
-
-
-def _refuse_none(where: str, parts: Sequence[Judgement]) -> None:
-    """Refuse a claim along an axis, or of a formula, where too few of its cells have trained for a single part."""
-    if not parts:
-        raise ClaimError([Fault(where, "must have outcomes of its cells", "too few of them", "see why they failed")])

@@ -78,15 +78,15 @@ def _maker(measure: str) -> Callable[[Results], np.ndarray] | None:
     if measure == REFERENCE:
         return _reference_error
     if measure.startswith(NORM):
-        return lambda result: _of_layer(result, measure, measure.removeprefix(NORM), _norm)
+        return lambda result: _of_layer(result, measure.removeprefix(NORM), _norm)
     match = _RATIO.fullmatch(measure)
     if match is None:
         return None
     first, second = int(match[2]), int(match[3])
-    return lambda result: _of_layer(result, measure, match[1], lambda weight: _ratio(weight, first, second))
+    return lambda result: _of_layer(result, match[1], lambda weight: _ratio(weight, first, second))
 
 
-def _of_layer(result: Results, measure: str, layer: str, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _of_layer(result: Results, layer: str, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     weight = result.final.get(f"{layer}.weight")
     missing = np.full(len(result.seeds), np.nan)
     return missing if weight is None else make(np.asarray(weight, np.float64))
@@ -94,8 +94,7 @@ def _of_layer(result: Results, measure: str, layer: str, make: Callable[[np.ndar
 
 def _norm(weight: np.ndarray) -> np.ndarray:
     """The L2 norm of each network's weight matrix, [r]."""
-    found: np.ndarray = np.sqrt((weight.reshape(len(weight), -1) ** 2).sum(axis=1))
-    return found
+    return np.sqrt((weight.reshape(len(weight), -1) ** 2).sum(axis=1))
 
 
 def _ratio(weight: np.ndarray, first: int, second: int) -> np.ndarray:
@@ -105,8 +104,7 @@ def _ratio(weight: np.ndarray, first: int, second: int) -> np.ndarray:
         return np.full(len(weight), np.nan)
     ordered = np.sort(np.abs(weight), axis=2)[:, :, ::-1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: np.ndarray = np.median(ordered[:, :, first - 1] / ordered[:, :, second - 1], axis=1)
-    return found
+        return np.median(ordered[:, :, first - 1] / ordered[:, :, second - 1], axis=1)
 
 
 def _reference_error(result: Results) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from nnspec.catalog import OPTIMIZERS
 from nnspec.duration import rate_factor
 from nnspec.problem import Problem
-from nnspec.reference import Optimizer, Tensors
+from nnspec.reference import Optimizer, Tensors, pass_by_rows
 from nnspec.specs import Member, RunSpec
 from nnspec.verifying.gradients import BackwardFault, backward_faults, factor_words, where_words
 from nnspec.verifying.numbers import Numbers, Tolerance, agree, common_factor
@@ -69,14 +69,10 @@ def _gradients(fault: UpdateFault, spec: RunSpec, weights: Tensors) -> Tensors:
 
 
 def updated_by_rows(problem: Problem, spec: RunSpec, start: Tensors, rate: float = 1.0, sign: float = 1.0) -> Numbers:
-    """The same by the perceptron's rule: an update is a pass, in which each row moves the weights (Rosenblatt 1958)."""
-    weights, lr, found = {name: np.array(w) for name, w in start.items()}, spec.optimizer.number("lr"), {}
-    w, b = weights.values()
+    """The same by the perceptron's rule: an update is a pass, in which each row moves the weights."""
+    weights, found = {name: np.array(w) for name, w in start.items()}, {}
     for step in range(1, UPDATES + 1):
-        for x, y in zip(problem.inputs, problem.targets, strict=True):
-            off = sign * rate * lr * (y - (w @ x + b > 0))
-            w += np.outer(off, x)
-            b += off
+        pass_by_rows(problem, weights, sign * rate * spec.optimizer.number("lr"))
         found.update({f"{name}, after update {step}": np.array(each) for name, each in weights.items()})
     return found
 
