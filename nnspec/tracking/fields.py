@@ -7,7 +7,7 @@ The kinds are those of ``params``; a column of MLflow's sets each limit.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,48 +39,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A mapping of names that MLflow takes to texts."""
+    """A mapping of texts to texts, which are ``what``; ``check`` raises ``Refused`` for a pair that is none."""
 
-    without: tuple[str, ...] = ()
-
-    def parse(self, value: object) -> Value:
-        if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
-            raise Refused("must be a mapping of names to texts")
-        for key in value:
-            if key in self.without:
-                raise Refused(f"must not have {key}")
-            _refuse_key(key)
-        return value  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """A mapping of names that MLflow takes to numbers as ``float.hex`` writes them; NaN and infinity are measured
-    too."""
+    what: str
+    check: Callable[[str, str], object]
 
     def parse(self, value: object) -> Value:
         if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
-            raise Refused("must be a mapping of names to numbers as float.hex writes them")
-        for key, number in value.items():
-            _refuse_key(key)
-            try:
-                float.fromhex(number)
-            except (ValueError, OverflowError):
-                raise Refused(
-                    f"must have numbers as float.hex writes them: {clip(key, _LONGEST)} has {clip(number, _LONGEST)!r}"
-                ) from None
-        return value  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A mapping of paths to SHA-256 sums."""
-
-    def parse(self, value: object) -> Value:
-        if not isinstance(value, Mapping) or not all(
-            isinstance(s, str) and re.fullmatch("[0-9a-f]{64}", s) for s in value.values()
-        ):
-            raise Refused("must be a mapping of paths to SHA-256 sums")
+            raise Refused(f"must be a mapping of {self.what}")
+        for key, item in value.items():
+            self.check(key, item)
         return value  # type: ignore[return-value]
 
 
@@ -102,6 +70,36 @@ class Maybe:
         return None if value is None else self.kind.parse(value)
 
 
+def _check_name(key: str, value: str = "") -> None:
+    try:
+        checked_key(key)
+    except TrackingError:
+        raise Refused("must have names of at most 250 letters, digits, spaces and any of _ - . : /") from None
+
+
+def _check_tag(key: str, value: str) -> None:
+    if key == PARENT_TAG:
+        raise Refused(f"must not have {key}")
+    _check_name(key)
+
+
+def _check_metric(key: str, number: str) -> None:
+    """NaN and infinity are measured too."""
+    _check_name(key)
+    try:
+        float.fromhex(number)
+    except (ValueError, OverflowError):
+        raise Refused(
+            f"must have numbers as float.hex writes them: {clip(key, _LONGEST)} has {clip(number, _LONGEST)!r}"
+        ) from None
+
+
+def _check_sum(path: str, number: str) -> None:
+    if not re.fullmatch("[0-9a-f]{64}", number):
+        raise Refused(f"must be a mapping of {SUMS}")
+
+
+TEXTS, SUMS = "names to texts", "paths to SHA-256 sums"
 TIME = Integer(0, LAST_MS)
 DATASET = Record(
     {
@@ -117,8 +115,8 @@ DATASET = Record(
 START = Record(
     {
         "name": Line(10_000),
-        "params": Pairs(),
-        "tags": Pairs((PARENT_TAG,)),
+        "params": Pairs(TEXTS, _check_name),
+        "tags": Pairs(TEXTS, _check_tag),
         "parent": Maybe(Line(250)),
         "dataset": DATASET,
         "start_time": TIME,
@@ -128,13 +126,13 @@ END = Record(
     {
         "run_id": Line(250),
         "status": Choice(STATUSES),
-        "metrics": Metrics(),
-        "tags": Pairs((PARENT_TAG,)),
+        "metrics": Pairs("names to numbers as float.hex writes them", _check_metric),
+        "tags": Pairs(TEXTS, _check_tag),
         "end_time": TIME,
         "last_step": Integer(0, LAST_STEP),
     }
 )
-RUN = Record({"start": START, "end": END, "begun": Boolean(), "files": Sums()})
+RUN = Record({"start": START, "end": END, "begun": Boolean(), "files": Pairs(SUMS, _check_sum)})
 
 
 def checked_run(entry: object, where: str) -> Mapping[str, Any]:
@@ -178,7 +176,7 @@ def checked_series(key: str, steps: np.ndarray, values: np.ndarray, where: str) 
     """
     field = f"history.safetensors: {clip(key, _LONGEST)}"
     try:
-        _refuse_key(key)
+        _check_name(key)
     except Refused as refused:
         raise refuse(where, field, str(refused), key) from None
     if steps.dtype.kind != "i" or steps.ndim != 1 or (len(steps) and steps[0] < 0) or not (np.diff(steps) > 0).all():
@@ -188,13 +186,6 @@ def checked_series(key: str, steps: np.ndarray, values: np.ndarray, where: str) 
     if values.dtype.kind != "f" or values.shape != steps.shape:
         raise refuse(where, field, "must have one number a step", f"{values.dtype} of shape {list(values.shape)}")
     return Series(steps.astype(np.int64), values.astype(np.float64))
-
-
-def _refuse_key(key: str) -> None:
-    try:
-        checked_key(key)
-    except TrackingError:
-        raise Refused("must have names of at most 250 letters, digits, spaces and any of _ - . : /") from None
 
 
 def refuse(where: str, field: str, rule: str, value: object) -> TrackingError:

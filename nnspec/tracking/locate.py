@@ -224,7 +224,10 @@ def _shown_uri(location: Location) -> str:
 
 
 def _mlflow() -> str:
-    return "mlflow" if shutil.which("mlflow") else f"{_python()} -m mlflow"
+    if shutil.which("mlflow"):
+        return "mlflow"
+    # Compared as written, not resolved: a venv's python is a link to a python that knows none of its packages.
+    return f"{'python' if shutil.which('python') == sys.executable else sys.executable} -m mlflow"
 
 
 def uri_flag(location: Location, environ: Mapping[str, str] = os.environ) -> str:
@@ -235,8 +238,3 @@ def uri_flag(location: Location, environ: Mapping[str, str] = os.environ) -> str
 
 def _masked(uri: str) -> str:
     return _PASSWORD.sub(r"\1:***@", uri)
-
-
-def _python() -> str:
-    # Compared as written, not resolved: a venv's python is a link to a python that knows none of its packages.
-    return "python" if shutil.which("python") == sys.executable else sys.executable

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nnspec.errors import Fault, NoSuchRun, TrackingError
+from nnspec.tracking.limits import clip
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import (
     CELL_TAG,
@@ -108,6 +110,17 @@ class RunQuery:
     with_tags: Sequence[str] = ()
     without_tags: Sequence[str] = ()
     params: Sequence[str] = ()
+
+
+def no_such_run(location: Location, run_id: str) -> NoSuchRun:
+    """The error of a run that is not there."""
+    where = f"a run in {location.shown}"
+    return NoSuchRun(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI"))
+
+
+def deleted_experiment(name: str) -> TrackingError:
+    """The error of an experiment that nothing can be filed in."""
+    return TrackingError(Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another"))
 
 
 def now_ms() -> int:

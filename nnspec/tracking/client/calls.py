@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
-from nnspec.errors import Fault, NoSuchRun, TrackingError
-from nnspec.tracking.limits import clip
+from nnspec.errors import TrackingError
 from nnspec.tracking.locate import Location
 from nnspec.tracking.patience import Patience
+from nnspec.tracking.store import no_such_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,10 +50,6 @@ class Calls:
         self.client: MlflowClient = self.patience.call(lambda: MlflowClient(tracking_uri=location.absolute))
         self._threads = ThreadPoolExecutor(THREADS if location.kind == "http" else 1, "nnspec-file")
 
-    def call(self, work: Callable[[], T]) -> T:
-        """What ``work`` gives, tried again as long as there is patience."""
-        return self.patience.call(work)
-
     def each(self, work: Callable[[A], T], items: Sequence[A]) -> list[T]:
         """``work`` on every item, several at a time; all are tried before the first failure is raised, unless the store
         is down: a thousand items must not wait for an answer one after the other."""
@@ -87,13 +83,7 @@ class Calls:
         except TrackingError as error:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code in NO_SUCH_RUN:
-                fault = Fault(
-                    f"a run in {self.location.shown}",
-                    "must exist",
-                    f"'{clip(run_id, 40)}'",
-                    "look its id up in the MLflow UI",
-                )
-                raise NoSuchRun(fault) from error
+                raise no_such_run(self.location, run_id) from error
             raise
 
     def search(self, experiment_ids: list[str], query: str, order: str = "ASC", most: int | None = None) -> list[Run]:
@@ -104,7 +94,7 @@ class Calls:
         token: str | None = None
         by = [f"attributes.start_time {order}", f"attributes.run_id {order}"]
         while True:
-            page = self.call(
+            page = self.patience.call(
                 lambda token=token: self.client.search_runs(
                     experiment_ids, query, max_results=most or PAGE, order_by=by, page_token=token
                 )  # type: ignore[misc]
@@ -116,7 +106,7 @@ class Calls:
 
     def experiments(self) -> list[str]:
         """Those that are not deleted."""
-        found = self.call(lambda: list(self.client.search_experiments(max_results=EXPERIMENTS)))
+        found = self.patience.call(lambda: list(self.client.search_experiments(max_results=EXPERIMENTS)))
         return [experiment.experiment_id for experiment in found]
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnspec.errors import Fault, TrackingError
 from nnspec.tracking.client.calls import Calls
 from nnspec.tracking.client.entities import dataset_input, facts_of, filter_of, found_run, quoted, tag_is
 from nnspec.tracking.client.remote import download, write_local
@@ -37,7 +36,7 @@ from nnspec.tracking.records import (
     RunStart,
     Series,
 )
-from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
+from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, deleted_experiment, now_ms
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -51,7 +50,7 @@ class ClientStore(Store):
     def __init__(self, location: Location, patience: Patience | None = None):
         self.location = location
         self._calls = Calls(location, patience)
-        self._call, self._each, self.client = self._calls.call, self._calls.each, self._calls.client
+        self._call, self._each, self.client = self._calls.patience.call, self._calls.each, self._calls.client
         self._lock = threading.Lock()
         self._dataset_lock = threading.Lock()
         self._datasets: set[tuple[str, DatasetInfo]] = set()  # those that are in their experiment already
@@ -64,9 +63,7 @@ class ClientStore(Store):
         checked_experiment(name)
         found = self._call(lambda: self.client.get_experiment_by_name(name)) or self._new_experiment(name)
         if found.lifecycle_stage != "active":
-            raise TrackingError(
-                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
-            )
+            raise deleted_experiment(name)
         for tag in EXPERIMENT_TAGS.items():
             if tag[0] not in found.tags:
                 self._call(functools.partial(self.client.set_experiment_tag, found.experiment_id, *tag))

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Select, Update, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from nnspec.errors import Fault, NoSuchRun, TrackingError
+from nnspec.errors import Fault, TrackingError
 from nnspec.tracking.client.remote import download, upload, write_local
 from nnspec.tracking.database.rows import IDS_A_QUERY, StartRows, artifacts_of, file_ends, file_points, merge_tags
 from nnspec.tracking.database.schema import tables
 from nnspec.tracking.database.transact import transact
 from nnspec.tracking.files import artifact_root, local_path
-from nnspec.tracking.limits import batches, checked_experiment, clip, clipped_tags
+from nnspec.tracking.limits import batches, checked_experiment, clipped_tags
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import EXPERIMENT_TAGS, FINGERPRINT_TAG, IDENTITY_TAGS, RunEnd, RunStart, Series
-from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, now_ms
+from nnspec.tracking.store import FoundRun, RunFacts, RunQuery, Store, deleted_experiment, no_such_run, now_ms
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Table
@@ -59,9 +59,7 @@ class SqlStore(Store):
             found = transact(self.engine, lambda connection: self._new_experiment(connection, name))
         number, stage, folder = found
         if stage != "active":
-            raise TrackingError(
-                Fault("tracking.experiment", "must not be deleted", f"'{name}'", "restore it or name another")
-            )
+            raise deleted_experiment(name)
         if str(folder).startswith("mlflow-artifacts:"):
             rule = "must keep its artifacts where this process can write them"
             raise TrackingError(
@@ -109,7 +107,7 @@ class SqlStore(Store):
                 folders = transact(self.engine, functools.partial(_folders, ends=batch), write=False)
                 missing = next((end.run_id for end in batch if end.run_id not in folders), None)
                 if missing is not None:
-                    raise _missing(missing, self.location)
+                    raise no_such_run(self.location, missing)
                 written = writer.submit(self._write_all, batch, folders)
                 if any(local_path(folder) is None for folder in folders.values()):
                     written.result()  # MLflow's client sends them, and reads the database for it
@@ -193,7 +191,7 @@ class SqlStore(Store):
 
         rows = self._read(select(every.runs).where(every.runs.c.run_uuid == run_id))
         if not rows:
-            raise _missing(run_id, self.location)
+            raise no_such_run(self.location, run_id)
         run = rows[0]
         tags, params, metrics = pairs(every.tags), pairs(every.params), pairs(every.latest)
         return RunFacts(
@@ -237,7 +235,7 @@ class SqlStore(Store):
         run = tables().runs
         rows = self._read(select(run.c.artifact_uri).where(run.c.run_uuid == run_id))
         if not rows:
-            raise _missing(run_id, self.location)
+            raise no_such_run(self.location, run_id)
         return rows[0][0]
 
     def close(self) -> None:
@@ -318,8 +316,3 @@ def _tag_experiment(connection: Connection, number: int, key: str) -> None:
 def _run_id() -> str:
     """32 hexadecimal digits that rise with time, so that a table's index grows at its end instead of everywhere."""
     return f"{now_ms():012x}{uuid.uuid4().hex[:20]}"
-
-
-def _missing(run_id: str, location: Location) -> NoSuchRun:
-    where = f"a run in {location.shown}"
-    return NoSuchRun(Fault(where, "must exist", f"'{clip(run_id, 40)}'", "look its id up in the MLflow UI"))

@@ -91,9 +91,6 @@ class CellStore(Store):
                 cells[number] = child
         return sorted(cells.values(), key=_place)
 
-    def runs_below(self, parent_id: str, params: Sequence[str] = ()) -> list[FoundRun]:
-        return self.runs.runs_below(parent_id, params)
-
     def finished(self, experiment_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
         wanted, found = set(fingerprints), {}
         for sweep in self.runs.search(RunQuery(experiment_id, with_tags=(PACKS_TAG,))):
