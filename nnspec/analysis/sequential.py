@@ -21,6 +21,7 @@ split evenly over the looks (``even_looks``): that holds whatever the rule, for 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,10 +122,8 @@ def needed_replicates(rate: float, precision: float, confidence: float = 0.95) -
     low, high = 0, 1
     while _width(rate * high, high, confidence) > precision:
         low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _width(rate * middle, middle, confidence) > precision else (low, middle)
-    return high
+    between = range(low + 1, high)
+    return low + 1 + bisect_left(between, True, key=lambda n: _width(rate * n, n, confidence) <= precision)
 
 
 def exact_interval(solved: ArrayLike, networks: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -176,11 +175,8 @@ def _between(low: ArrayLike, high: ArrayLike, size: int, rates: np.ndarray) -> n
 def _stopping(plan: Looks, size: int) -> int:
     """The largest count up to half of ``size`` whose interval is narrow enough, or -1; the width grows towards the
     middle."""
-    low, high = -1, size // 2 + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _width(middle, size, plan.each) <= plan.precision else (low, middle)
-    return min(low, (size - 1) // 2)
+    wide = bisect_left(range(size // 2 + 1), True, key=lambda count: _width(count, size, plan.each) > plan.precision)
+    return min(wide - 1, (size - 1) // 2)
 
 
 def _sizes(precision: float, confidence: float, least: int, most: int) -> tuple[int, ...]:

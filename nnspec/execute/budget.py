@@ -7,6 +7,7 @@ network are those of ``training.memory`` and ``diagnostics.room``; here they are
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,11 +204,7 @@ def remedy(found: Sequence[Kind], memory: float, use: Use) -> str:
 
 def _first(holds: Callable[[int], bool], most: int) -> int:
     """The first of 1..most for which ``holds``, which holds for ``most`` and for all from the first on."""
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
+    return 1 + bisect_left(range(1, most), True, key=holds)
 
 
 def planned_bytes(plan: Plan, shared: Budget) -> float:

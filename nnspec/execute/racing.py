@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -119,17 +120,12 @@ class RaceTraining(Rounds):
         largest = max(found, key=lambda kind: result_bytes(kind.spec))
         first = FIRST * len(self.specs)
 
-        def fits(networks: int) -> bool:
-            more = networks - first
+        def too_many(more: int) -> bool:
             grown = replace(largest, networks=largest.networks + more, largest=largest.largest + more)
             some: list[Kind] = [grown if kind is largest else kind for kind in found]
-            return isinstance(budget(some, 1, memory, use), Budget)
+            return not isinstance(budget(some, 1, memory, use), Budget)
 
-        low, high = first, self.most + 1  # as many fit, and so many more than are wanted
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low
+        return first + bisect_left(range(1, self.most + 1 - first), True, key=too_many)
 
 
 def _refuse_unfit(specs: Sequence[RunSpec], most: int) -> None:
