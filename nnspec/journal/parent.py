@@ -35,7 +35,7 @@ from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import CellStore, RunEnd, RunStart, Unfiled, open_store
 from nnspec.tracking.cell_records import points_of, run_name
-from nnspec.tracking.locate import cells_in_ui, in_ui, run_page, ui_command, uri_flag
+from nnspec.tracking.locate import cells_in_ui, in_ui, uri_flag
 from nnspec.tracking.packs.store import is_packed
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import AXES_TAG, NOTE_TAG, REUSED, SWEEP_TAG
@@ -175,11 +175,12 @@ class Parent:
     ) -> RunEnd:
         """What is filed at the end of the sweep's run, the files of its report among it."""
         note = self._note(outcome, start, run_id, report)
+        claims = {STUDY_TAG: tally(outcome.judged)} if outcome.judged else {}
         return RunEnd(
             run_id,
             status,
             metrics=sweep_metrics(outcome),
-            tags=required_tag(outcome.checks) | self._claims_tag(outcome) | race_tag(outcome) | {NOTE_TAG: note},
+            tags=required_tag(outcome.checks) | claims | race_tag(outcome) | {NOTE_TAG: note},
             artifacts={**sweep_artifacts(outcome), **report, **self._study_page(outcome)},
             end_time=now(),
         )
@@ -209,9 +210,6 @@ class Parent:
         if not all(map(is_packed, outcome.run_ids.values())):
             links.append(link("runs of the cells", cells_in_ui(self.experiment_id, run_id)))
         return links
-
-    def _claims_tag(self, outcome: Outcome) -> dict[str, str]:
-        return {STUDY_TAG: tally(outcome.judged)} if outcome.judged else {}
 
     def _study_page(self, outcome: Outcome) -> dict[str, bytes]:
         """What became of the claims; none of a sweep that is no study."""
@@ -253,9 +251,7 @@ class Parent:
         if run_id is None:
             return None
         name = self.start.name if self.start is not None else run_name(outcome.specs[0])
-        location = self.store.location
-        command = None if location.kind == "http" else ui_command(location)
-        return Place(run_id, name, self.experiment, command, run_page(location, self.experiment_id, run_id))
+        return Place.of(self.store, self.experiment, self.experiment_id, run_id, name)
 
     def show(self, outcome: Outcome, say: Say) -> None:
         """The name of the run, the commands that say more, and where to look at it."""

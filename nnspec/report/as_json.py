@@ -16,6 +16,8 @@ from nnspec.results.outcome import Outcome
 from nnspec.results.requirements import Check, solve_limits
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
+from nnspec.tracking import Store
+from nnspec.tracking.locate import run_page, ui_command
 from nnspec.training.layout import layout, why_separate
 from nnspec.training.plan import Plan, Stack, differences
 
@@ -30,6 +32,12 @@ class Place:
     experiment: str
     command: str | None
     url: str
+
+    @classmethod
+    def of(cls, store: Store, experiment: str, experiment_id: str, run_id: str, name: str) -> Place:
+        """The place of a run in a store."""
+        command = None if store.location.kind == "http" else ui_command(store.location)
+        return cls(run_id, name, experiment, command, run_page(store.location, experiment_id, run_id))
 
     def lines(self, *more: str) -> list[str]:
         """The name of the run, then ``more``, and in a last line the address of its page, after the command that opens
