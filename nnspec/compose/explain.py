@@ -49,10 +49,10 @@ def examine_fields(spec: RunSpec, archived: bool = False) -> tuple[RunSpec, list
 
 def explain(composer: Composer, overrides: Sequence[str]) -> list[Fault]:
     """Every fault of the command line of a single run; empty if it composes and states a spec."""
-    parsed, faults = _parsed(composer, overrides)
+    readable, faults = parsed(composer, overrides)
     kept: list[Override] = []
     unclear: set[str] = set()  # sections that no member could be chosen for: what is said of its keys means nothing
-    for override in parsed:
+    for override in readable:
         found = choice_faults(composer, override, sweeping=False)
         faults.extend(found)
         if found:
@@ -106,16 +106,16 @@ def key_parts(key: str) -> list[str]:
     return [part for part in re.split(r"[.\[\]]", key) if part]
 
 
-def _parsed(composer: Composer, overrides: Sequence[str]) -> tuple[list[Override], list[Fault]]:
-    parsed, faults = [], []
+def parsed(composer: Composer, overrides: Sequence[str]) -> tuple[list[Override], list[Fault]]:
+    """The overrides that can be read, and a fault for each other."""
+    found, faults = [], []
     for line in overrides:
         try:
-            parsed.append(composer.parse(line))
+            found.append(composer.parse(line))
         except COMPOSE_ERRORS:
-            faults.append(
-                Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}")
-            )
-    return parsed, faults
+            rule, remedy = "must be written KEY=VALUE", f"quote what is special; {GRAMMAR}"
+            faults.append(Fault("an override", rule, f"'{line}'", remedy))
+    return found, faults
 
 
 def choice_faults(composer: Composer, override: Override, sweeping: bool) -> list[Fault]:
@@ -211,7 +211,10 @@ def compose_rest(
                 fault = Fault("the config", "must compose", one_line(error), "mend the config file that it names")
                 return None, [*dropped, (None, fault)]
             culprit, found = blamed
-            dropped.append((culprit, found or _other(culprit, error)))
+            if found is None:
+                said = f"'{culprit.input_line}' ({one_line(error)})"
+                found = Fault(culprit.key_or_group, "must be an override that Hydra accepts", said, GRAMMAR)
+            dropped.append((culprit, found))
             kept = [override for override in kept if override is not culprit]
     return None, [*dropped, (None, Fault("the command line", "may have more faults", remedy="mend these first"))]
 
@@ -246,12 +249,3 @@ def _key_fault(
         remedy = f"leave the + out: {str(override.input_line)[1:]}"
         return None if missing else Fault(key, "is there already and cannot be added", str(override.input_line), remedy)
     return missing
-
-
-def _other(override: Override, error: BaseException) -> Fault:
-    return Fault(
-        override.key_or_group,
-        "must be an override that Hydra accepts",
-        f"'{override.input_line}' ({one_line(error)})",
-        GRAMMAR,
-    )

@@ -11,6 +11,7 @@ from nnspec.catalog import AUTO, REGISTRIES, parameters, unsaid
 from nnspec.check import examine
 from nnspec.compose.archived import grammar
 from nnspec.compose.composer import Composer
+from nnspec.compose.sources import plain_values
 from nnspec.specs import MEMBERS, RunSpec
 
 # what a check fills in, and how it is written where nobody says it
@@ -71,7 +72,7 @@ def _flat(mapping: Mapping[str, Any]) -> Said:
     for key, value in mapping.items():
         if key in MEMBERS:
             said[key] = value["name"]
-            said |= {f"{key}.{name}": item for name, item in plain_params(unsaid(key, value["name"])).items()}
+            said |= {f"{key}.{name}": item for name, item in plain_values(unsaid(key, value["name"])).items()}
         for name, item in value.items() if isinstance(value, Mapping) else ():
             if name != "name" or key not in MEMBERS:
                 said[f"{key}.{name}"] = item
@@ -89,11 +90,6 @@ def _plain_config() -> dict[str, Any]:
 def _parameters(group: str, member: str) -> dict[str, Any]:
     """The parameters of a member with their defaults, as plain values."""
     if member not in REGISTRIES[group]:
-        return plain_params(unsaid(group, member))  # it stands in for one
+        return plain_values(unsaid(group, member))  # it stands in for one
     entry = REGISTRIES[group][member]
-    return plain_params({param.name: param.default for param in parameters(entry)})
-
-
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as plain values: lists for tuples."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    return plain_values({param.name: param.default for param in parameters(entry)})

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from hydra.core.override_parser.types import Override, QuotedString, Transformer
 
 from nnspec.catalog import entry_name
-from nnspec.compose.composer import COMPOSE_ERRORS, Composer
-from nnspec.compose.explain import GRAMMAR, choice_faults, elements, unknown_option
+from nnspec.compose.composer import Composer
+from nnspec.compose.explain import choice_faults, elements, parsed, unknown_option
 from nnspec.errors import Fault
 from nnspec.specs import text
 
@@ -99,25 +99,16 @@ class Statement:
 
 def read(composer: Composer, overrides: Sequence[str]) -> Statement:
     """The statement of overrides; a later one replaces an earlier one of the same key, as in Hydra."""
-    stated: dict[str, Override] = {}
-    faults: list[Fault] = []
-    for line in overrides:
-        try:
-            override = composer.parse(line)
-        except COMPOSE_ERRORS:
-            faults.append(
-                Fault("an override", "must be written KEY=VALUE", f"'{line}'", f"quote what is special; {GRAMMAR}")
-            )
-            continue
-        stated[override.get_key_element()] = override
+    found, faults = parsed(composer, overrides)
+    stated = {override.get_key_element(): override for override in found}
     order: list[str | int] = []
     fixed: list[Override] = []
     axes: list[Axis] = []
     for key, override in stated.items():
-        found = choice_faults(composer, override, sweeping=True)
-        faults.extend(found)
+        wrong = choice_faults(composer, override, sweeping=True)
+        faults.extend(wrong)
         if override.is_sweep_override():
-            if found and not composer.is_group(override.key_or_group):
+            if wrong and not composer.is_group(override.key_or_group):
                 continue
             axis = axis_of(composer, key, override)
             if len(axis.texts) > 1:
@@ -126,7 +117,7 @@ def read(composer: Composer, overrides: Sequence[str]) -> Statement:
             elif axis.texts:
                 order.append(axis.line(0))
                 fixed.append(composer.parse(axis.line(0)))
-        elif not found:
+        elif not wrong:
             line = f"{key}={override.get_value_element_as_str()}"
             order.append(line)
             fixed.append(replace(override, input_line=line))

@@ -84,8 +84,9 @@ def _of_command(parts: Sequence[str], value: object) -> bool:
 
 def _override(composer: Composer, key: str, value: object, faults: list[Fault]) -> Override | None:
     """The values of a key as a sweep's override: a list's items, or a text in Hydra's grammar, as in its own axes."""
+    fault = Fault(WHERE, f"must give {key} a value, a list of values or a range", text(value), GRAMMAR)
     if isinstance(value, Mapping) or value == []:
-        faults.append(Fault(WHERE, f"must give {key} a value, a list of values or a range", text(value), GRAMMAR))
+        faults.append(fault)
         return None
     said = ",".join(map(typed, value)) if isinstance(value, (list, tuple)) else value
     line = f"{key}={said}" if isinstance(said, str) else f"{key}={typed(said)}"
@@ -96,7 +97,7 @@ def _override(composer: Composer, key: str, value: object, faults: list[Fault]) 
             one = ChoiceSweep(list=[held], simple_form=True)
             override = replace(override, value_type=ValueType.SIMPLE_CHOICE_SWEEP, _value=one)
     except COMPOSE_ERRORS:
-        faults.append(Fault(WHERE, f"must give {key} a value, a list of values or a range", text(value), GRAMMAR))
+        faults.append(fault)
         return None
     return override
 
