@@ -120,10 +120,7 @@ class Training(Trainer):
         for event in events:
             chunk = chunks[event.chunk]
             if isinstance(event, Stuck):
-                yield Notice(
-                    f"worker process {event.process} is stopped and training waits for it; go on: kill -CONT "
-                    f"{event.process}"
-                )
+                yield Notice(str(event))
                 continue
             if isinstance(event, Advanced):
                 self._running[event.chunk] = chunk, event.progress.history

@@ -71,6 +71,10 @@ class Stuck:
     chunk: int
     process: int
 
+    def __str__(self) -> str:
+        go_on = f"kill -CONT {self.process}"
+        return f"worker process {self.process} is stopped and training waits for it; go on: {go_on}"
+
 
 Event = Advanced | Finished | Lost | Stuck
 SILENCE = 5.0  # seconds without a report after which a worker is looked at

@@ -7,25 +7,31 @@ grow with its length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from nnspec.architecture import architecture, test_rows
+from nnspec.duration import pace
 from nnspec.results.arrays import NEVER, Results
 from nnspec.specs import RunSpec
 from nnspec.training.memory import BLOCK
+from nnspec.training.spans import logged_steps
 
 Tensor = torch.Tensor
 LATE = 2**31 - 1  # the update at which what never happened happens
 
 
-def unwritten(spec: RunSpec, seeds: np.ndarray, steps: np.ndarray, layers: Sequence[str]) -> Results:
-    """Room for the history of networks; it takes memory only as it is filled."""
-    shape, kind = (len(seeds), len(steps)), np.dtype(spec.dtype)
-    norms = {name: np.empty(shape, kind) for name in layers}
-    return Results(spec, seeds, steps, np.empty(shape, kind), np.empty(shape, kind), norms, np.empty(shape, bool))
+def unwritten(spec: RunSpec, seeds: np.ndarray) -> Results:
+    """Room for the history of networks, of a test part too where there is one; it takes memory only as it is filled."""
+    steps, kind = logged_steps(pace(spec)), np.dtype(spec.dtype)
+    shape = (len(seeds), len(steps))
+    norms = {name: np.empty(shape, kind) for name in architecture(spec).layers}
+    rows = Results(spec, seeds, steps, np.empty(shape, kind), np.empty(shape, kind), norms, np.empty(shape, bool))
+    if not test_rows(spec.data):
+        return rows
+    return replace(rows, test_loss=np.empty(shape, kind), test_accuracy=np.empty(shape, kind))
 
 
 @dataclass(frozen=True)

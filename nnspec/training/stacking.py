@@ -73,7 +73,7 @@ def members(specs: Sequence[RunSpec], chunk: Chunk) -> tuple[list[RunSpec], np.n
 def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
     """The layout of a chunk's networks in lanes."""
     owners, seeds = members(specs, chunk)
-    bounds = _bounds([segment_key(spec) for spec in owners])
+    bounds = bounds_of([segment_key(spec) for spec in owners])
     places, source, column = [], [], 0
     for start, stop in itertools.pairwise(bounds):
         places.append(np.arange(stop - start) + column)
@@ -83,7 +83,7 @@ def columns(specs: Sequence[RunSpec], chunk: Chunk) -> Columns:
     return Columns(tuple(owners), seeds, np.concatenate(places), np.concatenate(source))
 
 
-def _bounds(keys: Sequence[object]) -> list[int]:
+def bounds_of(keys: Sequence[object]) -> list[int]:
     """Where runs of equal keys begin, and the end of the last."""
     return [i for i in range(len(keys)) if i == 0 or keys[i] != keys[i - 1]] + [len(keys)]
 
@@ -95,7 +95,7 @@ def segments(layout: Columns, kind: torch.dtype) -> list[Segment]:
     hidden = bool(architecture(layout.specs[0]).hidden)
     members = [layout.specs[j].activation if hidden else NOTHING for j in source]
     found = []
-    for start, stop in itertools.pairwise(_bounds([segment_key(layout.specs[j]) for j in source])):
+    for start, stop in itertools.pairwise(bounds_of([segment_key(layout.specs[j]) for j in source])):
         entry = ACTIVATIONS[members[start].name]
         params = {p.name: _column(members[start:stop], p.name, kind) for p in entry.params}
         found.append(Segment(entry, start, stop, params))

@@ -19,7 +19,7 @@ from nnspec.training.history import LATE, FirstRight, History, unwritten
 from nnspec.training.network_last import NetworkLast
 from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import Chunk
-from nnspec.training.spans import logged_steps, row_of
+from nnspec.training.spans import row_of
 from nnspec.training.stacking import columns, from_rows, hyperparameters, segments, stacked
 
 Tensor = torch.Tensor
@@ -50,8 +50,7 @@ class ChunkState:
         )
         near = torch.tensor([tolerance(self.layout.specs[j]) for j in self.layout.source], dtype=kind)
         self.first = FirstRight(near)
-        layers = self.shape.layers
-        room = unwritten(self.spec, self.layout.seeds, logged_steps(pace(self.spec)), layers)
+        room = unwritten(self.spec, self.layout.seeds)
         self.history = History(room, self.layout.places, self.layout.width, kind)
         self.freezer = Freezer(self.layout.width)
         self.snapshots: dict[int, Tensor] = {}

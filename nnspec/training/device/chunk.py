@@ -31,7 +31,7 @@ from nnspec.training.layout import in_lanes
 from nnspec.training.network_last import NetworkLast
 from nnspec.training.optimizer import StackedOptimizer
 from nnspec.training.plan import Chunk
-from nnspec.training.spans import Span, logged_steps, row_of
+from nnspec.training.spans import Span, row_of
 from nnspec.training.stacking import Columns, Segment, columns, from_rows, hyperparameters, members, segments, stacked
 
 Tensor = torch.Tensor
@@ -80,9 +80,7 @@ class OnDevice:
         )
         self.best = torch.full((width,), torch.inf, dtype=kind, device=device)  # the lowest loss
         self.best_at = torch.zeros(width, dtype=torch.int32, device=device)
-        rows = unwritten(self.spec, self.layout.seeds, logged_steps(self.pace), self.shape.layers)
-        if self.feed.test.count:
-            rows = replace(rows, test_loss=np.empty_like(rows.loss), test_accuracy=np.empty_like(rows.loss))
+        rows = unwritten(self.spec, self.layout.seeds)
         self.history = DeviceHistory(rows, self.places, width, self.network.weights)
         self.snapshots: dict[int, Tensor] = {}
         self.record, self.updates = record, dict[int, Repeated]()  # by the rows of a batch

@@ -30,7 +30,7 @@ from nnspec.training.modules.data import Data, Rows
 from nnspec.training.modules.measured import Measured
 from nnspec.training.modules.stack import ModuleStack
 from nnspec.training.plan import Chunk
-from nnspec.training.spans import Span, logged_steps, row_of
+from nnspec.training.spans import Span, row_of
 from nnspec.training.stacking import Columns, members, started
 
 Tensor = torch.Tensor
@@ -64,10 +64,7 @@ class Modules:
         self.need = torch.tensor([rows_needed(spec, judged.count) for spec in owners])
         # whether updates see what decides on solved
         self.watches = self.data.passes == 1 and not tests and not has_modes(module)
-        self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), self.shape.layers)
-        if self.data.test.count:
-            room = [np.empty_like(self.history.loss) for _ in range(2)]
-            self.history = replace(self.history, test_loss=room[0], test_accuracy=room[1])
+        self.history = unwritten(self.spec, self.seeds)
         self.written = 0  # rows of the history
         self.active = torch.ones(self.count, dtype=torch.bool)  # that still train
         self.solved_at, self.nonfinite_at, self.stopped_at = (np.full(self.count, NEVER) for _ in range(3))

@@ -29,7 +29,7 @@ from nnspec.training.separate.kernels import kernel_of, working_memory
 from nnspec.training.separate.network import Network
 from nnspec.training.separate.numbers import moving_numbers, number_of, starts_of
 from nnspec.training.separate.passes import STATISTICS
-from nnspec.training.spans import MOST, Span, logged_steps, row_of
+from nnspec.training.spans import MOST, Span, row_of
 from nnspec.training.stacking import from_rows, initial_rows, members
 
 SPAN = 3e9  # multiplications of a network in one call: some tenths of a second, for nothing interrupts it
@@ -74,11 +74,7 @@ class Separate:
             if dict(spec.data.params).get("split") == "per_network":
                 rows = Rows.of(Problem.of(spec, int(self.seeds[number])), self.kind)
             self.networks.append(self._network(number, spec, kernels[key], rows, works[key]))
-        layers = self.shape.layers
-        self.history = unwritten(self.spec, self.seeds, logged_steps(self.pace), layers)
-        if self.test_count:
-            room = [np.empty_like(self.history.loss) for _ in range(2)]
-            self.history = replace(self.history, test_loss=room[0], test_accuracy=room[1])
+        self.history = unwritten(self.spec, self.seeds)
         self.errors = np.zeros((len(owners), self.pace.updates if self.by_rows else 0), np.int64)
         self.written = 0  # rows of the history
         self.nonfinite_at, self.stopped_at = (np.full(len(owners), NEVER) for _ in range(2))
