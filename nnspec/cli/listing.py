@@ -60,47 +60,25 @@ def verdicts() -> list[dict[str, Any]]:
 
 def members(group: str) -> list[dict[str, Any]]:
     """The members of a group, with what they take."""
-    return [
-        {
-            "name": name,
-            "summary": summary,
-            "aliases": aliases_of(group, name),
-            **source_of(group, name),
-            **({"derivative": derivative(name)} if group == ACTIVATION else {}),
-            "parameters": [
-                {
-                    "key": f"{group}.{param.name}",
-                    "default": param.default,
-                    "doc": param.doc,
-                    "schema": param.kind.schema(),
-                }
-                for param in (*params, *shorthand_of(group, name))
-                if param is not SOURCE
-            ],
-        }
-        for name, (summary, params) in members_of(group).items()
-    ]
-
-
-def shorthand_of(group: str, name: str) -> tuple[Param, ...]:
-    """Keys that stand for others of a model."""
-    return MODELS[name].shorthand if group == "model" else ()
-
-
-def aliases_of(group: str, name: str) -> list[str]:
-    """Other names that are taken for a member."""
-    return list(REGISTRIES[group][name].aliases) if name in REGISTRIES[group] else []
-
-
-def source_of(group: str, name: str) -> dict[str, str]:
-    """Where a user's own part comes from."""
-    origin = origin_of(REGISTRIES[group][name]) if name in REGISTRIES[group] else None
-    return {} if origin is None else {"source": f"{origin.file}, line {origin.line}"}
-
-
-def derivative(name: str) -> str | None:
-    """The formula of an activation's derivative; None of a name that stands for another."""
-    return ACTIVATIONS[name].derivative if name in ACTIVATIONS else None
+    found: list[dict[str, Any]] = []
+    entries = {entry.name: entry for entry in REGISTRIES[group]}
+    for name, (summary, params) in members_of(group).items():
+        entry = entries.get(name)  # a name that stands for others has none
+        origin = None if entry is None else origin_of(entry)
+        aliases = [] if entry is None else list(entry.aliases)
+        one: dict[str, Any] = {"name": name, "summary": summary, "aliases": aliases}
+        if origin is not None:
+            one["source"] = f"{origin.file}, line {origin.line}"
+        if group == ACTIVATION:
+            one["derivative"] = ACTIVATIONS[name].derivative if name in ACTIVATIONS else None
+        shorthand = MODELS[name].shorthand if group == "model" else ()
+        one["parameters"] = [
+            {"key": f"{group}.{param.name}", "default": param.default, "doc": param.doc, "schema": param.kind.schema()}
+            for param in (*params, *shorthand)
+            if param is not SOURCE
+        ]
+        found.append(one)
+    return found
 
 
 def experiments() -> list[dict[str, Any]]:

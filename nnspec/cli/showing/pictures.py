@@ -9,13 +9,12 @@ import numpy as np
 
 from nnspec.analysis.figures.draw import png
 from nnspec.architecture import architecture
-from nnspec.catalog import DATA, INITS, LOSSES, OUTPUTS
+from nnspec.catalog import INITS, LOSSES, OUTPUTS
 from nnspec.catalog.inits import Layer
 from nnspec.catalog.maths import NumpyMaths
 from nnspec.cli.flags import UsageError
-from nnspec.cli.showing.spec_info import drawn_weights, labels
+from nnspec.cli.showing.spec_info import data_of, drawn_weights, labels, promises
 from nnspec.errors import Fault
-from nnspec.problem import parts_of
 from nnspec.specs import Member, RunSpec
 
 REACH = 4.0  # of pre-activations, to both sides of 0
@@ -38,13 +37,11 @@ def data_picture(spec: RunSpec) -> bytes:
     """The rows of the data: see ``plot_data``."""
     from nnspec.analysis.figures.data import Shown, plot_data
 
-    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
+    made, parts = data_of(spec)
     numbers = LOSSES[spec.loss.name].numbers and made.targets is not None
-    both = [("training", parts.inputs, parts.targets), ("test", parts.test_inputs, parts.test_targets)]
     shown = [
         Shown(name, inputs, None if numbers else labels(targets), targets[:, 0] if numbers else None)
-        for name, inputs, targets in both
-        if len(inputs)
+        for name, (inputs, targets) in parts.items()
     ]
     names = made.class_names or tuple(str(number) for number in range(made.classes))
     rows, width = made.inputs.shape
@@ -80,18 +77,16 @@ def init_picture(spec: RunSpec) -> bytes:
         UsageError: the weights are a file's, which promises nothing.
     """
     from nnspec.analysis.figures.entries import plot_weights, weights_info
-    from nnspec.initial import filled_layers, gains, schemes
 
     entry = INITS[spec.init.name]
     if entry.stored:
         rule = "can draw weights that a scheme draws"
         raise UsageError(Fault("--plot", rule, f"init={entry.name}, which reads them", "name another"))
     drawn, _, seeds = drawn_weights(spec)
-    filled, infos = filled_layers(spec), []
-    for layered, init, gain in zip(filled, schemes(spec, len(filled)), gains(spec, len(filled)), strict=True):
-        promises, layer = INITS[init.name].std, Layer(layered.fan_in, layered.fan_out, gain)
-        std = None if promises is None else promises(layer, dict(init.params))
-        infos.append(weights_info(layered.name, drawn[f"{layered.name}.weight"], std, density_of(init, layer)))
+    infos = [
+        weights_info(name, drawn[f"{name}.weight"], std, density_of(init, layer))
+        for name, init, layer, std in promises(spec)
+    ]
     return png(plot_weights(infos, f"init {entry.name}: weights drawn over {seeds} seeds"))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from nnspec.architecture import Architecture, architecture
 from nnspec.catalog import DATA, INITS, LOSSES
+from nnspec.catalog.data.sets import DataSet
 from nnspec.catalog.inits import Layer
 from nnspec.problem import parts_of
-from nnspec.specs import RunSpec
+from nnspec.specs import Member, RunSpec
 
 SEEDS = 1000
 _NUMBERS = 10_000_000  # drawn at most: wide models show fewer seeds
@@ -35,9 +36,7 @@ def spec_info(spec: RunSpec) -> dict[str, Any]:
 def data_info(spec: RunSpec) -> dict[str, Any]:
     """The parts of the data with the shapes of their arrays and the range of their inputs, and what is to be learnt:
     rows of each class, or the range of each number; of both one is None."""
-    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
-    both = {"training": (parts.inputs, parts.targets), "test": (parts.test_inputs, parts.test_targets)}
-    shown = {name: arrays for name, arrays in both.items() if len(arrays[0])}
+    made, shown = data_of(spec)
     numbers = classes = None
     if LOSSES[spec.loss.name].numbers and made.targets is not None:
         names = made.target_names or tuple(str(number) for number in range(made.targets.shape[1]))
@@ -58,6 +57,13 @@ def data_info(spec: RunSpec) -> dict[str, Any]:
         "classes": classes,
         "numbers": numbers,
     }
+
+
+def data_of(spec: RunSpec) -> tuple[DataSet, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """The data set of a spec, and inputs and targets of those of its parts that have rows."""
+    made, parts = DATA[spec.data.name].make(dict(spec.data.params)), parts_of(spec.data, spec.loss.name, spec.seed)
+    both = {"training": (parts.inputs, parts.targets), "test": (parts.test_inputs, parts.test_targets)}
+    return made, {name: arrays for name, arrays in both.items() if len(arrays[0])}
 
 
 def _range(values: np.ndarray) -> dict[str, float]:
@@ -110,22 +116,30 @@ def init_info(spec: RunSpec) -> dict[str, Any]:
     entry = INITS[spec.init.name]
     if entry.stored:
         return {"scheme": entry.name, "path": spec.init["path"], "layers": []}
-    from nnspec.initial import filled_layers, gains, schemes
-
     weights, gain, seeds = drawn_weights(spec)
-    filled, layers = filled_layers(spec), []
-    for layered, init, own in zip(filled, schemes(spec, len(filled)), gains(spec, len(filled)), strict=True):
-        promises, layer = INITS[init.name].std, Layer(layered.fan_in, layered.fan_out, own)
-        bias = weights.get(f"{layered.name}.bias")
+    layers = []
+    for name, _, _, promised in promises(spec):
+        bias = weights.get(f"{name}.bias")
         layers.append(
             {
-                "layer": layered.name,
-                "weight_promised": None if promises is None else promises(layer, dict(init.params)),
-                "weight_drawn": _spread(weights[f"{layered.name}.weight"]),
+                "layer": name,
+                "weight_promised": promised,
+                "weight_drawn": _spread(weights[f"{name}.weight"]),
                 "bias_drawn": None if bias is None else _spread(bias),
             }
         )
     return {"scheme": entry.name, "bias": spec.init["bias"], "gain": gain, "seeds": seeds, "layers": layers}
+
+
+def promises(spec: RunSpec) -> Iterator[tuple[str, Member, Layer, float | None]]:
+    """Each layer's name, its scheme, what that sees of it, and the standard deviation that it promises of the weights;
+    None where it promises none."""
+    from nnspec.initial import filled_layers, gains, schemes
+
+    filled = filled_layers(spec)
+    for layered, init, gain in zip(filled, schemes(spec, len(filled)), gains(spec, len(filled)), strict=True):
+        std, layer = INITS[init.name].std, Layer(layered.fan_in, layered.fan_out, gain)
+        yield layered.name, init, layer, None if std is None else std(layer, dict(init.params))
 
 
 def drawn_weights(spec: RunSpec) -> tuple[dict[str, np.ndarray], float, int]:
