@@ -46,9 +46,9 @@ def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
     return spec
 
 
-def checked(spec: RunSpec) -> RunSpec:
-    """The canonical form of ``spec``; raises ``SpecError`` with every fault found."""
-    spec, faults = examine(spec)
+def checked(spec: RunSpec, files: bool = True) -> RunSpec:
+    """The canonical form of ``spec``; raises ``SpecError`` with every fault found. For ``files`` see ``examine``."""
+    spec, faults = examine(spec, files)
     if faults:
         raise SpecError(faults)
     return spec
@@ -60,11 +60,7 @@ def archived_spec(mapping: Mapping[str, object]) -> RunSpec:
     Raises:
         SpecError: with every fault of its form and of its meaning.
     """
-    spec = RunSpec.from_mapping(mapping)
-    spec, faults = examine(spec, files=False)
-    if faults:
-        raise SpecError(faults)
-    return spec
+    return checked(RunSpec.from_mapping(mapping), files=False)
 
 
 def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:

@@ -22,10 +22,8 @@ class Check:
         return not self.problem
 
     def __str__(self) -> str:
-        return printable(f"{'ok' if self.ok else 'FAILED':<6}  {self.part}: {self.what}" + self._why())
-
-    def _why(self) -> str:
-        return f": {self.problem}" if self.problem else ""
+        why = f": {self.problem}" if self.problem else ""
+        return printable(f"{'ok' if self.ok else 'FAILED':<6}  {self.part}: {self.what}{why}")
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def local_minimum(case: Case, which: np.ndarray) -> np.ndarray:
         low, high = curvatures(case, still)
         case.note("smallest_eigenvalue", still, low)
         case.note("largest_eigenvalue", still, high)
-    return np.isfinite(case.numbers["smallest_eigenvalue"][which]) & ~_bends_down(case, which)
+    return np.isfinite(case.numbers["smallest_eigenvalue"][which]) & ~saddle(case, which)
 
 
 def curvatures(case: Case, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,10 +196,6 @@ def curvatures(case: Case, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def saddle(case: Case, which: np.ndarray) -> np.ndarray:
     """The gradient is zero (or the curvature would not have been measured) and the Hessian has negative curvature."""
-    return _bends_down(case, which)
-
-
-def _bends_down(case: Case, which: np.ndarray) -> np.ndarray:
     low, high = case.numbers["smallest_eigenvalue"][which], case.numbers["largest_eigenvalue"][which]
     return low < -case.limits.curvature * np.maximum(np.abs(low), np.abs(high))
 

@@ -69,13 +69,8 @@ def over_the_plane(example: Example) -> Surface:
     """Its output over the plane of the two inputs, with the rows."""
     problem = Problem.of(example.spec)
     points = np.stack([axis.ravel() for axis in np.meshgrid(GRID, GRID)], axis=1)
-    p = outputs_at(problem, example.tensors, points).reshape(len(GRID), len(GRID))
+    p = forward(replace(problem, inputs=points), example.tensors)[-1].h[:, 0].reshape(len(GRID), len(GRID))
     return surface_info(GRID, GRID, p, problem.inputs, problem.targets[:, 0], tolerance=problem.tolerance)
-
-
-def outputs_at(problem: Problem, weights: Tensors, points: np.ndarray) -> np.ndarray:
-    """The first output at points [n, i], [n]."""
-    return np.asarray(forward(replace(problem, inputs=points), weights)[-1].h[:, 0])
 
 
 def over_training(example: Example) -> Line:

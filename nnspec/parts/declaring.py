@@ -240,15 +240,11 @@ def _begin(registry: Registry[Any], name: str, function: Callable[..., Any]) -> 
     where = f"{part} ({origin.name}, line {origin.line})"
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise SpecError([Fault(where, "must have a name of small letters, digits and _", repr(name), "rename it")])
-    other = _of_a_user(registry, name)
+    other = ORIGINS.get((type(registry[name]), name)) if name in registry else None
     if name in registry and (other is None or other.file != origin.file):
         whose = "nnspec has one" if other is None else f"{other.name} has one"
         raise SpecError([Fault(where, "must have a name of its own", f"'{name}', and {whose}", "rename it")])
     return part, origin
-
-
-def _of_a_user(registry: Registry[Any], name: str) -> Origin | None:
-    return ORIGINS.get((type(registry[name]), name)) if name in registry else None
 
 
 def _add(registry: Registry[Any], entry: Any, origin: Origin) -> None:

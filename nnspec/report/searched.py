@@ -126,8 +126,5 @@ def _chosen(spec: RunSpec, space: Space) -> dict[str, str]:
 
     columns = spec_columns(spec)
     shown = axis_columns(space.axes, [spec.model.name])
-    return {column: _short(columns[column]) for column in shown if columns.get(column) is not None}
-
-
-def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    found = {column: columns[column] for column in shown if columns.get(column) is not None}
+    return {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in found.items()}
