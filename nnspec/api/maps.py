@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from nnspec.api.training import tracking_of
+from nnspec.api.training import settings_of
 from nnspec.compose import Composer, compose, heed_sweep
 from nnspec.effects import MAP
 from nnspec.errors import Fault, SpecError, TrainingError
 from nnspec.maps.axes import axes_of
-from nnspec.maps.command import run_map
+from nnspec.maps.command import MapOutcome, run_map
 from nnspec.maps.filing import read_map
 from nnspec.maps.result import Map
 from nnspec.maps.study import MapStudy, run_map_study
+from nnspec.settings import Settings
 from nnspec.specs import RunSpec
 from nnspec.sweep import plan as expand_all
 from nnspec.tracking import find_run, opened
@@ -42,20 +42,15 @@ def map(
     spec, stated = compose(overrides)
     if stated.sweep.map is None:
         raise SpecError([Fault("sweep.map", "must be said in nnspec.map", "null", "say its axes, or use nnspec.train")])
-    if stated.sweep.plan_only or stated.json or stated.quiet:
-        rule = "must be false in nnspec.map, which returns what came out"
-        raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
+    _refuse_flags(stated, "map")
     if stated.study is not None:
         raise SpecError([Fault("study", "must be left out of nnspec.map", "a study", "use nnspec.map_study")])
-    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
-    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
+    settings = settings_of(stated, tracking, workers)
     axes = axes_of(spec, settings.sweep)
     heed_sweep(Composer(), [spec], settings, overrides, MAP)
     outcome = run_map(spec, axes, settings, f"nnspec.map({list(overrides)})", quiet=not progress)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    if outcome.lost or outcome.map is None:
-        raise TrainingError("; ".join(dict.fromkeys(outcome.lost)))
+    _refuse_unfinished(outcome)
+    assert outcome.map is not None
     return outcome.map
 
 
@@ -78,19 +73,26 @@ def map_study(
     if stated.sweep.map is None or stated.study is None:
         rule, remedy = "must have a study and sweep.map in nnspec.map_study", "use nnspec.sweep, or nnspec.map"
         raise SpecError([Fault("overrides", rule, f"{list(overrides)}", remedy)])
-    if stated.sweep.plan_only or stated.json or stated.quiet:
-        rule = "must be false in nnspec.map_study, which returns what came out"
-        raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
-    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
-    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
+    _refuse_flags(stated, "map_study")
+    settings = settings_of(stated, tracking, workers)
     specs = [cell.spec for cell in expanded.cells]
     heed_sweep(composer, specs, settings, overrides)
     found = run_map_study(specs, settings, f"nnspec.map_study({list(overrides)})", quiet=not progress)
-    if found.interrupted:
-        raise KeyboardInterrupt
-    if found.lost:
-        raise TrainingError("; ".join(dict.fromkeys(found.lost)))
+    _refuse_unfinished(found)
     return found
+
+
+def _refuse_flags(stated: Settings, name: str) -> None:
+    if stated.sweep.plan_only or stated.json or stated.quiet:
+        rule = f"must be false in nnspec.{name}, which returns what came out"
+        raise SpecError([Fault("sweep.plan_only, json and quiet", rule, "true", "leave them out")])
+
+
+def _refuse_unfinished(outcome: MapOutcome | MapStudy) -> None:
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.lost:
+        raise TrainingError("; ".join(dict.fromkeys(outcome.lost)))
 
 
 def load_map(run: str, *, uri: str | None = None) -> Map:

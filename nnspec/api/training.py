@@ -12,7 +12,7 @@ from nnspec.errors import Fault, SpecError, TrainingError
 from nnspec.execute.trainers import trainer
 from nnspec.results.outcome import Outcome
 from nnspec.runner import Planned, planned, run
-from nnspec.settings import Runtime, Settings, Tracking
+from nnspec.settings import Settings
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell, SweepPlan
 from nnspec.sweep import plan as expand_all
@@ -42,7 +42,7 @@ def train(
             )
             raise SpecError([fault])
     cells = [Cell(checked(spec)) for spec in several]
-    settings = Settings(tracking=tracking_of(Tracking(), tracking), runtime=Runtime(workers=workers))
+    settings = settings_of(Settings(), tracking, workers)
     outcome = run(cells, settings, sweep=len(cells) > 1, command="nnspec.train", quiet=not progress, keep=True)
     return _result(outcome, len(cells))
 
@@ -74,8 +74,7 @@ def sweep(
     if stated.json or stated.quiet:
         rule = "must be false in nnspec.sweep, which returns what came out"
         raise SpecError([Fault("json and quiet", rule, "true", "leave them out; progress=True says how it goes")])
-    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
-    settings = replace(stated, tracking=tracking_of(stated.tracking, tracking), runtime=runtime)
+    settings = settings_of(stated, tracking, workers)
     heed_sweep(composer, [cell.spec for cell in expanded.cells], settings, overrides)
     outcome = run(
         expanded.cells,
@@ -101,9 +100,10 @@ def plan(overrides: Sequence[str], *, workers: int | None = None) -> Planned:
     if stated.sweep.map is not None:
         rule, remedy = "must be left out of nnspec.plan", "plan it on the command line: nnspec run --plan"
         raise SpecError([Fault("sweep.map", rule, "a map", remedy)])
-    runtime = stated.runtime if workers is None else replace(stated.runtime, workers=workers)
     specs = [cell.spec for cell in expanded.cells]
-    training = trainer(specs, replace(stated, runtime=runtime), None, len(specs) == 1, study=stated.study)
+    training = trainer(
+        specs, settings_of(stated, stated.tracking.enabled, workers), None, len(specs) == 1, study=stated.study
+    )
     return planned(training, expanded.duplicates)
 
 
@@ -114,10 +114,14 @@ def _expanded(composer: Composer, overrides: Sequence[str], name: str) -> tuple[
     return expand_all(overrides, composer)
 
 
-def tracking_of(stated: Tracking, wanted: bool | str) -> Tracking:
-    """The settings of tracking, with what the caller says of it on top."""
-    uri = wanted if isinstance(wanted, str) else stated.uri
-    return replace(stated, enabled=bool(wanted), uri=uri)
+def settings_of(stated: Settings, tracking: bool | str, workers: int | None) -> Settings:
+    """The settings, with what the caller says of them on top."""
+    uri = tracking if isinstance(tracking, str) else stated.tracking.uri
+    return replace(
+        stated,
+        tracking=replace(stated.tracking, enabled=bool(tracking), uri=uri),
+        runtime=stated.runtime if workers is None else replace(stated.runtime, workers=workers),
+    )
 
 
 def _result(outcome: Outcome, cells: int) -> TrainResult:

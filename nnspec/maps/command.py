@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from nnspec.execute.pool import cores
 from nnspec.maps.axes import Axis
 from nnspec.maps.filing import MapRun
 from nnspec.maps.result import Map
-from nnspec.maps.training import MapTraining
+from nnspec.maps.training import MapTraining, lost_lines, trained
 from nnspec.processes import INTERRUPTED, collect_garbage
 from nnspec.report import console
 from nnspec.report.as_json import Place, placed
@@ -66,33 +65,21 @@ def run_map(
         show_plan(_planned(training), settings, speak)
         return outcome
     speak.note(_plan_line(training))
-    with begun(partial(MapRun.begin, spec, axes, settings.tracking, command), settings.tracking.enabled) as (
-        run,
-        stops,
-    ):
-        try:
-            with closing(console.shown_on_bar(stops.each(training), training.networks, speak.bar)) as events:
-                for _ in events:
-                    pass
-        except KeyboardInterrupt:
-            outcome.interrupted = True
+    begin = partial(MapRun.begin, spec, axes, settings.tracking, command)
+    with begun(begin, settings.tracking.enabled) as (run, stops):
+        outcome.interrupted = not trained(stops.each(training), training.networks, speak.bar)
         outcome.lost = training.lost
         outcome.map = Map(spec, *axes, training.arrays, run.run_id if run is not None else "")
         training.seconds["all"] = time.perf_counter() - started
         if run is not None:
-            _file(run, outcome, training)
+            status = "KILLED" if outcome.interrupted else "FAILED" if outcome.lost else "FINISHED"
+            run.end(outcome.map, status, {"seconds": training.seconds["all"]})
+            outcome.unfiled = run.unfiled
     place = run.place if run is not None else None
     info = partial(_info, outcome, place, training.seconds if settings.timings else None)
     show(settings, speak, training, info, partial(_tell, outcome.map, place))
     _tell_failures(outcome, run is not None, speak.error)
     return outcome
-
-
-def _file(run: MapRun, outcome: MapOutcome, training: MapTraining) -> None:
-    assert outcome.map is not None
-    status = "KILLED" if outcome.interrupted else "FAILED" if outcome.lost else "FINISHED"
-    run.end(outcome.map, status, {"seconds": training.seconds["all"]})
-    outcome.unfiled = run.unfiled
 
 
 def _plan_line(training: MapTraining) -> str:
@@ -133,8 +120,8 @@ def _tell(found: Map, place: Place | None, say: Say) -> None:
 
 def _tell_failures(outcome: MapOutcome, filed: bool, say: Say) -> None:
     assert outcome.map is not None
-    for reason in dict.fromkeys(outcome.lost):
-        say(f"{console.count(outcome.lost.count(reason), 'piece')} of the map did not train: {reason}")
+    for line in lost_lines(outcome.lost, "the map"):
+        say(line)
     if outcome.interrupted:
-        trained, kept = outcome.map.trained, "; what is known is filed" if filed else ""
-        say(f"interrupted: {int(trained.sum()):,} of {trained.size:,} pixels done{kept}")
+        done, kept = outcome.map.trained, "; what is known is filed" if filed else ""
+        say(f"interrupted: {int(done.sum()):,} of {done.size:,} pixels done{kept}")

@@ -29,7 +29,6 @@ from nnspec.terminal import complain
 from nnspec.tracking import CellStore, RunEnd, RunStart, Store, Unfiled, open_store
 from nnspec.tracking.artifacts import Files, source_files, spec_yaml, weights_file, weights_metadata
 from nnspec.tracking.cell_records import describe, run_name
-from nnspec.tracking.locate import run_page, ui_command
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.read import loaded_tensors, read_checked_spec
 from nnspec.tracking.records import MAP_TAG, NOTE_TAG
@@ -97,10 +96,7 @@ class MapRun:
     @property
     def place(self) -> Place:
         """Where the run is, and how to look at it."""
-        location = self.store.location
-        command = None if location.kind == "http" else ui_command(location)
-        page = run_page(location, self.experiment_id, self.run_id)
-        return Place(self.run_id, self.start.name, self.experiment, command, page)
+        return Place.of(self.store, self.experiment, self.experiment_id, self.run_id, self.start.name)
 
 
 def map_start(spec: RunSpec, axes: tuple[Axis, Axis], command: str) -> RunStart:

@@ -14,6 +14,7 @@ from typing import overload
 from nnspec.maps.keys import changed, parts, value_of
 from nnspec.specs import RunSpec
 from nnspec.training.plan import Chunk, Share, stack_key
+from nnspec.training.stacking import bounds_of
 
 KEPT = 32_768  # specs that are kept: training, diagnosis and others ask for those of a piece one after the other
 
@@ -126,5 +127,4 @@ def _alike(pixels: Pixels) -> tuple[list[range], list[range]]:
 
 def _runs(keys: Sequence[object]) -> list[range]:
     """Where equal keys stand side by side."""
-    begin = [i for i in range(len(keys)) if i == 0 or keys[i] != keys[i - 1]]
-    return [range(a, b) for a, b in itertools.pairwise([*begin, len(keys)])]
+    return [range(a, b) for a, b in itertools.pairwise(bounds_of(keys))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from nnspec.execute.engines import chosen
 from nnspec.maps.axes import Axis, axes_of
 from nnspec.maps.filing import MapRun
 from nnspec.maps.result import Map
-from nnspec.maps.training import MapTraining
+from nnspec.maps.training import MapTraining, lost_lines, trained
 from nnspec.maps.zooming import deeper, refuse_too_deep
 from nnspec.processes import INTERRUPTED
 from nnspec.report import console
@@ -85,12 +84,14 @@ class MapStudy:
 
     def figure(self) -> Figure:
         """The maps of the first seed: a row for each cell, zoomed in from left to right."""
+        deepest = self.cells[-1].zoom
+        drawn = {round(deepest * place / (SHOWN - 1)) for place in range(SHOWN)}
         rows: list[tuple[str, list]] = []
         for index, found in sorted(self.first.items()):
             zoom = self.cells[index].zoom
             if zoom == 0:
                 rows.append((", ".join(f"{key}={text(value)}" for key, value in self._varied(index).items()), []))
-            if zoom in self._drawn:
+            if zoom in drawn:
                 x, y = (MapAxis(axis.key, axis.values, axis.log) for axis in (found.x_axis, found.y_axis))
                 rows[-1][1].append((f"zoom {zoom}", convergence_info(x, y, found.convergence)))
         return plot_windows(rows)
@@ -104,11 +105,6 @@ class MapStudy:
     def picture(self) -> bytes:
         """The figure as a PNG file."""
         return png(self.figure())
-
-    @property
-    def _drawn(self) -> set[int]:
-        deepest = self.cells[-1].zoom
-        return {round(deepest * place / (SHOWN - 1)) for place in range(SHOWN)}
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.study, self.claims))
@@ -137,10 +133,8 @@ class MapsTraining:
             refuse_too_deep(spec, axes, self.zooms)
         carry, runtime = chosen(self.settings.runtime, self.carry, self.settings.sweep.plan_only)
         self.carry, self.runtime = carry, runtime
-        firsts = [self._map(spec, axes) for spec, axes in zip(self.specs, self.axes, strict=True)]
-        self.networks = sum(
-            first.networks * spec.replicates * (self.zooms + 1) for first, spec in zip(firsts, self.specs, strict=True)
-        )
+        each = [spec.replicates * self._map(spec, at).networks for spec, at in zip(self.specs, self.axes, strict=True)]
+        self.networks = sum(each) * (self.zooms + 1)
         self.updaters: Counter[str] = Counter()
 
     @property
@@ -158,7 +152,9 @@ class MapsTraining:
                     if window is not None:
                         training = self._map(replace(spec, seed=seed), window)
                         for event in training:
-                            yield self._moved(event, done, solved)
+                            if isinstance(event, Advance):
+                                event = Advance(event.networks + done, event.right + solved)
+                            yield event
                         done += training.networks
                         solved += int(training.arrays["solved"].sum(dtype=np.int64))
                         self.found.lost += training.lost
@@ -172,9 +168,6 @@ class MapsTraining:
 
     def _map(self, spec: RunSpec, axes: tuple[Axis, Axis]) -> MapTraining:
         return MapTraining(replace(spec, replicates=1), *axes, self.runtime, self.carry)
-
-    def _moved(self, event: Advance | Notice, done: int, solved: int) -> Advance | Notice:
-        return Advance(event.networks + done, event.right + solved) if isinstance(event, Advance) else event
 
     def _take(self, index: int, seed: int, figures: dict[str, float]) -> None:
         none = {"seed": np.empty(0, np.int64), **{name: np.empty(0) for name in OF_MAPS}}
@@ -218,13 +211,8 @@ def run_map_study(
     speak.note(line)
     first = partial(MapRun.begin, replace(specs[0], replicates=1), training.axes[0], settings.tracking, command)
     with begun(first, settings.tracking.enabled) as (run, interrupts):
-        try:
-            with closing(console.shown_on_bar(interrupts.each(training), training.networks, speak.bar)) as events:
-                for _ in events:
-                    pass
-        except KeyboardInterrupt:
-            found.interrupted = True
-        else:
+        found.interrupted = not trained(interrupts.each(training), training.networks, speak.bar)
+        if not found.interrupted:
             judged, unjudged = judge(study, cells, found.rows)
             found.claims, found.unjudged = tuple(judged), tuple(unjudged)
         if run is not None:
@@ -260,9 +248,7 @@ def _show(found: MapStudy, settings: Settings, run: MapRun | None, speak: Voice)
         speak.result(repr(found))
     if place is not None:
         speak.result(f"run         {place.name} in experiment {place.experiment}")
-    for reason in dict.fromkeys(found.lost):
-        speak.error(f"{console.count(found.lost.count(reason), 'piece')} of the maps did not train: {reason}")
-    for fault in found.unjudged:
-        speak.error(str(fault))
+    for line in (*lost_lines(found.lost, "the maps"), *map(str, found.unjudged)):
+        speak.error(line)
     if found.interrupted:
         speak.error("interrupted: no claim is judged")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,7 @@ from nnspec.execute.pool import Advanced, Events, Finished, Lost, Stuck, process
 from nnspec.maps.axes import Axis, along
 from nnspec.maps.pixels import Pieces, Pixels, cut
 from nnspec.maps.reducing import Arrays, Reduce, empty
+from nnspec.report import console
 from nnspec.results.events import Advance, Notice
 from nnspec.settings import Runtime
 from nnspec.specs import RunSpec
@@ -79,8 +80,7 @@ class MapTraining:
         done, solved, steps = 0, 0, updates(self.pixels[0])
         for event in events:
             if isinstance(event, Stuck):
-                go_on = f"kill -CONT {event.process}"
-                yield Notice(f"worker process {event.process} is stopped and training waits for it; go on: {go_on}")
+                yield Notice(str(event))
                 continue
             count = self.pieces.pieces[event.chunk].count * self.spec.replicates
             if isinstance(event, Advanced):
@@ -103,6 +103,26 @@ class MapTraining:
         places = np.asarray(where)
         for name, array in self.arrays.items():
             array[places] = values[name]
+
+
+def trained(events: Iterable[Advance | Notice], networks: int, bar: bool) -> bool:
+    """Go through the events of training so many networks, shown on a ``bar`` if that says so; whether all of it was
+    done, and not interrupted."""
+    try:
+        with closing(console.shown_on_bar(events, networks, bar)) as shown:
+            for _ in shown:
+                pass
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def lost_lines(lost: Sequence[str], whose: str) -> list[str]:
+    """Why pieces of a map, or of several, did not train, each reason once."""
+    return [
+        f"{console.count(lost.count(reason), 'piece')} of {whose} did not train: {reason}"
+        for reason in dict.fromkeys(lost)
+    ]
 
 
 def shared_out(spec: RunSpec, together: int, workers: int, mebibytes: float | None, size: float) -> Budget:
