@@ -13,7 +13,7 @@ from nnspec.check import checked
 from nnspec.errors import Fault, SpecError, TrackingError, TrainingError
 from nnspec.execute.engine import Training
 from nnspec.execute.interrupts import Interrupts
-from nnspec.journal.promoting import file_cells
+from nnspec.journal.filer import file_cells
 from nnspec.journal.recording import Recorder
 from nnspec.params import Value
 from nnspec.report.console import shown_on_bar

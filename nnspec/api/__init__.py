@@ -1,11 +1,11 @@
 """nnspec from Python, by the names of the command line: train, sweep, and ask what was filed."""
 
-from nnspec.api.exported import export as export
 from nnspec.api.filed import Report as Report
 from nnspec.api.filed import cite as cite
 from nnspec.api.filed import compare as compare
 from nnspec.api.filed import diff as diff
 from nnspec.api.filed import explain as explain
+from nnspec.api.filed import export as export
 from nnspec.api.filed import load as load
 from nnspec.api.filed import promote as promote
 from nnspec.api.filed import remedy as remedy

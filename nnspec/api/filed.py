@@ -22,6 +22,7 @@ from nnspec.check import checked
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.errors import Fault, NnspecError
 from nnspec.explaining import RunExplanation, VerdictExplanation, explain_run, explain_verdict
+from nnspec.exporting import export_run
 from nnspec.files import write_folder
 from nnspec.promotion import promote as promoted
 from nnspec.readback import is_sweep, networks, read_axes
@@ -198,6 +199,24 @@ def report(run: str, out: str | Path | None = None, *, measure: str = SOLVED, ur
         target = Path(out) if out is not None else Path(FOLDER) / file_name(store.get(run_id).name)
         files = filed_report(store, run_id, measure)
     return Report(write_folder("out", target, files) / PAGE)
+
+
+def export(
+    run: str, format: str, out: str | Path | None = None, *, replicate: int | None = None, uri: str | None = None
+) -> str | Path:
+    """A filed run in a format: 'experiment', 'spec', 'script' (plain PyTorch), 'pt2' (a graph for torch), 'onnx' or
+    'safetensors' (weights). Written to ``out``, its path is returned; a text without ``out`` is returned itself.
+
+    ``replicate`` picks one of several networks (unsaid: the solved one with the lowest final loss).
+
+    Raises:
+        TrackingError: there is no such run, or it has no results or weights.
+        NnspecError: there is no such format, it cannot say this run, or holds no text and no ``out`` is given.
+        PathError: ``out`` cannot be written.
+    """
+    with opened(uri) as store:
+        text = export_run(store, find_run(store, run), format, out, replicate)
+    return text if out is None else Path(out)
 
 
 def explain(what: str, *, uri: str | None = None) -> VerdictExplanation | RunExplanation:

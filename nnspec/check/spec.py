@@ -10,17 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nnspec import duration
-from nnspec.architecture import size
-from nnspec.catalog import DATA, INITS, LOSSES, REGISTRIES
+from nnspec.architecture import architecture, size
+from nnspec.catalog import DATA, INITS, LOSSES, OPTIMIZERS, REGISTRIES
 from nnspec.check.activations import by_rows_faults, with_activations
 from nnspec.check.data import reach_faults, with_data
-from nnspec.check.device import device_faults
 from nnspec.check.duration import duration_faults
 from nnspec.check.layers import layer_faults
 from nnspec.check.members import examine_member, precision_faults, stand_ins
 from nnspec.check.weights import bias_faults, with_weights_file
 from nnspec.errors import Fault, SpecError
-from nnspec.specs import MEMBERS, SEEDS, Member, RunSpec, as_member, parse
+from nnspec.specs import CPU, MEMBERS, SEEDS, Member, RunSpec, as_member, parse
 
 
 def checked_mapping(mapping: Mapping[str, object]) -> RunSpec:
@@ -100,7 +99,7 @@ def examine(spec: RunSpec, files: bool = True) -> tuple[RunSpec, list[Fault]]:
         held = size(resolved.data)
         faults.extend(layer_faults(resolved, LOSSES[resolved.loss.name].columns(held.classes, held.targets)))
         if "optimizer" not in broken | {fault.where.split(".")[0] for fault in faults}:
-            faults.extend(device_faults(resolved))
+            faults.extend(_device_faults(resolved))
     if not unnamed & {"optimizer"}:
         faults.extend(by_rows_faults(resolved))
     broken = {fault.where.split(".")[0] for fault in faults}
@@ -122,3 +121,19 @@ def seed_faults(spec: RunSpec) -> Iterator[Fault]:
     if spec.seed + spec.replicates > SEEDS:
         remedy = "lower seed: from there on torch's generator repeats the draws of seed 0, 1, ..."
         yield Fault("seed", f"+ replicates must be at most {SEEDS}", f"{spec.seed} + {spec.replicates}", remedy)
+
+
+def _device_faults(spec: RunSpec) -> Iterator[Fault]:
+    """Every fault of the device of a spec whose members have none of their own."""
+    if spec.device == CPU:
+        return
+    remedy = "leave it out"
+    if architecture(spec).opaque:
+        rule = (
+            "must be cpu for networks that are a torch module: a model of one's own, layers other than linear ones, "
+            "dropout, normalisation, or a learning rate a layer"
+        )
+        yield Fault("device", rule, spec.device, remedy)
+    if OPTIMIZERS[spec.optimizer.name].by_rows:
+        rule = f"must be cpu with optimizer={spec.optimizer.name}, which goes from row to row"
+        yield Fault("device", rule, spec.device, remedy)

@@ -22,6 +22,7 @@ FILLED = (
     ("train", "log_every", None),
     ("solved", "tolerance", None),
 )
+DIGESTS = ("init.digest", "data.digest")  # of files that are at hand, from which a check fills them in
 ABSENT = object()  # the value of a parameter that a cell's member does not have
 # what Hydra's grammar reads as a text without quotes; numbers and a few words have a meaning of their own
 _BARE = re.compile(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_./][\w./-]*", re.ASCII | re.IGNORECASE)
@@ -48,6 +49,14 @@ def default(key: str, said: Said) -> Any:
 def typed(value: object) -> str:
     """A value in Hydra's grammar, without quotes where it needs none."""
     return value if isinstance(value, str) and _BARE.fullmatch(value) else grammar(value)
+
+
+def words(spec: RunSpec) -> list[str]:
+    """Overrides that compose to the checked ``spec``: what it has by default, or by another field, is not said."""
+    (said,) = stated([spec])
+    return [
+        f"{key}={typed(value)}" for key, value in said.items() if key not in DIGESTS and value != default(key, said)
+    ]
 
 
 def _unfilled(specs: Sequence[RunSpec]) -> list[dict[str, Any]]:

@@ -26,9 +26,10 @@ from nnspec.journal.recording import (
     held_bytes,
     metric_points,
 )
+from nnspec.results.events import TrainedCell
 from nnspec.tracking import CellStore, RunEnd, RunStart, Unfiled, spool
 from nnspec.tracking.packs.store import packed_id
-from nnspec.tracking.records import Series
+from nnspec.tracking.records import PROMOTED_TAG, Series
 
 UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # events a transaction
@@ -246,3 +247,19 @@ def places() -> Iterator[Path]:
 def temporary_place() -> Path:
     """A folder of this process's own: others can write where temporary files are, and must not foresee its name."""
     return Path(tempfile.gettempdir(), f"{UNFILED}-{uuid.uuid4().hex}")
+
+
+def file_cells(
+    store: CellStore, experiment_id: str, recorder: Recorder, cells: Sequence[TrainedCell], besides: bool = False
+) -> list[str]:
+    """File cells as runs below their sweep; the ids of the runs. ``besides`` says that the cells are filed already,
+    and these are other runs of them.
+
+    Raises:
+        TrackingError: the store does not take them.
+    """
+    more = {PROMOTED_TAG: "true"} if besides else {}
+    starts = [recorder.start_of(cell.index) for cell in cells]
+    starts = [replace(start, tags={**start.tags, **more}) for start in starts]
+    runs = [(start, recorder.end_of(cell)) for start, cell in zip(starts, cells, strict=True)]
+    return store.file(runs, experiment_id) if runs else []

@@ -13,8 +13,7 @@ from nnspec.claims.writing import PAGE, STUDY_TAG, page, tally
 from nnspec.errors import TrackingError
 from nnspec.journal.choosing import worth_opening
 from nnspec.journal.earlier import Earlier, experiment_name, outcome_of, resumed, reused, sweep_digest
-from nnspec.journal.filer import Filer, keep
-from nnspec.journal.promoting import file_cells
+from nnspec.journal.filer import Filer, file_cells, keep
 from nnspec.journal.recording import Recorder, now
 from nnspec.readback import read_cell
 from nnspec.report.as_json import Place

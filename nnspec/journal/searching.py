@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from nnspec.compose.words import words
+from nnspec.compose.stating import words
 from nnspec.errors import Fault, TrackingError
 from nnspec.journal.earlier import LAST, experiment_name
 from nnspec.journal.parent import Parent, shared_params

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from nnspec.catalog.layers import BATCH_NORM, DROPOUT, LAYER_NORM, LINEAR, Listed
-from nnspec.modules.modes import has_modes
 from nnspec.modules.pointwise import Formula, pointwise_module
 from nnspec.specs import Member
 
@@ -110,3 +109,10 @@ def sequential(inputs: int, outputs: int, layers: Sequence[Listed]) -> torch.nn.
         else:
             parts.append(_activated(Member(layer.kind, layer.params)))
     return torch.nn.Sequential(*parts)
+
+
+def has_modes(module: torch.nn.Module) -> bool:
+    """Whether a pass in training may give other outputs than one in evaluation: a part's ``forward`` asks for its
+    ``training``, as those of dropout and of batch normalisation do."""
+    codes = (getattr(type(part).forward, "__code__", None) for part in module.modules())
+    return any(code is None or "training" in code.co_names for code in codes)

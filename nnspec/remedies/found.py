@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.tables import cell_text, percent
-from nnspec.compose.words import words
+from nnspec.compose.stating import words
 from nnspec.remedies.worth import Worth
 from nnspec.report import console
 from nnspec.specs import RunSpec

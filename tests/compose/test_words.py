@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnspec.compose import spec
-from nnspec.compose.words import words
+from nnspec.compose.stating import words
 
 SAID = [
     ([], []),

@@ -18,7 +18,7 @@ from nnspec.catalog import MODELS
 from nnspec.catalog.origins import origin_of
 from nnspec.duration import batch_size, pace, rows_needed, tolerance
 from nnspec.initial import Weights, drawn_module
-from nnspec.modules.modes import has_modes
+from nnspec.modules.layered import has_modes
 from nnspec.problem import Problem, own_rows
 from nnspec.results.arrays import NEVER, UNKNOWN, Results
 from nnspec.specs import RunSpec
@@ -26,8 +26,7 @@ from nnspec.torch_maths import XP
 from nnspec.training.history import unwritten
 from nnspec.training.layout import why_single
 from nnspec.training.modules.by_layer import optimizers
-from nnspec.training.modules.data import Data, Rows
-from nnspec.training.modules.measured import Measured
+from nnspec.training.modules.data import Data, Measured, Rows
 from nnspec.training.modules.stack import ModuleStack
 from nnspec.training.plan import Chunk
 from nnspec.training.spans import Span, row_of

@@ -1,14 +1,16 @@
-"""The rows that stacked modules see: those of a part that all share, or a part and an order of each network's own."""
+"""The rows that stacked modules see, those of a part that all share, or a part and an order of each network's own; and
+what a pass over rows says of the networks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from nnspec.problem import Problem
+from nnspec.torch_maths import XP
 from nnspec.training.separate.batches import order_of_rows
 
 Tensor = torch.Tensor
@@ -61,6 +63,30 @@ class Part:
             return Rows(self.inputs[numbers], self.targets[numbers].permute(1, 2, 0))
         own = which[:, None]
         return Rows(self.inputs[own, numbers], self.targets[own, numbers].permute(1, 2, 0))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of a pass of m networks over n rows: their ``outputs`` [n, k, m], ``loss`` and number of ``right`` rows [m], and
+    whether all outputs are ``finite`` [m]."""
+
+    outputs: Tensor
+    loss: Tensor
+    right: Tensor
+    finite: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem, rows: Rows, z: Tensor, tolerance: Tensor) -> Measured:
+        """What pre-activations ``z`` [n, k, m] say, where outputs are right within a ``tolerance`` [m]."""
+        own = replace(problem, targets=rows.targets)
+        p = own.output.value(XP, z)
+        worst = own.distances(XP, p).amax(1)
+        return cls(p, own.losses(XP, z, p), (worst < tolerance).sum(0), torch.isfinite(worst).all(0))
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """[m], the share of the rows that are right."""
+        return np.asarray(self.right.numpy() / len(self.outputs))
 
 
 class Data:
