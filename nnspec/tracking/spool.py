@@ -19,12 +19,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nnspec.errors import Fault, NnspecError, TrackingError, first_line
+import numpy as np
+
+from nnspec.errors import Fault, NnspecError, TrackingError, WeightsError, first_line
 from nnspec.files import ARTIFACT_BYTES, JSON_BYTES, load_yaml, read_bytes
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import SPEC, weights_file
 from nnspec.tracking.fields import checked_run, checked_series
 from nnspec.tracking.files import checked_path, write_file, write_files
+from nnspec.tracking.read import loaded_tensors
 from nnspec.tracking.records import FINGERPRINT_TAG, DatasetInfo, RunEnd, RunStart, Series
 
 MANIFEST = "spool.json"
@@ -187,15 +190,16 @@ def _read_file(home: Path, path: str, digest: str) -> bytes:
 def _read_history(home: Path, content: bytes) -> dict[str, Series]:
     if not content:
         return {}
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        tensors = load(content)
-    except SafetensorError as error:
-        raise _refuse(home / "history.safetensors", "must be a safetensors file", str(error)) from error
+    tensors = _tensors(home / "history.safetensors", content)
     keys = dict.fromkeys(name.partition("/")[2] for name in tensors)
     return {key: checked_series(key, tensors[f"steps/{key}"], tensors[f"values/{key}"], str(home)) for key in keys}
+
+
+def _tensors(path: Path, content: bytes) -> dict[str, np.ndarray]:
+    try:
+        return loaded_tensors(content, str(path))
+    except WeightsError as error:
+        raise _refuse(path, "must be a safetensors file", str(error.__cause__)) from error
 
 
 def _check_kind(path: Path, content: bytes) -> None:
@@ -203,13 +207,7 @@ def _check_kind(path: Path, content: bytes) -> None:
     if path.suffix not in _SUFFIXES:
         raise _refuse(path, f"must be one of {', '.join(sorted(_SUFFIXES))}", path.suffix or "no suffix")
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        try:
-            load(content)
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise _refuse(path, "must be a safetensors file", str(error)) from error
+        _tensors(path, content)
     elif path.suffix in _MAGIC:
         if not content.startswith(_MAGIC[path.suffix]):
             raise _refuse(path, f"must be a {path.suffix[1:]} file", repr(content[:8]))
