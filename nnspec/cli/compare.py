@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnspec.cli.filed import Parser, asked_format, find_run, flat, opened
+from nnspec.cli.filed import Parser, asked_format, find_run, opened
 from nnspec.documents import document
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def compare(arguments: Sequence[str]) -> int:
 
     axes = [axis for axis in axes if axis in frame]
     measure = asked.measure or SOLVED
-    by = axes_to_compare(frame, flat(asked.by), axes)
+    by = axes_to_compare(frame, asked.by, axes)
     compared = [comparison(frame, axis, axes, asked.confidence, measure) for axis in by]
     format = asked_format(asked) or "text"
     if format == "json":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,8 @@ class Parser(Flags):
         self.add_argument(name, help=RUN)
 
     def by(self, doc: str) -> None:
-        """Add the flag that names fields of the spec; the argument is a list of lists, see ``flat``."""
-        self.add_argument("--by", action="append", type=_words, metavar="FIELDS", help=doc)
+        """Add the flag that names fields of the spec; the argument is a list, None where it is not given."""
+        self.add_argument("--by", action="extend", type=_words, metavar="FIELDS", help=doc)
 
     def measure(self) -> None:
         """Add the flag that says what networks are compared by; None where it is not given."""
@@ -61,11 +60,6 @@ class Parser(Flags):
 
         self.add_argument("--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)}")
         self.json()
-
-
-def flat(by: Sequence[Sequence[str]] | None) -> list[str]:
-    """The fields that ``--by`` names, each once."""
-    return list(dict.fromkeys(name for names in by or () for name in names))
 
 
 def asked_format(asked: argparse.Namespace) -> str | None:

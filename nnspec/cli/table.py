@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nnspec.cli.filed import CONFIDENCE, Parser, UsageError, asked_format, count, find_run, flat, opened
+from nnspec.cli.filed import CONFIDENCE, Parser, UsageError, asked_format, count, find_run, opened
 from nnspec.documents import document
 from nnspec.errors import Fault
 from nnspec.files import writable
@@ -44,7 +44,7 @@ def table(arguments: Sequence[str]) -> int:
     from nnspec.analysis.measures import SOLVED
     from nnspec.analysis.pooling import pooled_table
 
-    found = pooled_table(frame, flat(asked.by) or None, axes, asked.measure or SOLVED, asked.confidence)
+    found = pooled_table(frame, asked.by, axes, asked.measure or SOLVED, asked.confidence)
     if not _filed(found.frame, asked, "rows"):
         print(pooled_text(found, run_id, format or "text", rows))
     return 0
