@@ -14,7 +14,7 @@ from nnspec.errors import TrackingError
 from nnspec.journal.choosing import worth_opening
 from nnspec.journal.earlier import Earlier, experiment_name, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, file_cells, keep
-from nnspec.journal.recording import Recorder, now
+from nnspec.journal.recording import Recorder
 from nnspec.readback import read_cell
 from nnspec.report.as_json import Place
 from nnspec.report.describing import link, running_description, sweep_description
@@ -39,6 +39,7 @@ from nnspec.tracking.packs.store import is_packed
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import AXES_TAG, NOTE_TAG, REUSED, SWEEP_TAG
 from nnspec.tracking.spool import kept_message
+from nnspec.tracking.store import now_ms
 
 NAME_AXES = 4  # axes named in a sweep's name
 PARAM_VALUES = 60  # values of an axis that are listed in its param
@@ -181,7 +182,7 @@ class Parent:
             metrics=sweep_metrics(outcome),
             tags=required_tag(outcome.checks) | claims | race_tag(outcome) | {NOTE_TAG: note},
             artifacts={**sweep_artifacts(outcome), **report, **self._study_page(outcome)},
-            end_time=now(),
+            end_time=now_ms(),
         )
 
     def _file_chosen(self, outcome: Outcome) -> None:
@@ -240,7 +241,7 @@ class Parent:
 
     def _kill(self, run_ids: Sequence[str]) -> None:
         try:
-            self.store.set_status(run_ids, "KILLED", now())
+            self.store.set_status(run_ids, "KILLED", now_ms())
         except (TrackingError, OSError) as error:
             complain(f"{error}; {len(run_ids)} runs stay RUNNING until the sweep is resumed")
 
@@ -289,7 +290,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
         AXES_TAG: json.dumps(list(axes)),
         NOTE_TAG: running_description(len(cells), axes, command),
     }
-    return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now())
+    return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now_ms())
 
 
 def shared_params(specs: Sequence[RunSpec]) -> dict[str, str]:

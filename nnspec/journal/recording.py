@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from nnspec.tracking.cell_records import dataset_info, describe, final_metrics, 
 from nnspec.tracking.parquet import parquet_file
 from nnspec.tracking.provenance import process_tags, run_tags
 from nnspec.tracking.records import CELL_TAG, NOTE_TAG, Series
+from nnspec.tracking.store import now_ms
 from nnspec.training.spans import logged_rows
 
 FAILURE_TAG, VERDICT_TAG = "nnspec.failure", "nnspec.verdict"
@@ -75,11 +75,6 @@ Record = CellStarts | CellProgress | CellEnd | Packed
 Item = TrainingEvent | Stopped  # what records are made of
 
 
-def now() -> int:
-    """Milliseconds since 1970."""
-    return int(time.time() * 1000)
-
-
 @dataclass
 class Recorder:
     """Makes records of events. ``specs`` are the cells' by number, as they are when a cell ends; ``parent`` is the
@@ -95,7 +90,7 @@ class Recorder:
     pack: bool = False
     points: int | None = None
     numbered: bool = True
-    clock: Callable[[], int] = now
+    clock: Callable[[], int] = now_ms
     tags: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
 

@@ -12,7 +12,6 @@ from nnspec.compose.stating import words
 from nnspec.errors import Fault, TrackingError
 from nnspec.journal.earlier import LAST, experiment_name
 from nnspec.journal.parent import Parent, shared_params
-from nnspec.journal.recording import now
 from nnspec.parts.loading import loaded
 from nnspec.report.searched import search_description, search_metrics, search_report
 from nnspec.results.outcome import Outcome
@@ -25,7 +24,7 @@ from nnspec.tracking import RunEnd, RunStart, Store, open_store
 from nnspec.tracking.artifacts import spec_yaml
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SEARCH_TAG, SWEEP_TAG
-from nnspec.tracking.store import RunFacts, RunQuery
+from nnspec.tracking.store import RunFacts, RunQuery, now_ms
 
 STUDY, BEST = "search/study.journal", "search/best.yaml"  # artifacts of a search's run
 BEST_TAG, COMMAND_TAG = "nnspec.best_cell", "nnspec.command"
@@ -201,4 +200,4 @@ def search_start(space: Space, settings: Settings, command: str) -> RunStart:
         NOTE_TAG: f"a search over {', '.join(space.axes)}",
     }
     params = {f"{DIMENSION}{key}": said for key, said in listed.items()} | shared_params(space.specs)
-    return RunStart(f"{name}-{space.digest[:4]}", params, tags, start_time=now())
+    return RunStart(f"{name}-{space.digest[:4]}", params, tags, start_time=now_ms())

@@ -16,7 +16,7 @@ from nnspec.documents import document
 from nnspec.errors import Fault, TrackingError
 from nnspec.journal.earlier import experiment_name
 from nnspec.journal.filer import keep
-from nnspec.journal.recording import data_record, now
+from nnspec.journal.recording import data_record
 from nnspec.maps.axes import Axis, stated
 from nnspec.maps.reducing import Arrays, empty
 from nnspec.maps.result import Map
@@ -33,6 +33,7 @@ from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.read import loaded_tensors, read_checked_spec
 from nnspec.tracking.records import MAP_TAG, NOTE_TAG
 from nnspec.tracking.spool import kept_message
+from nnspec.tracking.store import now_ms
 
 ARRAYS, SUMMARY = "map/arrays.safetensors", "map/summary.json"
 SHARED = "map/spec.yaml"  # what all pixels share: a spec.yaml at the root is that of a cell, with a fingerprint
@@ -78,7 +79,7 @@ class MapRun:
         said = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags["nnspec.command"]), **(tags or {})}
         more = {name: partial(bytes, content) for name, content in (files or {}).items()}
         kept = Files({**map_files(found).makers, **more})
-        end = RunEnd(self.run_id, status, metrics=measured, tags=said, artifacts=kept, end_time=now())
+        end = RunEnd(self.run_id, status, metrics=measured, tags=said, artifacts=kept, end_time=now_ms())
         try:
             self.store.finish([end])
         except (TrackingError, OSError) as error:
@@ -89,7 +90,7 @@ class MapRun:
     def abandon(self) -> None:
         """Close the run when the command ends by an error."""
         try:
-            self.store.set_status([self.run_id], "KILLED", now())
+            self.store.set_status([self.run_id], "KILLED", now_ms())
         except (TrackingError, OSError) as error:
             complain(f"{error}; the run {self.run_id} stays RUNNING")
 
@@ -109,7 +110,7 @@ def map_start(spec: RunSpec, axes: tuple[Axis, Axis], command: str) -> RunStart:
     tags = {**process_tags(), MAP_TAG: said, "nnspec.command": command}
     tags[NOTE_TAG] = _note(f"{axes[0]} by {axes[1]}", spec, command)
     data = data_record(spec.data, spec.loss.name)
-    return RunStart(f"map-{over}-{run_name(spec)}-{digest}", params | shared, tags, None, data, now())
+    return RunStart(f"map-{over}-{run_name(spec)}-{digest}", params | shared, tags, None, data, now_ms())
 
 
 def _note(head: str, spec: RunSpec, command: str) -> str:
