@@ -54,30 +54,16 @@ if TYPE_CHECKING:
     from nnspec.parts import param as param
     from nnspec.verifying import verify as verify
 
-_LAZY = {
-    **dict.fromkeys(("activation", "data", "init", "loss", "model", "optimizer", "param"), "nnspec.parts"),
-    "build": "nnspec.builder",
-    "check_parts": "nnspec.contracts",
-    "load_spec": "nnspec.compose",
-    "TrainResult": "nnspec.api",
-    "cite": "nnspec.api",
-    "compare": "nnspec.api",
-    "diff": "nnspec.api",
-    "explain": "nnspec.api",
-    "export": "nnspec.api",
-    "load": "nnspec.api",
-    "load_map": "nnspec.api",
-    "map": "nnspec.api",
-    "map_study": "nnspec.api",
-    "plan": "nnspec.api",
-    "promote": "nnspec.api",
-    "remedy": "nnspec.api",
-    "report": "nnspec.api",
-    "sweep": "nnspec.api",
-    "table": "nnspec.api",
-    "train": "nnspec.api",
-    "verify": "nnspec.verifying",
+_MEMBERS = {
+    "nnspec.parts": "activation data init loss model optimizer param",
+    "nnspec.builder": "build",
+    "nnspec.contracts": "check_parts",
+    "nnspec.compose": "load_spec",
+    "nnspec.api": "TrainResult cite compare diff explain export load load_map map map_study plan promote remedy report "
+    "sweep table train",
+    "nnspec.verifying": "verify",
 }
+_LAZY = {name: module for module, names in _MEMBERS.items() for name in names.split()}
 _ROOMS = ("analysis", "reference")  # modules for users, imported by naming them
 __all__ = ["NnspecError", "RunSpec", "SpecError", "TrackingError", "WeightsError", "spec", *_LAZY]
 

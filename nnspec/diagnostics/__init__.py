@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nnspec.diagnostics.group import Diagnosis as Diagnosis
 from nnspec.diagnostics.group import Group as Group
 from nnspec.diagnostics.group import Snapshots as Snapshots
 from nnspec.diagnostics.room import at_a_time as at_a_time
@@ -21,7 +20,6 @@ from nnspec.diagnostics.thresholds import Thresholds as Thresholds
 from nnspec.diagnostics.verdicts import NEED_LAYERS as NEED_LAYERS
 from nnspec.diagnostics.verdicts import VERDICT_ENTRIES as VERDICT_ENTRIES
 from nnspec.diagnostics.verdicts import VERDICTS as VERDICTS
-from nnspec.diagnostics.verdicts import Verdict as Verdict
 from nnspec.diagnostics.verdicts import metric_names as metric_names
 from nnspec.diagnostics.verdicts import verdict_entry as verdict_entry
 

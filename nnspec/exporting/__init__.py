@@ -2,4 +2,3 @@
 
 from nnspec.exporting.filed import FORMATS as FORMATS
 from nnspec.exporting.filed import export_run as export_run
-from nnspec.exporting.trained import ExportError as ExportError

@@ -10,7 +10,5 @@ from nnspec.parts.declaring import init as init
 from nnspec.parts.declaring import loss as loss
 from nnspec.parts.declaring import model as model
 from nnspec.parts.declaring import optimizer as optimizer
-from nnspec.parts.guard import PartError as PartError
 from nnspec.parts.loading import load as load
-from nnspec.parts.loading import load_installed as load_installed
 from nnspec.parts.parameters import param as param

@@ -11,12 +11,10 @@ from nnspec.tracking.packs.store import CellStore as CellStore
 from nnspec.tracking.packs.writing import PackedCell as PackedCell
 from nnspec.tracking.read import check_shapes as check_shapes
 from nnspec.tracking.read import read_checked_spec as read_checked_spec
-from nnspec.tracking.read import read_spec as read_spec
 from nnspec.tracking.read import read_weights as read_weights
 from nnspec.tracking.records import DatasetInfo as DatasetInfo
 from nnspec.tracking.records import RunEnd as RunEnd
 from nnspec.tracking.records import RunStart as RunStart
-from nnspec.tracking.records import Series as Series
 from nnspec.tracking.results import checked_results as checked_results
 from nnspec.tracking.results import read_parquet as read_parquet
 from nnspec.tracking.results import read_results as read_results

@@ -2,7 +2,4 @@
 
 from nnspec.training.memory import Room as Room
 from nnspec.training.plan import Chunk as Chunk
-from nnspec.training.plan import Plan as Plan
-from nnspec.training.plan import Share as Share
-from nnspec.training.plan import Stack as Stack
 from nnspec.training.plan import plan as plan

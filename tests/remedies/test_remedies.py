@@ -9,7 +9,9 @@ import pytest
 
 from nnspec.compose import spec
 from nnspec.errors import NnspecError, SpecError
-from nnspec.remedies import ANOTHER_SEED, Remedies, affordable, fitting, fresh_seed, remedies
+from nnspec.remedies import Remedies, remedies
+from nnspec.remedies.found import ANOTHER_SEED
+from nnspec.remedies.seeds import affordable, fitting, fresh_seed
 from nnspec.settings import Runtime
 from nnspec.specs import SEEDS
 

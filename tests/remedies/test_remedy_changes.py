@@ -13,7 +13,7 @@ from nnspec.compose import spec
 from nnspec.diagnostics import VERDICT_ENTRIES
 from nnspec.diagnostics.verdicts import REMEDIES
 from nnspec.params import Integer, Param
-from nnspec.remedies import Change, changes
+from nnspec.remedies.changes import Change, changes
 from nnspec.specs import RunSpec
 
 COMMANDS = [

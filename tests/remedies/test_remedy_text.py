@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nnspec.compose import spec
-from nnspec.remedies import ANOTHER_SEED, Measured, Remedies, Worth
+from nnspec.remedies.found import ANOTHER_SEED, Measured, Remedies
+from nnspec.remedies.worth import Worth
 
 PLAIN = spec(["seed=3"])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nnspec.remedies import worth
+from nnspec.remedies.worth import worth
 
 CHANGES = 18  # of a command, as many as XOR has
 

@@ -1,4 +1,3 @@
 """A trained network as one readable file of plain PyTorch, which builds and trains it again without nnspec."""
 
-from nnspec.exporting.script.file import Script as Script
 from nnspec.exporting.script.file import script as script
