@@ -37,7 +37,7 @@ from nnspec.tracking.cell_records import points_of, run_name
 from nnspec.tracking.locate import cells_in_ui, in_ui, uri_flag
 from nnspec.tracking.packs.store import is_packed
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import AXES_TAG, NOTE_TAG, REUSED, SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, COMMAND_TAG, NOTE_TAG, REUSED, SWEEP_TAG
 from nnspec.tracking.spool import kept_message
 from nnspec.tracking.store import now_ms
 
@@ -201,7 +201,7 @@ class Parent:
     def _note(self, outcome: Outcome, start: RunStart, run_id: str, report: Collection[str]) -> str:
         """The description of the sweep's run."""
         links = self._links(outcome, run_id, report)
-        return sweep_description(outcome, sweep_why(outcome), start.tags["nnspec.command"], links, self.by)
+        return sweep_description(outcome, sweep_why(outcome), start.tags[COMMAND_TAG], links, self.by)
 
     def _links(self, outcome: Outcome, run_id: str, report: Collection[str]) -> list[str]:
         """The links to the sweep's report and to its cells."""
@@ -215,7 +215,7 @@ class Parent:
         """What became of the claims; none of a sweep that is no study."""
         if outcome.study is None or self.start is None or not outcome.judged:
             return {}
-        command = self.start.tags["nnspec.command"]
+        command = self.start.tags[COMMAND_TAG]
         return {PAGE: page(self.start.name, outcome.study, outcome.judged, command).encode()}
 
     def _report(self, outcome: Outcome) -> dict[str, bytes]:
@@ -286,7 +286,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
     tags: Mapping[str, str] = {
         **process_tags(),
         SWEEP_TAG: digest,
-        "nnspec.command": command,
+        COMMAND_TAG: command,
         AXES_TAG: json.dumps(list(axes)),
         NOTE_TAG: running_description(len(cells), axes, command),
     }

@@ -23,11 +23,11 @@ from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, open_store
 from nnspec.tracking.artifacts import spec_yaml
 from nnspec.tracking.provenance import process_tags
-from nnspec.tracking.records import AXES_TAG, NOTE_TAG, SEARCH_TAG, SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, COMMAND_TAG, NOTE_TAG, SEARCH_TAG, SWEEP_TAG
 from nnspec.tracking.store import RunFacts, RunQuery, now_ms
 
 STUDY, BEST = "search/study.journal", "search/best.yaml"  # artifacts of a search's run
-BEST_TAG, COMMAND_TAG = "nnspec.best_cell", "nnspec.command"
+BEST_TAG = "nnspec.best_cell"
 DIMENSION = "axis."  # params of what is searched begin so
 
 

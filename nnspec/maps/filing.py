@@ -31,7 +31,7 @@ from nnspec.tracking.artifacts import Files, source_files, spec_yaml, weights_fi
 from nnspec.tracking.cell_records import describe, run_name
 from nnspec.tracking.provenance import process_tags
 from nnspec.tracking.read import loaded_tensors, read_checked_spec
-from nnspec.tracking.records import MAP_TAG, NOTE_TAG
+from nnspec.tracking.records import COMMAND_TAG, MAP_TAG, NOTE_TAG
 from nnspec.tracking.spool import kept_message
 from nnspec.tracking.store import now_ms
 
@@ -76,7 +76,7 @@ class MapRun:
         take is kept in a folder."""
         known = {name: value for name, value in found.figures.items() if not math.isnan(value)}
         measured = {**known, "pixels": float(found.trained.sum()), **metrics}
-        said = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags["nnspec.command"]), **(tags or {})}
+        said = {NOTE_TAG: _note(repr(found), found.spec, self.start.tags[COMMAND_TAG]), **(tags or {})}
         more = {name: partial(bytes, content) for name, content in (files or {}).items()}
         kept = Files({**map_files(found).makers, **more})
         end = RunEnd(self.run_id, status, metrics=measured, tags=said, artifacts=kept, end_time=now_ms())
@@ -107,7 +107,7 @@ def map_start(spec: RunSpec, axes: tuple[Axis, Axis], command: str) -> RunStart:
     over = "-x-".join(f"{axis.key.partition('.')[2]}{axis.count}" for axis in axes)
     shared = {key: value for key, value in spec.flat().items() if key not in {axis.key for axis in axes}}
     params = {f"axis.{axis.key}": f"{axis.low:g} to {axis.high:g}, {axis.scale}, {axis.count}" for axis in axes}
-    tags = {**process_tags(), MAP_TAG: said, "nnspec.command": command}
+    tags = {**process_tags(), MAP_TAG: said, COMMAND_TAG: command}
     tags[NOTE_TAG] = _note(f"{axes[0]} by {axes[1]}", spec, command)
     data = data_record(spec.data, spec.loss.name)
     return RunStart(f"map-{over}-{run_name(spec)}-{digest}", params | shared, tags, None, data, now_ms())
@@ -142,15 +142,8 @@ def arrays_file(found: Map) -> bytes:
     tensors = {name: array.reshape(shape) for name, array in found.arrays.items()}
     tensors |= {"x": found.x, "y": found.y}
     if found.spec.replicates > 1:
-        tensors["limits"] = _limits(found.spec.replicates)
+        tensors["limits"] = np.stack(found.limits(), 1)
     return weights_file(tensors, weights_metadata(found.spec))
-
-
-def _limits(networks: int) -> np.ndarray:
-    from nnspec.intervals import wilson_interval
-
-    low, high = wilson_interval(np.arange(networks + 1), np.full(networks + 1, networks))
-    return np.stack([low, high], 1)
 
 
 def read_map(store: Store, run_id: str) -> Map:

@@ -96,12 +96,15 @@ class Map:
         """
         if of not in SHARES:
             raise NnspecError(Fault("of", f"must be one of {', '.join(SHARES)}", f"'{of}'", "choose one"))
-        networks = self.spec.replicates
-        counts = np.arange(networks + 1)
-        low, high = wilson_interval(counts, np.full(networks + 1, networks), confidence)
-        found = self._plane(of)
-        share, low, high = (np.where(self.trained, some[found], np.nan) for some in (counts / networks, low, high))
+        networks, found = self.spec.replicates, self._plane(of)
+        shares = np.arange(networks + 1) / networks
+        share, low, high = (np.where(self.trained, some[found], np.nan) for some in (shares, *self.limits(confidence)))
         return share, low, high
+
+    def limits(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """[replicates + 1] each: Wilson's limits of a share, by how many of a pixel's networks it counts."""
+        networks = self.spec.replicates
+        return wilson_interval(np.arange(networks + 1), networks, confidence)
 
     @property
     def converged(self) -> np.ndarray:

@@ -40,6 +40,7 @@ from nnspec.results.events import TrainedCell
 from nnspec.results.table import spec_columns
 from nnspec.tracking import Store
 from nnspec.tracking.artifacts import SPEC
+from nnspec.tracking.records import COMMAND_TAG
 
 MOST_CELLS = 120  # of a filed sweep that are read back; the table has all
 MOST_SURFACES = 12
@@ -99,7 +100,7 @@ def _sweep(store: Store, run_id: str, measure: str) -> Report:
     collector = Collector([cell.spec for cell in cells], axes)
     for cell in cells:
         collector.add(cell)
-    said = {"command": facts.tags.get("nnspec.command", ""), "spec": spec_text(facts.params), "title": facts.name}
+    said = {"command": facts.tags.get(COMMAND_TAG, ""), "spec": spec_text(facts.params), "title": facts.name}
     said["play"] = play_command(run_id, store.location)
     why = [str(one) for one in sweep_explanations(store, run_id, table)]
     race = read_race(store, run_id)

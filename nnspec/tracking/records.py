@@ -17,6 +17,7 @@ CELL_TAG = "nnspec.cell"  # the number of a cell in its sweep
 PROMOTED_TAG = "nnspec.promoted"  # of a run that a cell has besides: the cell again, with more written down
 PACKS_TAG = "nnspec.packs"  # of a sweep's run: how many packs of cells it holds
 MAP_TAG = "nnspec.map"  # of a map's run: its axes, as sweep.map states them
+COMMAND_TAG = "nnspec.command"  # of a sweep's, a search's or a map's run: what trains it again
 SEARCH_TAG = "nnspec.search"  # of a search's run: its sampler
 REUSED = "cells/reused.json"  # artifact of a sweep's run: by number, the ids of cells that earlier sweeps trained
 VERSION_TAG, COMMIT_TAG, DIRTY_TAG = "nnspec.version", "nnspec.git_commit", "nnspec.git_dirty"
