@@ -7,6 +7,7 @@ columns fill whole lanes. The factors were measured by ``benchmarks/memory.py``,
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -250,12 +251,10 @@ def most_networks(spec: RunSpec, networks: int, room: Room, most: int) -> int:
     and at least one, which may not fit."""
     if room.bytes is None or held_bytes(spec, most, networks, room) <= room.bytes:
         return most
-    low, high = 1, most - 1  # the size grows with the number
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = held_bytes(spec, middle, networks, room) <= room.bytes
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return low if not in_lanes(spec) or low < LANE else low // LANE * LANE
+    # the size grows with the number
+    fitting = bisect_right(range(1, most), room.bytes, key=lambda count: held_bytes(spec, count, networks, room))
+    fitting = max(1, fitting)
+    return fitting if not in_lanes(spec) or fitting < LANE else fitting // LANE * LANE
 
 
 def compiles(spec: RunSpec, networks: int) -> bool:
