@@ -10,6 +10,5 @@ from nnspec.remedies.found import Remedies as Remedies
 from nnspec.remedies.measuring import remedies as remedies
 from nnspec.remedies.seeds import affordable as affordable
 from nnspec.remedies.seeds import fitting as fitting
-from nnspec.remedies.seeds import fresh_seed as fresh_seed
 from nnspec.remedies.worth import Worth as Worth
 from nnspec.remedies.worth import worth as worth

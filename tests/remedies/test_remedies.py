@@ -9,9 +9,9 @@ import pytest
 
 from nnspec.compose import spec
 from nnspec.errors import NnspecError, SpecError
-from nnspec.remedies import ANOTHER_SEED, Remedies, affordable, fitting, fresh_seed, remedies
+from nnspec.remedies import ANOTHER_SEED, Remedies, affordable, fitting, remedies
 from nnspec.settings import Runtime
-from nnspec.specs import SEEDS
+from nnspec.specs import SEEDS, fresh_seed
 
 ALONE = Runtime(workers=1)
 
