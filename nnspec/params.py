@@ -76,6 +76,9 @@ class Real:
         return {"type": "number", **bounds}
 
 
+WHOLE = "must be a whole number"
+
+
 @dataclass(frozen=True)
 class Integer:
     """A whole number within bounds; a float with a whole value is not one."""
@@ -96,7 +99,7 @@ class Integer:
             bounds.append(f"at least {self.low}")
         if self.high is not None:
             bounds.append(f"at most {self.high}")
-        return " ".join(["must be a whole number", " and ".join(bounds)]).strip()
+        return " ".join([WHOLE, " and ".join(bounds)]).strip()
 
     def schema(self) -> Schema:
         bounds = {name: bound for name, bound in (("minimum", self.low), ("maximum", self.high)) if bound is not None}

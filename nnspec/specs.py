@@ -214,6 +214,12 @@ def combinations(specs: Sequence[RunSpec]) -> list[RunSpec]:
     return [specs[places[0]] for places in by_combination(specs)]
 
 
+def fresh_seed(spec: RunSpec, count: int) -> int:
+    """The first of ``count`` seeds beside the spec's own: those after them, or those before where there are too few."""
+    after = spec.seed + spec.replicates
+    return after if after + count <= SEEDS else max(0, spec.seed - count)
+
+
 def _canonical(value: Value | Member | Train | Solved) -> str:
     """A field as JSON, by which specs are told apart: equal fields give equal texts."""
     return value.canonical if isinstance(value, (Member, Train, Solved)) else _json(value)

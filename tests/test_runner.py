@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import sqlite3
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnspec.cli.main import main
 from nnspec.errors import TrackingError
 from nnspec.execute.engine import Training
 from nnspec.execute.pool import Lost
@@ -33,7 +35,7 @@ from nnspec.runner import Outcome, run
 from nnspec.settings import Runtime, Settings, Sweep, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import Store, open_store
+from nnspec.tracking import RunQuery, Store, open_store
 from nnspec.tracking.cell_records import SWEEP_POINTS
 from nnspec.tracking.locate import Location
 from nnspec.tracking.records import CELL_TAG, FINGERPRINT_TAG, PARENT_TAG, PROCESS_TAG
@@ -261,6 +263,20 @@ def interrupted_after(cells: int, how: Callable[[], None], monkeypatch: pytest.M
     monkeypatch.setattr(Training, "__iter__", broken_off)
 
 
+def cells_trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that gets the cells that train from now on."""
+    train, whole = Training.__iter__, []
+
+    def noted(self: Training) -> Iterator[Any]:
+        for event in train(self):
+            if isinstance(event, TrainedCell):
+                whole.append(event.index)
+            yield event
+
+    monkeypatch.setattr(Training, "__iter__", noted)
+    return whole
+
+
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on nobody may train."""
 
@@ -322,6 +338,37 @@ def test_an_interrupted_sweep_is_killed_and_resumed(
     assert children_by_fingerprint(second.parent) == {cell.spec.fingerprint: ["FINISHED"] for cell in cells}
     whole = run(cells, Settings(Tracking(enabled=False), ONE_WORKER), ["train.epochs"], sweep=True, quiet=True)
     pd.testing.assert_frame_equal(second.table(), whole.table())
+
+
+@pytest.mark.parametrize("goes_on", ["", "reuse=true", "resume=last", "resume=FIRST"])
+def test_the_command_that_an_interrupted_sweep_names_goes_on(
+    goes_on: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also of one that took cells of an earlier sweep, or that goes on with a part of one."""
+
+    def nnspec_run(*words: str) -> int:
+        monkeypatch.setattr("sys.orig_argv", ["nnspec", "run", *words])
+        return main(["run", *words])
+
+    sweep = ["-m", "train.workers=1", "sweep.report=false", "tracking.uri=sqlite:///mlflow.db"]
+    if goes_on:
+        first = "train.epochs=20,21,22,23" if goes_on == "resume=last" else "train.epochs=20,21,24"
+        with monkeypatch.context() as patch:
+            interrupted_after(1, ctrl_c, patch)
+            assert nnspec_run(*sweep, first) == 130
+    (found,) = store().search(RunQuery(without_tags=(PARENT_TAG,))) if goes_on else (None,)
+    with monkeypatch.context() as patch:
+        interrupted_after(1, ctrl_c, patch)
+        more = goes_on.replace("FIRST", found.run_id if found is not None else "")
+        assert nnspec_run(*sweep, "train.epochs=20,21,22,23", *([more] if more else [])) == 130
+    *_, said = capfd.readouterr().err.splitlines()
+    program, run_it, *words = shlex.split(said.partition("; go on with: ")[2])
+    assert (program, run_it) == ("nnspec", "run")
+    no_more = 3 if not goes_on else 2  # cells that are left
+    trained = cells_trained(monkeypatch)
+    assert nnspec_run(*words) == 0
+    assert len(trained) == no_more
+    assert len(store().search(RunQuery(without_tags=(PARENT_TAG,)))) == (3 if goes_on == "reuse=true" else 1)
 
 
 def test_an_interrupted_single_cell_is_killed(

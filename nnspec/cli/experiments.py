@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from typing import TYPE_CHECKING
 from nnspec.cli.flags import Flags, UsageError
 from nnspec.compose.folders import experiment_files, own_experiments
 from nnspec.documents import document
-from nnspec.errors import NnspecError, nearest
+from nnspec.errors import Fault, NnspecError, SpecError, nearest
 from nnspec.files import write_folder
+from nnspec.settings import Settings, examine_settings, split
 from nnspec.study import Study
 from nnspec.terminal import complain
 
 if TYPE_CHECKING:
     from nnspec.api.result import TrainResult
+    from nnspec.compose import Composer
     from nnspec.maps.study import MapStudy
-    from nnspec.settings import Settings
+    from nnspec.specs import RunSpec
 
 RESULTS = "results"  # below experiments/
 ALL = "all"
@@ -33,7 +36,8 @@ class Planned:
 
     name: str
     study: Study | None
-    cells: int
+    search: bool
+    cells: int  # of a search its trials
     networks: int
     updates: int  # of all networks together
     last: str | None
@@ -71,9 +75,9 @@ def experiments(arguments: Sequence[str]) -> int:
     if not asked.run:
         if asked.file:
             raise UsageError("--file goes with --run; say which studies to run, or leave it out")
-        found = _planned(files, asked.results)
+        found = list(_planned(files, asked.results))
         print(document([each.info() for each in found]) if asked.json else "\n".join(_table(found)))
-        return 0
+        return int(len(found) < len(files))
     return _run(_chosen(asked.run, files), asked.results, asked.file, asked.json)
 
 
@@ -84,21 +88,57 @@ def _chosen(names: Sequence[str], files: Mapping[str, Path]) -> list[str]:
     return list(files) if ALL in names else list(dict.fromkeys(names))
 
 
-def _planned(names: Iterable[str], results: Path) -> list[Planned]:
-    """The named sweeps; ``results`` is the folder of the pages of earlier runs."""
+def _planned(names: Iterable[str], results: Path) -> Iterator[Planned]:
+    """The named sweeps; ``results`` is the folder of the pages of earlier runs. One that is not as it must be is told,
+    and left out."""
     from nnspec.compose import Composer
     from nnspec.duration import updates
-    from nnspec.sweep import plan
 
-    composer, planned = Composer(), []
+    composer = Composer()
     for name in names:
-        found, settings = plan([f"experiment={name}"], composer)
-        specs = [cell.spec for cell in found.cells]
+        try:
+            specs, settings = _stated(name, composer)
+        except NnspecError as error:
+            complain(f"{name}: {error}")
+            continue
         each = _pixels(settings)
         networks = sum(spec.replicates for spec in specs) * each
         work = sum(spec.replicates * updates(spec) for spec in specs) * each
-        planned.append(Planned(name, settings.study, len(specs), networks, work, _last(results / f"{name}.md")))
-    return planned
+        last = _last(results / f"{name}.md")
+        yield Planned(name, settings.study, settings.sweep.trials is not None, len(specs), networks, work, last)
+
+
+def _override(name: str) -> str:
+    """What chooses a named sweep, whatever is in its name."""
+    from nnspec.compose.stating import typed
+
+    return f"experiment={typed(name)}"
+
+
+def _stated(name: str, composer: Composer) -> tuple[list[RunSpec], Settings]:
+    """The specs and the settings of a named sweep; of a search, whose cells nobody knows, its costliest end as often as
+    it has trials.
+
+    Raises:
+        SpecError: with every fault of every cell.
+    """
+    from nnspec.compose.composer import COMPOSE_ERRORS
+    from nnspec.duration import updates
+    from nnspec.search.space import Space
+    from nnspec.sweep import plan
+    from nnspec.sweep.expand import named_axes
+
+    override = _override(name)
+    try:
+        settings = examine_settings(split(composer.mapping([override]))[1])[0]
+    except COMPOSE_ERRORS:
+        settings = Settings()  # the plan says what is wrong
+    if settings.sweep.trials is None:
+        found, settings = plan([override], composer)
+        return [cell.spec for cell in found.cells], settings
+    ends = Space([*named_axes(composer, [override]), override], settings, composer).specs
+    costliest = max(ends, key=lambda spec: spec.replicates * updates(spec))
+    return [costliest] * settings.sweep.trials, settings
 
 
 def _pixels(settings: Settings) -> int:
@@ -108,7 +148,7 @@ def _pixels(settings: Settings) -> int:
 
 
 def _last(page: Path) -> str | None:
-    found = _VERDICT.search(page.read_text("utf-8")) if page.is_file() else None
+    found = _VERDICT.search(page.read_text("utf-8", errors="replace")) if page.is_file() else None
     return found[1] if found else None
 
 
@@ -116,7 +156,8 @@ def _table(found: Sequence[Planned]) -> Iterator[str]:
     width = max(len(each.name) for each in found)
     yield f"{'study':<{width}}  {'networks':>9}  {'updates':>8}  {'last verdict':<12}  question"
     for each in found:
-        question = "(no claims)" if each.study is None else each.study.question
+        unasked = "(a search)" if each.search else "(no claims)"
+        question = unasked if each.study is None else each.study.question
         cost = f"{each.networks:>9,}  {each.updates / 1e6:>7.3g}M"
         yield f"{each.name:<{width}}  {cost}  {each.last or '-':<12}  {question}"
 
@@ -130,7 +171,7 @@ def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
     for name in names:
         started = time.perf_counter()
         try:
-            result = _trained([f"experiment={name}"], file)
+            result = _trained(name, file)
         except NnspecError as error:  # the others still run
             complain(f"{name}: {error}")
             status = max(status, error.exit_status)
@@ -162,14 +203,22 @@ def _run(names: Sequence[str], results: Path, file: bool, as_json: bool) -> int:
     return status
 
 
-def _trained(overrides: Sequence[str], file: bool) -> TrainResult | MapStudy:
-    """What a study gave, of networks or of maps."""
+def _trained(name: str, file: bool) -> TrainResult | MapStudy:
+    """What a study gave, of networks or of maps.
+
+    Raises:
+        SpecError: it is a search, or cannot be trained as it is.
+    """
     from nnspec.api.maps import map_study
     from nnspec.api.training import sweep
-    from nnspec.sweep import plan
+    from nnspec.compose import Composer
 
-    of_maps = plan(overrides)[1].sweep.map is not None
-    return map_study(overrides, tracking=file) if of_maps else sweep(overrides, tracking=file)
+    override = _override(name)
+    settings = _stated(name, Composer())[1].sweep
+    if settings.trials is not None:
+        remedy = f"run it with: {shlex.join(['nnspec', 'run', '-m', 'hydra/sweeper=nnspec_search', override])}"
+        raise SpecError([Fault("a study", "must have cells that are known beforehand", "a search", remedy)])
+    return map_study([override], tracking=file) if settings.map is not None else sweep([override], tracking=file)
 
 
 def _write(name: str, result: TrainResult | MapStudy, results: Path) -> None:
@@ -187,5 +236,6 @@ def _write(name: str, result: TrainResult | MapStudy, results: Path) -> None:
     maps = f"{name}.png" if isinstance(result, MapStudy) else None
     if isinstance(result, MapStudy):
         pictures[f"{name}.png"] = result.picture()
-    text = page(name, result.study, result.claims, f"python run.py experiment={name}", figure, maps)
+    command = shlex.join(["python", "run.py", _override(name)])
+    text = page(name, result.study, result.claims, command, figure, maps)
     write_folder("--results", results, {**pictures, f"{name}.md": text.encode()})

@@ -31,4 +31,4 @@ def experiment_files() -> dict[str, Path]:
     """The named sweeps by name: the user's own, then those that nnspec comes with and no own one has the name of."""
     own = sorted(own_experiments().glob("*.yaml"))
     shipped = sorted((conf_dir() / "experiment").glob("*.yaml"))
-    return {file.stem: file for file in [*shipped, *own]}
+    return {file.stem: file for file in [*shipped, *own] if file.is_file()}

@@ -92,11 +92,12 @@ class RaceTraining(Rounds):
         self.race = replace(self.race, networks=networks, looks=(*self.race.looks, size))
 
     def _judge(self, racing: Sequence[int], look: Look, size: int) -> None:
-        """Write down what a look says. Of cells that solve equally often the best is the one that solves soonest."""
+        """Write down what a look says. Of cells that solve equally often the best is the one that solves soonest; where
+        none solves, none is."""
         out = {cell: size for cell, beaten in zip(racing, look.beaten.tolist(), strict=True) if beaten}
-        first = [racing[place] for place in look.first]
-        best = min(first, key=lambda cell: (self._updates_to_solve(cell, size), cell))
-        self.race = replace(self.race, out={**self.race.out, **out}, best=best, known=look.known)
+        first = [racing[place] for place in look.first if self._solved(racing[place])[:size].any()]
+        best = min(first, key=lambda cell: (self._updates_to_solve(cell, size), cell), default=None)
+        self.race = replace(self.race, out={**self.race.out, **out}, best=best, known=look.known, unsolved=best is None)
 
     def _races_on(self, cell: int, size: int) -> bool:
         """Whether the cell is in the race until it has so many networks."""

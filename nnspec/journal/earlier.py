@@ -23,6 +23,7 @@ from nnspec.tracking.unspool import unfiled_of
 
 LAST = "last"
 SIZE = "replicates"  # the param that says how many networks a cell has
+RACE_PARAM = "sweep.race"  # the param of a sweep's run that is a race
 SOURCES = tuple(f"{group}.{SOURCE.name}" for group in MEMBERS)  # params that say where a user's parts come from
 
 
@@ -55,16 +56,15 @@ def in_filed_order(cells: Sequence[Cell], settings: Settings, resume: str) -> li
     in whatever order they are stated now. The others take the places that are left.
 
     Raises:
-        TrackingError: the store cannot be reached, or ``resume`` is no run of it, or that of a search.
+        TrackingError: the store cannot be reached, or ``resume`` is no run of it, or that of another kind.
     """
     store = open_store(settings.tracking)
     try:
         specs = [cell.spec for cell in cells]
         experiment = store.experiment(settings.tracking.experiment or experiment_name(specs))
         sweep = _sweep_of(store, experiment, specs, settings.sweep, resume)
-        if sweep is not None and SEARCH_TAG in store.get(sweep).tags:
-            remedy = "search on with hydra/sweeper=nnspec_search, or leave resume out"
-            raise TrackingError(Fault("resume", "must be 'last' or the id of a sweep", f"the search {sweep}", remedy))
+        if sweep is not None:
+            _refuse_other_kind(store.get(sweep), settings.sweep)
         filed = store.find_children(sweep, [SIZE]) if sweep is not None else []
     finally:
         store.close()
@@ -91,6 +91,18 @@ def _sweep_of(store: Store, experiment_id: str, specs: Sequence[RunSpec], sweep:
         rule = "must be a race of the same cells, with the same sweep.budget and sweep.within"
         raise TrackingError(Fault("resume", rule, resume, "say the same again, or leave resume out"))
     return resume
+
+
+def _refuse_other_kind(filed: RunFacts, sweep: Sweep) -> None:
+    """Refuse to go on with a search as a sweep or a race, and with a race as a sweep."""
+    if SEARCH_TAG in filed.tags:
+        kind, go_on = "search", "hydra/sweeper=nnspec_search"
+    elif RACE_PARAM in filed.params and not sweep.race:
+        kind, go_on = "race", "sweep.race=true"
+    else:
+        return
+    remedy = f"go on with it by {go_on}, or leave resume out"
+    raise TrackingError(Fault("resume", "must be 'last' or the id of a sweep", f"the {kind} {filed.run_id}", remedy))
 
 
 def experiment_name(specs: Sequence[RunSpec]) -> str:

@@ -12,7 +12,7 @@ from nnspec.claims.measures import figures, of_weights
 from nnspec.claims.writing import PAGE, STUDY_TAG, page, tally
 from nnspec.errors import TrackingError
 from nnspec.journal.choosing import worth_opening
-from nnspec.journal.earlier import Earlier, experiment_name, outcome_of, resumed, reused, sweep_digest
+from nnspec.journal.earlier import RACE_PARAM, Earlier, experiment_name, outcome_of, resumed, reused, sweep_digest
 from nnspec.journal.filer import Filer, file_cells, keep
 from nnspec.journal.recording import Recorder
 from nnspec.readback import read_cell
@@ -282,7 +282,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
     params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}
     if sweep.race:
         del params["replicates"]
-        params |= {"networks": f"at most {sweep.budget}", "sweep.race": "true", "sweep.within": str(sweep.within)}
+        params |= {"networks": f"at most {sweep.budget}", RACE_PARAM: "true", "sweep.within": str(sweep.within)}
     tags: Mapping[str, str] = {
         **process_tags(),
         SWEEP_TAG: digest,

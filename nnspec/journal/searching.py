@@ -18,6 +18,7 @@ from nnspec.results.outcome import Outcome
 from nnspec.search.objectives import Found
 from nnspec.search.space import Space
 from nnspec.settings import Settings, Tracking
+from nnspec.specs import fresh_seed
 from nnspec.sweep import Cell
 from nnspec.terminal import complain
 from nnspec.tracking import RunEnd, RunStart, Store, open_store
@@ -177,14 +178,17 @@ class SearchParent(Parent):
 
 
 def best_command(command: str, outcome: Outcome, found: Found) -> str:
-    """The command that trains the best cell alone, with the user's own parts."""
+    """The command that trains the best cell alone, on seeds that no trial had, with the user's own parts."""
     if found.best is None:
         return ""
     program = list(takewhile(lambda word: not word.startswith("-") and "=" not in word, shlex.split(command)))
     if len(program) < 2:  # python with flags of its own, or nothing
         program = ["nnspec", "run"]
     parts = [word for path in loaded() for word in ("--parts", str(path))]
-    return shlex.join([*program, *parts, *words(outcome.specs[found.best])])
+    best = outcome.specs[found.best]
+    most = max(spec.replicates for spec in outcome.specs)  # all trials begin with the same seed
+    fresh = replace(best, seed=fresh_seed(replace(best, replicates=most), best.replicates))
+    return shlex.join([*program, *parts, *words(fresh)])
 
 
 def search_start(space: Space, settings: Settings, command: str) -> RunStart:

@@ -17,12 +17,12 @@ from nnspec.execute.engines import chosen
 from nnspec.execute.interrupts import Interrupts
 from nnspec.remedies.changes import Change, changes
 from nnspec.remedies.found import ANOTHER_SEED, Measured, Remedies
-from nnspec.remedies.seeds import MOST_SEEDS, SEED_COUNTS, affordable, fresh_seed, over
+from nnspec.remedies.seeds import MOST_SEEDS, SEED_COUNTS, affordable, over
 from nnspec.remedies.worth import as_it_is, worth
 from nnspec.report.console import shown_on_bar
 from nnspec.results.events import Failed, TrainedCell
 from nnspec.settings import Runtime
-from nnspec.specs import RunSpec
+from nnspec.specs import RunSpec, fresh_seed
 
 
 @dataclass

@@ -12,7 +12,7 @@ from nnspec.execute.engine import Training
 from nnspec.execute.pool import cores
 from nnspec.report import console
 from nnspec.settings import Runtime
-from nnspec.specs import SEEDS, RunSpec
+from nnspec.specs import RunSpec
 from nnspec.training.loop import probe
 from nnspec.training.memory import multiplications
 
@@ -21,12 +21,6 @@ SEED_COUNTS = (200, 100, 50, 20)  # with fewer, no difference would be sure: an 
 BUDGET = 30.0  # seconds
 UNTRIED = 2e9  # multiplications that take seconds at most on any machine: no trial is needed to know
 TRIAL = 0.1  # seconds of all trials
-
-
-def fresh_seed(spec: RunSpec, count: int) -> int:
-    """The first of ``count`` seeds beside the spec's own: those after them, or those before where there are too few."""
-    after = spec.seed + spec.replicates
-    return after if after + count <= SEEDS else max(0, spec.seed - count)
 
 
 def affordable(specs: Sequence[RunSpec], runtime: Runtime, budget: float = BUDGET) -> tuple[int, int]:

@@ -14,7 +14,7 @@ RACE_TAG = "nnspec.race"  # of a sweep's run: what its race found out; of a cell
 @dataclass(frozen=True)
 class Race:
     """A race: ``best`` is the cell that solves most, to within ``within`` at this ``confidence`` if that is ``known``;
-    None where it was broken off, or no cell trained."""
+    None where it was broken off, or no network was solved."""
 
     within: float
     confidence: float
@@ -24,6 +24,7 @@ class Race:
     out: Mapping[int, int] = field(default_factory=dict)  # by cell that is out: its networks then
     best: int | None = None
     known: bool = False
+    unsolved: bool = False  # no network of any cell is solved
 
     def ended(self, cell: int) -> str:
         """How it went for a cell, in words."""
@@ -35,7 +36,8 @@ class Race:
         """The race in a sentence; ``best`` names the best cell."""
         spent = f"{self.networks:,} networks, {len(self.looks)} look{'s' if len(self.looks) != 1 else ''}"
         if self.best is None:
-            return f"the race ended without a best cell ({spent})"
+            unsolved = "no network is solved, so no cell is the best"
+            return f"{unsolved if self.unsolved else 'the race ended without a best cell'} ({spent})"
         named = best or f"cell {self.best}"
         sure = f"within {self.within:g} of the best solve rate"
         if self.known:
@@ -65,6 +67,7 @@ def race_of(content: bytes) -> Race:
             out=out,
             best=None if found["best"] is None else _whole(found["best"]),
             known=bool(found["known"]),
+            unsolved=bool(found.get("unsolved", False)),  # files of before have none
         )
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error

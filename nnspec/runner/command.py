@@ -149,7 +149,9 @@ def show(
         speak.asked(console.timings_text(outcome.seconds, outcome.updaters))
 
 
-def tell_failures(outcome: Outcome, cells: Sequence[Cell], sweep: bool, command: str, filed: bool, say: Say) -> None:
+def tell_failures(
+    outcome: Outcome, cells: Sequence[Cell], sweep: bool, command: str, settings: Settings, say: Say
+) -> None:
     """What went wrong: why the exit status is not 0."""
     if outcome.failed or outcome.unmet:
         names = [console.cell_name(cell) for cell in cells]
@@ -160,8 +162,9 @@ def tell_failures(outcome: Outcome, cells: Sequence[Cell], sweep: bool, command:
     if outcome.unjudged:
         say("\n".join(map(str, outcome.unjudged)))
     if outcome.interrupted:
-        done = len(outcome.outcomes)
+        done, filed = len(outcome.outcomes), settings.tracking.enabled
+        again = command if settings.resume or settings.reuse else f"{command} resume=last"  # once is enough
         resumes = sweep and filed and (outcome.interval is None or outcome.race)  # replicates=auto cannot
-        go_on = f"; go on with: {command} resume=last" if resumes else ""
+        go_on = f"; go on with: {again}" if resumes else ""
         kept = ", and what is known of the others is filed" if filed and done < len(outcome.specs) else ""
         say(f"interrupted: {done} of {len(outcome.specs)} cells done{kept}{go_on}")

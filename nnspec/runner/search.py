@@ -101,5 +101,5 @@ def search(
             parent.show(outcome, say)
 
     show(settings, speak, outcome, info, told)
-    tell_failures(outcome, cells, True, command, files, speak.error)
+    tell_failures(outcome, cells, True, command, settings, speak.error)
     return outcome

@@ -95,7 +95,7 @@ def run(
     place = parent.place(outcome) if parent is not None else None
     info = partial(as_json.run_info, outcome, cells, sweep, place, settings.timings)
     show(settings, speak, outcome, info, partial(_tell, outcome, settings, sweep, parent))
-    tell_failures(outcome, cells, sweep, command, files, speak.error)
+    tell_failures(outcome, cells, sweep, command, settings, speak.error)
     return outcome
 
 

@@ -23,6 +23,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import elements, examine_config, key_parts, refusal
 from nnspec.errors import Fault, SpecError
+from nnspec.params import WHOLE
 from nnspec.settings import Settings, split
 from nnspec.specs import FIELDS, RunSpec, text
 from nnspec.sweep.axes import UNSAID, Row, Statement, read
@@ -106,7 +107,8 @@ class Space:
             raise SpecError([*reader.faults, *stated.faults])
         self.statement = composable(composer, with_blocks(composer, stated, where))
         specs, faults = checked_rows(composer, self.statement, list(_end_rows(self.statement)))
-        faults = [*self.statement.faults, *faults, *self._key_faults()]
+        faults = [*self.statement.faults, *(_in_whole_numbers(fault, reader.domains) for fault in faults)]
+        faults += self._key_faults()
         self.axes = tuple(axis.name for axis in self.statement.axes)
         if not faults and not self.axes:
             remedy = "add an axis, as in optimizer.lr='tag(log, interval(0.0001, 10))'"
@@ -331,6 +333,16 @@ def with_ends(composer: Composer, overrides: Sequence[str]) -> tuple[list[str], 
     reader = _Reader(composer)
     lines = [reader.line(line, None) for line in overrides]
     return [line for line in lines if line], reader.faults
+
+
+def _in_whole_numbers(fault: Fault, domains: Mapping[tuple[int | None, str], Numbers]) -> Fault:
+    """The fault; of an interval whose numbers must be whole ones, with the remedy."""
+    for (_, key), domain in domains.items():
+        if key == fault.where and fault.rule.startswith(WHOLE) and isinstance(domain.low, float):
+            interval = f"interval({domain.low:g},{domain.high:g})"
+            tagged = f"tag({LOG},{interval})" if domain.log else interval
+            return replace(fault, remedy=f"try '{key}=int({tagged})'")
+    return fault
 
 
 def _ends(override: Override) -> tuple[Any, Any, Number | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import nnspec
 from nnspec.claims.measures import figures
 from nnspec.cli import main
+from nnspec.compose.folders import experiment_files, is_shipped
 
 HEAD = "# @package _global_\n# What becomes of equal units?\n"
 CELLS = {
@@ -90,10 +92,11 @@ def test_the_command_says_each_verdict_and_its_status(folder: Path, capfd: pytes
 @pytest.fixture
 def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
-    files = (folder / "experiments").glob
-    monkeypatch.setattr(
-        "nnspec.cli.experiments.experiment_files", lambda: {file.stem: file for file in files("*.yaml")}
-    )
+
+    def own() -> dict[str, Path]:
+        return {name: file for name, file in experiment_files().items() if not is_shipped(file)}
+
+    monkeypatch.setattr("nnspec.cli.experiments.experiment_files", own)
 
 
 @pytest.mark.usefixtures("own_only")
@@ -130,6 +133,54 @@ def test_a_refuted_study_is_told_and_what_is_behind_it_still_runs(
     said = {line.split()[0]: line for line in capfd.readouterr().out.splitlines()}
     assert "refuted" in said["b_false"]
     assert "holds" in said["c_true"]
+
+
+@pytest.mark.usefixtures("own_only")
+def test_one_bad_file_keeps_no_other_from_the_list(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor does a page that is no text; and a study is a study whatever its name has in it."""
+    names = ["b,c='d'", "mine", "wörd and more"]
+    for name in names:
+        write(folder, name, RELATIONS["below"][0])
+    (folder / "experiments/broken.yaml").write_text("train: {epochs: banana}")
+    (folder / "experiments/folder.yaml").mkdir()
+    (folder / "experiments/results").mkdir()
+    (folder / "experiments/results/mine.md").write_bytes(b"\xff\xfe\x00")
+    assert main(["experiments"]) == 1
+    captured = capfd.readouterr()
+    assert [line.partition("  ")[0] for line in captured.out.splitlines()[1:]] == names
+    (told,) = captured.err.splitlines()
+    assert told.startswith("nnspec: broken: train.epochs must be a whole number")
+    assert main(["experiments", "--json"]) == 1
+    assert [each["name"] for each in json.loads(capfd.readouterr().out)] == names
+    assert main(["experiments", "--run", *names[::2]]) == 0
+    page = (folder / f"experiments/results/{names[0]}.md").read_text()
+    (command,) = [line for line in page.splitlines() if "run.py" in line]
+    assert shlex.split(command.strip("` "))[:2] == ["python", "run.py"]
+    assert main(["run", *shlex.split(command.strip("` "))[2:], "tracking=off"]) == 0
+
+
+SEARCH = {
+    "train": {"epochs": 7, "log_every": 7},
+    "replicates": 3,
+    "sweep": {"trials": 5},
+    "hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"optimizer.lr": "interval(0.1,1)"}}},
+}
+
+
+@pytest.mark.usefixtures("own_only")
+def test_a_search_is_listed_and_its_command_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "experiments/wide.yaml").write_text(json.dumps(SEARCH))
+    assert main(["experiments", "--json"]) == 0
+    (listed,) = json.loads(capfd.readouterr().out)
+    assert (listed["cells"], listed["networks"], listed["updates"]) == (5, 15, 105)
+    assert main(["experiments"]) == 0
+    assert capfd.readouterr().out.endswith("(a search)\n")
+    assert main(["experiments", "--run", "wide"]) == 2
+    (told,) = capfd.readouterr().err.splitlines()
+    said, _, command = told.partition("; run it with: nnspec ")
+    assert said == "nnspec: wide: a study must have cells that are known beforehand, but got a search"
+    assert main([*shlex.split(command), "tracking=off"]) == 0
+    assert "5 trials by tpe" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

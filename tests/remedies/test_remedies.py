@@ -11,9 +11,9 @@ from nnspec.compose import spec
 from nnspec.errors import NnspecError, SpecError
 from nnspec.remedies import Remedies, remedies
 from nnspec.remedies.found import ANOTHER_SEED
-from nnspec.remedies.seeds import affordable, fitting, fresh_seed
+from nnspec.remedies.seeds import affordable, fitting
 from nnspec.settings import Runtime
-from nnspec.specs import SEEDS
+from nnspec.specs import SEEDS, fresh_seed
 
 ALONE = Runtime(workers=1)
 

@@ -23,7 +23,8 @@ from nnspec.runner import Outcome, run
 from nnspec.settings import Settings, Sweep, Tracking
 from nnspec.specs import RunSpec
 from nnspec.sweep import Cell
-from nnspec.tracking import Store, open_store
+from nnspec.tracking import RunQuery, Store, open_store
+from nnspec.tracking.records import PARENT_TAG
 from nnspec.training.plan import Chunk
 
 NAMES = ("relu", "tanh", "gelu")
@@ -147,6 +148,27 @@ def test_a_race_that_is_broken_off_names_nobody(folder: Path, mapping_of: Callab
     assert store.get(outcome.parent).tags[RACE_TAG] == "the race ended without a best cell (60 networks, 1 look)"
     statuses = {child.run_id: child.status for child in store.find_children(outcome.parent)}
     assert sorted(statuses.values()) == ["FINISHED", "KILLED", "KILLED"]
+
+
+@pytest.mark.parametrize(("within", "known"), [(0.02, False), (0.4, True)])
+def test_where_nothing_solves_no_cell_is_best(
+    within: float, known: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-m", "init=zeros", "activation=relu,tanh", "train.epochs=5", "train.log_every=5", "sweep.race=true"]
+    assert main(["run", *words, "sweep.budget=100", f"sweep.within={within}", "train.workers=1"]) == 0
+    said = capsys.readouterr().out
+    assert "no network is solved, so no cell is the best (" in said
+    assert "solves most" not in said
+    assert said.count("in to the end") == 2
+    store = open_store(Tracking())
+    (sweep,) = store.search(RunQuery(without_tags=(PARENT_TAG,)))
+    race = read_race(store, sweep.run_id)
+    assert race is not None
+    assert (race.best, race.known, race.unsolved) == (None, known, True)
+    facts = store.get(sweep.run_id)
+    assert facts.tags[RACE_TAG].startswith("no network is solved")
+    page = store.artifact(sweep.run_id, "report/report.html").decode()
+    assert "no network is solved, so no cell is the best" in page
 
 
 def test_the_commands_document_and_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,30 @@ def test_the_best_spec_alone_gives_what_the_study_recorded(
     rows = table(searched)
     (cell,) = trained_cells([load_spec(spec)])
     assert np.array_equal(cell.result.final_loss, rows[rows.cell == best].final_loss)
-    # the command that is printed states the same spec
-    note = parent.data.tags["mlflow.note.content"].split("```")[1].strip()
-    words = [word for word in shlex.split(note) if "=" in word]
-    assert nnspec.spec(words).fingerprint == alone["fingerprint"]
+
+
+def test_what_chose_the_best_is_said_and_the_command_beside_it_has_other_seeds(
+    searched: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the terminal, the description and the report; with fewer networks of some trials as well."""
+    says = "the best looks better than it is, for these seeds chose it; train it on others"
+    (parent,), _ = runs(searched)
+    artifacts = Path(parent.info.artifact_uri)
+    best = load_spec(artifacts / "search/best.yaml")
+    words = shlex.split(parent.data.tags["mlflow.note.content"].split("```")[1])
+    assert nnspec.spec([word for word in words if "=" in word]) == replace(best, seed=20)
+    assert says in parent.data.tags["mlflow.note.content"]
+    assert says.capitalize() in (artifacts / "report/report.html").read_text()
+    monkeypatch.chdir(searched)
+    capfd.readouterr()
+    assert search("sweep.trials=16", "resume=last") == 0
+    _, _, below = capfd.readouterr().out.partition(f"{says}:\n")
+    assert shlex.split(below.splitlines()[0]) == words
+    assert search("replicates=4,20", "sweep.trials=12", "tracking=off", "--json") == 0
+    document = json.loads(capfd.readouterr().out)
+    sizes = {cell["networks"] for cell in document["cells"]}
+    assert sizes == {4, 20}
+    assert "seed=20" in shlex.split(document["search"]["best_command"])
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,32 @@ def test_what_is_no_space_is_one_line(said: list[str], line: str) -> None:
     assert len(refused.value.faults) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "domain"),
+    [
+        ("model.width=interval(1,8)", Numbers(1, 8)),
+        ("train.epochs=tag(log,interval(1,500))", Numbers(1, 500, log=True)),
+    ],
+)
+def test_an_interval_of_what_is_counted_is_refused_with_a_remedy_that_works(said: str, domain: Numbers) -> None:
+    with pytest.raises(SpecError, match="must be a whole number") as refused:
+        space_of(said, "activation=relu,tanh")
+    (fault,) = refused.value.faults
+    _, quote, line = fault.remedy.partition("'")
+    assert quote
+    ((dimension,),) = space_of(line.rstrip("'")).blocks
+    assert dimension.domain == domain
+    block = {"activation": "elu", **dict([said.split("=", 1)])}
+    with pytest.raises(SpecError, match=re.escape(fault.remedy)):
+        space_of(where=(block, {"activation": "relu"}))
+
+
+def test_a_range_of_whole_numbers_needs_none() -> None:
+    with pytest.raises(SpecError, match=r"^model.width must be a whole number at least 1 and") as refused:
+        space_of("model.width=range(0,5)")
+    assert "int(" not in str(refused.value)
+
+
 UNFIT = [
     (Sweep(), "sweep.trials must be said with a search, but got null; try sweep.trials=100"),
     (Sweep(trials=7), "sweep.trials must be at most the 6 combinations that the space has, but got 7; lower it"),
