@@ -22,6 +22,7 @@ from nnspec.specs import MEMBERS, RunSpec
 UNTIL = float(os.environ.get("NNSPEC_UNTIL", "inf"))  # seconds since 1970: when CI begins no test any more
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: threads that wait for others burn time
 pytest.register_assert_rewrite("sweeps")  # which tests of several folders share
 
 
