@@ -73,6 +73,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
+    files = (folder / "experiments").glob
+    monkeypatch.setattr(
+        "nnspec.cli.experiments.experiment_files", lambda: {file.stem: file for file in files("*.yaml")}
+    )
+
+
 @pytest.fixture(scope="session")
 def trained_cells() -> Callable[[Sequence[RunSpec]], list[TrainedCell]]:
     """``trained_cells(specs)`` trains and judges cells, in their order."""

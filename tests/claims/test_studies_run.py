@@ -87,15 +87,6 @@ def test_the_command_says_each_verdict_and_its_status(folder: Path, capfd: pytes
     assert "replicates=" in said
 
 
-@pytest.fixture
-def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
-    files = (folder / "experiments").glob
-    monkeypatch.setattr(
-        "nnspec.cli.experiments.experiment_files", lambda: {file.stem: file for file in files("*.yaml")}
-    )
-
-
 @pytest.mark.usefixtures("own_only")
 def test_pages_are_the_same_bytes_each_time(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(folder, "mine", *[pair[0] for pair in RELATIONS.values()])
