@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from nnspec.check import checked_mapping
+from nnspec.compose.folders import experiment_files, is_shipped
 from nnspec.execute.engine import Training
 from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
@@ -22,6 +23,7 @@ from nnspec.specs import MEMBERS, RunSpec
 UNTIL = float(os.environ.get("NNSPEC_UNTIL", "inf"))  # seconds since 1970: when CI begins no test any more
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: threads that wait for others burn time
 pytest.register_assert_rewrite("sweeps")  # which tests of several folders share
 
 
@@ -70,6 +72,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
+
+    def own() -> dict[str, Path]:
+        return {name: file for name, file in experiment_files().items() if not is_shipped(file)}
+
+    monkeypatch.setattr("nnspec.cli.experiments.experiment_files", own)
 
 
 @pytest.fixture(scope="session")

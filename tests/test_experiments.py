@@ -13,25 +13,13 @@ from nnspec.sweep import plan
 
 FILES = sorted((conf_dir() / "experiment").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
-KERNELS = {  # so many to be made for so many shapes and formulas, each in half a second, that they are marked slow
-    "activation_shapes",
-    "activation_by_init",
-    "batch_norm_lr",
-    "born_dead",
-    "depth_width_parity",
-    "he_against_xavier",
-    "perceptron_rule",
-    "prototype_xor",
-    "selu_fixed_point",
-    "transfer",
-    "vanishing_gradients",
-    "what_moves_it",
-}
+# one of a kind: a sweep, perceptrons, a data set of its own, a map; the others train in the slow tests
+OF_A_KIND = {"zero_init", "single_neuron_xor", "symmetry_detector", "fractal_boundary"}
 SIDE, QUOTE = 33, '"'  # pixels of the least map whose boundary has a dimension; what Hydra needs not around a key
 
 
 def test_the_experiments_are_there() -> None:
-    wanted = {"textbook", "activation_by_init", "zero_init", "width", "depth", "perceptron", "lr_by_optimizer"}
+    wanted = {"textbook", "activation_by_init", "width", "depth", "perceptron", "lr_by_optimizer"} | OF_A_KIND
     assert wanted <= set(NAMES)
 
 
@@ -43,7 +31,7 @@ def test_header_says_question_and_command(path: Path) -> None:
     assert f"#   python run.py experiment={path.stem}" in lines
 
 
-@pytest.mark.parametrize("name", sorted(KERNELS))
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OF_A_KIND])
 def test_what_trains_in_the_slow_tests_only_composes(name: str) -> None:
     found, settings = plan([f"experiment={name}"])
     assert found.cells
@@ -51,7 +39,7 @@ def test_what_trains_in_the_slow_tests_only_composes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in KERNELS else name for name in NAMES]
+    "name", [name if name in OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_short_form_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -22,7 +22,15 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("code", [README, "import nnspec.compose, nnspec.builder, nnspec.api\n" + README, LIGHT])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import nnspec.compose, nnspec.builder, nnspec.api\n" + README,
+        pytest.param(README, marks=pytest.mark.slow),
+        LIGHT,
+    ],
+    ids=["README after its modules", "README", "light"],
+)
 def test_runs_in_a_process_of_its_own(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

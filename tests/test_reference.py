@@ -101,8 +101,16 @@ def test_where_torch_s_own_gradient_is_in_single_precision(spec_of: SpecOf, acti
     assert_equal(spec, SEED, 1, 3e-8)  # half an eps of float32, on gradients and weights below 1
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [  # every optimizer once and every loss several times; the rest of their product is slow
+        pytest.param(
+            loss, optimizer, id=f"{loss.name}-{optimizer}", marks=[] if i == j % len(LOSSES) else pytest.mark.slow
+        )
+        for i, loss in enumerate(LOSSES)
+        for j, optimizer in enumerate(OPTIMIZERS)
+    ],
+)
 def test_every_loss_and_optimizer(spec_of: SpecOf, loss: Any, optimizer: dict[str, Any]) -> None:
     spec = spec_of(
         loss=loss.name,

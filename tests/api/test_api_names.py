@@ -30,7 +30,13 @@ assert Cell.__module__ == "nnspec.sweep.cells" and page.PAGE
 
 @pytest.mark.parametrize(
     "first",
-    ["", "import nnspec.sweep", "from nnspec.sweep import Cell", "from nnspec import sweep", "import nnspec.api"],
+    [
+        "",
+        "from nnspec.sweep import Cell",
+        pytest.param("import nnspec.sweep", marks=pytest.mark.slow),
+        pytest.param("from nnspec import sweep", marks=pytest.mark.slow),
+        pytest.param("import nnspec.api", marks=pytest.mark.slow),
+    ],
 )
 def test_a_function_is_one_beside_a_subpackage_of_its_name(first: str) -> None:
     done = subprocess.run([sys.executable, "-c", CALLED.format(first=first)], capture_output=True, text=True)

@@ -14,7 +14,6 @@ import pytest
 import nnspec
 from nnspec.claims.measures import figures
 from nnspec.cli import main
-from nnspec.compose.folders import experiment_files, is_shipped
 
 HEAD = "# @package _global_\n# What becomes of equal units?\n"
 CELLS = {
@@ -87,16 +86,6 @@ def test_the_command_says_each_verdict_and_its_status(folder: Path, capfd: pytes
     said = capfd.readouterr().out
     assert "undecided" in said
     assert "replicates=" in said
-
-
-@pytest.fixture
-def own_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list of the folder's studies alone: to compose all takes seconds, and tests/test_experiments.py does it."""
-
-    def own() -> dict[str, Path]:
-        return {name: file for name, file in experiment_files().items() if not is_shipped(file)}
-
-    monkeypatch.setattr("nnspec.cli.experiments.experiment_files", own)
 
 
 @pytest.mark.usefixtures("own_only")

@@ -194,6 +194,7 @@ def test_a_plan_as_json(nnspec: Any, folder: Path) -> None:
     assert (stack["layout"], stack["why_separate"]) == ("separate", "each has its own order of batches")
 
 
+@pytest.mark.slow
 def test_streams_of_a_real_process(folder: Path) -> None:
     """Nothing of other libraries on either stream, on a store that is made and on one that is there."""
     environ = {**os.environ, "PYTHONPATH": str(RUN_PY.parent), "XDG_CACHE_HOME": str(folder / "empty")}

@@ -38,7 +38,7 @@ def test_a_perceptron_cannot_beat_three_rows_of_xor(spec_of, train_group):
 def test_zero_initialisation_keeps_hidden_units_identical_for_ever(spec_of, train_group, activation):
     """Goodfellow et al. 2016, section 8.4: units with the same inputs and weights get the same gradient."""
     group = train_group(
-        spec_of(init="zeros", activation=activation, model={"name": "mlp", "hidden": [6, 5]}, train={"epochs": 3000})
+        spec_of(init="zeros", activation=activation, model={"name": "mlp", "hidden": [6, 5]}, train={"epochs": 500})
     )
     for name in ("0.weight", "2.weight"):
         assert (group.final[name] == group.final[name][:, :1]).all()  # bitwise

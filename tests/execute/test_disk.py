@@ -14,11 +14,9 @@ from nnspec.sweep import plan
 
 BLOCK = 4096  # bytes that files and folders are given whole
 WORDS = ["seed=range(0,30)", "replicates=1"]
-SWEEPS = {
-    "the textbook's": WORDS,
-    "replicates": ["optimizer.lr=range(0.1,2.5,0.1)", "replicates=40", "train.epochs=500"],
-}
+SWEEPS = {"the textbook's": WORDS}
 SLOW = {
+    "replicates": ["optimizer.lr=range(0.1,2.5,0.1)", "replicates=40", "train.epochs=500"],
     "short": [*WORDS, "train.epochs=50"],
     "wide": [*WORDS, "model.hidden=[40,40]"],
     "a test part": [*WORDS, "data=moons", "data.test_fraction=0.3", "train.epochs=100"],
@@ -51,7 +49,11 @@ def test_a_store_grows_by_what_was_foretold(name: str, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "words", [["seed=range(0,600)"], ["optimizer.lr=0.1,0.2", "replicates=300", "train.epochs=500"]]
+    "words",
+    [
+        ["optimizer.lr=0.1,0.2", "replicates=300", "train.epochs=500"],
+        pytest.param(["seed=range(0,600)"], marks=pytest.mark.slow),
+    ],
 )
 def test_packed_cells_take_what_was_foretold(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

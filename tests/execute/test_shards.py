@@ -49,7 +49,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return table(tmp_path_factory.mktemp("tables") / "here")
 
 
-@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_carries_a_sweep(launcher: str, tmp_path: Path, here: pd.DataFrame) -> None:
     there = table(tmp_path / launcher, f"hydra/launcher={launcher}")
     pd.testing.assert_frame_equal(here, there, check_exact=True)

@@ -83,8 +83,17 @@ def filed() -> dict[int, tuple[str, str]]:
     return {run.cell: (run.status, run.params["replicates"]) for run in found if run.cell is not None}
 
 
-@pytest.mark.parametrize("cells_filed", ["all", "none"])
-@pytest.mark.parametrize("interrupted_in", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("interrupted_in", "cells_filed"),
+    [
+        (1, "all"),
+        (2, "none"),
+        (4, "all"),
+        pytest.param(1, "none", marks=pytest.mark.slow),
+        pytest.param(2, "all", marks=pytest.mark.slow),
+        pytest.param(4, "none", marks=pytest.mark.slow),
+    ],
+)
 def test_a_race_resumed_is_the_race_undisturbed(
     cells: list[Cell],
     undisturbed: Outcome,

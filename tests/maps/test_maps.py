@@ -59,7 +59,7 @@ def with_values(words: list[str], values: dict[str, float]) -> RunSpec:
 )
 def test_a_pixel_is_a_run_alone_to_the_last_bit(words: list[str], x, y) -> None:
     found = mapped(nnspec.spec(words), x, y)
-    for row, column in ((0, 0), (0, x[4] - 1), (y[4] - 1, 0), (1, 2), (y[4] - 1, x[4] - 1)):
+    for row, column in ((0, x[4] - 1), (y[4] - 1, 0), (1, 2)):
         alone = nnspec.train(with_values(words, {x[0]: found.x[column], y[0]: found.y[row]}), workers=1)
         loss = alone.result.final_loss
         assert found.final_loss[row, column].tobytes() == loss[0].tobytes()

@@ -17,18 +17,22 @@ from nnspec.remedies.changes import Change, changes
 from nnspec.specs import RunSpec
 
 COMMANDS = [
-    [],
     ["activation=tanh", "init=zeros", "optimizer=sgd", "optimizer.momentum=0.9"],
+    ["model=perceptron", "loss=mse", "model.output=tanh"],
+]
+MORE_COMMANDS = [
+    [],
     ["init=xavier_normal", "init.bias=same", "init.gain=auto", "optimizer.lr=0.002", "optimizer.weight_decay=0.1"],
     ["activation=leaky_relu", "activation.negative_slope=0.3", "model.hidden=[3,5]", "model.output=tanh", "loss=mse"],
     ["model=perceptron"],
     ["model=perceptron", "loss=mse", "activation=tanh"],
-    ["model=perceptron", "loss=mse", "model.output=tanh"],
     ["model=perceptron", "optimizer=perceptron_rule", "loss=mse"],
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *[pytest.param(command, marks=pytest.mark.slow) for command in MORE_COMMANDS]], ids=" ".join
+)
 def test_the_words_make_the_change_on_the_command_line(command: list[str]) -> None:
     """Hydra composes what the user would type: the words after those of the run."""
     stated = spec(command)

@@ -198,7 +198,15 @@ def test_a_conditional_search_is_filed_and_gone_on_with(folder: Path) -> None:
     assert parent.data.params["axis.optimizer.lr"].startswith("0.01 to 10.0 (log) where optimizer=sgd; 0.001 to 1.0")
 
 
-@pytest.mark.parametrize("pruner", ["median", "halving", "hyperband", "wilcoxon"])
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        "median",
+        "wilcoxon",
+        pytest.param("halving", marks=pytest.mark.slow),
+        pytest.param("hyperband", marks=pytest.mark.slow),
+    ],
+)
 def test_a_pruned_trial_has_a_part_of_the_networks(
     pruner: str, folder: Path, capfd: pytest.CaptureFixture[str], trained_cells: Callable[[Sequence[RunSpec]], list]
 ) -> None:

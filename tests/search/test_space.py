@@ -91,7 +91,7 @@ def drawn(space: Space, chance: random.Random) -> tuple[int, dict[str, float | i
 def test_a_cell_is_what_hydra_composes(overrides: list[str], where: tuple) -> None:
     space, chance = space_of(*overrides, where=where), random.Random(5)
     fixed = [line for line in overrides if line == "replicates=3" or "${" in line]
-    for _ in range(6):
+    for _ in range(3):
         block, values = drawn(space, chance)
         cell, faults = space.cell(block, values)
         assert not faults

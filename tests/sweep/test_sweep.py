@@ -142,7 +142,7 @@ def attempt(work: Callable[[], list[dict[str, Any]]]) -> object:
         return "refused"
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     axes=st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique_by=lambda axis: axis.split("=")[0]),
     fixed=st.lists(st.sampled_from(FIXED), max_size=2),
@@ -155,7 +155,7 @@ def test_configs_equal_hydras_own(composer: Composer, axes: list[str], fixed: li
 
 @pytest.mark.parametrize("axis", AXES)
 def test_each_axis_alone_equals_hydra(composer: Composer, axis: str) -> None:
-    expected, got = compared(composer, [axis], list(range(7)))
+    expected, got = compared(composer, [axis], [0, 1, -1])
     assert got == expected
     assert (got == "refused") == (
         axis in ("+extra=loud,other", "db.login=[1],[2]")

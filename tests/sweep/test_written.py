@@ -94,7 +94,23 @@ def cells(folder: Path, text: str) -> list[RunSpec]:
     return [cell.spec for cell in plan([*axes, "experiment=mine"])[0].cells]
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+# combinations of what the others show one by one
+COMBINED = {
+    "three that go together",
+    "cells left out with all their seeds",
+    "far cells",
+    "perceptrons",
+    "models",
+    "schedules",
+    "one cell",
+    "cells with nothing in common",
+    "models of their own",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in COMBINED else name for name in SWEEPS]
+)
 def test_there_and_back(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found, _ = plan(SWEEPS[name])

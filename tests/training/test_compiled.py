@@ -55,6 +55,23 @@ UPDATES = [
     for name in [entry.name for entry in OPTIMIZERS if not entry.by_rows]
     for flags in FLAGS.get(name, [{}])
 ]
+LOSS_NAMES = ["bce", "mse", "huber", "hinge", "cross_entropy"]
+# every update once and every loss several times; the rest of their product is slow
+UPDATES_AND_LOSSES = [
+    pytest.param(update, loss, id=f"{update}-{loss}", marks=[] if (i + j) % len(LOSS_NAMES) == 0 else pytest.mark.slow)
+    for i, update in enumerate(UPDATES)
+    for j, loss in enumerate(LOSS_NAMES)
+]
+PARITY = {"name": "parity", "bits": 5, "encoding": "bipolar"}
+# to make code for 32 rows of two layers or more takes seconds
+SHAPES_AND_DATA = [
+    *[pytest.param(hidden, "xor", id=f"xor-{hidden}") for hidden in (None, [1], [2, 3], [5, 5], [3, 2, 5])],
+    *[pytest.param(hidden, PARITY, id=f"parity-{hidden}") for hidden in (None, [1])],
+    *[
+        pytest.param(hidden, PARITY, id=f"parity-{hidden}", marks=pytest.mark.slow)
+        for hidden in ([2, 3], [5, 5], [3, 2, 5])
+    ],
+]
 TRAIN = {"epochs": 61, "log_every": 7, "snapshot_every": 25}
 
 
@@ -87,8 +104,7 @@ def test_every_activation(entry: Any, spec_of: SpecOf, both: Both) -> None:
     assert_compiled(both([spec_of(activation=entry.name, init=i, replicates=70, train=TRAIN) for i in inits]))
 
 
-@pytest.mark.parametrize("optimizer", UPDATES, ids=str)
-@pytest.mark.parametrize("loss", ["bce", "mse", "huber", "hinge", "cross_entropy"])
+@pytest.mark.parametrize(("optimizer", "loss"), UPDATES_AND_LOSSES)
 def test_every_optimizer_and_loss(optimizer: dict[str, Any], loss: str, spec_of: SpecOf, both: Both) -> None:
     rates = (0.01, 0.1)
     assert_compiled(
@@ -102,8 +118,7 @@ def test_a_schedule_moves_the_coefficients(optimizer: str, spec_of: SpecOf, both
     assert_compiled(both([spec_of(optimizer={"name": optimizer, "lr": lr}, **fields) for lr in (0.01, 0.1)]))
 
 
-@pytest.mark.parametrize("hidden", [None, [1], [2, 3], [5, 5], [3, 2, 5]], ids=str)
-@pytest.mark.parametrize("data", ["xor", {"name": "parity", "bits": 5, "encoding": "bipolar"}], ids=["xor", "parity"])
+@pytest.mark.parametrize(("hidden", "data"), SHAPES_AND_DATA)
 def test_shapes_and_data(hidden: list[int] | None, data: Any, spec_of: SpecOf, both: Both) -> None:
     model = {"name": "perceptron"} if hidden is None else {"name": "mlp", "hidden": hidden}
     activations = ("relu", "sigmoid") if hidden else ("sigmoid",)

@@ -175,7 +175,16 @@ def activations_together(float64_spec: SpecOf) -> tuple[list[RunSpec], dict[int,
 
 
 @pytest.mark.parametrize(
-    "cell", range(2 * len(HIDDEN)), ids=lambda i: "-".join([*map(str, HIDDEN[i // 2].values()), PLAIN[i % 2]["name"]])
+    "cell",
+    [  # one after the other with SGD and with Adam; with the other one in the slow tests
+        pytest.param(
+            len(PLAIN) * i + j,
+            id="-".join([*map(str, activation.values()), optimizer["name"]]),
+            marks=[] if j == i % len(PLAIN) else pytest.mark.slow,
+        )
+        for i, activation in enumerate(HIDDEN)
+        for j, optimizer in enumerate(PLAIN)
+    ],
 )
 def test_every_activation(
     cell: int, activations_together: tuple[list[RunSpec], dict[int, tuple[Results, int]]]
@@ -260,8 +269,11 @@ def test_every_optimizer_and_loss_is_tried() -> None:
             assert {value > 0 for value in tried} == {False, True}, (entry.name, flag)
 
 
-@pytest.mark.parametrize("optimizer", [EVERY[1], EVERY[2], EVERY[3]], ids=lambda h: "-".join(map(str, h.values())))
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "gelu", "prelu"])
+@pytest.mark.parametrize(
+    ("activation", "optimizer"),
+    list(zip(["sigmoid", "tanh", "relu", "leaky_relu", "gelu", "prelu"], 2 * EVERY[1:4], strict=True)),
+    ids=lambda h: "-".join(map(str, h.values())) if isinstance(h, dict) else h,
+)
 def test_the_numpy_reference(activation: str, optimizer: dict[str, Any], float64_spec: SpecOf) -> None:
     specs = [
         float64_spec(model={"name": "mlp", "hidden": [4, 3]}, activation=activation, optimizer=optimizer, loss=loss)

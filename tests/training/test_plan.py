@@ -140,7 +140,7 @@ def assert_covers(planned: Plan, specs: Sequence[RunSpec]) -> None:
 
 
 @given(specs=MIXTURES, workers=st.integers(1, 5), memory=st.sampled_from([None, 1.0, 1e6, 1e8]), files=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_mixture_is_planned_whole(specs: list[RunSpec], workers: int, memory: float | None, files: bool) -> None:
     room = Room(memory, workers, files)
     planned = plan(specs, room)
