@@ -83,8 +83,7 @@ def survival_table(table: pd.DataFrame, by: str | Sequence[str], confidence: flo
 
 def survival_of(table: pd.DataFrame, rows: np.ndarray, ends: np.ndarray, confidence: float = 0.95) -> Survival:
     """The curve of the networks in ``rows`` [m] bool; ``ends`` [m] are the ``updates_made``."""
-    part = table.loc[rows, ["solved_at", "solved"]]
-    return survival(part["solved_at"], part["solved"], ends[rows], confidence)
+    return survival(table["solved_at"][rows], table["solved"][rows], ends[rows], confidence)
 
 
 def updates_made(table: pd.DataFrame) -> np.ndarray:

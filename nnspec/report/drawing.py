@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import sys
 import time
 import warnings
@@ -19,6 +20,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nnspec.analysis.figures.layers import ActivationCurve
 from nnspec.errors import NnspecError
@@ -44,30 +47,42 @@ def draw(material: Material, pictures: Files | None = None) -> Files:
 
 
 def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
-    """The pictures of the sections by name, every other one, among them the first, drawn by a second process, which has
-    no page to make as well: a sweep waits for nothing else.
-    Whatever keeps that process from drawing does not matter: its pictures are drawn here then."""
+    """The pictures of the sections by name, drawn by two processes, each of which takes the next that nobody has begun:
+    a sweep waits for nothing else. Whatever keeps the second from drawing does not matter: its pictures are drawn here
+    then."""
     from nnspec.report.pages.page import pictures_of
+
+    # the last of a page take longest, so they are begun first
+    wanted = [section for section in reversed(sections) if section.plot is not None and section.name not in drawn]
+    if sys.platform != "linux" or len(wanted) < 2:
+        return drawn | pictures_of(wanted)
+    next_one, numbers = os.pipe()  # each byte of it is read by one process
+    os.write(numbers, bytes(range(len(wanted))))
+    os.close(numbers)
+
+    def share() -> Files:
+        pictures: Files = {}
+        while number := os.read(next_one, 1):
+            pictures |= pictures_of([wanted[number[0]]])
+        return pictures
 
     def others() -> None:
         with suppress(Exception):  # drawn again by the first process, which says what is wrong
-            there.send(pictures_of(wanted[::2]))
+            there.send(share())
 
-    wanted = [section for section in sections if section.plot is not None and section.name not in drawn]
-    if sys.platform != "linux" or len(wanted) < 2:
-        return drawn | pictures_of(wanted)
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     second = context.Process(target=others, name="nnspec-report-2")
     second.start()
     there.close()
-    pictures = drawn | pictures_of(wanted[1::2])
     try:
+        pictures = drawn | share()
+    finally:
+        os.close(next_one)
+    with suppress(EOFError):
         pictures |= here.recv()
-    except EOFError:
-        pictures |= pictures_of(wanted[::2])
     second.join()
-    return pictures
+    return pictures_of(wanted, pictures) | pictures
 
 
 def prepare() -> None:
@@ -75,15 +90,9 @@ def prepare() -> None:
     import scipy.stats  # noqa: F401
 
     import nnspec.report.pages.sweep  # noqa: F401
-    from nnspec.analysis.figures.draw import label_ends, new_figure, png, tidy
+    from nnspec.analysis.figures import curves_info, plot_curves, png
 
-    figure = new_figure()
-    axes = figure.subplots()
-    tidy(axes, "title", "x", "y")
-    axes.set_yscale("log")
-    axes.plot([1, 2], [1, 10])
-    label_ends(axes, ["label"], [10], ["black"])
-    png(figure)
+    png(plot_curves(curves_info({"label": (np.arange(2), np.array([[1.0, 100.0]]))})))
 
 
 class ReportError(NnspecError):
@@ -108,9 +117,9 @@ def activations_ahead(activations: Sequence[ActivationCurve], drawn: Files) -> F
 
 def pictures_ahead(material: Material, drawn: Files) -> Files:
     """The pictures of a sweep, which wait for no text and no single networks."""
-    from nnspec.report.pages.sweep import sweep_report
+    from nnspec.report.pages.sweep import sweep_pictures
 
-    return _in_two(sweep_report(material).sections, drawn)
+    return _in_two(sweep_pictures(material), drawn)
 
 
 class Drawer:

@@ -55,8 +55,10 @@ def plot_activations(infos: Sequence[ActivationCurve], width: float | None = Non
     shown = list(infos)[:MOST_PANELS]
     columns = min(most_columns(width, 1.6, 4), max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(width or max(4.4, 2.4 * columns), 2.0 * rows + 0.6)
+    wide, high = width or max(4.4, 2.4 * columns), 2.0 * rows + 0.6
+    figure = new_figure(wide, high, None)
     grid = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(0.4 / wide, 0.55 / high, 1 - 0.1 / wide, 1 - 0.4 / high, 0.3, 0.5)
     for axes, info in zip(grid.flat, shown, strict=False):
         axes.axhline(0, color=MUTED, linewidth=0.6)
         axes.axvline(0, color=MUTED, linewidth=0.6)
@@ -68,7 +70,7 @@ def plot_activations(infos: Sequence[ActivationCurve], width: float | None = Non
         axes.set_visible(False)
     if shown:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=3.5)
+        figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=8, frameon=False, handlelength=3.5)
     return figure
 
 
