@@ -21,8 +21,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nnspec.analysis.figures.layers import ActivationCurve
 from nnspec.errors import NnspecError
 from nnspec.processes import held_back, leave_signals_to_the_parent
@@ -85,14 +83,18 @@ def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
     return pictures_of(wanted, pictures) | pictures
 
 
-def prepare() -> None:
-    """Load what drawing needs, and draw once: the first figure of a process takes as long as three later ones."""
+def prepare(activations: Sequence[ActivationCurve] = ()) -> Files:
+    """Load what drawing needs, and draw the picture that waits for no network: that of the activations. The first
+    figure of a process takes as long as three later ones."""
     import scipy.stats  # noqa: F401
 
     import nnspec.report.pages.sweep  # noqa: F401
-    from nnspec.analysis.figures import curves_info, plot_curves, png
+    from nnspec.report.pages.networks import activations_section
+    from nnspec.report.pages.page import pictures_of
 
-    png(plot_curves(curves_info({"label": (np.arange(2), np.array([[1.0, 100.0]]))})))
+    with suppress(Exception):  # drawn again with the rest, which says what is wrong
+        return pictures_of([activations_section(activations)]) if activations else {}
+    return {}
 
 
 class ReportError(NnspecError):
@@ -107,14 +109,6 @@ class Ahead:
     draw: Callable[[Files], Files]
 
 
-def activations_ahead(activations: Sequence[ActivationCurve], drawn: Files) -> Files:
-    """The picture of the activations, which waits for no network."""
-    from nnspec.report.pages.networks import activations_section
-    from nnspec.report.pages.page import pictures_of
-
-    return drawn | pictures_of([activations_section(activations)])
-
-
 def pictures_ahead(material: Material, drawn: Files) -> Files:
     """The pictures of a sweep, which wait for no text and no single networks."""
     from nnspec.report.pages.sweep import sweep_pictures
@@ -125,7 +119,7 @@ def pictures_ahead(material: Material, drawn: Files) -> Files:
 class Drawer:
     """A process that waits for what to draw. ``draw`` hands it over, ``result`` waits for the files."""
 
-    def __init__(self, draw: Draw, prepare: Callable[[], None]):
+    def __init__(self, draw: Draw, prepare: Callable[[], Files]):
         # Forked before any thread of ours is there; a fork also has NumPy and pandas already.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.pipe, there = context.Pipe()
@@ -154,7 +148,7 @@ class Drawer:
             raise ReportError(self._death()) from error
 
     def result(self, patience: float = PATIENCE) -> tuple[Files, float]:
-        """The files of the report by path, and the seconds that drawing took.
+        """The files of the report by path, and the seconds that drawing took since there was something to draw.
 
         Raises:
             ReportError: it could not be drawn, with the reason.
@@ -183,12 +177,8 @@ class Drawer:
 
 
 def drawer_of(specs: Sequence[RunSpec]) -> Drawer:
-    """A ``Drawer`` of reports that draws the activations of the specs already."""
-    curves = activation_curves(combinations(specs))
-    drawer = Drawer(draw, prepare)
-    if curves:
-        drawer.draw_ahead(partial(activations_ahead, curves))
-    return drawer
+    """A ``Drawer`` of reports, which begins with the activations of the specs."""
+    return Drawer(draw, partial(prepare, activation_curves(combinations(specs))))
 
 
 @contextmanager
@@ -210,15 +200,14 @@ def started(wanted: bool = True, specs: Sequence[RunSpec] = ()) -> Iterator[Draw
             drawer.stop()
 
 
-def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], None]) -> None:
+def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], Files]) -> None:
     leave_signals_to_the_parent()
     if inherited is not None:
         inherited.close()  # else the parent's death would go unseen here
     warnings.simplefilter("ignore")
     gc.disable()  # it draws once and ends: nothing is worth looking for meanwhile
     try:
-        prepare()
-        pictures: Files = {}
+        pictures = prepare()
         seconds = 0.0
         while isinstance(material := there.recv(), Ahead):
             started = time.perf_counter()

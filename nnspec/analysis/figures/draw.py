@@ -59,7 +59,7 @@ Y_LABELS = 1.1  # inches that the labels of an axis may take
 NARROW = 5.0  # inches: a narrower figure has fewer panels and shorter labels
 TALLEST = 9.0  # inches that a column of a journal has
 LABEL = 28  # characters of a label beside a line
-LETTER = 0.075  # inches that a letter of 8 points takes at most, on average
+LETTER = 0.07  # inches that a letter of 8 points takes; most take a little less
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST = 1e100  # matplotlib's ticks and shades overflow when data come near the largest float, 1.8e308
 

@@ -75,9 +75,10 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     wide = width or float(np.clip(1.9 + 0.78 * c, 4.6, 11))
     room = (wide - 1.9) / c  # inches of a cell
     rotate = c > 6 or max(map(len, info.column_labels)) > min(9, room / 0.08)
-    below = 0.55 + (0.5 * letters(_shortened(info.column_labels, wide)) if rotate else 0)
+    slanted = letters(_shortened(info.column_labels, wide)) if rotate else 0.0
+    left, below = max(0.4 + letters(_shortened(info.row_labels, wide)), 0.8 * slanted - room / 2), 0.55 + 0.55 * slanted
     figure = new_figure(wide, float(np.clip(0.75 + below + 0.46 * r, 2.4, 11 if width is None else TALLEST)), None)
-    axes = figure.subplots()
+    axes = figure.add_axes((left / wide, 0, 1 - left / wide, 1))
     rates = info.measure == SOLVED
     shades = colormaps["cividis" if rates or MEASURES[info.measure].rising else "cividis_r"]
     scale = Normalize(0, 1) if rates else Normalize(float(np.nanmin(info.rate)), float(np.nanmax(info.rate)))
@@ -88,7 +89,7 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     tidy(axes, "\n".join(filter(None, [title, info.pooled])), *names, grid=False)
     _ticks(axes, "x", info.column_labels, rotate)
     _ticks(axes, "y", info.row_labels)
-    place_axes(axes, 0.4 + letters(_shortened(info.row_labels, wide)), below, 0.75 if rates else 0.95)
+    place_axes(axes, left, below, 0.75 if rates else 0.95)
     if c <= NUMBERS_UP_TO and r <= NUMBERS_UP_TO and room >= NUMBER_ROOM:
         for (i, j), rate in np.ndenumerate(info.rate):
             shade = shades(0.0 if np.isnan(rate) else float(scale(rate)))
@@ -150,7 +151,8 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
         np.clip(1.35 + 0.3 * len(info.labels) + 0.21 * max(0, lines - 2), 2.2, 12 if width is None else TALLEST)
     )
     figure = new_figure(wide, high, None)
-    axes = figure.subplots()
+    beside = (0.4 if info.axis else 0.15) + letters(_shortened(info.labels, wide))
+    axes = figure.add_axes((beside / wide, 0, 1 - beside / wide, 1))
     left = np.zeros(len(info.labels))
     few = len(left) <= NUMBERED_BARS
     least = 0.06 * (WIDTH - 1.2) / (wide - 1.2)  # of a bar that has room for its number
@@ -178,7 +180,7 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
     handles, labels = axes.get_legend_handles_labels()
     key: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.2, "handleheight": 1.4}
     figure.legend(handles, labels, loc="lower center", ncols=across, **key)
-    place_axes(axes, (0.4 if info.axis else 0.15) + letters(_shortened(info.labels, wide)), 0.6 + 0.21 * lines, 0.3)
+    place_axes(axes, beside, 0.6 + 0.21 * lines, 0.3)
     return figure
 
 
