@@ -86,7 +86,7 @@ def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
 def prepare(activations: Sequence[ActivationCurve] = ()) -> Files:
     """Load what drawing needs, and draw the picture that waits for no network: that of the activations. The first
     figure of a process takes as long as three later ones."""
-    import scipy.stats  # noqa: F401
+    import scipy.optimize  # noqa: F401
 
     import nnspec.report.pages.sweep  # noqa: F401
     from nnspec.report.pages.networks import activations_section
