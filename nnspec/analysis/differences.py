@@ -110,12 +110,12 @@ def _binomial_tail(positive: int, seeds: int, size: int) -> Tail:
 
 def _exact_tail(sizes: np.ndarray, counts: np.ndarray, observed: int) -> Tail:
     """The distribution without tilt, grown size by size; a tilt t weighs the sum S by exp(t S)."""
-    from scipy.stats import binom
+    from scipy.special import comb
 
     plus = np.ones(1)  # by the sum of the sizes that drew a plus
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         grown = np.zeros(len(plus) + size * count)
-        for k, weight in enumerate(binom.pmf(np.arange(count + 1), count, 0.5)):
+        for k, weight in enumerate(comb(count, np.arange(count + 1)) * 0.5**count):
             grown[k * size : k * size + len(plus)] += weight * plus
         plus = grown
     possible = np.flatnonzero(plus)
@@ -184,12 +184,12 @@ def _mean_limit(parts: np.ndarray, caps: np.ndarray, error: float, upper: bool) 
 
     A seed at the bound is added and the beta distribution of the same mean and variance taken.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     share, weight = _weighted(parts, caps, float(not upper), float(upper))
     if share in (0.0, 1.0):
         return share
-    return float(beta.ppf(1 - error if upper else error, share * weight, (1 - share) * weight))
+    return float(betaincinv(share * weight, (1 - share) * weight, 1 - error if upper else error))
 
 
 def _weighted(parts: np.ndarray, caps: np.ndarray, none: float, full: float) -> tuple[float, float]:

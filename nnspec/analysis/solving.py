@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,9 +41,8 @@ class Survival:
 def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confidence: float = 0.95) -> Survival:
     """The Kaplan-Meier curve of the updates a network needs to solve.
 
-    The estimate and its limits come from ``scipy.stats.ecdf``; limits by the exponential Greenwood formula (log-log),
-    which stays within 0 and 1. The interval of the median holds every time at which the limits of the curve contain one
-    half (Brookmeyer and Crowley, Biometrics 38, 1982).
+    Limits are by the exponential Greenwood formula (log-log), which stays within 0 and 1. The interval of the median
+    holds every time at which the limits of the curve contain one half (Brookmeyer and Crowley, Biometrics 38, 1982).
 
     Args:
         solved_at: [m] updates made when the network solved; not read where it did not.
@@ -54,15 +52,15 @@ def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confide
     Raises:
         ValueError: if there is no network.
     """
-    from scipy import stats
-
     done = np.asarray(solved, dtype=bool)
     if not done.size:
         raise ValueError("a survival curve must have at least one network, but got none; leave out empty groups")
-    times = _times(solved_at, done, epochs)
-    curve = stats.ecdf(stats.CensoredData.right_censored(times, ~done)).sf
-    low, high = _limits(curve, confidence)
-    at, share = curve.quantiles, curve.probabilities
+    at, place = np.unique(_times(solved_at, done, epochs), return_inverse=True)
+    ended = np.bincount(place)
+    left = np.cumsum(ended[::-1])[::-1]  # networks that were still there
+    lost = np.bincount(place, done)
+    share = np.cumprod((left - lost) / left)
+    low, high = _limits(share, left, lost, confidence)
     return Survival(
         at, share, low, high, _first(at, share), _first(at, low), _first(at, high), done.size, int(done.sum())
     )
@@ -83,8 +81,7 @@ def survival_table(table: pd.DataFrame, by: str | Sequence[str], confidence: flo
 
 def survival_of(table: pd.DataFrame, rows: np.ndarray, ends: np.ndarray, confidence: float = 0.95) -> Survival:
     """The curve of the networks in ``rows`` [m] bool; ``ends`` [m] are the ``updates_made``."""
-    part = table.loc[rows, ["solved_at", "solved"]]
-    return survival(part["solved_at"], part["solved"], ends[rows], confidence)
+    return survival(table["solved_at"][rows], table["solved"][rows], ends[rows], confidence)
 
 
 def updates_made(table: pd.DataFrame) -> np.ndarray:
@@ -136,16 +133,20 @@ def _numbers(solved_at: ArrayLike, solved: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _limits(curve: object, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """[e] each. Where the formula has no value: before the first solved network nothing is known to be lost, so the
-    share is 1; where the curve reaches 0 the limits stay where they were, 0 below.
+def _limits(share: np.ndarray, left: np.ndarray, lost: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """[e] each, of the share unsolved [e] at times at which so many networks were ``left``, of which were ``lost``.
+
+    Where the formula has no value: before the first solved network nothing is known to be lost, so the share is 1;
+    where the curve reaches 0 the limits stay where they were, 0 below.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
-        interval = curve.confidence_interval(confidence, method="log-log")  # type: ignore[attr-defined]
-    share = curve.probabilities  # type: ignore[attr-defined]
-    low = np.where(share >= 1, 1.0, np.where(share <= 0, 0.0, interval.low.probabilities))
-    high = np.where(share >= 1, 1.0, np.where(share <= 0, np.nan, interval.high.probabilities))
+    from scipy.special import ndtri
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.cumsum(lost / (left * (left - lost))) / np.log(share) ** 2
+        error = float(ndtri((1 + confidence) / 2)) * np.sqrt(variance)
+        low, high = share ** np.exp(error), share ** np.exp(-error)
+    low = np.where(share >= 1, 1.0, np.where(share <= 0, 0.0, low))
+    high = np.where(share >= 1, 1.0, np.where(share <= 0, np.nan, high))
     last = high[share > 0][-1] if (share > 0).any() else 1.0
     return low, np.where(np.isnan(high), last, high)
 

@@ -35,6 +35,7 @@ UNFILED = Path("nnspec-unfiled")  # where runs go that the store refused
 BATCH = 250  # events a transaction
 PACK = 2000  # events that are packed together, or as many as came in PACK_SECONDS: a kill costs no more
 PACK_SECONDS = 20.0
+SOON = 0.1  # seconds in which events come together that are filed together, while this process has better to do
 ROOM = 500e6  # bytes of results that may wait to be filed before training waits for the store
 POINTS, POINTS_AT_LEAST = 100_000, 5_000  # points of a history that are filed at a time
 POINT = 400  # bytes of a point on its way into the store
@@ -114,8 +115,8 @@ class Filer:
         most = self.pack if packs else self.batch
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            if packs:  # few packs are worth the wait, but for a store that lags behind
-                self._changed.wait_for(self._worth_packing, PACK_SECONDS)
+            # few packs are worth the wait, but for a store that lags behind
+            self._changed.wait_for(lambda: self._worth_filing(most), PACK_SECONDS if packs else SOON)
             while self._waiting and len(batch) < most and (not batch or held + POINT * points <= self.room / 2):
                 item, size = self._waiting.popleft()
                 batch.append(item)
@@ -123,9 +124,9 @@ class Filer:
                 points += 0 if packs else metric_points(item, self.recorder.points)
         return batch, held
 
-    def _worth_packing(self) -> bool:
-        """Whether what waits fills a pack, is the last of all, or takes half of the room."""
-        full = len(self._waiting) >= self.pack or self._held > self.room / 2
+    def _worth_filing(self, most: int) -> bool:
+        """Whether ``most`` events wait, the last of all, or as much as takes half of the room."""
+        full = len(self._waiting) >= most or self._held > self.room / 2
         return full or self._waiting[-1][0] is None
 
     def _raise_crash(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import sys
 import time
 import warnings
@@ -44,46 +45,56 @@ def draw(material: Material, pictures: Files | None = None) -> Files:
 
 
 def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
-    """The pictures of the sections by name, every other one, among them the first, drawn by a second process, which has
-    no page to make as well: a sweep waits for nothing else.
-    Whatever keeps that process from drawing does not matter: its pictures are drawn here then."""
+    """The pictures of the sections by name, drawn by two processes, each of which takes the next that nobody has begun:
+    a sweep waits for nothing else. Whatever keeps the second from drawing does not matter: its pictures are drawn here
+    then."""
     from nnspec.report.pages.page import pictures_of
+
+    # the last of a page take longest, so they are begun first
+    wanted = [section for section in reversed(sections) if section.plot is not None and section.name not in drawn]
+    if sys.platform != "linux" or len(wanted) < 2:
+        return drawn | pictures_of(wanted)
+    next_one, numbers = os.pipe()  # each byte of it is read by one process
+    os.write(numbers, bytes(range(len(wanted))))
+    os.close(numbers)
+
+    def share() -> Files:
+        pictures: Files = {}
+        while number := os.read(next_one, 1):
+            pictures |= pictures_of([wanted[number[0]]])
+        return pictures
 
     def others() -> None:
         with suppress(Exception):  # drawn again by the first process, which says what is wrong
-            there.send(pictures_of(wanted[::2]))
+            there.send(share())
 
-    wanted = [section for section in sections if section.plot is not None and section.name not in drawn]
-    if sys.platform != "linux" or len(wanted) < 2:
-        return drawn | pictures_of(wanted)
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     second = context.Process(target=others, name="nnspec-report-2")
     second.start()
     there.close()
-    pictures = drawn | pictures_of(wanted[1::2])
     try:
+        pictures = drawn | share()
+    finally:
+        os.close(next_one)
+    with suppress(EOFError):
         pictures |= here.recv()
-    except EOFError:
-        pictures |= pictures_of(wanted[::2])
     second.join()
-    return pictures
+    return pictures_of(wanted, pictures) | pictures
 
 
-def prepare() -> None:
-    """Load what drawing needs, and draw once: the first figure of a process takes as long as three later ones."""
-    import scipy.stats  # noqa: F401
+def prepare(activations: Sequence[ActivationCurve] = ()) -> Files:
+    """Load what drawing needs, and draw the picture that waits for no network: that of the activations. The first
+    figure of a process takes as long as three later ones."""
+    import scipy.optimize  # noqa: F401
 
     import nnspec.report.pages.sweep  # noqa: F401
-    from nnspec.analysis.figures.draw import label_ends, new_figure, png, tidy
+    from nnspec.report.pages.networks import activations_section
+    from nnspec.report.pages.page import pictures_of
 
-    figure = new_figure()
-    axes = figure.subplots()
-    tidy(axes, "title", "x", "y")
-    axes.set_yscale("log")
-    axes.plot([1, 2], [1, 10])
-    label_ends(axes, ["label"], [10], ["black"])
-    png(figure)
+    with suppress(Exception):  # drawn again with the rest, which says what is wrong
+        return pictures_of([activations_section(activations)]) if activations else {}
+    return {}
 
 
 class ReportError(NnspecError):
@@ -98,25 +109,17 @@ class Ahead:
     draw: Callable[[Files], Files]
 
 
-def activations_ahead(activations: Sequence[ActivationCurve], drawn: Files) -> Files:
-    """The picture of the activations, which waits for no network."""
-    from nnspec.report.pages.networks import activations_section
-    from nnspec.report.pages.page import pictures_of
-
-    return drawn | pictures_of([activations_section(activations)])
-
-
 def pictures_ahead(material: Material, drawn: Files) -> Files:
     """The pictures of a sweep, which wait for no text and no single networks."""
-    from nnspec.report.pages.sweep import sweep_report
+    from nnspec.report.pages.sweep import sweep_pictures
 
-    return _in_two(sweep_report(material).sections, drawn)
+    return _in_two(sweep_pictures(material), drawn)
 
 
 class Drawer:
     """A process that waits for what to draw. ``draw`` hands it over, ``result`` waits for the files."""
 
-    def __init__(self, draw: Draw, prepare: Callable[[], None]):
+    def __init__(self, draw: Draw, prepare: Callable[[], Files]):
         # Forked before any thread of ours is there; a fork also has NumPy and pandas already.
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.pipe, there = context.Pipe()
@@ -145,7 +148,7 @@ class Drawer:
             raise ReportError(self._death()) from error
 
     def result(self, patience: float = PATIENCE) -> tuple[Files, float]:
-        """The files of the report by path, and the seconds that drawing took.
+        """The files of the report by path, and the seconds that drawing took since there was something to draw.
 
         Raises:
             ReportError: it could not be drawn, with the reason.
@@ -174,12 +177,8 @@ class Drawer:
 
 
 def drawer_of(specs: Sequence[RunSpec]) -> Drawer:
-    """A ``Drawer`` of reports that draws the activations of the specs already."""
-    curves = activation_curves(combinations(specs))
-    drawer = Drawer(draw, prepare)
-    if curves:
-        drawer.draw_ahead(partial(activations_ahead, curves))
-    return drawer
+    """A ``Drawer`` of reports, which begins with the activations of the specs."""
+    return Drawer(draw, partial(prepare, activation_curves(combinations(specs))))
 
 
 @contextmanager
@@ -201,15 +200,14 @@ def started(wanted: bool = True, specs: Sequence[RunSpec] = ()) -> Iterator[Draw
             drawer.stop()
 
 
-def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], None]) -> None:
+def _serve(there: Connection, inherited: Connection | None, draw: Draw, prepare: Callable[[], Files]) -> None:
     leave_signals_to_the_parent()
     if inherited is not None:
         inherited.close()  # else the parent's death would go unseen here
     warnings.simplefilter("ignore")
     gc.disable()  # it draws once and ends: nothing is worth looking for meanwhile
     try:
-        prepare()
-        pictures: Files = {}
+        pictures = prepare()
         seconds = 0.0
         while isinstance(material := there.recv(), Ahead):
             started = time.perf_counter()

@@ -26,6 +26,7 @@ from nnspec.runner.plans import planned, show_plan, stated_twice
 from nnspec.settings import ALL, Settings
 from nnspec.study import Study
 from nnspec.sweep import Cell
+from nnspec.tracking.opening import load
 
 
 def run(
@@ -51,6 +52,8 @@ def run(
     Raises:
         TrackingError: the store cannot be reached; nothing has trained then.
     """
+    if settings.tracking.enabled and not settings.sweep.plan_only:
+        load(settings.tracking)  # imports are none of what the clock tells
     started = time.perf_counter()
     collect_garbage()
     if settings.resume and settings.tracking.enabled and not settings.sweep.plan_only:

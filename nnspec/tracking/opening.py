@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from nnspec.errors import Fault, TrackingError
 from nnspec.settings import Tracking
@@ -23,6 +24,13 @@ def open_store(settings: Tracking, known_revisions: Collection[str] | None = Non
         TrackingError: if the URI is none, the store does not answer within seconds, or the writer does not fit it.
     """
     return CellStore(_runs(settings, known_revisions))
+
+
+def load(settings: Tracking) -> None:
+    """Import what the store that the settings mean takes, which is most of the time that opening it takes."""
+    with suppress(TrackingError):  # it is opened later, which says what is wrong
+        if locate.locate(settings).kind not in ("http", "file"):
+            import nnspec.tracking.database.store  # noqa: F401
 
 
 def _runs(settings: Tracking, known_revisions: Collection[str] | None) -> Store:

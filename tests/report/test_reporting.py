@@ -22,7 +22,6 @@ from nnspec.report.drawing import (
     Drawer,
     Material,
     ReportError,
-    activations_ahead,
     draw,
     pictures_ahead,
     started,
@@ -344,13 +343,12 @@ def test_a_notebook_shows_the_loss_of_a_single_spec(cells):
 
 
 def test_activations_are_drawn_before_the_rest_is_known(specs, material, drawn):
-    """Their picture comes from what was sent ahead: here other activations than those of the report."""
+    """Their picture is that of the specs that the drawer was started for: here fewer than those of the report."""
     from nnspec.report.pages.networks import activations_section
     from nnspec.report.pages.page import pictures_of
 
     ahead = activation_curves(specs[:1], 9)
-    with started() as drawer:
-        drawer.draw_ahead(partial(activations_ahead, ahead))
+    with started(specs=specs[:1]) as drawer:
         drawer.draw(material)
         files, _ = drawer.result()
     assert files["activations.png"] == pictures_of([activations_section(ahead)])["activations"]

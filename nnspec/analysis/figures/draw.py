@@ -59,6 +59,8 @@ Y_LABELS = 1.1  # inches that the labels of an axis may take
 NARROW = 5.0  # inches: a narrower figure has fewer panels and shorter labels
 TALLEST = 9.0  # inches that a column of a journal has
 LABEL = 28  # characters of a label beside a line
+LETTER = 0.07  # inches that a letter of 8 points takes; most take a little less
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST = 1e100  # matplotlib's ticks and shades overflow when data come near the largest float, 1.8e308
 
 
@@ -83,13 +85,18 @@ def new_chart(width: float | None) -> Figure:
 
 
 def place_chart(axes: Axes, labels: Sequence[str]) -> None:
-    """Place the only axes of a chart, with room for ``label_ends``. Call it last but for that.
+    """Place the only axes of a chart, with room for ``label_ends``. Call it last but for that."""
+    width = float(axes.get_figure().get_size_inches()[0])  # type: ignore[union-attr]
+    most = min(LABEL if width > NARROW else LABEL // 2, max(map(len, labels), default=0))
+    place_axes(axes, 0.75, 0.55, 0.45 + LETTER * most)
 
-    By hand: matplotlib's constrained layout takes as long as drawing, and the labels of y have few letters here.
+
+def place_axes(axes: Axes, left: float, bottom: float, right: float) -> None:
+    """Place the only axes of a figure so many inches from its edges, at the top with room for the title.
+
+    By hand: matplotlib's constrained layout takes as long as drawing.
     """
     width, height = map(float, axes.get_figure().get_size_inches())  # type: ignore[union-attr]
-    most = min(LABEL if width > NARROW else LABEL // 2, max(map(len, labels), default=0))
-    left, bottom, right = 0.75, 0.55, 0.4 + 0.082 * most
     top = 0.15 + 0.19 * (1 + axes.get_title("left").count("\n"))
     axes.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
 
@@ -171,9 +178,25 @@ def shorten(label: str, most: int = LABEL) -> str:
     return f"{label[:head]}…{label[len(label) - (most - 1 - head) :]}"
 
 
+def letters(labels: Sequence[str]) -> float:
+    """About the most inches that one of the labels of ticks takes."""
+    return LETTER * max(map(len, labels), default=0)
+
+
+def power_of_ten(value: float, _place: float = 0) -> str:
+    """The label of a tick on a log scale, as 10⁻². matplotlib's own are mathematics, which take as long as all else."""
+    return "10" + f"{np.log10(value):.0f}".translate(SUPERSCRIPTS)
+
+
 def style(index: int) -> dict[str, Any]:
     """Colour and dashes of line ``index``."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def band(index: int) -> dict[str, Any]:
+    """Colours of the band around line ``index``, whose edges are thin lines."""
+    colour = COLOURS[index % len(COLOURS)]
+    return {"facecolor": (colour, 0.13), "edgecolor": (colour, 0.6), "linewidth": 0.5}
 
 
 def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours: Sequence[str]) -> None:
@@ -187,12 +210,10 @@ def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours
     width, inches = axes.get_figure().get_size_inches()  # type: ignore[union-attr]
     most = LABEL if width > NARROW else LABEL // 2
     height = float(inches) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    beside: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
     for label, start, place, colour in zip(labels, at, spread(at, 0.19 / height), colours, strict=True):
-        box = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
-        axes.annotate(
-            plain(shorten(label, most)), xy=(1.0, float(start)), xytext=(1.035, float(place)), xycoords="axes fraction",
-            textcoords="axes fraction", va="center", fontsize=8, color=INK, arrowprops=box, annotation_clip=False,
-        )  # fmt: skip
+        axes.plot([1.0, 1.03], [start, place], color=colour, linewidth=0.8, **beside)
+        axes.text(1.035, place, plain(shorten(label, most)), va="center", fontsize=8, color=INK, **beside)
 
 
 def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = 0.0, high: float = 1.0) -> np.ndarray:

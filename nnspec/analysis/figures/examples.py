@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnspec.analysis.figures.draw import INK, MUTED, new_figure, plain, style, tidy
-from nnspec.analysis.figures.plane import Surface, draw_surface
+from nnspec.analysis.figures.plane import Surface, draw_surfaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def plot_example(units: UnitValues, right: Surface | Line, title: str, caption: 
     left, beside = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _draw_units(left, units)
     if isinstance(right, Surface):
-        draw_surface(beside, right, 60)
+        draw_surfaces(beside, [right])
         tidy(beside, "Output over the inputs", "first input", "second input", grid=False)
         beside.set_xticks([0, 1])
         beside.set_yticks([0, 1])

@@ -55,7 +55,8 @@ def plot_activations(infos: Sequence[ActivationCurve], width: float | None = Non
     shown = list(infos)[:MOST_PANELS]
     columns = min(most_columns(width, 1.6, 4), max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(width or max(4.4, 2.4 * columns), 2.0 * rows + 0.6)
+    wide, high = width or max(4.4, 2.4 * columns), 2.0 * rows + 0.6
+    figure = new_figure(wide, high, None)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, info in zip(grid.flat, shown, strict=False):
         axes.axhline(0, color=MUTED, linewidth=0.6)
@@ -64,11 +65,14 @@ def plot_activations(infos: Sequence[ActivationCurve], width: float | None = Non
         axes.plot(info.x, info.derivative, linewidth=1.6, label="derivative", **style(1))
         tidy(axes, f"{info.name}:\nflat over {100 * info.flat:.0f}%")
         axes.set_title(axes.get_title("left"), loc="left", fontsize=8.5)
+    above = 0.15 + 0.15 * (1 + max((axes.get_title("left").count("\n") for axes in grid.flat), default=0))
+    panel = 1.75 - above  # inches high
+    figure.subplots_adjust(0.45 / wide, 0.6 / high, 1 - 0.1 / wide, 1 - above / high, 0.3, (0.25 + above) / panel)
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
     if shown:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=3.5)
+        figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=8, frameon=False, handlelength=3.5)
     return figure
 
 

@@ -19,6 +19,7 @@ from nnspec.analysis.figures.draw import (
     COLOURS,
     INK,
     MOST_PANELS,
+    MUTED,
     NARROW,
     TALLEST,
     drawable,
@@ -26,7 +27,6 @@ from nnspec.analysis.figures.draw import (
     most_columns,
     new_figure,
     plain,
-    tidy,
     wrapped,
 )
 
@@ -132,12 +132,11 @@ def plot_surfaces(
         side = min(3.0, (width - sum(margins)) / columns - GAP)
     rows = int((TALLEST - 0.7) / (side + OVER))
     shown = list(infos)[: MOST_PANELS if width is None else min(MOST_PANELS, rows * columns)]
-    figure, grid = panels(len(shown), columns, side, margins)
-    image = None
-    for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
-        image = draw_surface(axes, info, min(48, int((side + GAP) * LETTERS)))
-        _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
-    if image is not None:
+    figure, axes, places = panels(_boxes(shown), columns, side, margins)
+    if shown:
+        moved = [_moved(info, panel) for info, panel in zip(shown, places, strict=True)]
+        image = draw_surfaces(axes, moved)
+        _write_round(axes, places, [info.label for info in shown])
         wide, high = figure.get_size_inches()
         place = (1 - 0.75 * margins[1] / wide, 0.45 / high, 0.16 * margins[1] / wide, min(0.6, 2.4 / high))
         bar = figure.colorbar(image, cax=figure.add_axes(place))
@@ -209,33 +208,77 @@ def plot_lines(infos: UnitLines | Sequence[UnitLines], width: float | None = Non
     columns = min(most_columns(width, 1.6, 3), max(1, len(shown)))
     margins = (NARROW_MARGINS if width is not None and width <= NARROW else MARGINS)[0], GAP
     side = 2.6 if width is None else min(2.6, (width - sum(margins)) / columns - GAP)
-    figure, grid = panels(max(1, len(shown)), columns, side, margins)
-    for number, (axes, info) in enumerate(zip(grid, shown, strict=False)):
-        _draw_lines(axes, info, min(48, int((side + GAP) * LETTERS)))
-        _outer_ticks(axes, left=number % columns == 0, bottom=number + columns >= len(shown))
+    figure, axes, places = panels([info.box for info in shown], columns, side, margins)
+    for info, panel in zip(shown, places, strict=True):
+        _draw_lines(axes, info, panel)
+    _write_round(axes, places, [_lines_label(info) for info in shown])
     headline(figure, "Hidden units' lines: start (dashed) and end (solid, arrow to the positive side)")
     return figure
 
 
-def panels(count: int, columns: int, side: float, margins: tuple[float, float] = MARGINS) -> tuple[Figure, list[Axes]]:
+@dataclass(frozen=True)
+class Panel:
+    """A square of a figure that shows the box (x low, x high, y low, y high) of the plane: ``corner``, which is the
+    lower left one, and ``side`` are in inches. Numbers stand to its left and below where no other panel is."""
+
+    corner: tuple[float, float]
+    side: float
+    box: tuple[float, float, float, float]
+    left: bool
+    bottom: bool
+
+    def inches(self, places: np.ndarray) -> np.ndarray:
+        """Where places [..., 2] of the plane lie in the figure."""
+        low, high = np.reshape(self.box, (2, 2)).T
+        return np.add(self.corner, self.side * (places - low) / np.where(high > low, high - low, 1.0))
+
+
+def panels(
+    boxes: Sequence[tuple[float, float, float, float]], columns: int, side: float, margins: tuple[float, float]
+) -> tuple[Figure, Axes, list[Panel]]:
     """Panels of ``side`` inches in rows, with room for two lines of title each and a bar to the right.
 
-    Placed by hand: matplotlib's constrained layout takes longer over twenty panels than drawing them.
+    All are drawn on one pair of axes, whose unit is an inch: axes take longer to make than what is drawn on them.
     """
-    rows = max(1, math.ceil(count / columns))
     left, right = margins
-    width, height = left + columns * (side + GAP) + right, 0.35 + rows * (side + OVER) + 0.35
-    figure = new_figure(width, height, layout=None)
-    places = [divmod(number, columns) for number in range(count)]
-    spots = [(left + c * (side + GAP), height - 0.35 - (r + 1) * (side + OVER)) for r, c in places]
-    return figure, [figure.add_axes((x / width, y / height, side / width, side / height)) for x, y in spots]
+    rows = max(1, math.ceil(len(boxes) / columns))
+    wide, high = left + columns * (side + GAP) + right, 0.35 + rows * (side + OVER) + 0.35
+    figure = new_figure(wide, high, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(0, high), autoscale_on=False)
+    axes.set_axis_off()
+    places = []
+    for number, box in enumerate(boxes):
+        row, column = divmod(number, columns)
+        corner = left + column * (side + GAP), high - 0.35 - (row + 1) * (side + OVER)
+        places.append(Panel(corner, side, box, column == 0, number + columns >= len(boxes)))
+    return figure, axes, places
 
 
-def _outer_ticks(axes: Axes, left: bool, bottom: bool) -> None:
-    """Few ticks, and numbers only at the outer panels (every panel shows the same plane)."""
-    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    axes.set_xticks(_round_ticks(x0, x1) if bottom else [])
-    axes.set_yticks(_round_ticks(y0, y1) if left else [])
+def _write_round(axes: Axes, places: Sequence[Panel], labels: Sequence[str]) -> None:
+    """The frames of panels with their labels above, and few numbers at the outer ones: every panel shows the same
+    plane."""
+    lines = []
+    for panel, label in zip(places, labels, strict=True):
+        (x, y), side = panel.corner, panel.side
+        text = _wrapped(label, min(48, int((side + GAP) * LETTERS)))
+        axes.text(x, y + side + 0.08, text, fontsize=8, color=INK)
+        lines += [[(x, y + side), (x, y)], [(x, y), (x + side, y)]]
+        x0, x1, y0, y1 = panel.box
+        for tick in _round_ticks(x0, x1) if panel.bottom else []:
+            at = float(panel.inches(np.array([tick, y0]))[0])
+            lines.append([(at, y), (at, y - 0.05)])
+            axes.text(at, y - 0.09, _number(tick), fontsize=7, color=MUTED, ha="center", va="top")
+        for tick in _round_ticks(y0, y1) if panel.left else []:
+            at = float(panel.inches(np.array([x0, tick]))[1])
+            lines.append([(x, at), (x - 0.05, at)])
+            axes.text(x - 0.09, at, _number(tick), fontsize=7, color=MUTED, ha="right", va="center")
+    _add_lines(axes, lines, colors=MUTED, linewidths=0.8)
+
+
+def _add_lines(axes: Axes, lines: Sequence[Any], **look: Any) -> None:
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection(lines, **look), autolim=False)
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
@@ -244,42 +287,52 @@ def _round_ticks(low: float, high: float) -> list[float]:
     return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
-def draw_surface(axes: Axes, info: Surface, width: int) -> Any:
-    """One panel; its label is wrapped to ``width`` characters. Returns the image of its shades."""
-    extent = (float(info.xs[0]), float(info.xs[-1]), float(info.ys[0]), float(info.ys[-1]))
-    image = axes.imshow(
-        info.p,
-        origin="lower",
-        extent=extent,
-        cmap="cividis",
-        vmin=info.low,
-        vmax=info.high,
-        aspect="auto",
-        interpolation="nearest" if info.classes > 2 else "bilinear",
-    )
-    finite = info.p[np.isfinite(info.p)]
-    if info.classes == 2 and finite.size and finite.min() < 0.5 < finite.max():
-        axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="white", linewidths=2.4)
-        axes.contour(info.xs, info.ys, info.p, levels=[0.5], colors="black", linewidths=1.1, linestyles="--")
-    _draw_points(axes, info.points, info.targets, (info.low, info.high) if info.classes != 2 else None)
-    if info.wrong.any():
-        x, y = info.points[info.wrong].T
-        size, thick = (120, 1.8) if len(info.points) <= FEW else (30, 1.1)
-        look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
-        axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
-    tidy(axes, grid=False)
-    axes.set_title(_wrapped(info.label, width), loc="left", fontsize=8, color=INK)
-    axes.tick_params(labelsize=7)
+def _number(tick: float) -> str:
+    return f"{tick:g}".replace("-", "−")
+
+
+def _boxes(infos: Sequence[Surface]) -> list[tuple[float, float, float, float]]:
+    return [(float(s.xs[0]), float(s.xs[-1]), float(s.ys[0]), float(s.ys[-1])) for s in infos]
+
+
+def _moved(info: Surface, panel: Panel) -> Surface:
+    """A surface with its places in inches."""
+    xs = panel.inches(np.stack([info.xs, np.full(len(info.xs), info.ys[0])], axis=1))[:, 0]
+    ys = panel.inches(np.stack([np.full(len(info.ys), info.xs[0]), info.ys], axis=1))[:, 1]
+    return replace(info, xs=xs, ys=ys, points=panel.inches(info.points))
+
+
+def draw_surfaces(axes: Axes, infos: Sequence[Surface]) -> Any:
+    """Surfaces of networks for the same kind of data, each at its own place of the axes. Returns the last image of
+    shades."""
+    from contourpy import contour_generator
+
+    halves: list[Any] = []  # the lines of one half
+    for info, box in zip(infos, _boxes(infos), strict=True):
+        smooth = "nearest" if info.classes > 2 else "bilinear"
+        shades: dict[str, Any] = {"cmap": "cividis", "vmin": info.low, "vmax": info.high, "interpolation": smooth}
+        image = axes.imshow(info.p, origin="lower", extent=box, aspect="auto", **shades)
+        if info.classes == 2:
+            halves += contour_generator(info.xs, info.ys, np.ma.masked_invalid(info.p)).lines(0.5)
+    _add_lines(axes, halves, colors="white", linewidths=2.4)
+    _add_lines(axes, halves, colors="black", linewidths=1.1, linestyles="--")
+    points, targets = np.concatenate([s.points for s in infos]), np.concatenate([s.targets for s in infos])
+    few = max(len(info.points) for info in infos) <= FEW
+    _draw_points(axes, points, targets, few, (infos[0].low, infos[0].high) if infos[0].classes != 2 else None)
+    x, y = points[np.concatenate([s.wrong for s in infos])].T
+    size, thick = (120, 1.8) if few else (30, 1.1)
+    look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
+    axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
     return image
 
 
 def _draw_points(
-    axes: Axes, points: np.ndarray, targets: np.ndarray, shades: tuple[float, float] | None = None
+    axes: Axes, points: np.ndarray, targets: np.ndarray, few: bool, shades: tuple[float, float] | None = None
 ) -> None:
     """Circles and squares for targets of 1 and 0; with ``shades``, the first and last of them, circles in theirs."""
     if not len(points):
         return
-    size = 38 if len(points) <= FEW else 9
+    size = 38 if few else 9
     if shades is not None:
         x, y = points.T
         look: dict[str, Any] = {"cmap": "cividis", "vmin": shades[0], "vmax": shades[1], "edgecolors": "white"}
@@ -292,46 +345,40 @@ def _draw_points(
         axes.scatter(x, y, s=size, marker=marker, c=colour, edgecolors=edge, linewidths=1.0, clip_on=False, zorder=4)
 
 
-def _draw_lines(axes: Axes, info: UnitLines, width: int) -> None:
-    x0, x1, y0, y1 = info.box
-    two = np.isin(info.targets, (0, 1)).all()
-    _draw_points(axes, info.points, info.targets, None if two else (info.targets.min(), info.targets.max()))
-    for unit in range(info.segments.shape[1]):
-        _draw_unit(axes, unit, info.segments[:, unit], info.normals[-1, unit] * 0.07 * max(x1 - x0, y1 - y0))
+def _lines_label(info: UnitLines) -> str:
     missed = int(np.isnan(info.segments[-1]).any(axis=(1, 2)).sum())
-    axes.set_xlim(x0, x1)
-    axes.set_ylim(y0, y1)
     notes = [
         info.label,
         f"{missed} ending outside" if missed else "",
         f"{info.left_out} more units" if info.left_out else "",
     ]
-    tidy(axes, grid=False)
-    text = _wrapped("; ".join(note for note in notes if note), width)
-    axes.set_title(text, loc="left", fontsize=8, color=INK)
+    return "; ".join(note for note in notes if note)
 
 
-def _draw_unit(axes: Axes, unit: int, segments: np.ndarray, reach: np.ndarray) -> None:
-    """One unit's lines over the moments, ``segments`` [s, 2, 2]; ``reach`` [2] is its arrow."""
-    colour = COLOURS[unit % len(COLOURS)]
-    for moment, segment in enumerate(segments[:-1]):
+def _draw_lines(axes: Axes, info: UnitLines, panel: Panel) -> None:
+    """The lines of a network's units over the moments, each with its number and an arrow to its positive side."""
+    two = np.isin(info.targets, (0, 1)).all()
+    shades = None if two else (info.targets.min(), info.targets.max())
+    _draw_points(axes, panel.inches(info.points), info.targets, len(info.points) <= FEW, shades)
+    segments = panel.inches(info.segments)
+    colours = np.array([COLOURS[unit % len(COLOURS)] for unit in range(segments.shape[1])])
+    inside = ~np.isnan(segments).any(axis=(2, 3))  # [s, h]
+    for moment, (ends, seen) in enumerate(zip(segments[:-1], inside[:-1], strict=True)):
         dashes, width, alpha = ((0, (4, 3)), 1.1, 1.0) if moment == 0 else ("-", 0.5, 0.4)
-        axes.plot(segment[:, 0], segment[:, 1], color=colour, linewidth=width, linestyle=dashes, alpha=alpha)
-    end = segments[-1]
-    if np.isnan(end).any():
-        return
-    axes.plot(end[:, 0], end[:, 1], color=colour, linewidth=2.2, solid_capstyle="butt")
+        _add_lines(axes, ends[seen], colors=colours[seen], linewidths=width, linestyles=dashes, alpha=alpha)
+    seen = inside[-1]
+    ends = segments[-1, seen]
+    _add_lines(axes, ends, colors=colours[seen], linewidths=2.2)
     # Spread along the lines, so that crossing or coinciding lines keep their numbers apart.
-    middle = end[0] + (end[1] - end[0]) * (0.25 + 0.5 * (unit % 5) / 4)
-    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", xy=_pair(middle + reach), xytext=_pair(middle), arrowprops=arrow)
-    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": colour, "linewidth": 0.8}
-    x, y = _pair(middle - 0.55 * reach)
-    axes.text(x, y, str(unit), fontsize=7.5, color=INK, ha="center", va="center", bbox=box)
-
-
-def _pair(place: np.ndarray) -> tuple[float, float]:
-    return float(place[0]), float(place[1])
+    units = np.flatnonzero(seen)
+    middles = ends[:, 0] + (ends[:, 1] - ends[:, 0]) * (0.25 + 0.5 * (units % 5) / 4)[:, None]
+    reach = info.normals[-1, seen] * 0.07 * panel.side
+    if len(units):
+        arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches", "width": 0.02}
+        axes.quiver(*middles.T, *reach.T, color=colours[seen], headwidth=5, headlength=6, zorder=2.5, **arrows)
+    for unit, (x, y), colour in zip(units, middles - 0.55 * reach, colours[seen], strict=True):
+        box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": colour, "linewidth": 0.8}
+        axes.text(x, y, str(unit), fontsize=7.5, color=INK, ha="center", va="center", bbox=box)
 
 
 def _wrapped(label: str, width: int) -> str:

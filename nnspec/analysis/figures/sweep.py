@@ -18,13 +18,17 @@ from nnspec.analysis.figures.draw import (
     TALLEST,
     VERDICTS,
     WIDTH,
+    band,
     drawable,
     label_ends,
+    letters,
     new_chart,
     new_figure,
     pick,
+    place_axes,
     place_chart,
     plain,
+    power_of_ten,
     shorten,
     style,
     tidy,
@@ -44,6 +48,7 @@ NUMBERS_UP_TO = 24
 INTERVAL_ROOM, NUMBER_ROOM = 0.36, 0.26  # inches that they need
 MOST_BARS = 24
 NUMBERED_BARS = 12
+PERCENT: Any = {"ticks": [0, 0.25, 0.5, 0.75, 1], "format": "{x:.0%}"}  # of a bar of shades
 LABEL_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
 
 
@@ -69,8 +74,11 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     r, c = info.rate.shape
     wide = width or float(np.clip(1.9 + 0.78 * c, 4.6, 11))
     room = (wide - 1.9) / c  # inches of a cell
-    figure = new_figure(wide, float(np.clip(1.3 + 0.46 * r, 2.4, 11 if width is None else TALLEST)))
-    axes = figure.subplots()
+    rotate = c > 6 or max(map(len, info.column_labels)) > min(9, room / 0.08)
+    slanted = letters(_shortened(info.column_labels, wide)) if rotate else 0.0
+    left, below = max(0.4 + letters(_shortened(info.row_labels, wide)), 0.8 * slanted - room / 2), 0.55 + 0.55 * slanted
+    figure = new_figure(wide, float(np.clip(0.75 + below + 0.46 * r, 2.4, 11 if width is None else TALLEST)), None)
+    axes = figure.add_axes((left / wide, 0, 1 - left / wide, 1))
     rates = info.measure == SOLVED
     shades = colormaps["cividis" if rates or MEASURES[info.measure].rising else "cividis_r"]
     scale = Normalize(0, 1) if rates else Normalize(float(np.nanmin(info.rate)), float(np.nanmax(info.rate)))
@@ -79,8 +87,9 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     names = short(info.columns or ""), short(info.rows)
     title = f"{heading(info.measure)}, by {names[1]} and {names[0]}"
     tidy(axes, "\n".join(filter(None, [title, info.pooled])), *names, grid=False)
-    _ticks(axes, "x", info.column_labels, rotate=c > 6 or max(map(len, info.column_labels)) > min(9, room / 0.08))
+    _ticks(axes, "x", info.column_labels, rotate)
     _ticks(axes, "y", info.row_labels)
+    place_axes(axes, left, below, 0.75 if rates else 0.95)
     if c <= NUMBERS_UP_TO and r <= NUMBERS_UP_TO and room >= NUMBER_ROOM:
         for (i, j), rate in np.ndenumerate(info.rate):
             shade = shades(0.0 if np.isnan(rate) else float(scale(rate)))
@@ -94,9 +103,9 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
                 fontsize=8 if c <= 9 and room >= 0.6 else 7,
                 color="white" if dark else INK,
             )
-    bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1] if rates else None, shrink=0.9, pad=0.02)
-    if rates:
-        bar.ax.set_yticklabels(["0%", "25%", "50%", "75%", "100%"], fontsize=8)
+    spot = axes.get_position()
+    beside = figure.add_axes((spot.x1 + 0.1 / wide, spot.y0 + 0.05 * spot.height, 0.14 / wide, 0.9 * spot.height))
+    bar = figure.colorbar(image, cax=beside, **(PERCENT if rates else {}))
     bar.ax.tick_params(labelsize=8)
     return figure
 
@@ -139,10 +148,11 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
     across = min(5 if wide > NARROW else 2, len(info.verdicts))
     lines = -(-len(info.verdicts) // across)  # of the key; two fit anyway
     high = float(
-        np.clip(1.35 + 0.3 * len(info.labels) + 0.16 * max(0, lines - 2), 2.2, 12 if width is None else TALLEST)
+        np.clip(1.35 + 0.3 * len(info.labels) + 0.21 * max(0, lines - 2), 2.2, 12 if width is None else TALLEST)
     )
-    figure = new_figure(wide, high)
-    axes = figure.subplots()
+    figure = new_figure(wide, high, None)
+    beside = (0.4 if info.axis else 0.15) + letters(_shortened(info.labels, wide))
+    axes = figure.add_axes((beside / wide, 0, 1 - beside / wide, 1))
     left = np.zeros(len(info.labels))
     few = len(left) <= NUMBERED_BARS
     least = 0.06 * (WIDTH - 1.2) / (wide - 1.2)  # of a bar that has room for its number
@@ -169,7 +179,8 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     handles, labels = axes.get_legend_handles_labels()
     key: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.2, "handleheight": 1.4}
-    figure.legend(handles, labels, loc="outside lower center", ncols=across, **key)
+    figure.legend(handles, labels, loc="lower center", ncols=across, **key)
+    place_axes(axes, beside, 0.6 + 0.21 * lines, 0.3)
     return figure
 
 
@@ -225,21 +236,14 @@ def draw_curves(axes: Axes, info: Curves) -> None:
     bands = ": median and 10-90% of networks" if any(curve.networks > 1 for curve in info.curves) else ""
     tidy(axes, info.what.capitalize() + bands + _left_out(info.left_out, "curves"), "updates", info.what)
     axes.set_yscale("log" if log else "linear")
+    if log:
+        axes.yaxis.set_major_formatter(power_of_ten)
     if log and finite.max() / finite.min() > 1000:
         axes.minorticks_off()  # between whole decades: they take longer than all else in the figure
     top = float(finite.max()) if finite.size else 1.0
     for i, curve in enumerate(info.curves):
         look = style(i)
-        axes.fill_between(
-            curve.steps,
-            np.minimum(curve.low, top),
-            np.minimum(curve.high, top),
-            color=look["color"],
-            alpha=0.13,
-            linewidth=0,
-        )
-        for edge in (curve.low, curve.high):
-            axes.plot(curve.steps, np.minimum(edge, top), color=look["color"], linewidth=0.5, alpha=0.6)
+        axes.fill_between(curve.steps, np.minimum(curve.low, top), np.minimum(curve.high, top), **band(i))
         axes.plot(curve.steps, np.where(np.isfinite(curve.median), curve.median, np.nan), linewidth=1.7, **look)
     axes.margins(x=0)
     ends = [_last(curve.median, top) for curve in info.curves]
@@ -286,9 +290,7 @@ def plot_survival(info: SurvivalCurves, width: float | None = None) -> Figure:
         times, share, low, high = (
             _step(info.end, curve.times, part) for part in (None, curve.unsolved, curve.low, curve.high)
         )
-        axes.fill_between(times, low, high, step="post", color=look["color"], alpha=0.13, linewidth=0)
-        for edge in (low, high):
-            axes.plot(times, edge, drawstyle="steps-post", color=look["color"], linewidth=0.5, alpha=0.6)
+        axes.fill_between(times, low, high, step="post", **band(i))
         axes.plot(times, share, drawstyle="steps-post", linewidth=1.7, **look)
         if np.isfinite(curve.median):
             axes.plot(
@@ -336,12 +338,17 @@ def _ticks(axes: Axes, which: str, labels: Sequence[str], rotate: bool = False) 
     slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if rotate else {}
     every = -(-len(labels) // 40)
     places = list(range(0, len(labels), every))
-    narrow = axes.get_figure().get_size_inches()[0] <= NARROW  # type: ignore[union-attr]
-    texts = [plain(shorten(labels[i], LABEL // 2 if narrow else LABEL)) for i in places]
+    width = float(axes.get_figure().get_size_inches()[0])  # type: ignore[union-attr]
+    texts = [plain(text) for text in _shortened(labels, width)[::every]]
     if which == "x":
         axes.set_xticks(places, texts, **slant)
     else:
         axes.set_yticks(places, texts)
+
+
+def _shortened(labels: Sequence[str], width: float) -> list[str]:
+    """The labels as they are drawn in a figure that is ``width`` inches wide."""
+    return [shorten(label, LABEL // 2 if width <= NARROW else LABEL) for label in labels]
 
 
 def _left_out(count: int, what: str) -> str:

@@ -75,6 +75,12 @@ def sweep_report(material: Material) -> Report:
     return Report(material.title, material.command, material.spec_yaml, sections)
 
 
+def sweep_pictures(material: Material) -> list[Section]:
+    """The sections with pictures, without their tables: what a report's pictures wait for."""
+    sweep = replace(material, axes=_varied(material.table, material.axes))
+    return [section for section in _pictures(sweep) if section.plot is not None]
+
+
 def _varied(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     if not len(table):
         raise AnalysisError("a report must have at least one network, but the table is empty; train the sweep first")
@@ -92,11 +98,23 @@ def _sections(sweep: Material) -> Iterator[Section]:
     for axis in shown:
         yield _verdicts(sweep, axis)
     for axis in shown:
-        yield _survival(sweep, axis)
+        yield _with_table(sweep, axis, _survival(sweep, axis))
     yield from _losses(sweep, wide)
+    yield _final_losses(sweep, wide)
     for varied in wide:
         yield from _pairs(sweep, varied)
     yield from _effects(sweep)
+    yield from _networks(sweep)
+
+
+def _pictures(sweep: Material) -> Iterator[Section]:
+    yield from _heatmap(sweep)
+    wide = widest(sweep.table, sweep.axes, MOST_AXES)
+    shown: list[str | None] = [*wide] or [None]
+    for axis in shown:
+        yield _verdicts(sweep, axis)
+        yield _survival(sweep, axis)
+    yield from _losses(sweep, wide)
     yield from _networks(sweep)
 
 
@@ -200,10 +218,15 @@ def _survival(sweep: Material, axis: str | None) -> Section:
         f"{label} {_updates(curve.median)}" for label, curve in zip(info.labels, info.curves, strict=True)
     )
     title = f"Updates to solve by {short(axis)}" if axis else "Updates to solve"
-    table = survival_table(sweep.table, axis or ()) if axis is None or len(levels_of(sweep.table, axis)) <= 40 else None
     alt = f"Survival curves. Median updates to solve: {medians}."
     text = f"{UNSOLVED} {_pooled(sweep, [axis]) if axis else ''}".strip()
-    return Section(title, text, partial(plot_survival, info), alt, table, _name("survival", axis))
+    return Section(title, text, partial(plot_survival, info), alt, name=_name("survival", axis))
+
+
+def _with_table(sweep: Material, axis: str | None, survival: Section) -> Section:
+    """The section of ``_survival`` with a row a level, of few levels."""
+    few = axis is None or len(levels_of(sweep.table, axis)) <= 40
+    return replace(survival, table=survival_table(sweep.table, axis or ())) if few else survival
 
 
 def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
@@ -222,11 +245,11 @@ def _losses(sweep: Material, wide: list[str]) -> Iterator[Section]:
         ends = ", ".join(f"{curve.label} {curve.median[-1]:.3g}" for curve in info.curves)
         alt = f"Curves of the {info.what} with 10 to 90% bands. Final medians: {ends}."
         yield Section(info.what.capitalize(), _pooled(sweep, wide[:1]), partial(plot_curves, info), alt, name=name)
-    yield Section(
-        "Final loss",
-        f"Quantiles over networks; a non-finite loss counts as infinite. {_pooled(sweep, wide[:1])}".strip(),
-        table=loss_quantiles(sweep.table, wide[:1]),
-    )
+
+
+def _final_losses(sweep: Material, wide: list[str]) -> Section:
+    text = f"Quantiles over networks; a non-finite loss counts as infinite. {_pooled(sweep, wide[:1])}"
+    return Section("Final loss", text.strip(), table=loss_quantiles(sweep.table, wide[:1]))
 
 
 def _pairs(sweep: Material, axis: str) -> Iterator[Section]:
