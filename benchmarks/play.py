@@ -50,26 +50,16 @@ STAGES = [  # what is done (the first opens the page), and what holds when it is
 
 def main(networks: int, epochs: int, shown: int) -> None:
     """Print a line a stage, and what the longest ``shown`` tasks of each did."""
-    from selenium import webdriver
     from selenium.webdriver.support.ui import WebDriverWait
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    traced = {"enableNetwork": False, "enablePage": False, "traceCategories": "toplevel,devtools.timeline"}
-    options.add_experimental_option("perfLoggingPrefs", traced)
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
     words = [f"replicates={networks}", f"train.epochs={epochs}"]
-    with tempfile.TemporaryDirectory() as folder, webdriver.Chrome(options=options, service=service) as driver:
-        file = Path(folder) / "play.html"
-        file.write_text(page(nnspec.spec(words), words), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, browser(traced=True) as driver:
+        address = written(Path(folder), words)
         wait = WebDriverWait(driver, 600, 0.5)
         stages = []
         for name, act, done in STAGES:
             begun = time.perf_counter()
-            driver.get(file.as_uri()) if act is None else driver.execute_script(act)
+            driver.get(address) if act is None else driver.execute_script(act)
             wait.until(lambda _, done=done: driver.execute_script(done))
             time.sleep(0.5)
             stages.append((name, time.perf_counter() - begun, events_of(driver.get_log("performance"))))
@@ -82,6 +72,28 @@ def main(networks: int, epochs: int, shown: int) -> None:
         print(f"{name:18s} {seconds:5.1f} s  longest tasks {lengths} ms")
         for length, parts in tasks[:shown]:
             print(f"    {length:.0f} ms:", ", ".join(f"{part} {ms:.0f}" for part, ms in parts.most_common(7)))
+
+
+def browser(traced: bool = False) -> Any:
+    """A headless Chromium, which notes what its threads do if it is ``traced``."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+    for flag in FLAGS:
+        options.add_argument(flag)
+    if traced:
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        events = {"enableNetwork": False, "enablePage": False, "traceCategories": "toplevel,devtools.timeline"}
+        options.add_experimental_option("perfLoggingPrefs", events)
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+
+
+def written(folder: Path, words: list[str]) -> str:
+    """The address of the page that begins with what the words say."""
+    file = folder / "play.html"
+    file.write_text(page(nnspec.spec(words), words), encoding="utf-8")
+    return file.as_uri()
 
 
 def events_of(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
