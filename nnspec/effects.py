@@ -1,8 +1,9 @@
 """Keys without an effect: what a user says and nothing listens to is refused or told, never dropped.
 
-One table for the fields of a spec and one for the settings, each row a key and when it takes effect. A field is judged
-by its value: where it has no effect, another value than the default would be another spec with the same networks. A
-setting is judged where it was said: by the command line, or by a file, where it is then not at its default.
+One table for the fields of a spec, one for the settings and one for those of a page, each row a key and when it takes
+effect. A field is judged by its value: where it has no effect, another value than the default would be another spec
+with the same networks. A setting is judged where it was said: by the command line, or by a file, where it is then not
+at its default.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from nnspec.specs import CUDA, SCALARS, TRAIN, RunSpec, Train, text
 BASIC = "basic"  # Hydra's launcher that carries nothing elsewhere
 RACE = ("race", "within", "budget")  # settings of a sweep, the first of which makes it a race
 RUN, JOB, SWEEPS, MAP = "a single run", "a job of another sweeper", "a sweep", "a map"
+PAGE = "a page, which has one recipe and files nothing"  # of nnspec play
 
 
 @dataclass(frozen=True)
 class Command:
-    """What one command does: ``kind`` is one of RUN, JOB, SWEEPS and MAP, ``said`` are its overrides, key -> value as
-    typed.
+    """What one command does: ``kind`` is one of RUN, JOB, SWEEPS, MAP and PAGE, ``said`` are its overrides, key ->
+    value as typed.
 
     ``archived`` says that the spec is that of a file (``spec=``), ``search`` that its cells are proposed by a sampler,
     ``specs`` being some of them.
@@ -219,10 +221,15 @@ def _auto_claims(command: Command) -> bool:
     return command.settings.auto and command.settings.study is not None
 
 
+def _auto_page(command: Command) -> bool:
+    return command.kind == PAGE and command.settings.auto
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _MAP = (f"on {MAP}, which is one run", lambda c: c.kind == MAP)
 _MAPS = (f"on {MAP}", lambda c: c.settings.sweep.map is not None)
+_PAGE = (f"on {PAGE}", lambda c: c.kind == PAGE)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
 _CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _RACING = ("with sweep.race=true", lambda c: c.settings.sweep.race)
@@ -230,7 +237,33 @@ _PLAN = ("on a plan", lambda c: c.settings.sweep.plan_only)
 _UNSEARCHED = ("without a search", lambda c: not c.search)
 _SEARCHED = ("on a search, whose cells are not known before", lambda c: c.search)
 _ADD_M, _LEAVE = "add -m, or leave it out", "leave it out"
+_TRAIN = "leave it out, or train with nnspec run"
+_WAYS = ("report", "quiet", "timings")  # of telling what came out: of a sweep, and of any command
 _OWN = "take hydra/sweeper=nnspec, or leave it out"
+
+PAGES = (  # of a page, on which no setting has an effect
+    *(
+        Idle(key, *_PAGE, _TRAIN, refused=True)
+        for key in (
+            *(f"sweep.{param.name}" for param in SWEEP if param.name not in _WAYS),
+            *(f"require.{param.name}" for param in REQUIRE),
+            *(param.name for param in COMMAND if param.name not in _WAYS),
+            *("train.engine", "train.address"),
+        )
+    ),
+    Idle("replicates", f"as auto on {PAGE}", _auto_page, "say how many networks the page has", refused=True),
+    *(
+        Idle(key, *_PAGE, _LEAVE)
+        for key in (
+            *(f"tracking.{param.name}" for param in TRACKING),
+            *(f"train.{param.name}" for param in RUNTIME),
+            *("sweep.report", "quiet", "timings", "hydra/launcher", "hydra/sweeper", "hydra.mode"),
+            *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
+        )
+    ),
+    Idle("hydra.sweeper.params", *_PAGE, "say one value of each"),
+    Idle("study", *_PAGE, "add study=null, or try its claims with nnspec run"),
+)
 
 SETTINGS = (
     *(
@@ -460,7 +493,7 @@ def idle_settings(command: Command) -> tuple[list[Fault], list[Fault]]:
     told: dict[str, Fault] = {}
     for key in _mapped(command) & said.keys():
         refused[key] = Fault(f"{key}={said[key]}", "has no effect on a map over it", remedy=_LEAVE)
-    for row in SETTINGS:
+    for row in (*PAGES, *SETTINGS):
         if row.key in said and row.idle(command):
             fault = Fault(f"{row.key}={said[row.key]}", f"has no effect {row.why}", remedy=row.remedy)
             (refused if row.refused else told).setdefault(row.key, fault)
@@ -493,6 +526,8 @@ def _of_files(command: Command) -> dict[str, str]:
             value = getattr(section, param.name)
             if value != param.default:
                 changed[f"{prefix}{param.name}"] = text(value)
+    if settings.study:
+        changed["study"] = f"{len(settings.study.claims)} claims"
     return changed
 
 
