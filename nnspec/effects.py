@@ -26,12 +26,13 @@ from nnspec.specs import CUDA, SCALARS, TRAIN, RunSpec, Train, text
 
 BASIC = "basic"  # Hydra's launcher that carries nothing elsewhere
 RUN, JOB, SWEEPS, MAP = "a single run", "a job of another sweeper", "a sweep", "a map"
+PAGE = "a page, which has one recipe and files nothing"  # of nnspec play
 
 
 @dataclass(frozen=True)
 class Command:
-    """What one command does: ``kind`` is one of RUN, JOB, SWEEPS and MAP, ``said`` are its overrides, key -> value as
-    typed.
+    """What one command does: ``kind`` is one of RUN, JOB, SWEEPS, MAP and PAGE, ``said`` are its overrides, key ->
+    value as typed.
 
     ``archived`` says that the spec is that of a file (``spec=``), ``search`` that its cells are proposed by a sampler,
     ``specs`` being some of them.
@@ -224,10 +225,15 @@ def _auto_claims(command: Command) -> bool:
     return command.settings.auto and command.settings.study is not None
 
 
+def _auto_page(command: Command) -> bool:
+    return command.kind == PAGE and command.settings.auto
+
+
 _OFF = ("with tracking=off", lambda c: not c.settings.tracking.enabled)
 _SINGLE = (f"on {RUN}", lambda c: c.kind == RUN)
 _MAP = (f"on {MAP}, which is one run", lambda c: c.kind == MAP)
 _MAPS = (f"on {MAP}", lambda c: c.settings.sweep.map is not None)
+_PAGE = (f"on {PAGE}", lambda c: c.kind == PAGE)
 _FOREIGN = (f"on {JOB}", lambda c: c.kind == JOB)
 _CELL = "ask for one of its cells afterwards: nnspec remedy RUN"
 _RACING = ("with sweep.race=true", lambda c: c.settings.sweep.race)
@@ -243,8 +249,17 @@ _OWN = "take hydra/sweeper=nnspec, or leave it out"
 _CHOSEN = "sweep.zip sweep.exclude sweep.include sweep.where"
 _RACE = "sweep.race sweep.within sweep.budget"
 _REQUIRED = " ".join(f"require.{param.name}" for param in REQUIRE)
+_TELLING = ("report", "quiet", "timings")  # ways to tell what came out: of a sweep, and of any command
+_COMMAND = " ".join(param.name for param in COMMAND if param.name not in _TELLING)
+_SWEEP = " ".join(f"sweep.{param.name}" for param in SWEEP if param.name not in _TELLING)
+_TRACKING = " ".join(f"tracking.{param.name}" for param in TRACKING)
+_RUNTIME = " ".join(f"train.{param.name}" for param in RUNTIME)
+_HYDRA = "hydra/launcher hydra/sweeper hydra.mode hydra.run.dir hydra.sweep.dir hydra.sweep.subdir"
 
 TOLD = (
+    Idle(f"{_TRACKING} {_RUNTIME} sweep.report quiet timings {_HYDRA}", *_PAGE, _LEAVE),
+    Idle("hydra.sweeper.params", *_PAGE, "say one value of each"),
+    Idle("study", *_PAGE, "add study=null, or try its claims with nnspec run"),
     Idle(
         "train.precision train.most_replicates",
         "without replicates=auto",
@@ -292,6 +307,12 @@ TOLD = (
 )
 
 REFUSED = (
+    Idle(
+        f"{_SWEEP} {_REQUIRED} {_COMMAND} train.engine train.address",
+        *_PAGE,
+        "leave it out, or train with nnspec run",
+    ),
+    Idle("replicates", f"as auto on {PAGE}", _auto_page, "say how many networks the page has"),
     Idle(
         "shard",
         "on a study with replicates=auto, whose claims need all cells",
@@ -447,6 +468,8 @@ def _of_files(command: Command) -> dict[str, str]:
             value = getattr(section, param.name)
             if value != param.default:
                 changed[f"{prefix}{param.name}"] = text(value)
+    if settings.study:
+        changed["study"] = f"{len(settings.study.claims)} claims"
     return changed
 
 

@@ -152,7 +152,7 @@ def _elu(xp: Maths, z: Array, p: P) -> Array:
 
 
 def _elu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
-    return xp.where(z > 0, 1.0, p["alpha"] * xp.exp(_negative(xp, z)))
+    return xp.where(z > 0, 1.0, h + p["alpha"])
 
 
 def _negative(xp: Maths, z: Array) -> Array:
@@ -164,15 +164,15 @@ def _celu(xp: Maths, z: Array, p: P) -> Array:
 
 
 def _celu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
-    return xp.where(z > 0, 1.0, xp.exp(_negative(xp, z) / p["alpha"]))
+    return xp.where(z > 0, 1.0, h / p["alpha"] + 1)
 
 
 def _selu(xp: Maths, z: Array, p: P) -> Array:
-    return SELU_SCALE * xp.where(z > 0, z, SELU_ALPHA * xp.expm1(_negative(xp, z)))
+    return xp.where(z > 0, SELU_SCALE * z, SELU_SCALE * SELU_ALPHA * xp.expm1(_negative(xp, z)))
 
 
 def _selu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
-    return xp.where(z > 0, SELU_SCALE, SELU_SCALE * SELU_ALPHA * xp.exp(_negative(xp, z)))
+    return xp.where(z > 0, SELU_SCALE, h + SELU_SCALE * SELU_ALPHA)
 
 
 def _gelu(xp: Maths, z: Array, p: P) -> Array:
@@ -312,7 +312,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _elu,
             _elu_slope,
             params=(ALPHA,),
-            derivative="1 if z > 0, else alpha e^z",
+            derivative="1 if z > 0, else f + alpha",
         ),
         Activation(
             "selu",
@@ -321,7 +321,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _selu,
             _selu_slope,
             gain=lambda p: 0.75,
-            derivative="1.0507 if z > 0, else 1.7581 e^z",
+            derivative="1.0507 if z > 0, else f + 1.7581",
         ),
         Activation(
             "celu",
@@ -330,7 +330,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _celu,
             _celu_slope,
             params=(ALPHA,),
-            derivative="1 if z > 0, else e^(z / alpha)",
+            derivative="1 if z > 0, else f / alpha + 1",
         ),
         Activation(
             "gelu",

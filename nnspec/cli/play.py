@@ -45,10 +45,14 @@ def _page(words: Sequence[str], uri: str | None) -> str:
     if not runs:
         if uri is not None:
             raise UsageError(Fault(OPTION, "must be given with a run", "overrides alone", "leave it out"))
-        from nnspec.compose import spec as compose
+        from nnspec.compose import Composer, compose, heed, refuse_axes, with_archived
         from nnspec.play.page import page
 
-        return page(compose(words), words)
+        composer = Composer()
+        refuse_axes(composer, words)
+        spec, settings = compose(words, composer)
+        heed(composer.config(with_archived(words)).hydra, composer, [spec], settings, page=True)
+        return page(spec, words)
     if len(words) > 1:
         rule = "must be a run by itself, whose spec is what it is, or overrides"
         raise UsageError(Fault("what the page begins with", rule, f"'{' '.join(words)}'", f"try {runs[0]}"))

@@ -14,6 +14,7 @@ from nnspec.compose.loader import loader as loader
 from nnspec.compose.plugin import find_plugin as find_plugin
 from nnspec.compose.said import heed as heed
 from nnspec.compose.said import heed_sweep as heed_sweep
+from nnspec.compose.said import refuse_axes as refuse_axes
 from nnspec.compose.said import refuse_choices as refuse_choices
 from nnspec.compose.said import stated as stated
 from nnspec.settings import settings_from as settings_from

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nnspec.compose.composer import COMPOSE_ERRORS, Composer
 from nnspec.compose.explain import choice_faults
-from nnspec.effects import JOB, MAP, RUN, SWEEPS, Command, idle_settings, tell
+from nnspec.effects import JOB, MAP, PAGE, RUN, SWEEPS, Command, idle_settings, tell
 from nnspec.errors import Fault, SpecError
 from nnspec.settings import Settings
 from nnspec.specs import SCALARS, TRAIN, RunSpec
@@ -29,16 +29,17 @@ def heed(
     settings: Settings,
     overrides: Sequence[str] | None = None,
     search: bool = False,
+    page: bool = False,
 ) -> None:
     """Refuse or tell what one command says without effect. ``hydra`` is Hydra's own node, of a job or of a multirun,
-    whose sweeper then gives its ``overrides``, and says whether it is a ``search``.
+    whose sweeper then gives its ``overrides``, and says whether it is a ``search``; or what a ``page`` is made of.
 
     Raises:
         SpecError: for what would change the outcome, had it an effect.
     """
     single = RUN if settings.sweep.map is None else MAP
     mode = JOB if hydra.mode == RunMode.MULTIRUN else single
-    kind = mode if overrides is None else SWEEPS
+    kind = PAGE if page else mode if overrides is None else SWEEPS
     lines = stated(hydra.overrides.task) if overrides is None else overrides
     parsed = [composer.parse(line) for line in lines]
     hydras = [composer.parse(line) for line in stated(hydra.overrides.hydra)]
@@ -86,6 +87,23 @@ def refuse_choices(composer: Composer, lines: Sequence[str]) -> None:
     for line in lines:
         with suppress(*COMPOSE_ERRORS):  # which whoever composes the line is told
             faults += choice_faults(composer, composer.parse(line), sweeping=False)
+    if faults:
+        raise SpecError(faults)
+
+
+def refuse_axes(composer: Composer, lines: Sequence[str]) -> None:
+    """Refuse overrides with several values where there is one recipe.
+
+    Raises:
+        SpecError: with a fault for each such override.
+    """
+    faults = []
+    for line in lines:
+        with suppress(*COMPOSE_ERRORS):
+            override = composer.parse(line)
+            if override.is_sweep_override():
+                key, remedy = override.key_or_group, "choose one, or train all of them with nnspec run -m"
+                faults.append(Fault(key, "must be one value on a page", override.get_value_string(), remedy))
     if faults:
         raise SpecError(faults)
 

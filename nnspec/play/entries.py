@@ -25,6 +25,7 @@ from nnspec.catalog import (
     Schedule,
 )
 from nnspec.catalog.inits import bias_param
+from nnspec.catalog.maths import NumpyMaths
 from nnspec.diagnostics import THRESHOLDS, VERDICT_ENTRIES
 from nnspec.diagnostics.activations import PROBES
 from nnspec.diagnostics.capacity import bounds
@@ -40,10 +41,22 @@ from nnspec.play.phrases import phrase
 from nnspec.problem import Problem
 from nnspec.specs import Member, RunSpec, text
 from nnspec.training.codegen.graph import Graph, Untraceable
+from nnspec.training.codegen.library import FUNCTIONS
 
 OUTPUT_COUNTS = (1, 2, 3)  # outputs of a network on the page: its data have at most so many classes
 ROWS = 1000  # that a data set on the page has at most
+SMALL = np.array([-0.01, 0.01])  # pre-activations near 0, where most networks have some
+LAST_BIT, MOST = 2.0**-23, 100  # of float32; so many of a function's may be one of a value: two digits of seven
+INTEL = [name for name, symbol in FUNCTIONS.items() if symbol.startswith("vm") and hasattr(NumpyMaths, name)]
 INPUTS = 8  # of a row, at most; where there are two, the page draws the plane, else a cell a row
+
+
+class Beside(NumpyMaths):
+    """The primitives, one of them a last bit of float32 beside itself."""
+
+    def __init__(self, name: str):
+        exact = getattr(NumpyMaths, name)
+        setattr(self, name, lambda z: exact(z) * (1 + LAST_BIT))
 
 
 class LeftOut(Exception):
@@ -90,6 +103,11 @@ def _params(params: Sequence[Param]) -> list[dict[str, Any]]:
 def _activation(entry: Activation) -> dict[str, Any]:
     if not entry.trainable:
         raise LeftOut("its derivative is 0, so that no gradient method trains it")
+    for name in INTEL:
+        bits = _bits(entry, name)
+        if bits > MOST:
+            rule = f"its value near 0 has {bits:,.0f} times the rounding of {name}"
+            raise LeftOut(f"{rule}, which is not the same on every processor")
     learned = entry.learned
     return {
         "params": _params(entry.params),
@@ -97,6 +115,14 @@ def _activation(entry: Activation) -> dict[str, Any]:
         "forms": forms.activation_forms(entry),
         "gain": forms.gain_forms(entry),
     }
+
+
+def _bits(entry: Activation, name: str) -> float:
+    """How many last bits of the activation's value near 0 one of a function is."""
+    activation = entry.bind({})
+    value = activation.value(NumpyMaths(), SMALL)
+    moved = np.abs(activation.value(Beside(name), SMALL) - value)
+    return float(np.max(np.divide(moved, LAST_BIT * np.abs(value), out=np.zeros_like(SMALL), where=moved > 0)))
 
 
 def _init(entry: Init) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def page(spec: RunSpec, words: Sequence[str], filed: Mapping[str, Any] | None = 
     faults = list(_faults(spec, known))
     if faults:
         raise SpecError(faults)
-    networks = spec.replicates if filed or _said("replicates", words) else DEFAULT_NETWORKS
+    stated = filed or spec.replicates > 1 or _said("replicates", words)
+    networks = spec.replicates if stated else DEFAULT_NETWORKS
     state = {"spec": _start(spec), "networks": networks, "seed": spec.seed}
     limits = {"networks": NETWORKS, "weights": WEIGHTS, "work": WORK, "lanes": LARGEST}
     data = {"version": version(), **known, "start": state, "defaults": _start(compose_spec()), "limits": limits}

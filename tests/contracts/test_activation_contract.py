@@ -133,6 +133,16 @@ def test_single_precision_is_near_the_truth(entry: Activation, p: dict[str, Any]
     assert (np.abs(h.numpy() - theirs) <= 2 * room).all()
 
 
+@pytest.mark.parametrize("name", ["elu", "selu"])
+def test_values_and_where_slopes_end_are_torch_s_to_the_bit(name: str) -> None:
+    entry, z = ACTIVATIONS[name], torch.linspace(-100, 5, 100_001)
+    p = {param.name: param.default for param in entry.params}
+    h = entry.value(TorchMaths(), z, p)
+    assert torch.equal(h, module_of(entry, p)(z))
+    slope = entry.slope(TorchMaths(), z, h, p)  # the value's distance from its end, so never below 0
+    assert slope[0] == slope.min() == 0
+
+
 @pytest.mark.parametrize(("entry", "p"), [case for case in CASES if case.values[0].learned])
 def test_learned_slope_is_autograd_s(entry: Activation, p: dict[str, Any]) -> None:
     assert entry.learned

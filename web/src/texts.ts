@@ -102,7 +102,7 @@ export const TEXTS = {
   commandFailed: "Select the command and copy it.",
   commandMore: "a thousand seeds more:",
   leftOut: "What this page leaves out",
-  leftOutHelp: "These entries of nnspec have no form for the browser:",
+  leftOutHelp: "These entries of nnspec are not on this page:",
   leftOutTraining:
     "Of training it leaves out batches of some rows (each network would see them in an order of its own, and here four networks share every row), parts for tests, clipped gradients, early stops and learning rates by layer: nnspec has them.",
   noVerdict: (names: string) => `Verdicts that the page does not give: ${names}.`,
