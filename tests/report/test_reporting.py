@@ -350,6 +350,17 @@ def test_activations_are_drawn_before_the_rest_is_known(specs, cells):
     assert files["heatmap.png"] == whole["heatmap.png"]
 
 
+def test_what_is_drawn_ahead_are_the_pictures_of_the_page(specs, cells):
+    from nnspec.report.pages.sweep import sweep_pictures, sweep_report
+
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
+    for columns in (AXES, []):
+        material = replace(material_of(collected(specs, cells), table), axes=columns)
+        ahead = {section.name: section.alt for section in sweep_pictures(material)}
+        page = {section.name: section.alt for section in sweep_report(material).sections if section.plot is not None}
+        assert ahead == page
+
+
 def test_pictures_are_drawn_before_the_words_are_known(specs, cells):
     """Those that were sent ahead are taken, here those of one activation; what could not be drawn ahead is drawn with
     the rest."""
