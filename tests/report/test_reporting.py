@@ -350,6 +350,16 @@ def test_activations_are_drawn_before_the_rest_is_known(specs, cells):
     assert files["heatmap.png"] == whole["heatmap.png"]
 
 
+def test_a_report_is_whole_though_the_second_process_dies(specs, cells, monkeypatch):
+    from nnspec.report.pages import page
+
+    table = sweep_table(specs, {cell.index: outcome_rows(cell.result) for cell in cells})
+    material, first, png = material_of(collected(specs, cells), table), os.getpid(), page.png
+    whole = draw(material)
+    monkeypatch.setattr(page, "png", lambda figure: png(figure) if os.getpid() == first else os._exit(1))
+    assert draw(material) == whole
+
+
 def test_what_is_drawn_ahead_are_the_pictures_of_the_page(specs, cells):
     from nnspec.report.pages.sweep import sweep_pictures, sweep_report
 
