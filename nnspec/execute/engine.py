@@ -99,7 +99,9 @@ class Training(Trainer):
             for spec in filter(is_separate, firsts):  # in lanes there are few rows
                 Problem.of(spec)
         carry = self.carry or (train_chunks if self.card is None else train_on_card)
-        extra = partial(after_training, files=self.files and not self.packed)
+        # a process alone leaves them to the thread that files them, and the next chunk or the report begins
+        several = self.carry is not None or min(self.workers, len(chunks)) > 1
+        extra = partial(after_training, files=self.files and not self.packed and several)
         with closing(carry(self.specs, chunks, self.workers, extra)) as events:
             yield from self._follow(events, chunks)
 

@@ -73,6 +73,28 @@ def test_all_diverged_still_draws():
     drawn(f.plot_curves(f.curves_info({"sgd": (np.arange(3), np.full((2, 3), np.nan))})))
 
 
+def test_a_log_scale_has_whole_powers_of_ten():
+    values = np.geomspace(1, 1e-6, 50)[None]
+    texts = drawn(f.plot_curves(f.curves_info({"sgd": (np.arange(50), values)})))
+    assert {"10⁰", "10⁻²", "10⁻⁶"} <= set(texts)
+    assert not any("$" in text for text in texts)
+
+
+def test_panels_of_a_plane_lie_side_by_side_and_rows_in_their_own():
+    """Two networks on other planes: each surface has its own square, with its rows where they are in the plane."""
+    wide = f.surface_info(10 * GRID, GRID, np.zeros((21, 21)), np.multiply(POINTS, [10, 1]), TARGETS, "wide")
+    narrow = f.surface_info(GRID, GRID, np.zeros((21, 21)), POINTS, TARGETS, "narrow")
+    axes = f.plot_surfaces([wide, narrow]).axes[0]
+    left, right = (np.array(image.get_extent()).reshape(2, 2) for image in axes.images[:2])
+    assert np.ptp(left, axis=1) == pytest.approx(np.ptp(right, axis=1))
+    assert left[0, 1] < right[0, 0]
+    circles = next(dots for dots in axes.collections if len(dots.get_offsets()) == 4)  # the targets of 1, two each
+    for (x, y), (low, high), (row, column) in zip(
+        circles.get_offsets(), (left.T, left.T, right.T, right.T), [(0, 1), (1, 0)] * 2, strict=True
+    ):
+        assert [x, y] == pytest.approx(low + (high - low) * (np.array([row, column]) + 0.5) / 2)
+
+
 def test_survival_curves_are_those_of_each_level(small):
     info = f.survival_info(small, "activation.name")
     part = small[small["activation.name"] == "gelu"]

@@ -356,6 +356,24 @@ def test_activations_are_drawn_before_the_rest_is_known(specs, material, drawn):
     assert files["heatmap.png"] == drawn["heatmap.png"]
 
 
+def test_a_report_is_whole_though_the_second_process_dies(material, drawn, monkeypatch):
+    from nnspec.report.pages import page
+
+    first, png = os.getpid(), page.png
+    monkeypatch.setattr(page, "png", lambda figure: png(figure) if os.getpid() == first else os._exit(1))
+    assert draw(material) == drawn
+
+
+def test_what_is_drawn_ahead_are_the_pictures_of_the_page(material):
+    from nnspec.report.pages.sweep import sweep_pictures, sweep_report
+
+    for columns in (AXES, []):
+        shown = replace(material, axes=columns)
+        ahead = {section.name: section.alt for section in sweep_pictures(shown)}
+        page = {section.name: section.alt for section in sweep_report(shown).sections if section.plot is not None}
+        assert ahead == page
+
+
 def test_pictures_are_drawn_before_the_words_are_known(specs, cells, table, material, drawn):
     """Those that were sent ahead are taken, here those of one activation; what could not be drawn ahead is drawn with
     the rest."""

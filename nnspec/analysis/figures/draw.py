@@ -91,14 +91,18 @@ def place_chart(axes: Axes, labels: Sequence[str]) -> None:
     place_axes(axes, 0.75, 0.55, 0.45 + LETTER * most)
 
 
-def place_axes(axes: Axes, left: float, bottom: float, right: float) -> None:
-    """Place the only axes of a figure so many inches from its edges, at the top with room for the title.
+def place_axes(axes: Axes, left: float, bottom: float, right: float, key: float = 0) -> None:
+    """Place the only axes of a figure so many inches from its edges, at the top with room for the title, and their
+    names at the left edge and at the bottom one, above ``key`` inches.
 
-    By hand: matplotlib's constrained layout takes as long as drawing.
+    By hand: matplotlib's constrained layout takes as long as drawing, and it measures all letters for a name.
     """
     width, height = map(float, axes.get_figure().get_size_inches())  # type: ignore[union-attr]
     top = 0.15 + 0.19 * (1 + axes.get_title("left").count("\n"))
-    axes.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
+    across, up = width - left - right, height - bottom - key - top
+    axes.set_position((left / width, (bottom + key) / height, across / width, up / height))
+    axes.yaxis.set_label_coords((0.22 - left) / across, 0.5)
+    axes.xaxis.set_label_coords(0.5, (0.23 - bottom) / up)
 
 
 def most_columns(width: float | None, panel: float, most: int) -> int:

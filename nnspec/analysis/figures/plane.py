@@ -135,16 +135,10 @@ def plot_surfaces(
     figure, axes, places = panels(_boxes(shown), columns, side, margins)
     if shown:
         moved = [_moved(info, panel) for info, panel in zip(shown, places, strict=True)]
-        image = draw_surfaces(axes, moved)
+        draw_surfaces(axes, moved)
         _write_round(axes, places, [info.label for info in shown])
-        wide, high = figure.get_size_inches()
-        place = (1 - 0.75 * margins[1] / wide, 0.45 / high, 0.16 * margins[1] / wide, min(0.6, 2.4 / high))
-        bar = figure.colorbar(image, cax=figure.add_axes(place))
-        classes = shown[0].classes
-        bar.ax.set_title("class" if classes > 2 else "output", fontsize=8)
-        if classes > 2:
-            bar.set_ticks(range(0, classes, -(-classes // 10)))
-        bar.ax.tick_params(labelsize=8)
+        wide, high = map(float, figure.get_size_inches())
+        _draw_bar(axes, shown[0], (wide - 0.75 * margins[1], 0.45), 0.16 * margins[1], min(0.6 * high, 2.4))
     rest = f" ({len(infos) - len(shown)} more not shown)" if len(infos) > len(shown) else ""
     text = wrapped(title + rest, float(figure.get_size_inches()[0]))
     figure.suptitle(text, fontsize=10, color=INK, x=0.01, y=0.99, ha="left", va="top")
@@ -302,16 +296,31 @@ def _moved(info: Surface, panel: Panel) -> Surface:
     return replace(info, xs=xs, ys=ys, points=panel.inches(info.points))
 
 
-def draw_surfaces(axes: Axes, infos: Sequence[Surface]) -> Any:
-    """Surfaces of networks for the same kind of data, each at its own place of the axes. Returns the last image of
-    shades."""
+def _draw_bar(axes: Axes, info: Surface, corner: tuple[float, float], width: float, height: float) -> None:
+    """What the shades stand for, on axes in inches."""
+    (x, y), (low, high) = corner, (info.low, info.high)
+    box = x, x + width, y, y + height
+    axes.imshow(np.linspace(0, 1, 256)[:, None], cmap="cividis", origin="lower", extent=box, aspect="auto")
+    lines = [[(x, y), (x, y + height), (x + width, y + height), (x + width, y), (x, y)]]
+    said = range(0, info.classes, -(-info.classes // 10)) if info.classes > 2 else _round_ticks(low, high)
+    for value in said:
+        at = y + height * (value - low) / ((high - low) or 1.0)
+        lines.append([(x + width, at), (x + width + 0.05, at)])
+        axes.text(x + width + 0.09, at, _number(value), fontsize=8, color=INK, va="center")
+    _add_lines(axes, lines, colors=INK, linewidths=0.8)
+    name = "class" if info.classes > 2 else "output"
+    axes.text(x + width / 2, y + height + 0.08, name, fontsize=8, color=INK, ha="center")
+
+
+def draw_surfaces(axes: Axes, infos: Sequence[Surface]) -> None:
+    """Surfaces of networks for the same kind of data, each at its own place of the axes."""
     from contourpy import contour_generator
 
     halves: list[Any] = []  # the lines of one half
     for info, box in zip(infos, _boxes(infos), strict=True):
         smooth = "nearest" if info.classes > 2 else "bilinear"
         shades: dict[str, Any] = {"cmap": "cividis", "vmin": info.low, "vmax": info.high, "interpolation": smooth}
-        image = axes.imshow(info.p, origin="lower", extent=box, aspect="auto", **shades)
+        axes.imshow(info.p, origin="lower", extent=box, aspect="auto", **shades)
         if info.classes == 2:
             halves += contour_generator(info.xs, info.ys, np.ma.masked_invalid(info.p)).lines(0.5)
     _add_lines(axes, halves, colors="white", linewidths=2.4)
@@ -323,7 +332,6 @@ def draw_surfaces(axes: Axes, infos: Sequence[Surface]) -> Any:
     size, thick = (120, 1.8) if few else (30, 1.1)
     look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
     axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
-    return image
 
 
 def _draw_points(

@@ -180,7 +180,7 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
     handles, labels = axes.get_legend_handles_labels()
     key: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.2, "handleheight": 1.4}
     figure.legend(handles, labels, loc="lower center", ncols=across, **key)
-    place_axes(axes, beside, 0.6 + 0.21 * lines, 0.3)
+    place_axes(axes, beside, 0.5, 0.3, key=0.1 + 0.21 * lines)
     return figure
 
 
