@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.flags import Flags, UsageError
 from nnspec.compose.carried import Carried, carried
-from nnspec.errors import NnspecError, SpecError
+from nnspec.errors import Fault, NnspecError, PathError, SpecError
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -176,14 +176,13 @@ def opened(overrides: Sequence[str], multirun: bool) -> list[str]:
 def translated(flags: argparse.Namespace, overrides: Sequence[str], configs: Any, error: Exception) -> NnspecError:
     """What was wrong with the command line, which Hydra refused."""
     from nnspec.compose import Composer, explain
-    from nnspec.compose.explain import one_line
     from nnspec.search.space import with_ends
     from nnspec.sweep import plan
 
     composer = Composer(configs, flags.config_name or CONFIG)
     if not flags.multirun and not _multirun(composer, overrides):
         faults = explain(composer, overrides)
-        return SpecError(faults) if faults else NnspecError(one_line(error))
+        return SpecError(faults) if faults else _unexplained(error, "hydra.run.dir")
     if "hydra/sweeper=nnspec_search" in overrides:
         overrides, found = with_ends(composer, overrides)  # what lies between is no axis of a sweep
         if found:
@@ -192,6 +191,17 @@ def translated(flags: argparse.Namespace, overrides: Sequence[str], configs: Any
         plan(overrides, composer)
     except SpecError as refused:
         return refused
+    return _unexplained(error, "hydra.sweep.dir")
+
+
+def _unexplained(error: Exception, key: str) -> NnspecError:
+    """An error of Hydra's that the configs do not explain; ``key`` says which folder it writes first."""
+    from nnspec.compose.explain import one_line
+
+    if isinstance(error, OSError) and error.filename is not None:
+        value = f"'{error.filename}' ({error.strerror})"
+        remedy = f"go to a folder that you may write, or name one with {key}=FOLDER"
+        return PathError(Fault(key, "must be a folder that can be written", value, remedy))
     return NnspecError(one_line(error))
 
 

@@ -21,7 +21,7 @@ def experiment(store: Store, run_id: str) -> str:
     """The named sweep that trains a sweep's cells again.
 
     Raises:
-        ExportError: the run is no sweep, or nothing of it has begun.
+        ExportError: the run is no sweep, or nothing of it has ended.
         TrackingError: the sweep's tag that names its axes is broken.
     """
     from nnspec.readback import is_sweep, networks, typed_axes
@@ -32,11 +32,14 @@ def experiment(store: Store, run_id: str) -> str:
         raise ExportError(
             Fault("--format experiment", "must be given a sweep", f"the run {run_id}", "try --format spec")
         )
-    facts, cells = store.get(run_id), store.find_children(run_id)
+    facts, begun = store.get(run_id), store.find_children(run_id)
+    cells = [cell for cell in begun if cell.status != "RUNNING"]  # which has no spec yet
     if not cells:
-        raise ExportError(Fault("the sweep", "must have cells", f"none below {run_id}", "train it again"))
-    if facts.params.get("cells") not in (None, str(len(cells))):
-        complain(f"the sweep {facts.name} has {facts.params['cells']} cells, of which {len(cells)} are filed below it")
+        remedy = f"run it again with resume={run_id}"
+        raise ExportError(Fault("the sweep", "must have cells that have ended", f"none below {run_id}", remedy))
+    stated = facts.params.get("cells", str(len(begun)))
+    if stated != str(len(cells)):
+        complain(f"the sweep {facts.name} has {stated} cells, of which {len(cells)} are filed below it")
     specs = [read_checked_spec(cell.run_id, store) for cell in cells]
     with suppress(TrackingError):  # of a sweep without a table the order is not known
         specs = _as_typed(specs, networks(store, run_id))

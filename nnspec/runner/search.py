@@ -77,7 +77,8 @@ def search(
         if parent is not None:
             parent.take_earlier(outcome, speak.note)
         if training.begin(outcome.outcomes):
-            speak.note(console.plan_line(training.plan, training.workers) + f", of {training.total} trials")
+            trials = console.count(training.total, "trial")
+            speak.note(f"{console.plan_line(training.plan, training.workers)}, of {trials}")
             train(training, outcome, parent, interrupts, False, speak.bar)
         best = found().best  # of whose cell alone something is required
         outcome.checks = [check for check in required(outcome, settings.require) if check.cell == best]

@@ -110,7 +110,7 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
             f"artifacts in {root}",
             "must be written",
             error.strerror or str(error),
-            "make room on the disk and file them again",
+            "make room on the disk, or let it be written, and file them again",
         )
         raise TrackingError(fault) from error
 

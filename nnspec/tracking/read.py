@@ -12,7 +12,7 @@ from nnspec.errors import Fault, SpecError, TrackingError, WeightsError
 from nnspec.files import load_yaml
 from nnspec.specs import RunSpec
 from nnspec.tracking.artifacts import FINAL, SPEC
-from nnspec.tracking.store import Store
+from nnspec.tracking.store import Store, artifact_at_end
 
 
 def read_spec(run_id: str, store: Store, path: str = SPEC) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def read_spec(run_id: str, store: Store, path: str = SPEC) -> dict[str, Any]:
         TrackingError: if the run has none, as a sweep's parent, or what it has is no mapping in YAML.
     """
     try:
-        mapping = load_yaml(store.artifact(run_id, path))
+        mapping = load_yaml(artifact_at_end(store, run_id, path))
     except ValueError as error:
         raise _no_spec(run_id, f"no YAML: {error}") from None
     if not isinstance(mapping, dict):

@@ -17,7 +17,7 @@ from nnspec.errors import Fault, TrackingError, first_line
 from nnspec.results.arrays import NEVER, TIMES
 from nnspec.specs import SEEDS
 from nnspec.tracking.artifacts import RESULTS
-from nnspec.tracking.store import Store
+from nnspec.tracking.store import Store, artifact_at_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def read_results(store: Store, run_id: str) -> pd.DataFrame:
     """
     packed = store.packed_results(run_id)
     if packed is None:
-        return checked_results(store.artifact(run_id, RESULTS), f"{RESULTS} of run {run_id}")
+        return checked_results(artifact_at_end(store, run_id, RESULTS), f"{RESULTS} of run {run_id}")
     import pandas as pd
 
     times = {name: pd.array(packed[name], dtype="Int64") for name in TIMES if name in packed}

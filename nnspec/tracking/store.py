@@ -218,3 +218,18 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections and threads. The store can be used no more."""
+
+
+def artifact_at_end(store: Store, run_id: str, path: str) -> bytes:
+    """An artifact that a run files as it ends.
+
+    Raises:
+        TrackingError: it has none, or has not ended.
+    """
+    try:
+        return store.artifact(run_id, path)
+    except TrackingError:
+        if store.get(run_id).status == "RUNNING":
+            remedy = "wait for it, or train it again: that of a sweep by its command with resume=last"
+            raise TrackingError(Fault(f"the run {run_id}", "must have ended to be read", "RUNNING", remedy)) from None
+        raise

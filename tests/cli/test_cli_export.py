@@ -16,7 +16,7 @@ from nnspec.cli import main
 from nnspec.compose import load_spec
 from nnspec.settings import Tracking
 from nnspec.tracking import RunQuery, open_store
-from nnspec.tracking.records import AXES_TAG, SWEEP_TAG
+from nnspec.tracking.records import AXES_TAG, CELL_TAG, SWEEP_TAG
 
 SHORT = ["train.epochs=2", "train.workers=1"]
 
@@ -56,6 +56,28 @@ def test_values_keep_the_order_in_which_they_were_typed(folder: Path, capfd: pyt
     params = yaml.safe_load(exported(capfd, "last", "--format", "experiment"))["hydra"]["sweeper"]["params"]
     assert params == axes
     assert list(params) == list(axes)
+
+
+def test_a_cell_that_has_not_ended_is_left_out_of_the_file_and_cannot_be_read(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the command that trained it leaves it when it is killed."""
+    assert main(["run", "-m", "activation=relu,tanh,gelu", *SHORT, "sweep.report=false"]) == 0
+    store = open_store(Tracking())
+    cell = next(run for run in store.search(RunQuery(with_tags=(CELL_TAG,))) if run.cell == 1)
+    store.set_status([cell.run_id], "RUNNING")
+    for path in (folder / "mlartifacts").rglob(f"{cell.run_id}/artifacts/*"):
+        if path.is_file():
+            path.unlink()
+    capfd.readouterr()
+    assert main(["export", "last", "--format", "experiment"]) == 0
+    captured = capfd.readouterr()
+    assert yaml.safe_load(captured.out)["hydra"]["sweeper"]["params"] == {"activation": "relu,gelu"}
+    assert re.fullmatch(r"nnspec: the sweep \S+ has 3 cells, of which 2 are filed below it\n", captured.err)
+    for words in (["export", "last/1", "--format", "spec"], ["explain", "last/1"], ["promote", "last", "1"]):
+        assert main(words) == 1
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"nnspec: the run {cell.run_id} must have ended to be read, but got RUNNING")
 
 
 def test_a_single_run_and_a_cell_go_to_a_spec(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,24 @@ def test_known_bad_input(words: list[str], trained: list[Any]) -> None:
     assert trained == []
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [([], "hydra.run.dir"), (["-m"], "hydra.sweep.dir"), (["-m", "hydra/sweeper=basic"], "hydra.sweep.dir")],
+)
+def test_a_working_folder_that_cannot_be_written_is_told_with_the_remedy(
+    words: list[str], key: str, tmp_path: Path, trained: list[Any]
+) -> None:
+    for name in ("outputs", "multirun"):
+        (tmp_path / name).touch()  # a file in the way: root may write every folder
+    status, text = said([*words, "seed=1", "tracking=off"])
+    assert status == 2
+    (line,) = text.splitlines()
+    assert line.startswith(f"nnspec: {key} must be a folder that can be written, but got '")
+    assert line.endswith(f"or name one with {key}=FOLDER")
+    elsewhere = [*words, "seed=1", "tracking=off", f"{key}={tmp_path}/elsewhere"]
+    assert said(elsewhere)[0] == 0
+
+
 KEYS = st.sampled_from(
     [
         "model",

@@ -152,7 +152,10 @@ RACE = ["activation=relu,tanh,gelu", "init=zeros,kaiming_uniform", "sweep.race=t
 RACE += ["train.epochs=200", "train.log_every=200", "sweep.report=false"]
 
 
-@pytest.mark.parametrize(("carried", "commits"), [("train.workers=1", range(2, 60, 3))])
+@pytest.mark.parametrize(
+    ("carried", "commits"),
+    [("train.workers=1", range(2, 60, 3)), ("hydra/launcher=joblib", (8, 14))],  # the latter takes seconds to begin
+)
 def test_races_killed_and_resumed_are_as_if_nothing_had_happened(
     tmp_path: Path, carried: str, commits: Sequence[int]
 ) -> None:
