@@ -3,6 +3,7 @@ cells, an empty folder to run in."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -15,12 +16,14 @@ import torch
 
 from nnspec.check import checked_mapping
 from nnspec.execute.engine import Training
+from nnspec.processes import OBJECTS
 from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import MEMBERS, RunSpec
 
 UNTIL = float(os.environ.get("NNSPEC_UNTIL", "inf"))  # seconds since 1970: when CI begins no test any more
 
+gc.set_threshold(OBJECTS)  # as the command does
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: threads that wait for others burn time
 pytest.register_assert_rewrite("sweeps")  # which tests of several folders share
