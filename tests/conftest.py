@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """On a machine that is slow today CI skips what is left when its time is over, and says so; elsewhere all run."""
     if time.time() > UNTIL:
         pytest.skip("the time that NNSPEC_UNTIL allows is over")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test marked ``sampled(n)`` every n-th case stays; the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if seen[test] % sampled.args[0]:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -146,6 +146,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kind", "overrides", "key", "refused"), SETTINGS, ids=lambda v: " ".join(v) if isinstance(v, list) else str(v)
 )

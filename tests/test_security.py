@@ -311,14 +311,9 @@ def require_refused(name: str, status: int, out: str, text: str, folder: Path) -
     )
 
 
-# every third of the list, which goes from kind to kind; the others are slow
-QUICK = set(list(ATTACKS)[::3]) | {"many faults"}
-
-
 @pytest.mark.usefixtures("logging_put_back")
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ATTACKS]
-)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_attacks(name: str, runs: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     words = ATTACKS[name].made(tmp_path)
     for key, value in ATTACKS[name].environment.items():

@@ -151,6 +151,7 @@ def commands(store: Foreign) -> list[list[str]]:
     ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tamper", BROKEN.values(), ids=BROKEN)
 def test_what_cannot_be_read_is_one_clear_line(
     tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any
@@ -171,6 +172,7 @@ def test_axes_that_are_none(tamper: Callable[[Foreign], object], store: Foreign,
     assert f"the tag nnspec.axes of run {store.sweep} must be a list of texts in JSON, but got" in err
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tamper", ODD.values(), ids=ODD)
 def test_what_is_odd_is_shown_without_harm(tamper: Callable[[Foreign], object], store: Foreign, nnspec: Any) -> None:
     tamper(store)

@@ -222,6 +222,7 @@ def test_pages_have_the_maps_and_are_the_same_bytes_each_time(folder: Path, capf
 CLAIM = {"measure": "boundary_dimension", "above": 1}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("claim", "changes", "words", "message"),
     [

@@ -160,6 +160,7 @@ def test_a_sweep_from_python() -> None:
     assert solved.to_dict() == {("adam", 0.001): 2, ("adam", 0.01): 2, ("sgd", 0.1): 2, ("sgd", 1.0): 2}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
