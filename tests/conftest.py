@@ -3,9 +3,11 @@ cells, an empty folder to run in."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ import torch
 from nnspec.check import checked_mapping
 from nnspec.compose.folders import experiment_files, is_shipped
 from nnspec.execute.engine import Training
+from nnspec.processes import OBJECTS
 from nnspec.results.events import TrainedCell
 from nnspec.settings import Runtime
 from nnspec.specs import MEMBERS, RunSpec
 
 UNTIL = float(os.environ.get("NNSPEC_UNTIL", "inf"))  # seconds since 1970: when CI begins no test any more
 
+gc.set_threshold(OBJECTS)  # as the command does
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: threads that wait for others burn time
 pytest.register_assert_rewrite("sweeps")  # which tests of several folders share
@@ -31,6 +35,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """On a machine that is slow today CI skips what is left when its time is over, and says so; elsewhere all run."""
     if time.time() > UNTIL:
         pytest.skip("the time that NNSPEC_UNTIL allows is over")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test marked ``sampled(n)`` every n-th case stays; the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if seen[test] % sampled.args[0]:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -520,7 +520,7 @@ NAMED = {
 }
 MEMBERS = {group: (named.map(lambda pair: {**pair[1], "name": pair[0]}) | JSON) for group, named in NAMED.items()}
 NEARLY = st.fixed_dictionaries(MEMBERS, optional={field: JSON for field in FIELDS if field not in REGISTRIES})
-SOBER = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SOBER = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def spec_or_faults(read: Callable[[Any], RunSpec], given: Any) -> RunSpec | tuple[Fault, ...]:

@@ -27,6 +27,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 def test_what_the_examples_make(ran: dict[str, Any]) -> None:
     assert len(BLOCKS) == 10
     assert ran["again"].final_loss.shape == ran["share"].shape == (16, 24)
@@ -39,6 +40,7 @@ def test_what_the_examples_make(ran: dict[str, Any]) -> None:
     assert weights[0] != weights[1]  # the loaded one is trained
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_the_reference(ran: dict[str, Any]) -> None:
     """Two implementations of the textbook: the example's and ours, each update in double precision."""
     own, ours = [ran[name] for name in ("W1", "b1", "W2", "b2")], ran["ours"].weights.values()

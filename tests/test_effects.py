@@ -146,6 +146,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kind", "overrides", "key", "refused"), SETTINGS, ids=lambda v: " ".join(v) if isinstance(v, list) else str(v)
 )
@@ -217,14 +218,14 @@ def test_a_key_is_told_where_it_helps_no_cell() -> None:
 
 CHOICES = [
     "activation={}",
-    "model={}",
-    "init={}",
-    "optimizer={}",
-    "loss={}",
-    "data={}",
-    "activation={alpha:1}",
+    "data={alpha:1}",
     "optimizer=[adam,sgd]",
-    "loss=[bce]",
+    *[
+        pytest.param(f"{group}={{}}", marks=pytest.mark.slow)
+        for group in ("model", "init", "optimizer", "loss", "data")
+    ],
+    pytest.param("activation={alpha:1}", marks=pytest.mark.slow),
+    pytest.param("loss=[bce]", marks=pytest.mark.slow),
 ]
 
 

@@ -31,13 +31,6 @@ def test_header_says_question_and_command(path: Path) -> None:
     assert f"#   python run.py experiment={path.stem}" in lines
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in OF_A_KIND])
-def test_what_trains_in_the_slow_tests_only_composes(name: str) -> None:
-    found, settings = plan([f"experiment={name}"])
-    assert found.cells
-    assert settings.study is not None
-
-
 @pytest.mark.parametrize(
     "name", [name if name in OF_A_KIND else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )

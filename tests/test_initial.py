@@ -120,6 +120,7 @@ def test_weights_of_consecutive_seeds_are_not_correlated(spec_of: SpecOf, lag: i
     assert SEEDS["largest"](drawn + np.roll(drawn, lag, axis=0), lag) > 50  # those that are correlated
 
 
+@pytest.mark.slow
 def test_the_networks_of_the_second_table_are_those_of_the_experiment() -> None:
     words = ["experiment=prototype_xor", SEEDS["MIRRORED"], "seed=100000", "replicates=200"]
     solved = nnspec.train(nnspec.spec(words)).result.solved

@@ -312,6 +312,7 @@ def require_refused(name: str, status: int, out: str, text: str, folder: Path) -
 
 
 @pytest.mark.usefixtures("logging_put_back")
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attacks(name: str, runs: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     words = ATTACKS[name].made(tmp_path)

@@ -64,6 +64,7 @@ def test_pictures_have_the_pixels_of_print(small, column):
     assert image.width == pytest.approx(300 * column.width, abs=1)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_letter_is_too_small_to_read_or_lies_outside(small, kind):
     """Journals ask for 5 points and more. What is outside the figure is cut; half a letter is let off."""

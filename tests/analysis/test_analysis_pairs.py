@@ -31,7 +31,7 @@ def test_holm():
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 100])
+@pytest.mark.parametrize("count", [1, 7, *[pytest.param(count, marks=pytest.mark.slow) for count in (2, 100)]])
 def test_holm_is_statsmodels(count):
     from statsmodels.stats.multitest import multipletests
 

@@ -164,6 +164,7 @@ def test_a_table_without_rows_is_refused(small):
         sweep_report(Material(small[:0], AXES))
 
 
+@pytest.mark.slow
 def test_a_thousand_cells_stay_small_and_quick(sweep):
     """A limit of 5 MB; measured 1.5 MB. Processor time, which other work on the machine leaves alone: at most 10 s;
     measured 3 s."""

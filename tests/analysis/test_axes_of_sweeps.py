@@ -99,6 +99,7 @@ SWEEPS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("overrides", "by", "others"), SWEEPS.values(), ids=SWEEPS)
 def test_the_axes_of_a_table_pair_as_those_typed(overrides: list[str], by: str, others: list[str]) -> None:
     swept, table, typed = tables(overrides)

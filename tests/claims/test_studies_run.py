@@ -264,6 +264,7 @@ def test_the_run_in_mlflow_has_the_claims(folder: Path) -> None:
     assert "study.md" in {file.path for file in client.list_artifacts(result.run_id)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tier", ["all", "none"])
 def test_figures_of_the_weights_are_measured_of_cells_that_are_filed_already(folder: Path, tier: str) -> None:
     write(folder, "mine", {"measure": "weight_norm.0", "where": HE, "above": 0})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +65,21 @@ def filed(tmp_path_factory: pytest.TempPathFactory, filed_in: Callable[[Path], F
     return filed_in(tmp_path_factory.mktemp("store"))
 
 
+def copied(filed: Filed, folder: Path) -> Filed:
+    """The store again in a new folder, whose runs name the files there."""
+    source = Path(filed.uri.removeprefix("sqlite:///")).parent
+    shutil.copytree(source, folder)
+    with closing(sqlite3.connect(folder / "mlflow.db", isolation_level=None)) as connection:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            query = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            connection.execute(query, (str(source), str(folder)))
+    return replace(filed, uri=f"sqlite:///{folder}/mlflow.db")
+
+
 @pytest.fixture
-def own(tmp_path: Path, filed_in: Callable[[Path], Filed]) -> Filed:
+def own(tmp_path: Path, filed: Filed) -> Filed:
     """A store that a test may change."""
-    return filed_in(tmp_path)
+    return copied(filed, tmp_path / "own")
 
 
 @pytest.fixture

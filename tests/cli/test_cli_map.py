@@ -28,6 +28,7 @@ def axes(x: str, y: str = GAIN) -> str:
     return f"sweep.map=[{x},{y}]"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("words", "why"),
     [

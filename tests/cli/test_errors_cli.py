@@ -85,6 +85,7 @@ def said(words: list[str]) -> tuple[int, str]:
     return status, out.getvalue()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words", CASES, ids=" ".join)
 def test_known_bad_input(words: list[str], trained: list[Any]) -> None:
     status, text = said(words)

@@ -129,6 +129,7 @@ def test_settings_go_their_own_way(composer: Composer) -> None:
     assert settings_from(composer.mapping([])) == Settings()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

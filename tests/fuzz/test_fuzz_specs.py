@@ -17,6 +17,7 @@ from nnspec.schema import spec_schema
 SCHEMA = Draft202012Validator(spec_schema())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(60))
 def test_yaml_comes_back_and_fits_the_schema(tmp_path: Path, seed: int) -> None:
     spec = spec_files.valid(Random(f"yaml {seed}"))

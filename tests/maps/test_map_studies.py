@@ -200,6 +200,7 @@ def test_the_command_says_each_verdict_and_its_status_and_files_the_first_map(
     assert [claim["verdict"] for claim in info["study"]["claims"]] == ["holds", "refuted"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_only")
 def test_pages_have_the_maps_and_are_the_same_bytes_each_time(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(folder, "mine", RELATIONS["above"][0])
@@ -222,6 +223,7 @@ def test_pages_have_the_maps_and_are_the_same_bytes_each_time(folder: Path, capf
 CLAIM = {"measure": "boundary_dimension", "above": 1}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("claim", "changes", "words", "message"),
     [

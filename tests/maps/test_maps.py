@@ -45,6 +45,7 @@ def with_values(words: list[str], values: dict[str, float]) -> RunSpec:
     return nnspec.spec([*words, *(f"{key}={float(value)}" for key, value in values.items())])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("words", "x", "y"),
     [

@@ -9,7 +9,7 @@ import chromium as pages
 import pytest
 from playing import Page, train
 
-pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
+pytestmark = pages.MARKS
 # counts what is called until the thread has done something else: a message posted now is heard after this task
 COUNT = """
 const { port1, port2 } = new MessageChannel();

@@ -10,7 +10,7 @@ import pytest
 
 from nnspec.analysis import paired_difference
 
-pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
+pytestmark = pages.MARKS
 FEW = [(first, second, n) for n in (1, 2, 3, 7) for first in range(n + 1) for second in range(n + 1 - first)]
 
 

@@ -8,7 +8,7 @@ import chromium as pages
 import pytest
 from playing import Page
 
-pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
+pytestmark = pages.MARKS
 # contrast as the Web Content Accessibility Guidelines 2.2 define it, of every text with what is behind it
 FAINT = """
 const light = colour => colour.slice(0, 3).map(part => part / 255)

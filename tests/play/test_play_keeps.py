@@ -18,7 +18,7 @@ from playing import Page
 import nnspec
 from nnspec.analysis.figures.draw import VERDICTS
 
-pytestmark = [mark for mark in pages.MARKS if mark.name != "slow"]
+pytestmark = pages.MARKS
 RUN = Path(__file__).resolve().parents[2] / "run.py"
 
 

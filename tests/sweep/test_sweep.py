@@ -224,6 +224,7 @@ SPEC_AXES = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     axes=st.lists(st.sampled_from(SPEC_AXES), min_size=1, max_size=3, unique_by=lambda axis: axis.split("=")[0]),
@@ -317,6 +318,7 @@ def test_fixed_overrides_are_no_axes(own: Composer) -> None:
     assert {c.spec.activation["negative_slope"] for c in got.cells} == {0.3}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -70,7 +70,12 @@ UNIONS = {
 }
 
 
-@pytest.mark.parametrize("name", UNIONS)
+SLOW_UNIONS = {"own rates", "parameters of members"}  # what the others have too
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_UNIONS else name for name in UNIONS]
+)
 def test_the_cells_are_those_of_hydra_block_after_block(own: Composer, name: str) -> None:
     beside, where, blocks = UNIONS[name]
     found, _ = plan([*beside, where], own)
@@ -155,6 +160,7 @@ def test_a_sweep_from_python() -> None:
     assert solved.to_dict() == {("adam", 0.001): 2, ("adam", 0.01): 2, ("sgd", 0.1): 2, ("sgd", 1.0): 2}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

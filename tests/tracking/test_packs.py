@@ -180,6 +180,7 @@ def test_a_pack_that_is_not_counted_is_written_over(none: str) -> None:
         assert store.get(sweep).tags[PACKS_TAG] == "4"
 
 
+@pytest.mark.slow
 def test_packed_cells_keep_their_numbers_in_another_order(none: str) -> None:
     before = nnspec.table("last", uri=none)
     with opened(none) as store:

@@ -317,6 +317,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("place", "value", "text"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else str(v)[:20]
 )

@@ -103,6 +103,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch, store: Any, method: str, call: int) 
         monkeypatch.setattr(store.runs.client, name, dying(name, getattr(store.runs.client, name)))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("method", ["create_run", "log_batch"])
 @pytest.mark.parametrize("call", [1, 3, CELLS])
 def test_runs_that_a_broken_beginning_left_are_not_there_twice(

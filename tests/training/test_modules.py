@@ -130,6 +130,7 @@ def both(name: str, spec_of: SpecOf) -> tuple[RunSpec, RunSpec]:
     return own, spec_of(**fields, model={"name": "mlp", "hidden": [5], "output": output}, activation="tanh")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", SAME)
 def test_an_mlp_as_a_module_is_the_mlp(name: str, spec_of: SpecOf, train: Train) -> None:
     own, known = both(name, spec_of)

@@ -68,7 +68,13 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("mini-batches", "until it overflows") else pytest.param(name, marks=pytest.mark.slow)
+        for name in CASES
+    ],
+)
 def test_threads_and_crowds_change_no_bit(name: str, spec_of: SpecOf, crowd: Crowd, differing: Differing) -> None:
     spec = spec_of(**{**DIGITS, **CASES[name]})
     assert parts(spec) == PARTS == 2

@@ -117,7 +117,10 @@ def test_updates_are_those_of_the_network_by_hand(case: str, spec_of: SpecOf, tr
             assert moved == (rate(name) > 0), name
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [case if case in ("batch norm", "skip", "rates") else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_a_network_is_the_same_alone_and_in_a_crowd_within_roundings(case: str, spec_of: SpecOf, train: Train) -> None:
     """Torch adds up in another order for one network than for nine; see docs/how/alone.md."""
     base: dict[str, Any] = {"activation": "relu", "optimizer": SGD, "init": "torch_default", "train": {"epochs": 100}}

@@ -232,7 +232,7 @@ def sweep(rng: random.Random, number: int, spec_of: SpecOf) -> list[RunSpec]:
     ]
 
 
-@pytest.mark.parametrize("number", range(SWEEPS))
+@pytest.mark.parametrize("number", [0, 1, *[pytest.param(i, marks=pytest.mark.slow) for i in range(2, SWEEPS)]])
 def test_a_network_is_bitwise_the_same_alone_and_in_any_crowd(
     number: int, spec_of: SpecOf, crowd: Crowd, differing: Differing
 ) -> None:
