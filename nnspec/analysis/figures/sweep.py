@@ -72,9 +72,9 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     from matplotlib.colors import Normalize
 
     r, c = info.rate.shape
-    wide = width or float(np.clip(1.9 + 0.78 * c, 4.6, 11))
+    wide = width or float(np.clip(1.9 + 0.78 * c, 5.2, 11))
     room = (wide - 1.9) / c  # inches of a cell
-    rotate = c > 6 or max(map(len, info.column_labels)) > min(9, room / 0.08)
+    rotate = c > 6 or letters(_shortened(info.column_labels, wide)) > room - 0.1
     slanted = letters(_shortened(info.column_labels, wide)) if rotate else 0.0
     left, below = max(0.4 + letters(_shortened(info.row_labels, wide)), 0.8 * slanted - room / 2), 0.55 + 0.55 * slanted
     figure = new_figure(wide, float(np.clip(0.75 + below + 0.46 * r, 2.4, 11 if width is None else TALLEST)), None)
