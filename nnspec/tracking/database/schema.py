@@ -114,7 +114,7 @@ def connect(
         if found not in known:
             with _alone(location, engine):  # another process may be making the tables: MySQL shows them half made
                 found = revision(engine)
-                if found is None:
+                if found is None and not _foreign(location, engine):
                     _create_by_mlflow(location)
                     found = revision(engine)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -132,6 +132,13 @@ def revision(engine: Engine) -> str | None:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _foreign(location: Location, engine: Engine) -> bool:
+    """Whether a SQLite file has tables of something else; a server's database may be shared."""
+    from sqlalchemy import inspect
+
+    return location.file is not None and bool(inspect(engine).get_table_names())
 
 
 def _engine(location: Location, busy_seconds: int) -> Engine:

@@ -140,6 +140,14 @@ def test_tables_that_another_process_is_making_are_waited_for(folder: Path, monk
     store.close()
 
 
+def test_a_file_with_tables_of_something_else_is_left_alone(folder: Path) -> None:
+    servers.query("sqlite:///accounts.db", "CREATE TABLE accounts (name TEXT)")
+    before = (folder / "accounts.db").read_bytes()
+    with pytest.raises(TrackingError, match=r"must be a database with MLflow's tables or none, but got .*accounts.db"):
+        open_store(Tracking(uri="sqlite:///accounts.db"))
+    assert (folder / "accounts.db").read_bytes() == before
+
+
 def test_a_second_start_leaves_the_file_alone(folder: Path) -> None:
     open_store(Tracking()).close()
     before = (folder / "mlflow.db").read_bytes()
