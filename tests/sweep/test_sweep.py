@@ -155,7 +155,7 @@ def test_configs_equal_hydras_own(composer: Composer, axes: list[str], fixed: li
 
 @pytest.mark.parametrize("axis", AXES)
 def test_each_axis_alone_equals_hydra(composer: Composer, axis: str) -> None:
-    expected, got = compared(composer, [axis], [0, 1, -1])
+    expected, got = compared(composer, [axis], list(range(7)))
     assert got == expected
     assert (got == "refused") == (
         axis in ("+extra=loud,other", "db.login=[1],[2]")
