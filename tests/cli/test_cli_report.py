@@ -211,6 +211,7 @@ def test_figures_from_python_have_known_formats_and_columns(filed, format, colum
         figures(store, filed.single, format, column)
 
 
+@pytest.mark.slow
 def test_figures_do_not_replace_the_pictures_of_the_page(reported, nnspec, folder):
     words = ("report", reported.filed.single, "--uri", reported.filed.uri)
     nnspec(*words)

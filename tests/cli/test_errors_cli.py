@@ -232,8 +232,9 @@ WORDS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(words=st.lists(WORDS | st.text(max_size=5), min_size=1, max_size=3), multirun=st.booleans())
 @example(words=["replicates=100000000", "model.hidden=[65536,65536]"], multirun=False)

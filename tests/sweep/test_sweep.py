@@ -142,7 +142,8 @@ def attempt(work: Callable[[], list[dict[str, Any]]]) -> object:
         return "refused"
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     axes=st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique_by=lambda axis: axis.split("=")[0]),
     fixed=st.lists(st.sampled_from(FIXED), max_size=2),
@@ -153,6 +154,7 @@ def test_configs_equal_hydras_own(composer: Composer, axes: list[str], fixed: li
     assert got == expected
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("axis", AXES)
 def test_each_axis_alone_equals_hydra(composer: Composer, axis: str) -> None:
     expected, got = compared(composer, [axis], list(range(7)))
@@ -175,6 +177,7 @@ ENTANGLED = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("overrides", ENTANGLED, ids=" ".join)
 def test_what_is_written_twice_equals_hydra(composer: Composer, overrides: list[str]) -> None:
     expected, got = compared(composer, overrides, list(range(8)))

@@ -50,6 +50,7 @@ assert "mlflow" not in sys.modules, "the bulk writer must do without MLflow: imp
 """
 
 
+@pytest.mark.slow
 def test_four_processes_into_one_new_file(folder: Path) -> None:
     """None of them finds a database there: making the tables and the experiment is part of the race."""
     environ = {**os.environ, "PYTHONPATH": str(Path(nnspec.__file__).parents[1])}
