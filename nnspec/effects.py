@@ -259,7 +259,12 @@ _HYDRA = "hydra/launcher hydra/sweeper hydra.mode hydra.run.dir hydra.sweep.dir 
 TOLD = (
     Idle(f"{_TRACKING} {_RUNTIME} sweep.report quiet timings {_HYDRA}", *_PAGE, _LEAVE),
     Idle("hydra.sweeper.params", *_PAGE, "say one value of each"),
-    Idle("study", *_PAGE, "add study=null, or try its claims with nnspec run"),
+    Idle(
+        "study",
+        f"on {PAGE}",
+        lambda c: c.kind == PAGE and c.settings.study is not None,
+        "add study=null, or try its claims with nnspec run",
+    ),
     Idle(
         "train.precision train.most_replicates",
         "without replicates=auto",

@@ -90,12 +90,13 @@ def first_line(error: object) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def nearest(name: str, options: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest option, if one is near, and all of them."""
+def nearest(name: str, options: Iterable[str], before: str = "") -> str:
+    """A remedy for an unknown name: the nearest option, if one is near, and all of them, with ``before`` in front of
+    each."""
     names = sorted(options)
     close = difflib.get_close_matches(cut(name, 100), names, n=1)  # which takes long for a long name
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}available: {', '.join(names)}"
+    hint = f"did you mean '{before}{close[0]}'? " if close else ""
+    return f"{hint}available: {', '.join(before + option for option in names)}"
 
 
 def unknown(where: str, kind: str, name: str, options: Iterable[str]) -> Fault:

@@ -50,12 +50,17 @@ def survival(solved_at: ArrayLike, solved: ArrayLike, epochs: ArrayLike, confide
         epochs: [m] or one number: updates made in all, where unsolved networks are censored.
 
     Raises:
-        ValueError: if there is no network.
+        ValueError: if there is no network, a time that is not finite, or no such confidence.
     """
     done = np.asarray(solved, dtype=bool)
     if not done.size:
         raise ValueError("a survival curve must have at least one network, but got none; leave out empty groups")
-    at, place = np.unique(_times(solved_at, done, epochs), return_inverse=True)
+    times = _times(solved_at, done, epochs)
+    if not np.isfinite(times).all():
+        raise ValueError("a survival curve must have finite times, but got one that is not; leave its network out")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, but got {confidence}; try 0.95")
+    at, place = np.unique(times, return_inverse=True)
     ended = np.bincount(place)
     left = np.cumsum(ended[::-1])[::-1]  # networks that were still there
     lost = np.bincount(place, done)

@@ -164,7 +164,7 @@ def _celu(xp: Maths, z: Array, p: P) -> Array:
 
 
 def _celu_slope(xp: Maths, z: Array, h: Array, p: P) -> Array:
-    return xp.where(z > 0, 1.0, h / p["alpha"] + 1)
+    return xp.where(z > 0, 1.0, xp.exp(_negative(xp, z) / p["alpha"]))
 
 
 def _selu(xp: Maths, z: Array, p: P) -> Array:
@@ -330,7 +330,7 @@ ACTIVATIONS: Registry[Activation] = Registry(
             _celu,
             _celu_slope,
             params=(ALPHA,),
-            derivative="1 if z > 0, else f / alpha + 1",
+            derivative="1 if z > 0, else e^(z / alpha)",
         ),
         Activation(
             "gelu",

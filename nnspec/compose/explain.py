@@ -94,8 +94,8 @@ def unknown_key(key: str, config: Mapping[str, Any]) -> Fault | None:
             rule = f"is not a known key: {'.'.join(done)} holds no keys"
             return None if isinstance(node, list) else Fault(key, rule, remedy="leave it out")
         if part not in node:
-            options = [".".join([*done, str(name)]) for name in node]
-            remedy = nearest(".".join([*done, part]), options) if options else f"{'.'.join(done)} has no keys"
+            before = "".join(f"{name}." for name in done)  # not compared: all of them begin alike
+            remedy = nearest(part, map(str, node), before) if node else f"{'.'.join(done)} has no keys"
             return Fault(key, "is not a known key", remedy=remedy)
         node, done = node[part], [*done, part]
     return None

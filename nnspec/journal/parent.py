@@ -274,9 +274,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
         for axis, value in cell.choices:
             values.setdefault(axis, {})[value] = None
     digest = sweep_digest([cell.spec for cell in cells], sweep)
-    name = "sweep-" + "-x-".join(
-        f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES]
-    )
+    axes_named = "-x-".join(f"{axis.split('.')[-1]}{len(found)}" for axis, found in list(values.items())[:NAME_AXES])
     params = {f"axis.{axis}": _listed(list(found)) for axis, found in values.items()}
     params |= shared_params([cell.spec for cell in cells])
     params |= {"cells": str(len(cells)), "networks": str(sum(cell.spec.replicates for cell in cells))}
@@ -290,7 +288,7 @@ def sweep_start(cells: Sequence[Cell], axes: Sequence[str], command: str, sweep:
         AXES_TAG: json.dumps(list(axes)),
         NOTE_TAG: running_description(len(cells), axes, command),
     }
-    return RunStart(f"{name}-{digest[:4]}", params, tags, start_time=now_ms())
+    return RunStart("-".join(filter(None, ["sweep", axes_named, digest[:4]])), params, tags, start_time=now_ms())
 
 
 def shared_params(specs: Sequence[RunSpec]) -> dict[str, str]:

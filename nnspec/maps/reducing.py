@@ -11,9 +11,8 @@ import numpy as np
 from nnspec.diagnostics import VERDICTS
 from nnspec.execute.judge import judge
 from nnspec.execute.pool import Only
-from nnspec.results.arrays import NEVER, Results
+from nnspec.results.arrays import NEVER, Results, quantile
 from nnspec.specs import RunSpec
-from nnspec.tracking.cell_records import quantile
 from nnspec.training.plan import Chunk
 
 Arrays = dict[str, np.ndarray]

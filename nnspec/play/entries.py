@@ -120,9 +120,10 @@ def _activation(entry: Activation) -> dict[str, Any]:
 def _bits(entry: Activation, name: str) -> float:
     """How many last bits of the activation's value near 0 one of a function is."""
     activation = entry.bind({})
-    value = activation.value(NumpyMaths(), SMALL)
-    moved = np.abs(activation.value(Beside(name), SMALL) - value)
-    return float(np.max(np.divide(moved, LAST_BIT * np.abs(value), out=np.zeros_like(SMALL), where=moved > 0)))
+    with np.errstate(all="ignore"):  # a part of the user's may have no value there
+        value = activation.value(NumpyMaths(), SMALL)
+        moved = np.abs(activation.value(Beside(name), SMALL) - value)
+        return float(np.max(np.divide(moved, LAST_BIT * np.abs(value), out=np.zeros_like(SMALL), where=moved > 0)))
 
 
 def _init(entry: Init) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nnspec.readback import networks, read_axes
+from nnspec.results.arrays import quantiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +71,14 @@ def results(table: pd.DataFrame) -> dict[str, Any]:
     from nnspec.analysis import solve_rates
 
     rate = solve_rates(table, ()).iloc[0]
-    loss = np.nan_to_num(table["final_loss"].to_numpy(dtype=float), nan=np.inf, posinf=np.inf)
+    _, middle, _ = quantiles(table["final_loss"].to_numpy(dtype=float))
     at = table.loc[table["solved"].astype(bool), "solved_at"].astype(float)
     return {
         "networks": len(table),
         "solve_rate": rate["rate"],
         "solve_rate_low": rate["low"],
         "solve_rate_high": rate["high"],
-        "final_loss_median": np.quantile(loss, 0.5, method="inverted_cdf"),
+        "final_loss_median": middle,
         "solved_at_median": at.median() if len(at) else None,
         "verdicts": {name: number / len(table) for name, number in table["verdict"].value_counts().items()},
     }

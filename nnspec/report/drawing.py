@@ -65,6 +65,7 @@ def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
         return pictures
 
     def others() -> None:
+        here.close()  # else the first process's death would go unseen here
         with suppress(Exception):  # drawn again by the first process, which says what is wrong
             there.send(share())
 
@@ -75,11 +76,13 @@ def _in_two(sections: Sequence[Section], drawn: Files) -> Files:
     there.close()
     try:
         pictures = drawn | share()
+        with suppress(EOFError, OSError):
+            pictures |= here.recv()
     finally:
         os.close(next_one)
-    with suppress(EOFError):
-        pictures |= here.recv()
-    second.join()
+        here.close()
+        second.kill()  # it has sent its pictures, or nobody wants them
+        second.join()
     return pictures_of(wanted, pictures) | pictures
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from nnspec.duration import tolerance, updates
 from nnspec.effects import seed_matters
 from nnspec.intervals import wilson_limits
-from nnspec.results.arrays import NEVER, Results
+from nnspec.results.arrays import NEVER, Results, quantile, worst
 from nnspec.specs import Member, RunSpec
 from nnspec.tracking.records import NAME_LIMIT, DatasetInfo, Series
 
@@ -42,31 +42,6 @@ def _tensor(array: np.ndarray) -> dict[str, object]:
 
 def _size(array: np.ndarray) -> dict[str, object]:
     return {"shape": list(array.shape), "size": array.size, "nbytes": array.nbytes}
-
-
-def quantile(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:
-    """[...] the quantile ``share`` of values [r, ...] over the first axis, interpolated linearly, in float64.
-
-    Nothing is left out: a NaN is a network that broke, so it ranks as the worst of all, above every number
-    (``worst='high'``, as for a loss) or below (``'low'``, as for an accuracy). A quantile that falls on one is NaN.
-    """
-    if len(values) == 1:
-        return np.array(values[0], np.float64)
-    sign = 1.0 if worst == "high" else -1.0
-    ranked = np.sort(sign * np.asarray(values, np.float64), axis=0)  # NumPy sorts NaN behind inf
-    place = (share if worst == "high" else 1 - share) * (len(ranked) - 1)
-    low = int(place)
-    part = place - low
-    if part == 0:
-        return np.asarray(sign * ranked[low])
-    below, above = ranked[low], ranked[low + 1]
-    with np.errstate(invalid="ignore"):  # inf - inf where both neighbours are infinite: then the value is theirs
-        return np.asarray(sign * np.where(below == above, below, below + part * (above - below)))
-
-
-def worst(measure: str) -> str:
-    """At which end of a measure the worst networks stand; see ``quantile``."""
-    return "low" if measure.endswith("accuracy") else "high"
 
 
 def _over_steps(values: np.ndarray, share: float, worst: str = "high") -> np.ndarray:

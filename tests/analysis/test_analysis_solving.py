@@ -127,3 +127,16 @@ def test_trainings_of_other_lengths_are_told_apart(outcomes):
     table = outcomes(seed=range(4), solved=[True, False, True, False], solved_at=[100, None, 700, None], **lengths)
     table["solved_at"] = table["solved_at"].astype("Int64")
     assert updates_made(table).tolist() == [100, 100, 700, 500]
+
+
+@pytest.mark.parametrize(
+    ("end", "confidence", "line"),
+    [
+        (math.inf, 0.95, "must have finite times"),
+        (math.nan, 0.95, "must have finite times"),
+        (9, 95, "got 95; try 0.95"),
+    ],
+)
+def test_a_curve_refuses_what_it_cannot_be_drawn_of(end, confidence, line):
+    with pytest.raises(ValueError, match=line):
+        survival([3, 0], [True, False], end, confidence)

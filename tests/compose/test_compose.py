@@ -145,6 +145,7 @@ def test_settings_go_their_own_way(composer: Composer) -> None:
         (["activation=null"], "activation must be a known activation, but got 'null'"),
         (["init=kaimingg"], "'kaimingg'; did you mean 'kaiming_normal'"),
         (["model.hiden=[4]"], "model.hiden is not a known key; did you mean 'model.hidden'"),
+        (["optimizer.learning_rate=0.2"], r"optimizer.learning_rate is not a known key; available: optimizer.betas, "),
         (["modle.hidden=[4]"], "modle.hidden is not a known key; did you mean 'model'"),
         (["seed.x=3"], "seed.x is not a known key: seed holds no keys; leave it out"),
         (["+seed=3"], "seed is there already and cannot be added, but got .*; leave the . out: seed=3"),

@@ -90,3 +90,8 @@ def test_what_is_a_study_of_an_experiment_is_told(capsys: pytest.CaptureFixture[
 def test_a_page_of_a_plain_recipe_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["play", "activation=tanh", "seed=3", "replicates=20", "train.log_every=5", "--no-open"]) == 0
     assert capsys.readouterr() == ("play.html\n", "")
+
+
+def test_a_study_that_is_left_out_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["play", "experiment=depth", "study=null", "--no-open"]) == 0
+    assert "study" not in capsys.readouterr().err

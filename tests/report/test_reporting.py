@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import re
@@ -362,6 +363,22 @@ def test_a_report_is_whole_though_the_second_process_dies(material, drawn, monke
     first, png = os.getpid(), page.png
     monkeypatch.setattr(page, "png", lambda figure: png(figure) if os.getpid() == first else os._exit(1))
     assert draw(material) == drawn
+
+
+def test_the_second_process_ends_though_the_first_cannot_draw(material, monkeypatch):
+    from nnspec.report.pages import page
+
+    first, png = os.getpid(), page.png
+
+    def faulty(figure):
+        if os.getpid() == first:
+            raise RuntimeError("no room")
+        return png(figure)
+
+    monkeypatch.setattr(page, "png", faulty)
+    with pytest.raises(RuntimeError, match="no room"):
+        draw(material)
+    assert not multiprocessing.active_children()
 
 
 def test_what_is_drawn_ahead_are_the_pictures_of_the_page(material):

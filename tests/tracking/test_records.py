@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnspec.results.arrays import NEVER, Results
+from nnspec.results.arrays import NEVER, Results, quantile
 from nnspec.specs import Member, Train
 from nnspec.tracking.cell_records import (
     dataset_info,
@@ -20,7 +20,6 @@ from nnspec.tracking.cell_records import (
     final_metrics,
     history_series,
     kept_rows,
-    quantile,
     run_name,
 )
 from nnspec.tracking.records import RunEnd, Series

@@ -9,12 +9,12 @@ import pytest
 
 from nnspec.journal.recording import metric_points
 from nnspec.readback import networks, read_cell
-from nnspec.results.arrays import Results
+from nnspec.results.arrays import Results, quantile
 from nnspec.results.events import TrainedCell
 from nnspec.results.table import outcome_rows, sweep_table
 from nnspec.settings import Tracking
 from nnspec.tracking import open_store
-from nnspec.tracking.cell_records import final_metrics, history_series, quantile
+from nnspec.tracking.cell_records import final_metrics, history_series
 
 NAMES = ["test_loss", "test_accuracy", "test_loss_q10", "test_loss_q90", "test_accuracy_q10", "test_accuracy_q90"]
 

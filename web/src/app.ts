@@ -10,7 +10,7 @@ import { NetworkView } from "./network-view";
 import { picture } from "./picture";
 import { resolve } from "./spec";
 import { type State, command, fromHash, toHash } from "./state";
-import { pairedDifference, quantile, wilson } from "./statistics";
+import { pairedDifference, wilson } from "./statistics";
 import { isPlane } from "./surface";
 import { fromFile, joined, toFile } from "./tensors";
 import { TEXTS } from "./texts";
@@ -453,7 +453,7 @@ export class App {
     const steps = this.runs.map(({ training }) => training.step);
     paintSurvival(this.survival, this.seen(), steps, this.last());
     const times = this.seen()[0].rightAt.slice().sort();
-    const median = quantile(times, 0.5);
+    const median = times[Math.ceil(times.length / 2) - 1];
     const open = times.filter((at) => at === NEVER).length / times.length;
     this.survivalText.textContent = TEXTS.survivalText(open, median === NEVER ? TEXTS.never : String(median));
     this.survival.setAttribute("aria-label", this.survivalText.textContent);

@@ -83,7 +83,10 @@ function logFactorial(n: number): number {
   return factorials[n];
 }
 
-/** The value below which a share of sorted values lies. */
+/** The quantile `share` of sorted values, interpolated linearly as nnspec's; beside an infinite one it is infinite. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  const place = share * (sorted.length - 1);
+  const low = Math.floor(place);
+  const [below, above] = [sorted[low], sorted[Math.min(low + 1, sorted.length - 1)]];
+  return place === low || below === above ? below : below + (place - low) * (above - below);
 }

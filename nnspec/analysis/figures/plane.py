@@ -313,25 +313,29 @@ def _draw_bar(axes: Axes, info: Surface, corner: tuple[float, float], width: flo
 
 
 def draw_surfaces(axes: Axes, infos: Sequence[Surface]) -> None:
-    """Surfaces of networks for the same kind of data, each at its own place of the axes."""
+    """Surfaces of networks, each at its own place of the axes."""
     from contourpy import contour_generator
 
     halves: list[Any] = []  # the lines of one half
     for info, box in zip(infos, _boxes(infos), strict=True):
         smooth = "nearest" if info.classes > 2 else "bilinear"
-        shades: dict[str, Any] = {"cmap": "cividis", "vmin": info.low, "vmax": info.high, "interpolation": smooth}
-        axes.imshow(info.p, origin="lower", extent=box, aspect="auto", **shades)
+        style: dict[str, Any] = {"cmap": "cividis", "vmin": info.low, "vmax": info.high, "interpolation": smooth}
+        axes.imshow(info.p, origin="lower", extent=box, aspect="auto", **style)
         if info.classes == 2:
             halves += contour_generator(info.xs, info.ys, np.ma.masked_invalid(info.p)).lines(0.5)
     _add_lines(axes, halves, colors="white", linewidths=2.4)
     _add_lines(axes, halves, colors="black", linewidths=1.1, linestyles="--")
-    points, targets = np.concatenate([s.points for s in infos]), np.concatenate([s.targets for s in infos])
-    few = max(len(info.points) for info in infos) <= FEW
-    _draw_points(axes, points, targets, few, (infos[0].low, infos[0].high) if infos[0].classes != 2 else None)
-    x, y = points[np.concatenate([s.wrong for s in infos])].T
-    size, thick = (120, 1.8) if few else (30, 1.1)
-    look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
-    axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
+    alike: dict[Any, list[Surface]] = {}  # those whose points are drawn alike
+    for info in infos:
+        shades = (info.low, info.high) if info.classes != 2 else None
+        alike.setdefault((len(info.points) <= FEW, shades), []).append(info)
+    for (few, shades), drawn in alike.items():
+        points = np.concatenate([info.points for info in drawn])
+        _draw_points(axes, points, np.concatenate([info.targets for info in drawn]), few, shades)
+        x, y = points[np.concatenate([info.wrong for info in drawn])].T
+        size, thick = (120, 1.8) if few else (30, 1.1)
+        look: dict[str, Any] = {"facecolors": "none", "edgecolors": "#D55E00", "linewidths": thick}
+        axes.scatter(x, y, s=size, clip_on=False, zorder=5, **look)
 
 
 def _draw_points(

@@ -135,10 +135,11 @@ def revision(engine: Engine) -> str | None:
 
 
 def _foreign(location: Location, engine: Engine) -> bool:
-    """Whether a SQLite file has tables of something else; a server's database may be shared."""
+    """Whether a SQLite file has tables of something else alone; a server's database may be shared."""
     from sqlalchemy import inspect
 
-    return location.file is not None and bool(inspect(engine).get_table_names())
+    found, ours = set(inspect(engine).get_table_names()), {table.name for table in tables()}
+    return location.file is not None and bool(found) and not found & ours
 
 
 def _engine(location: Location, busy_seconds: int) -> Engine:
