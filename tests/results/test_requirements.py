@@ -69,7 +69,7 @@ def test_a_requirement_in_words() -> None:
     assert list(map(str, checks(require, 3, outcome()))) == [
         "require.solve_rate 0.9, but got 0.525 [0.494, 0.556]",
         "require.solve_rate_low 0.9, but got 0.494 of 0.525 [0.494, 0.556]",
-        "require.final_loss 0.25, but got 0.5005",
+        "require.final_loss 0.25, but got 0.5",
     ]
 
 
