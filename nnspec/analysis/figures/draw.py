@@ -87,8 +87,7 @@ def new_chart(width: float | None) -> Figure:
 def place_chart(axes: Axes, labels: Sequence[str]) -> None:
     """Place the only axes of a chart, with room for ``label_ends``. Call it last but for that."""
     width = float(axes.get_figure().get_size_inches()[0])  # type: ignore[union-attr]
-    most = min(LABEL if width > NARROW else LABEL // 2, max(map(len, labels), default=0))
-    place_axes(axes, 0.75, 0.55, 0.45 + LETTER * most)
+    place_axes(axes, 0.75, 0.55, 0.45 + letters(shortened(labels, width)))
 
 
 def place_axes(axes: Axes, left: float, bottom: float, right: float, key: float = 0) -> None:
@@ -182,6 +181,11 @@ def shorten(label: str, most: int = LABEL) -> str:
     return f"{label[:head]}…{label[len(label) - (most - 1 - head) :]}"
 
 
+def shortened(labels: Sequence[str], width: float) -> list[str]:
+    """The labels as they are written in a figure that is ``width`` inches wide."""
+    return [shorten(label, LABEL if width > NARROW else LABEL // 2) for label in labels]
+
+
 def letters(labels: Sequence[str]) -> float:
     """About the most inches that one of the labels of ticks takes."""
     return LETTER * max(map(len, labels), default=0)
@@ -212,12 +216,12 @@ def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[float], colours
     safe = np.clip(np.asarray(ends, dtype=float), low, high)
     at = (scale(safe) - scale(low)) / (scale(high) - scale(low))
     width, inches = axes.get_figure().get_size_inches()  # type: ignore[union-attr]
-    most = LABEL if width > NARROW else LABEL // 2
     height = float(inches) / axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
     beside: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
-    for label, start, place, colour in zip(labels, at, spread(at, 0.19 / height), colours, strict=True):
+    texts = shortened(labels, float(width))
+    for text, start, place, colour in zip(texts, at, spread(at, 0.19 / height), colours, strict=True):
         axes.plot([1.0, 1.03], [start, place], color=colour, linewidth=0.8, **beside)
-        axes.text(1.035, place, plain(shorten(label, most)), va="center", fontsize=8, color=INK, **beside)
+        axes.text(1.035, place, plain(text), va="center", fontsize=8, color=INK, **beside)
 
 
 def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = 0.0, high: float = 1.0) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 
 from nnspec.analysis.figures.draw import (
     INK,
-    LABEL,
     MOST_LINES,
     MUTED,
     NARROW,
@@ -29,7 +28,7 @@ from nnspec.analysis.figures.draw import (
     place_chart,
     plain,
     power_of_ten,
-    shorten,
+    shortened,
     style,
     tidy,
 )
@@ -74,9 +73,9 @@ def plot_heatmap(info: Pivot, width: float | None = None) -> Figure:
     r, c = info.rate.shape
     wide = width or float(np.clip(1.9 + 0.78 * c, 5.2, 11))
     room = (wide - 1.9) / c  # inches of a cell
-    rotate = c > 6 or letters(_shortened(info.column_labels, wide)) > room - 0.1
-    slanted = letters(_shortened(info.column_labels, wide)) if rotate else 0.0
-    left, below = max(0.4 + letters(_shortened(info.row_labels, wide)), 0.8 * slanted - room / 2), 0.55 + 0.55 * slanted
+    rotate = c > 6 or letters(shortened(info.column_labels, wide)) > room - 0.1
+    slanted = letters(shortened(info.column_labels, wide)) if rotate else 0.0
+    left, below = max(0.4 + letters(shortened(info.row_labels, wide)), 0.8 * slanted - room / 2), 0.55 + 0.55 * slanted
     figure = new_figure(wide, float(np.clip(0.75 + below + 0.46 * r, 2.4, 11 if width is None else TALLEST)), None)
     axes = figure.add_axes((left / wide, 0, 1 - left / wide, 1))
     rates = info.measure == SOLVED
@@ -151,7 +150,7 @@ def plot_verdicts(info: VerdictBars, width: float | None = None) -> Figure:
         np.clip(1.35 + 0.3 * len(info.labels) + 0.21 * max(0, lines - 2), 2.2, 12 if width is None else TALLEST)
     )
     figure = new_figure(wide, high, None)
-    beside = (0.4 if info.axis else 0.15) + letters(_shortened(info.labels, wide))
+    beside = (0.4 if info.axis else 0.15) + letters(shortened(info.labels, wide))
     axes = figure.add_axes((beside / wide, 0, 1 - beside / wide, 1))
     left = np.zeros(len(info.labels))
     few = len(left) <= NUMBERED_BARS
@@ -339,16 +338,11 @@ def _ticks(axes: Axes, which: str, labels: Sequence[str], rotate: bool = False) 
     every = -(-len(labels) // 40)
     places = list(range(0, len(labels), every))
     width = float(axes.get_figure().get_size_inches()[0])  # type: ignore[union-attr]
-    texts = [plain(text) for text in _shortened(labels, width)[::every]]
+    texts = [plain(text) for text in shortened(labels, width)[::every]]
     if which == "x":
         axes.set_xticks(places, texts, **slant)
     else:
         axes.set_yticks(places, texts)
-
-
-def _shortened(labels: Sequence[str], width: float) -> list[str]:
-    """The labels as they are drawn in a figure that is ``width`` inches wide."""
-    return [shorten(label, LABEL // 2 if width <= NARROW else LABEL) for label in labels]
 
 
 def _left_out(count: int, what: str) -> str:
